@@ -1,0 +1,178 @@
+"""Profiles of Modbus devices: registers, and rings of records in registers."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from equipment.profile import Kind, Name, Point, Profile, Strict
+
+ADDRESSES: Final = 1 << 16
+
+
+class Table(StrEnum):
+    """Which of the four tables of a Modbus device."""
+
+    COIL = "coil"
+    DISCRETE = "discrete"
+    HOLDING = "holding"
+    INPUT = "input"
+
+
+class RegisterType(StrEnum):
+    """How registers make a value. Bytes within a register are big-endian, as Modbus says."""
+
+    BOOL = "bool"
+    INT16 = "int16"
+    UINT16 = "uint16"
+    INT32 = "int32"
+    UINT32 = "uint32"
+    INT64 = "int64"
+    UINT64 = "uint64"
+    FLOAT32 = "float32"
+    FLOAT64 = "float64"
+    TEXT = "text"
+
+
+WIDTH: Final = {
+    RegisterType.BOOL: 1,
+    RegisterType.INT16: 1,
+    RegisterType.UINT16: 1,
+    RegisterType.INT32: 2,
+    RegisterType.UINT32: 2,
+    RegisterType.INT64: 4,
+    RegisterType.UINT64: 4,
+    RegisterType.FLOAT32: 2,
+    RegisterType.FLOAT64: 4,
+}
+
+
+class WordOrder(StrEnum):
+    """Which register of a value comes first."""
+
+    BIG = "big"
+    LITTLE = "little"
+
+
+class RegisterField(Strict):
+    """How a value lies in registers; `length` (registers) is for text only, two letters each."""
+
+    type: RegisterType
+    word_order: WordOrder = WordOrder.BIG
+    length: int = Field(default=0, ge=0, le=64)
+
+    @property
+    def width(self) -> int:
+        """How many registers the value takes."""
+        return self.length if self.type is RegisterType.TEXT else WIDTH[self.type]
+
+    @model_validator(mode="after")
+    def _length_goes_with_text(self) -> Self:
+        if (self.type is RegisterType.TEXT) != (self.length > 0):
+            msg = "length (in registers) is needed for type 'text' and for no other"
+            raise ValueError(msg)
+        return self
+
+
+class ModbusPoint(Point, RegisterField):
+    """A point in registers, coils or discrete inputs.
+
+    `address` counts from 0, as on the wire. A `bool` in a register is bit `bit` of it (0 = lowest).
+    """
+
+    table: Table = Table.HOLDING
+    address: int = Field(ge=0, lt=ADDRESSES)
+    bit: int = Field(default=0, ge=0, le=15)
+
+    @model_validator(mode="after")
+    def _fits_the_table(self) -> Self:
+        bits = self.table in (Table.COIL, Table.DISCRETE)
+        if bits and self.type is not RegisterType.BOOL:
+            msg = f"table {self.table.value!r} holds bits: type must be 'bool'"
+            raise ValueError(msg)
+        if self.address + self.width > ADDRESSES:
+            msg = f"address {self.address} + {self.width} registers goes beyond 65535"
+            raise ValueError(msg)
+        return self
+
+
+class RecordField(RegisterField):
+    """One column of a ring's records: `value = raw × scale + offset`. `none` is "no value"."""
+
+    name: Name
+    scale: float = 1.0
+    offset: float = 0.0
+    none: int | None = None
+    unit: str = ""
+
+
+class Ring(Strict):
+    """A ring of numbered records: a lost or repeated read neither loses nor doubles one.
+
+    The header holds, in this order: `boot_id` uint32 (another number after each restart of the
+    device), `head` uint32 (how many records were ever written), `device_time_us` uint64 (the
+    device's clock, microseconds since the Unix epoch). All word order big. Record number n
+    (1, 2, …, head) lies at `first_address + ((n - 1) mod capacity) × record width`. The first
+    field of a record is its number (`sequence`, uint32), the last is `crc` (uint16): CRC-16/MODBUS
+    over the bytes of the record's other registers as they are on the wire. The device writes the
+    record, then `head`.
+    """
+
+    table: Literal[Table.INPUT, Table.HOLDING] = Table.INPUT
+    header_address: int = Field(ge=0, lt=ADDRESSES)
+    first_address: int = Field(ge=0, lt=ADDRESSES)
+    capacity: int = Field(ge=2, le=8192)
+    field: tuple[RecordField, ...] = Field(min_length=3)
+
+    @property
+    def record_width(self) -> int:
+        """Registers of one record."""
+        return sum(field.width for field in self.field)
+
+    @model_validator(mode="after")
+    def _is_a_ring(self) -> Self:
+        first, last = self.field[0], self.field[-1]
+        if (first.name, first.type) != ("sequence", RegisterType.UINT32):
+            msg = "the first field must be 'sequence' of type 'uint32'"
+            raise ValueError(msg)
+        if (last.name, last.type) != ("crc", RegisterType.UINT16):
+            msg = "the last field must be 'crc' of type 'uint16'"
+            raise ValueError(msg)
+        if self.record_width > 125:
+            msg = f"a record takes {self.record_width} registers; one read gives at most 125"
+            raise ValueError(msg)
+        if self.first_address + self.capacity * self.record_width > ADDRESSES:
+            msg = "first_address + capacity × record width goes beyond 65535"
+            raise ValueError(msg)
+        return self
+
+
+#: Registers of a ring's header: boot_id, head, device_time_us.
+RING_HEADER_WIDTH: Final = 8
+
+
+class ModbusProfile(Profile):
+    """The profile of a Modbus device; a reader has a `ring`."""
+
+    protocol: Literal["modbus"]
+    #: Addresses that may be read along, between two points, so that one read serves both.
+    gap: int = Field(default=16, ge=0, le=124)
+    point: tuple[ModbusPoint, ...] = ()
+    ring: Ring | None = None
+
+    @model_validator(mode="after")
+    def _has_something_to_read(self) -> Self:
+        names = [point.name for point in self.point]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"two points have the name {', '.join(twice)}"
+            raise ValueError(msg)
+        if (self.kind is not Kind.MACHINE) != (self.ring is not None):
+            msg = "a reader needs a [ring], a machine has none"
+            raise ValueError(msg)
+        if not self.point and self.ring is None:
+            msg = "there is no [[point]]"
+            raise ValueError(msg)
+        return self

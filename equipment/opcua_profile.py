@@ -1,0 +1,55 @@
+"""Profiles of OPC UA devices: points as browse paths, resolved by namespace URI."""
+
+from __future__ import annotations
+
+from typing import Final, Literal, Self
+
+from pydantic import Field, model_validator
+
+from equipment.profile import Name, Point, Profile
+
+#: Namespace 0, always there under this prefix.
+UA_URI: Final = "http://opcfoundation.org/UA/"
+
+
+class OpcUaPoint(Point):
+    """A variable, by its browse path from the machine's object.
+
+    `path` is `prefix:BrowseName/prefix:BrowseName`; a prefix is one of the profile's `namespaces`,
+    so that a server may number its namespaces as it likes.
+    """
+
+    path: str = Field(min_length=1)
+    type: Literal["number", "text", "bool"] = "number"
+
+    @property
+    def steps(self) -> tuple[tuple[str, str], ...]:
+        """The path as (prefix, browse name); the prefix is empty where none is written."""
+        return split_path(self.path)
+
+
+def split_path(path: str) -> tuple[tuple[str, str], ...]:
+    """`a:X/b:Y` as (("a", "X"), ("b", "Y")); an empty prefix where none is written."""
+    steps = []
+    for step in path.split("/"):
+        prefix, colon, name = step.partition(":")
+        steps.append((prefix, name) if colon else ("", step))
+    return tuple(steps)
+
+
+class OpcUaProfile(Profile):
+    """The profile of an OPC UA device."""
+
+    protocol: Literal["opcua"]
+    #: Prefix to namespace URI. Steps without a prefix are in namespace 0.
+    namespaces: dict[Name, str] = {}
+    point: tuple[OpcUaPoint, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _paths_use_known_prefixes(self) -> Self:
+        for point in self.point:
+            unknown = {prefix for prefix, _ in point.steps} - {"", *self.namespaces}
+            if unknown:
+                msg = f"point {point.name!r}: prefix {min(unknown)!r} is not in [namespaces]"
+                raise ValueError(msg)
+        return self

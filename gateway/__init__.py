@@ -1,0 +1,1 @@
+"""The gateway: mine core, journal, services, configuration and command line."""

@@ -1,0 +1,1 @@
+"""A simulated mine that serves real protocols, for hardware-in-the-loop tests."""

@@ -1,0 +1,1 @@
+"""The public contract; `lamproom.v1` holds the generated modules."""

@@ -1,0 +1,77 @@
+"""What a driver is, and which there are. One protocol can be changed without opening another."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+from pydantic import BaseModel
+
+from equipment.profile import Profile
+from equipment.report import NoticeKind, RecordBatch, Sample
+
+
+class DeviceError(Exception):
+    """A device can't be read as configured; the text is for an operator: what, where, what to do.
+
+    It ends the session; the supervisor reports the device down with this text and tries again.
+    """
+
+
+class Sink(Protocol):
+    """Where a driver's session puts what it reads. None of the calls blocks."""
+
+    def heard(self) -> None:
+        """The device answered, whether or not there was anything new."""
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        """Values of points; counts as heard."""
+
+    def records(self, batch: RecordBatch) -> None:
+        """Records of a reader, each exactly once; counts as heard."""
+
+    def notice(self, kind: NoticeKind, count: int, text: str) -> None:
+        """Data that was lost or refused."""
+
+
+class Driver(Protocol):
+    """Reads one device. Made by its class from (device id, profile, options)."""
+
+    def describe(self) -> str:
+        """The device's address in words, for messages: `modbus tcp 10.0.0.5:502 unit 1`."""
+
+    async def session(self, sink: Sink) -> None:
+        """Connects, resolves what the profile names, and reads until cancelled.
+
+        Never ends by itself other than by raising; leaves no connection, task or thread behind.
+        Calls `sink.heard()` (or gives data) on every sign of life.
+
+        Raises:
+            DeviceError: the device can't be reached, gives a wrong answer, or breaks off.
+        """
+
+
+class DriverClass(Protocol):
+    """A driver's class: its options (checked with the configuration) and how to make one."""
+
+    #: The keys of a `[[device]]` beside id, profile and name; unknown keys are refused.
+    Options: type[BaseModel]
+
+    def __call__(self, device: str, profile: Profile, options: Any, /) -> Driver:
+        """Makes the driver. `options` is an instance of `Options`. Does no I/O."""
+
+
+#: Driver by protocol name (a profile's `protocol`), as `module:class`; imported on first use, so
+#: that a gateway loads only the protocols it speaks.
+DRIVERS: Final = {
+    "modbus": "protocols.modbus.driver:ModbusDriver",
+    "opcua": "protocols.opcua.driver:OpcUaDriver",
+}
+
+
+def driver_class(protocol: str) -> DriverClass:
+    """The class that speaks `protocol`. Raises KeyError for one that is not in `DRIVERS`."""
+    module, _, name = DRIVERS[protocol].partition(":")
+    found: DriverClass = getattr(importlib.import_module(module), name)
+    return found
