@@ -42,7 +42,7 @@ class OpcUaProfile(Profile):
 
     protocol: Literal["opcua"]
     #: Prefix to namespace URI. Steps without a prefix are in namespace 0.
-    namespaces: dict[Name, str] = {}
+    namespaces: dict[Name, str] = Field(default_factory=dict)
     point: tuple[OpcUaPoint, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -56,7 +56,7 @@ class Point(Strict):
     #: Plausible values (inclusive), after scaling; what lies outside is marked BAD, never used.
     range: tuple[float, float] | None = None
     #: Names of the values of a state: `{ 0 = "stopped" }`. The value is then the name.
-    states: dict[int, Name] = {}
+    states: dict[int, Name] = Field(default_factory=dict)
 
     @field_validator("scale")
     @classmethod

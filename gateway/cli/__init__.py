@@ -1,0 +1,1 @@
+"""The command line `lamproom`: one small file a command."""

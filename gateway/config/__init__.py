@@ -1,0 +1,1 @@
+"""One folder a mine: loaded, checked, every mistake told with file, line and key."""

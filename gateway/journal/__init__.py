@@ -1,0 +1,1 @@
+"""What happened, kept: an event is on disk before anyone is told."""

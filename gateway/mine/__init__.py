@@ -1,0 +1,1 @@
+"""The mine core: one deterministic step from what was observed to what has changed."""
