@@ -81,8 +81,11 @@ class RecordBatch:
     """Records of a reader as columns of equal length, named by the profile's record fields.
 
     Text columns are object arrays of str; numbers are float64 after scaling, integers int64.
+    `device_t_ns` is what the device's own clock showed when it was read at `receive_t_ns`: it
+    tells late records of a good clock from those of a wrong one. None where it shows none.
     """
 
     device: str
     columns: Mapping[str, NDArray[np.generic]]
     receive_t_ns: int
+    device_t_ns: int | None = None
