@@ -27,6 +27,14 @@ class OpcUaPoint(Point):
         """The path as (prefix, browse name); the prefix is empty where none is written."""
         return split_path(self.path)
 
+    @model_validator(mode="after")
+    def _path_and_type_are_whole(self) -> Self:
+        check_path(self.path)
+        if self.states and self.type != "number":
+            msg = "states go with type 'number' and with no other"
+            raise ValueError(msg)
+        return self
+
 
 def split_path(path: str) -> tuple[tuple[str, str], ...]:
     """`a:X/b:Y` as (("a", "X"), ("b", "Y")); an empty prefix where none is written."""
@@ -37,6 +45,14 @@ def split_path(path: str) -> tuple[tuple[str, str], ...]:
     return tuple(steps)
 
 
+def check_path(path: str) -> str:
+    """`path` as it is. Raises ValueError where a step has no browse name."""
+    if not all(name for _, name in split_path(path)):
+        msg = f"path {path!r} has a step without a browse name (write prefix:Name/prefix:Name)"
+        raise ValueError(msg)
+    return path
+
+
 class OpcUaProfile(Profile):
     """The profile of an OPC UA device."""
 
@@ -44,6 +60,15 @@ class OpcUaProfile(Profile):
     #: Prefix to namespace URI. Steps without a prefix are in namespace 0.
     namespaces: dict[Name, str] = Field(default_factory=dict)
     point: tuple[OpcUaPoint, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _points_can_be_told_apart(self) -> Self:
+        names = [point.name for point in self.point]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"two points have the name {', '.join(twice)}"
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _paths_use_known_prefixes(self) -> Self:
