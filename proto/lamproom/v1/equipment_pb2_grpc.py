@@ -60,6 +60,9 @@ class EquipmentServiceServicer:
     def WatchEquipment(self, request, context):
         """Streams devices: each once with all its values, one `sync`, then devices with the values that
         changed, with a `heartbeat` when there are none. The newest wins.
+
+        NOT_FOUND: there is no device of that id.
+        UNAVAILABLE: the gateway is stopping; come back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -37,6 +37,9 @@ class EquipmentServiceStub:
     WatchEquipment: _grpc.UnaryStreamMultiCallable[_equipment_pb2.WatchEquipmentRequest, _equipment_pb2.WatchEquipmentResponse]
     """Streams devices: each once with all its values, one `sync`, then devices with the values that
     changed, with a `heartbeat` when there are none. The newest wins.
+
+    NOT_FOUND: there is no device of that id.
+    UNAVAILABLE: the gateway is stopping; come back.
     """
 
 @_typing.type_check_only
@@ -48,6 +51,9 @@ class EquipmentServiceAsyncStub(EquipmentServiceStub):
     WatchEquipment: _aio.UnaryStreamMultiCallable[_equipment_pb2.WatchEquipmentRequest, _equipment_pb2.WatchEquipmentResponse]  # type: ignore[assignment]
     """Streams devices: each once with all its values, one `sync`, then devices with the values that
     changed, with a `heartbeat` when there are none. The newest wins.
+
+    NOT_FOUND: there is no device of that id.
+    UNAVAILABLE: the gateway is stopping; come back.
     """
 
 class EquipmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -68,6 +74,9 @@ class EquipmentServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_equipment_pb2.WatchEquipmentResponse], _abc.AsyncIterator[_equipment_pb2.WatchEquipmentResponse]]:
         """Streams devices: each once with all its values, one `sync`, then devices with the values that
         changed, with a `heartbeat` when there are none. The newest wins.
+
+        NOT_FOUND: there is no device of that id.
+        UNAVAILABLE: the gateway is stopping; come back.
         """
 
 def add_EquipmentServiceServicer_to_server(servicer: EquipmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

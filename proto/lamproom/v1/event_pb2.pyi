@@ -44,7 +44,7 @@ ALARM_LEVEL_YELLOW: AlarmLevel
 ALARM_LEVEL_BLUE: AlarmLevel
 
 class Event(_message.Message):
-    __slots__ = ("sequence", "kind", "event_time", "record_time", "card", "zone_id", "device_id", "alarm", "place", "text", "count")
+    __slots__ = ("sequence", "kind", "event_time", "record_time", "card", "zone_id", "device_id", "alarm", "place", "text", "count", "cursor")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     EVENT_TIME_FIELD_NUMBER: _ClassVar[int]
@@ -56,6 +56,7 @@ class Event(_message.Message):
     PLACE_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     kind: EventKind
     event_time: _timestamp_pb2.Timestamp
@@ -67,7 +68,8 @@ class Event(_message.Message):
     place: Place
     text: str
     count: int
-    def __init__(self, sequence: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., card: _Optional[str] = ..., zone_id: _Optional[str] = ..., device_id: _Optional[str] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., text: _Optional[str] = ..., count: _Optional[int] = ...) -> None: ...
+    cursor: bytes
+    def __init__(self, sequence: _Optional[int] = ..., kind: _Optional[_Union[EventKind, str]] = ..., event_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., record_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., card: _Optional[str] = ..., zone_id: _Optional[str] = ..., device_id: _Optional[str] = ..., alarm: _Optional[_Union[Alarm, _Mapping]] = ..., place: _Optional[_Union[Place, _Mapping]] = ..., text: _Optional[str] = ..., count: _Optional[int] = ..., cursor: _Optional[bytes] = ...) -> None: ...
 
 class Alarm(_message.Message):
     __slots__ = ("alarm_id", "rule", "level", "start_time", "end_time")
@@ -118,14 +120,16 @@ class WatchEventsResponse(_message.Message):
     def __init__(self, event: _Optional[_Union[Event, _Mapping]] = ..., sync: _Optional[_Union[_stream_pb2.Sync, _Mapping]] = ..., heartbeat: _Optional[_Union[_stream_pb2.Heartbeat, _Mapping]] = ..., gap: _Optional[_Union[EventGap, _Mapping]] = ..., reset: _Optional[_Union[_stream_pb2.Reset, _Mapping]] = ...) -> None: ...
 
 class EventGap(_message.Message):
-    __slots__ = ("first_sequence", "last_sequence", "reason")
+    __slots__ = ("first_sequence", "last_sequence", "reason", "cursor")
     FIRST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     LAST_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     first_sequence: int
     last_sequence: int
     reason: str
-    def __init__(self, first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    cursor: bytes
+    def __init__(self, first_sequence: _Optional[int] = ..., last_sequence: _Optional[int] = ..., reason: _Optional[str] = ..., cursor: _Optional[bytes] = ...) -> None: ...
 
 class ListEventsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

@@ -57,6 +57,7 @@ class EventServiceServicer:
 
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
         OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+        UNAVAILABLE: the gateway is stopping; come back with the last cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,6 +39,7 @@ class EventServiceStub:
 
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
     OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+    UNAVAILABLE: the gateway is stopping; come back with the last cursor.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]
     """Stored events, oldest first.
@@ -57,6 +58,7 @@ class EventServiceAsyncStub(EventServiceStub):
 
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
     OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+    UNAVAILABLE: the gateway is stopping; come back with the last cursor.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Stored events, oldest first.
@@ -78,6 +80,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
         OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+        UNAVAILABLE: the gateway is stopping; come back with the last cursor.
         """
 
     @_abc_1.abstractmethod

@@ -81,6 +81,8 @@ class MineServiceServicer:
 
     def GetHeadcount(self, request, context):
         """How many are below, in the whole mine and in each zone.
+
+        UNAVAILABLE: the gateway has only just started and has not counted yet.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

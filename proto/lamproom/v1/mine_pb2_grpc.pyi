@@ -37,7 +37,10 @@ class MineServiceStub:
     ListZones: _grpc.UnaryUnaryMultiCallable[_mine_pb2.ListZonesRequest, _mine_pb2.ListZonesResponse]
     ListPeople: _grpc.UnaryUnaryMultiCallable[_mine_pb2.ListPeopleRequest, _mine_pb2.ListPeopleResponse]
     GetHeadcount: _grpc.UnaryUnaryMultiCallable[_mine_pb2.GetHeadcountRequest, _mine_pb2.GetHeadcountResponse]
-    """How many are below, in the whole mine and in each zone."""
+    """How many are below, in the whole mine and in each zone.
+
+    UNAVAILABLE: the gateway has only just started and has not counted yet.
+    """
 
 @_typing.type_check_only
 class MineServiceAsyncStub(MineServiceStub):
@@ -48,7 +51,10 @@ class MineServiceAsyncStub(MineServiceStub):
     ListZones: _aio.UnaryUnaryMultiCallable[_mine_pb2.ListZonesRequest, _mine_pb2.ListZonesResponse]  # type: ignore[assignment]
     ListPeople: _aio.UnaryUnaryMultiCallable[_mine_pb2.ListPeopleRequest, _mine_pb2.ListPeopleResponse]  # type: ignore[assignment]
     GetHeadcount: _aio.UnaryUnaryMultiCallable[_mine_pb2.GetHeadcountRequest, _mine_pb2.GetHeadcountResponse]  # type: ignore[assignment]
-    """How many are below, in the whole mine and in each zone."""
+    """How many are below, in the whole mine and in each zone.
+
+    UNAVAILABLE: the gateway has only just started and has not counted yet.
+    """
 
 class MineServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a client needs to draw the mine and to name who and what is in it."""
@@ -80,6 +86,9 @@ class MineServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _mine_pb2.GetHeadcountRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_mine_pb2.GetHeadcountResponse, _abc.Awaitable[_mine_pb2.GetHeadcountResponse]]:
-        """How many are below, in the whole mine and in each zone."""
+        """How many are below, in the whole mine and in each zone.
+
+        UNAVAILABLE: the gateway has only just started and has not counted yet.
+        """
 
 def add_MineServiceServicer_to_server(servicer: MineServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

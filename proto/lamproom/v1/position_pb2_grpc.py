@@ -57,6 +57,7 @@ class PositionServiceServicer:
         The newest wins: a client that reads slowly is told in `coalesced_count` what it missed.
 
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
+        UNAVAILABLE: the gateway is stopping; come back with the last cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
