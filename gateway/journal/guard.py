@@ -1,0 +1,81 @@
+"""Holds a journal's folder: one gateway at a time, and no silent loss of the newest events.
+
+A damaged write-ahead log makes SQLite drop what stands behind the damage, without an error. So
+the newest sequence is also written down outside the database; one that is missing when the journal
+is opened again is then known to be lost and is never given to another event.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from gateway.journal.sqlite import JournalError
+
+GUARD_FILE: Final = "journal.guard"
+
+_MARK: Final = struct.Struct(">4sQQ")
+_MAGIC: Final = b"LPMK"
+
+log = structlog.get_logger(__name__)
+
+
+class Guard:
+    """The lock on a folder and, in the same file, the newest sequence of its journal."""
+
+    def __init__(self, folder: Path) -> None:
+        """Locks `folder`, which must be there.
+
+        Raises:
+            JournalError: another process has it, or the file can't be written.
+        """
+        file = folder / GUARD_FILE
+        try:
+            self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            msg = f"opening {file}: {error.strerror}; check the folder's rights and file system"
+            raise JournalError(msg) from error
+        try:
+            # Ends with the process, however that ends.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            msg = (
+                f"{folder}: another gateway has this journal open;"
+                " stop it, or give this one a folder of its own"
+            )
+            raise JournalError(msg) from error
+
+    def newest(self, epoch: int) -> int:
+        """The newest sequence written down for the journal `epoch`; 0 where there is none."""
+        data = os.pread(self._fd, _MARK.size + 4, 0)
+        if not data:
+            return 0
+        body, crc = data[: _MARK.size], data[_MARK.size :]
+        if len(crc) != 4 or zlib.crc32(body) != int.from_bytes(crc, "big"):
+            log.warning("newest event is not written down: a lost one would not be noticed")
+            return 0
+        magic, marked_epoch, sequence = _MARK.unpack(body)
+        return int(sequence) if (magic, marked_epoch) == (_MAGIC, epoch) else 0
+
+    def write(self, epoch: int, sequence: int) -> None:
+        """Writes down that `sequence` is stored.
+
+        It is not synced, so it may lag behind after a power cut but never runs ahead. A failure is
+        only logged: the event itself is on the disk.
+        """
+        body = _MARK.pack(_MAGIC, epoch, sequence)
+        try:
+            os.pwrite(self._fd, body + zlib.crc32(body).to_bytes(4, "big"), 0)
+        except OSError as error:
+            log.warning("newest event could not be written down", error=error.strerror)
+
+    def close(self) -> None:
+        """Gives the folder free."""
+        os.close(self._fd)
