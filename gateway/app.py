@@ -1,0 +1,146 @@
+"""Puts the parts together: devices → inbox → mine core → journal → streams.
+
+The only place that knows them all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from typing import Final
+
+import structlog
+from positioning.warm_up import warm_up
+
+from equipment.report import LinkState
+from gateway.config.bundle import Bundle
+from gateway.inbox import DeviceInbox, Inbox
+from gateway.journal.journal import Journal
+from gateway.mine.change import Batch, Changes
+from gateway.mine.core import Mine
+from gateway.mine.plan import AlarmRule, MinePlan
+from gateway.serve.encode import encode_event
+from gateway.serve.server import Server
+from positioning.observation import IdTable
+from protocols.supervise import Supervisor
+
+#: Time goes on at least this often, so that silence and delays are noticed without any data.
+STEP_MOST_S: Final = 0.2
+
+#: How long streams may take to end when the gateway stops.
+STOP_GRACE_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+def plan_of(bundle: Bundle) -> MinePlan:
+    """What the mine core needs of a configuration."""
+    alarm = bundle.settings.alarm
+    return MinePlan(
+        map=bundle.map,
+        devices=tuple(setup.device.id for setup in bundle.devices),
+        card_height_m=bundle.settings.positioning.card_height_m,
+        restricted_entry=AlarmRule(alarm.restricted_entry.level),
+        signal_lost=AlarmRule(alarm.signal_lost.level, alarm.signal_lost.after_s),
+        device_down=AlarmRule(alarm.device_down.level, alarm.device_down.after_s),
+    )
+
+
+class Gateway:
+    """A running gateway for one mine."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._cards = IdTable()
+        self._inbox = Inbox()
+
+    async def run(self, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
+        """Runs until `stop` is set; calls `ready(port)` once clients are served.
+
+        Raises:
+            JournalError: events can't be kept, so none may be sent.
+            ServeError: the gRPC port can't be had.
+        """
+        async with AsyncExitStack() as stack:
+            warm = asyncio.create_task(asyncio.to_thread(warm_up))
+            journal = await asyncio.to_thread(Journal.open, self._bundle.journal_folder)
+            stack.callback(journal.close)
+            state = await asyncio.to_thread(journal.load_state)
+            await warm
+            mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
+            server = Server(self._bundle, self._cards, journal)
+            await self._commit(mine.begin(time.time_ns()), journal, server)
+            port = await server.start()
+            stack.push_async_callback(server.stop, STOP_GRACE_S)
+            ready(port)
+            await self._serve(mine, journal, server, stop)
+
+    async def _serve(
+        self, mine: Mine, journal: Journal, server: Server, stop: asyncio.Event
+    ) -> None:
+        """Devices and steps side by side; the end of either ends both."""
+        devices = [asyncio.create_task(supervisor.run()) for supervisor in self._supervisors()]
+        steps = asyncio.create_task(self._steps(mine, journal, server))
+        stopping = asyncio.create_task(stop.wait())
+        tasks = [*devices, steps, stopping]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _steps(self, mine: Mine, journal: Journal, server: Server) -> None:
+        """Takes all that has gathered, steps, keeps, tells; a slow step makes a larger batch."""
+        while True:
+            await self._inbox.filled(STEP_MOST_S)
+            batch = self._inbox.take()
+            self._log_links(batch)
+            changes = await asyncio.to_thread(mine.step, batch, time.time_ns())
+            await self._commit(changes, journal, server)
+
+    async def _commit(self, changes: Changes, journal: Journal, server: Server) -> None:
+        """Positions leave at once, events only when they are on disk."""
+        server.publish(changes)
+        if not changes.events and not changes.state:
+            return
+        payloads = [encode_event(event) for event in changes.events]
+        rows = [
+            (event.sequence, event.record_t_ns, payload)
+            for event, payload in zip(changes.events, payloads, strict=True)
+        ]
+        await asyncio.to_thread(journal.append, rows, changes.state)
+        if payloads:
+            server.publish_events(changes.events[0].sequence, payloads)
+
+    def _supervisors(self) -> list[Supervisor]:
+        anchors = IdTable(tuple(anchor.id for anchor in self._bundle.map.anchors))
+        readers = IdTable(tuple(reader.id for reader in self._bundle.map.readers))
+        tolerance_s = self._bundle.settings.positioning.clock_tolerance_s
+        supervisors = []
+        for setup in self._bundle.devices:
+            target = DeviceInbox(
+                setup.device.id,
+                setup.profile.kind,
+                self._inbox,
+                cards=self._cards,
+                anchors=anchors,
+                readers=readers,
+                clock_tolerance_ns=round(tolerance_s * 1e9),
+                now_ns=time.time_ns,
+            )
+            driver = setup.driver(setup.device.id, setup.profile, setup.options)
+            silence_s = setup.profile.scan.silence_s
+            supervisors.append(Supervisor(driver, target, silence_s=silence_s))
+        return supervisors
+
+    @staticmethod
+    def _log_links(batch: Batch) -> None:
+        for link in batch.links:
+            if link.state is LinkState.UP:
+                log.info("device up", device=link.device)

@@ -1,0 +1,176 @@
+"""Where the drivers put what they read, until the next step takes all of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import numpy as np
+from protocols.readers import ranges_of, sightings_of
+
+from equipment.profile import Kind
+from equipment.report import (
+    LinkChange,
+    LinkState,
+    Notice,
+    NoticeKind,
+    RecordBatch,
+    Sample,
+)
+from gateway.mine.change import Batch
+from positioning.observation import RANGE, SIGHTING, IdTable, Records
+from protocols.device_clock import DeviceClock
+
+#: Records that may wait for a step: half a minute of 32,000 ranges a second. Beyond it the step
+#: has stood still for so long that new data are refused aloud rather than memory filled.
+WAITING_MOST: Final = 1_000_000
+
+Clock = Callable[[], int]
+
+
+class Inbox:
+    """Gathers what all devices give. Used on the event loop only."""
+
+    def __init__(self) -> None:
+        self._ranges: list[Records] = []
+        self._sightings: list[Records] = []
+        self._samples: list[Sample] = []
+        self._links: list[LinkChange] = []
+        self._notices: list[Notice] = []
+        self._waiting = 0
+        self._filled = asyncio.Event()
+
+    def take(self) -> Batch:
+        """All that has gathered, in the order of its arrival; the inbox is empty then."""
+        batch = Batch(
+            ranges=np.concatenate(self._ranges) if self._ranges else np.empty(0, RANGE),
+            sightings=np.concatenate(self._sightings) if self._sightings else np.empty(0, SIGHTING),
+            samples=tuple(self._samples),
+            links=tuple(self._links),
+            notices=tuple(self._notices),
+        )
+        for part in (self._ranges, self._sightings, self._samples, self._links, self._notices):
+            part.clear()
+        self._waiting = 0
+        self._filled.clear()
+        return batch
+
+    async def filled(self, timeout_s: float) -> None:
+        """Waits until something is there, or `timeout_s` have passed: time goes on without data."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._filled.wait()
+        except TimeoutError:
+            return
+
+    def room_for(self, count: int) -> bool:
+        """Whether `count` more records may wait; notes them if so."""
+        if self._waiting + count > WAITING_MOST:
+            return False
+        self._waiting += count
+        return True
+
+    def put_ranges(self, ranges: Records) -> None:
+        """Takes (n,) RANGE."""
+        self._ranges.append(ranges)
+        self._filled.set()
+
+    def put_sightings(self, sightings: Records) -> None:
+        """Takes (n,) SIGHTING."""
+        self._sightings.append(sightings)
+        self._filled.set()
+
+    def put_samples(self, samples: Sequence[Sample]) -> None:
+        """Takes values of points."""
+        self._samples.extend(samples)
+        self._filled.set()
+
+    def put_link(self, link: LinkChange) -> None:
+        """Takes a change of a link."""
+        self._links.append(link)
+        self._filled.set()
+
+    def put_notice(self, notice: Notice) -> None:
+        """Takes word of lost or refused data."""
+        self._notices.append(notice)
+        self._filled.set()
+
+
+class DeviceInbox:
+    """One device's way into the inbox: a reader's records become ranges or sightings here."""
+
+    def __init__(
+        self,
+        device: str,
+        kind: Kind,
+        inbox: Inbox,
+        *,
+        cards: IdTable,
+        anchors: IdTable,
+        readers: IdTable,
+        clock_tolerance_ns: int,
+        now_ns: Clock,
+    ) -> None:
+        """`anchors` and `readers` give the indices of the map; `cards` gives out handles."""
+        self._device = device
+        self._kind = kind
+        self._inbox = inbox
+        self._cards = cards
+        self._anchors = anchors
+        self._reader = readers.find(device)
+        self._clock = DeviceClock(clock_tolerance_ns)
+        self._now_ns = now_ns
+
+    def heard(self) -> None:
+        """A sign of life needs no step."""
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        """Takes values of points."""
+        if self._has_room(len(samples), "values"):
+            self._inbox.put_samples(samples)
+
+    def records(self, batch: RecordBatch) -> None:
+        """Takes records of a reader, with the device's clock checked."""
+        shift_ns = self._checked_shift_ns(batch)
+        if self._kind is Kind.UWB_READER:
+            found, refusals = ranges_of(batch, self._cards, self._anchors)
+            put = self._inbox.put_ranges
+        elif self._reader is not None:
+            found, refusals = sightings_of(batch, self._reader, self._cards)
+            put = self._inbox.put_sightings
+        else:
+            self.notice(NoticeKind.DATA_REFUSED, 1, "it gives sightings but is not on the map")
+            return
+        for text, count in refusals:
+            self.notice(NoticeKind.DATA_REFUSED, count, text)
+        if len(found) and self._has_room(len(found), "records"):
+            found["t_ns"] += shift_ns
+            put(found)
+
+    def notice(self, kind: NoticeKind, count: int, text: str) -> None:
+        """Takes word of lost or refused data."""
+        self._inbox.put_notice(Notice(self._device, kind, count, text, self._now_ns()))
+
+    def link(self, state: LinkState, reason: str) -> None:
+        """Takes a change of the link."""
+        self._inbox.put_link(LinkChange(self._device, state, reason, self._now_ns()))
+
+    def _has_room(self, count: int, what: str) -> bool:
+        if self._inbox.room_for(count):
+            return True
+        self.notice(NoticeKind.DATA_LOST, count, f"{what} lost: the gateway can't keep up")
+        return False
+
+    def _checked_shift_ns(self, batch: RecordBatch) -> int:
+        if batch.device_t_ns is None:
+            return 0
+        shift_ns, changed = self._clock.shift_ns(batch.device_t_ns, batch.receive_t_ns)
+        if changed and shift_ns:
+            off_s = -shift_ns / 1e9
+            text = (
+                f"its clock is off by {off_s:+.1f} s and not believed: times are shifted to the "
+                "gateway's; set the device's clock"
+            )
+            self.notice(NoticeKind.DATA_REFUSED, len(next(iter(batch.columns.values()))), text)
+        return shift_ns

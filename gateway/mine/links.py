@@ -1,0 +1,46 @@
+"""Which devices are not heard, and the alarm about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from equipment.report import LinkChange, LinkState
+from gateway.mine.alarms import AlarmBook, AlarmKey
+from gateway.mine.plan import AlarmRule
+from gateway.mine.record import StepRecord
+
+RULE = "device_down"
+
+
+class Links:
+    """Since when each device has been down."""
+
+    def __init__(self, devices: Sequence[str], rule: AlarmRule, alarms: AlarmBook) -> None:
+        self._devices = frozenset(devices)
+        self._rule = rule
+        self._alarms = alarms
+        self._down: dict[str, LinkChange] = {}
+
+    def drop_unknown(self, record: StepRecord) -> None:
+        """Ends the alarms of devices that are no longer configured."""
+        for key in self._alarms:
+            if key.rule == RULE and key.device not in self._devices:
+                text = f"device {key.device} is no longer configured"
+                self._alarms.close(key, record.now_ns, record, text)
+
+    def note(self, links: Sequence[LinkChange], record: StepRecord) -> None:
+        """Takes changes over; raises the alarm for devices that have been down for long enough."""
+        for link in links:
+            if link.state is LinkState.UP:
+                self._down.pop(link.device, None)
+                key = AlarmKey(RULE, device=link.device)
+                self._alarms.close(key, link.t_ns, record, f"device {link.device} is heard again")
+            elif link.state is LinkState.DOWN:
+                # The first failure counts: trying again in vain does not put the alarm off.
+                self._down.setdefault(link.device, link)
+        after_ns = round(self._rule.after_s * 1e9)
+        for device, link in self._down.items():
+            if record.now_ns - link.t_ns >= after_ns:
+                key = AlarmKey(RULE, device=device)
+                text = f"device {device} is down: {link.reason}"
+                self._alarms.open(key, self._rule.level, link.t_ns, record, text)

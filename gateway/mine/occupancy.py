@@ -1,0 +1,88 @@
+"""Who is in which zone: crossings become events, and entering a restricted zone an alarm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from positioning.zones import ZoneMembership
+
+from gateway.mine.alarms import AlarmBook, AlarmKey
+from gateway.mine.cards import Cards
+from gateway.mine.change import EventKind, Place
+from gateway.mine.plan import AlarmRule
+from gateway.mine.record import StepRecord
+from positioning.mine_map import Zone, ZoneKind
+from positioning.observation import IdTable, Records
+
+RULE = "restricted_entry"
+
+
+class Occupancy:
+    """The zones of every card."""
+
+    def __init__(self, zones: Sequence[Zone], restricted: AlarmRule, table: IdTable) -> None:
+        self._zones = tuple(zones)
+        self._index = {zone.id: index for index, zone in enumerate(zones)}
+        self._restricted = restricted
+        self._table = table
+        self._membership = ZoneMembership(self._zones)
+
+    def zones_of(self, cards: Iterable[int]) -> dict[int, tuple[str, ...]]:
+        """The ids of the zones that each card is in."""
+        return {
+            card: tuple(self._zones[zone].id for zone in self._membership.zones_of(card))
+            for card in cards
+        }
+
+    def counts(self) -> dict[str, int]:
+        """How many cards are in each zone."""
+        counts = self._membership.counts().tolist()
+        return {zone.id: count for zone, count in zip(self._zones, counts, strict=True)}
+
+    def update(
+        self, fixes: Records, cards: Cards, alarms: AlarmBook, record: StepRecord
+    ) -> set[int]:
+        """Takes fixes in order; tells each crossing. Returns the cards that crossed."""
+        moved = set()
+        for crossing in self._membership.update(fixes):
+            fix, zone = fixes[crossing.row], self._zones[crossing.zone]
+            card = int(fix["card"])
+            moved.add(card)
+            name, t_ns = self._table.name(card), int(fix["t_ns"])
+            kind = EventKind.ZONE_ENTERED if crossing.entered else EventKind.ZONE_LEFT
+            verb = "entered" if crossing.entered else "left"
+            text = f"card {name} {verb} {zone.kind} zone {zone.id} ({zone.name})"
+            place = Place(float(fix["x_m"]), float(fix["y_m"]), float(fix["z_m"]), t_ns)
+            record.event(kind, t_ns, card=name, zone=zone.id, place=place, text=text)
+            self._follow(zone, card, cards, entered=crossing.entered)
+            if zone.kind is ZoneKind.RESTRICTED:
+                key = AlarmKey(RULE, card=name, zone=zone.id)
+                if crossing.entered:
+                    alarms.open(key, self._restricted.level, t_ns, record, text)
+                else:
+                    alarms.close(key, t_ns, record, text)
+        return moved
+
+    def _follow(self, zone: Zone, card: int, cards: Cards, *, entered: bool) -> None:
+        if zone.kind is ZoneKind.WELLHEAD:
+            cards.at_wellhead[card] += 1 if entered else -1
+
+    def restore(
+        self,
+        zones: Mapping[int, Sequence[str]],
+        cards: Cards,
+        alarms: AlarmBook,
+        record: StepRecord,
+    ) -> None:
+        """Puts cards back into their zones; a zone that is gone from the map is told as left."""
+        for card, ids in zones.items():
+            known = [self._index[zone] for zone in ids if zone in self._index]
+            self._membership.restore(card, known)
+            for index in known:
+                self._follow(self._zones[index], card, cards, entered=True)
+            for gone in (zone for zone in ids if zone not in self._index):
+                name = self._table.name(card)
+                text = f"zone {gone} is no longer on the map; card {name} was in it"
+                record.event(EventKind.ZONE_LEFT, record.now_ns, card=name, zone=gone, text=text)
+                key = AlarmKey(RULE, card=name, zone=gone)
+                alarms.close(key, record.now_ns, record, text)

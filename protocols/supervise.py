@@ -1,0 +1,142 @@
+"""Keeps one device's driver going, whatever the device does; the same for every protocol.
+
+A session that fails, falls silent or hangs is ended and made anew, after a pause that grows and
+has jitter, so that a hundred devices behind one broken switch do not come back as one burst.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from equipment.report import LinkState, NoticeKind, RecordBatch, Sample
+from protocols.driver import DeviceError, Driver, Sink
+
+#: Pause after the first failure, and the longest: data must flow again within 15 s of a return.
+PAUSE_FIRST_S: Final = 0.5
+PAUSE_MOST_S: Final = 5.0
+
+#: A session that was up for this long has earned a short first pause again.
+STEADY_S: Final = 10.0
+
+#: How long a cancelled session may take to clean up before it is left behind.
+CLEAN_UP_S: Final = 3.0
+
+#: How often a session is looked at for silence.
+LOOK_S: Final = 0.25
+
+log = structlog.get_logger()
+
+
+class Target(Sink, Protocol):
+    """Where a device's data and the state of its link go."""
+
+    def link(self, state: LinkState, reason: str) -> None:
+        """The link has changed; `reason` is in words for an operator."""
+
+
+class _Session:
+    """The sink of one session: notes signs of life, and lets nothing through once it is over."""
+
+    def __init__(self, target: Target, loop: asyncio.AbstractEventLoop) -> None:
+        self._target = target
+        self._loop = loop
+        self.begun_s = self.heard_s = loop.time()
+        self.up = False
+        self.over = False
+
+    def heard(self) -> None:
+        if self.over:
+            return
+        self.heard_s = self._loop.time()
+        if not self.up:
+            self.up = True
+            self._target.link(LinkState.UP, "")
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        self.heard()
+        if not self.over:
+            self._target.samples(samples)
+
+    def records(self, batch: RecordBatch) -> None:
+        self.heard()
+        if not self.over:
+            self._target.records(batch)
+
+    def notice(self, kind: NoticeKind, count: int, text: str) -> None:
+        if not self.over:
+            self._target.notice(kind, count, text)
+
+
+class Supervisor:
+    """Runs a driver's sessions one after the other, for ever."""
+
+    def __init__(self, driver: Driver, target: Target, *, silence_s: float) -> None:
+        """A device that gives no sign of life for `silence_s` is down, connected or not."""
+        self._driver = driver
+        self._target = target
+        self._silence_s = silence_s
+        self._random = random.Random()  # noqa: S311  spreads reconnections, guards nothing
+
+    async def run(self) -> None:
+        """Runs until cancelled. Nothing that a driver does ends it."""
+        failures = 0
+        self._target.link(LinkState.CONNECTING, self._driver.describe())
+        while True:
+            session = _Session(self._target, asyncio.get_running_loop())
+            reason = await self._session(session)
+            steady = session.up and session.heard_s - session.begun_s >= STEADY_S
+            failures = 1 if steady else failures + 1
+            log.warning("device down", device=self._driver.describe(), reason=reason)
+            self._target.link(LinkState.DOWN, reason)
+            await asyncio.sleep(self._pause_s(failures))
+
+    def _pause_s(self, failures: int) -> float:
+        longest_s = min(PAUSE_MOST_S, PAUSE_FIRST_S * 2.0 ** min(failures - 1, 10))
+        return longest_s * self._random.uniform(0.5, 1.0)
+
+    async def _session(self, session: _Session) -> str:
+        """Runs one session to its end; returns why it ended."""
+        task = asyncio.create_task(self._driver.session(session))
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=LOOK_S)
+                silent_s = asyncio.get_running_loop().time() - session.heard_s
+                if not task.done() and silent_s > self._silence_s:
+                    return (
+                        f"{self._driver.describe()} has given no sign of life for "
+                        f"{silent_s:.1f} s; check the device and the network"
+                    )
+            return self._why(task)
+        finally:
+            session.over = True
+            await self._end(task)
+
+    def _why(self, task: asyncio.Task[None]) -> str:
+        if task.cancelled():
+            return f"{self._driver.describe()}: the session was cancelled"
+        error = task.exception()
+        if error is None:
+            return f"{self._driver.describe()}: the session ended"
+        if isinstance(error, DeviceError):
+            return str(error)
+        # A driver's own mistake must not stop other devices, but it must be seen.
+        log.error("driver failed", device=self._driver.describe(), exc_info=error)
+        return f"{self._driver.describe()}: unexpected {type(error).__name__}: {error}"
+
+    async def _end(self, task: asyncio.Task[None]) -> None:
+        """Cancels what is left of a session; one that does not end is left behind, and said."""
+        if task.done():
+            return
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=CLEAN_UP_S)
+        if not done:
+            log.error("a session does not end and is left behind", device=self._driver.describe())
+        elif not task.cancelled() and task.exception():
+            log.warning(
+                "clean-up failed", device=self._driver.describe(), reason=str(task.exception())
+            )

@@ -1,0 +1,123 @@
+"""The house rules that a linter has no rule for, held by looking at the sources themselves."""
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("gateway", "protocols", "positioning", "equipment", "hil_sim")
+
+MODULE_LINES_MOST = 400
+FUNCTION_LINES_MOST = 60
+
+#: Hosts of package registries, spelled so that this file does not hold them.
+REGISTRIES = ("pypi." + "org", "registry." + "npmjs", "files." + "pythonhosted", "deb." + "debian")
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """The files that belong to the project, tracked or about to be."""
+    command = ["git", "ls-files", "-co", "--exclude-standard", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout: which files belong to the project is not known")
+    return [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def sources() -> list[Path]:
+    """The hand-written modules of the product."""
+    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+
+
+def named(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    for child in ast.walk(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield child
+
+
+def place(path: Path, line: int = 0) -> str:
+    return f"{path.relative_to(ROOT)}:{line}"
+
+
+def test_modules_are_small() -> None:
+    lengths = {place(path): len(path.read_text().splitlines()) for path in sources()}
+    assert {path: n for path, n in lengths.items() if n > MODULE_LINES_MOST} == {}
+
+
+def test_functions_are_small() -> None:
+    long = {
+        place(path, node.lineno): (node.end_lineno or 0) - node.lineno
+        for path in sources()
+        for node in named(ast.parse(path.read_text()))
+        if not isinstance(node, ast.ClassDef)
+        if (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MOST
+    }
+    assert long == {}
+
+
+def test_no_mutable_state_at_module_level() -> None:
+    found = []
+    for path in sources():
+        for node in ast.parse(path.read_text()).body:
+            if not isinstance(node, ast.Assign | ast.AnnAssign):
+                continue
+            if not isinstance(node.value, ast.List | ast.Dict | ast.Set | ast.ListComp):
+                continue
+            final = isinstance(node, ast.AnnAssign) and "Final" in ast.unparse(node.annotation)
+            if not final and "__all__" not in ast.unparse(node):
+                found.append(place(path, node.lineno))
+    assert found == []
+
+
+def test_silenced_checks_say_why() -> None:
+    silenced = re.compile(
+        r"#\s*(noqa|type: ignore|pragma: no cover)(:\s*[A-Z0-9, ]+)?(\[[^\]]+\])?"
+    )
+    bare = []
+    for path in [*sources(), *tracked("tests/*.py", "bench/*.py")]:
+        if path == Path(__file__):
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
+            found = silenced.search(line)
+            if found and not line[found.end() :].strip(" #"):
+                bare.append(place(path, number))
+    assert bare == []
+
+
+def test_nothing_names_a_registry_or_a_place_on_one_machine() -> None:
+    found = []
+    for path in tracked():
+        if path == Path(__file__):
+            continue
+        try:
+            text = path.read_text()
+        except UnicodeDecodeError:
+            continue
+        found += [place(path) for host in REGISTRIES if host in text]
+        found += [place(path) for home in (str(ROOT.parent) + "/", "/root/") if home in text]
+    assert found == []
+
+
+def test_lock_files_hold_hashes_and_no_address() -> None:
+    locks = [
+        ROOT / "requirements.lock",
+        ROOT / "tools.lock",
+        ROOT / "tests/peers/package-lock.json",
+    ]
+    assert [lock.name for lock in locks if "://" in lock.read_text()] == []
+    assert all("sha256" in lock.read_text() or "sha512" in lock.read_text() for lock in locks)
+
+
+def test_the_command_line_starts_without_heavy_imports() -> None:
+    heavy = "numba, grpc, pymodbus, asyncua, numpy"
+    code = f"""
+import sys
+import gateway.cli.main
+loaded = {{name for name in "{heavy}".split(", ") if name in sys.modules}}
+sys.exit(f"loaded at start: {{sorted(loaded)}}" if loaded else 0)
+"""
+    python = ROOT / ".venv/env/bin/python"
+    subprocess.run([python, "-c", code], cwd=ROOT, check=True, env={"PYTHONPATH": "proto"})
