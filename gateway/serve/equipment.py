@@ -1,0 +1,155 @@
+"""Machines and readers: what each is doing, and what has changed.
+
+Values that came within one interval make one version. A client is sent what has changed since the
+version that it has; the newest value wins.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Iterable
+from typing import Any, Final
+
+import grpc
+
+from equipment.report import Sample
+from gateway.mine.change import Changes
+from gateway.serve.cursor import Kind
+from gateway.serve.encode import heartbeat_message, sync_message
+from gateway.serve.failure import RequestError
+from gateway.serve.paging import page_of
+from gateway.serve.picture import DeviceNow, Picture
+from gateway.serve.wake import Pace, Signal
+from lamproom.v1 import equipment_pb2
+from lamproom.v1.equipment_pb2 import WatchEquipmentResponse
+
+#: The shortest time between two versions: machines are read about once a second.
+VERSION_INTERVAL_S: Final = 0.1
+
+#: Since before anything came: every device, whether or not it was ever heard.
+_ALL: Final = -1
+
+
+class EquipmentHub:
+    """Serves the streams and lists of equipment. On the event loop only."""
+
+    def __init__(self, picture: Picture, epoch: int, heartbeat_s: float) -> None:
+        self._picture = picture
+        self._epoch = epoch
+        self._heartbeat_s = heartbeat_s
+        self._pace = Pace(VERSION_INTERVAL_S, self._make_version)
+        self._signal = Signal()
+        self._version = 0
+        #: The messages of the newest version, by device and since which version they tell.
+        self._encoded: dict[tuple[str, int], bytes] = {}
+
+    def publish(self, changes: Changes) -> None:
+        """Takes one step's changes into the picture and tells clients of it soon."""
+        if self._picture.update(changes, self._version + 1):
+            self._pace.request()
+
+    def close(self) -> None:
+        """Ends all streams."""
+        self._pace.cancel()
+        self._signal.close()
+
+    def _make_version(self) -> None:
+        self._version += 1
+        self._encoded.clear()
+        self._signal.fire()
+
+    async def watch(self, request: equipment_pb2.WatchEquipmentRequest) -> AsyncGenerator[bytes]:
+        """The messages of one `WatchEquipment`, for ever.
+
+        Raises:
+            RequestError: there is no such device, or the gateway is stopping.
+        """
+        devices = self._asked_for(request.device_ids)
+        seen = _ALL
+        while True:
+            self._signal.check()
+            if seen < self._version:
+                since, seen = seen, self._version
+                for device in devices:
+                    if device.version > since:
+                        yield self._message(device, since)
+                if since == _ALL:
+                    yield _wrap(sync=sync_message(time.time_ns()))
+            elif not await self._signal.wait(self._heartbeat_s):
+                yield _wrap(heartbeat=heartbeat_message(time.time_ns()))
+
+    def list_equipment(
+        self, request: equipment_pb2.ListEquipmentRequest
+    ) -> equipment_pb2.ListEquipmentResponse:
+        """One page of devices with all their values. Raises RequestError for a wrong page."""
+        devices, token = page_of(
+            list(self._picture.devices.values()),
+            Kind.EQUIPMENT_PAGE,
+            self._epoch,
+            request.page_size,
+            request.page_token,
+        )
+        return equipment_pb2.ListEquipmentResponse(
+            equipment=[describe(device, _ALL) for device in devices], next_page_token=token
+        )
+
+    def _asked_for(self, ids: Iterable[str]) -> list[DeviceNow]:
+        devices = self._picture.devices
+        unknown = [one for one in ids if one not in devices]
+        if unknown:
+            msg = f"there is no device {unknown[0]!r}: ListEquipment tells which there are"
+            raise RequestError(grpc.StatusCode.NOT_FOUND, msg)
+        return [devices[one] for one in dict.fromkeys(ids)] or list(devices.values())
+
+    def _message(self, device: DeviceNow, since: int) -> bytes:
+        key = (device.setup.device.id, since)
+        message = self._encoded.get(key)
+        if message is None:
+            message = _wrap(equipment=describe(device, since))
+            self._encoded[key] = message
+        return message
+
+
+def describe(device: DeviceNow, since: int) -> equipment_pb2.Equipment:
+    """A device with its link and the values that came after version `since`."""
+    setup = device.setup.device
+    message = equipment_pb2.Equipment(
+        device_id=setup.id,
+        profile=setup.profile,
+        name=setup.name,
+        link_state=equipment_pb2.LINK_STATE_CONNECTING,
+    )
+    if device.link:
+        message.link_state = equipment_pb2.LinkState.ValueType(device.link.state)
+        message.link_reason = device.link.reason
+        message.link_change_time.FromNanoseconds(device.link.t_ns)
+    for version, sample in device.samples.values():
+        if version > since:
+            message.values.append(_point_value(sample, device.units.get(sample.point, "")))
+    return message
+
+
+def _point_value(sample: Sample, unit: str) -> equipment_pb2.PointValue:
+    message = equipment_pb2.PointValue(
+        point=sample.point,
+        unit=unit,
+        quality=equipment_pb2.Quality.ValueType(sample.quality),
+        quality_reason=sample.reason,
+    )
+    match sample.value:
+        case bool():
+            message.flag = sample.value
+        case str():
+            message.text = sample.value
+        case None:
+            pass
+        case number:
+            message.number = number
+    if sample.source_t_ns is not None:
+        message.source_time.FromNanoseconds(sample.source_t_ns)
+    message.receive_time.FromNanoseconds(sample.receive_t_ns)
+    return message
+
+
+def _wrap(**message: Any) -> bytes:
+    return WatchEquipmentResponse(**message).SerializeToString()

@@ -1,0 +1,108 @@
+"""The mine as it is now: what a client is told before it is told of changes.
+
+It is written and read on the event loop only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from equipment.report import LinkChange, Sample
+from gateway.mine.change import Changes, Headcount
+from gateway.serve.site import DeviceSetup
+from positioning.observation import FIX, Records
+
+_CARDS_AT_START: Final = 1024
+
+
+class LatestFixes:
+    """The newest fix of every card, and in which version it came."""
+
+    def __init__(self) -> None:
+        self._fixes = np.zeros(_CARDS_AT_START, FIX)
+        self._versions = np.zeros(_CARDS_AT_START, np.int64)
+
+    def update(self, fixes: Records, version: int) -> None:
+        """Takes (n,) FIX, of which the last of a card counts; `version` (from 1) never falls."""
+        cards = fixes["card"].astype(np.intp)
+        if not len(cards):
+            return
+        self._grow(int(cards.max()) + 1)
+        # Where an index repeats, NumPy keeps the last value.
+        self._fixes[cards] = fixes
+        self._versions[cards] = version
+
+    def since(self, version: int) -> Records:
+        """A copy, (n,) FIX by handle, of the fixes that came after `version` (0: all)."""
+        return self._fixes[np.flatnonzero(self._versions > version)]
+
+    def get(self, cards: Iterable[int]) -> Records:
+        """A copy, (n,) FIX, of the newest fix of each of `cards` that has one."""
+        asked = np.fromiter(cards, np.intp)
+        asked = asked[asked < len(self._versions)]
+        return self._fixes[asked[self._versions[asked] > 0]]
+
+    def _grow(self, size: int) -> None:
+        more = size - len(self._versions)
+        if more > 0:
+            more = max(more, len(self._versions))
+            self._fixes = np.concatenate([self._fixes, np.zeros(more, FIX)])
+            self._versions = np.concatenate([self._versions, np.zeros(more, np.int64)])
+
+
+@dataclass(slots=True)
+class DeviceNow:
+    """A device, its link and the newest sample of each point, with the version each came in."""
+
+    setup: DeviceSetup
+    units: dict[str, str]
+    link: LinkChange | None = None
+    link_version: int = 0
+    samples: dict[str, tuple[int, Sample]] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        """The newest version of anything in it; 0 where nothing has come."""
+        return max((self.link_version, *(version for version, _ in self.samples.values())))
+
+
+class Picture:
+    """The newest of everything."""
+
+    def __init__(self, devices: Iterable[DeviceSetup]) -> None:
+        self.fixes = LatestFixes()
+        #: Zones by card handle.
+        self.zones: dict[int, tuple[str, ...]] = {}
+        #: Handles of the cards that have a fix, in the order in which they were first seen.
+        self.seen: dict[int, None] = {}
+        self.headcount: Headcount | None = None
+        self.headcount_t_ns = 0
+        self.devices: Final = {
+            setup.device.id: DeviceNow(setup, _units(setup)) for setup in devices
+        }
+
+    def update(self, changes: Changes, version: int) -> bool:
+        """Takes the changes of one step; `version` is that of the devices' values.
+
+        Returns whether a device has changed.
+        """
+        self.headcount = changes.headcount
+        self.headcount_t_ns = changes.now_ns
+        self.fixes.update(changes.fixes, 1)
+        self.seen.update(dict.fromkeys(np.unique(changes.fixes["card"]).tolist()))
+        self.zones.update(changes.zones)
+        for link in changes.links:
+            device = self.devices[link.device]
+            device.link, device.link_version = link, version
+        for sample in changes.samples:
+            self.devices[sample.device].samples[sample.point] = (version, sample)
+        return bool(changes.links or changes.samples)
+
+
+def _units(setup: DeviceSetup) -> dict[str, str]:
+    # Each protocol's profile has points of its own type; all have a name and a unit.
+    return {point.name: point.unit for point in getattr(setup.profile, "point", ())}

@@ -1,0 +1,232 @@
+"""The gRPC server: the four services, health and reflection, over one picture and one journal."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import secrets
+import socket
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import Any, Final, TypeVar
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from grpc_reflection.v1alpha import reflection
+
+from gateway.journal.journal import Journal
+from gateway.mine.change import Changes
+from gateway.serve.equipment import EquipmentHub
+from gateway.serve.events import EventHub
+from gateway.serve.failure import RequestError
+from gateway.serve.mine import MineAnswers
+from gateway.serve.picture import Picture
+from gateway.serve.positions import PositionHub
+from gateway.serve.site import Site
+from lamproom.v1 import equipment_pb2, event_pb2, mine_pb2, position_pb2
+from positioning.observation import IdTable
+
+#: How often a stream without news says that it is alive.
+HEARTBEAT_S: Final = 5.0
+#: Requests are small; the largest names 10,000 cards.
+REQUEST_BYTES_MAX: Final = 256 << 10
+#: Of all clients together: a screen has four streams, so this serves 250 screens.
+CALLS_MAX: Final = 1000
+#: Of one connection, so that one client can't take all of the above.
+STREAMS_PER_CONNECTION_MAX: Final = 100
+#: A client that has vanished is found after 10 + 5 s.
+KEEPALIVE_INTERVAL_MS: Final = 10_000
+KEEPALIVE_TIMEOUT_MS: Final = 5_000
+#: Clients may ask for signs of life this often; the default would break off the connection.
+CLIENT_PING_INTERVAL_MS: Final = 5_000
+#: Saying "not serving" waits for health's watchers, of which one may be stalled.
+HEALTH_CHANGE_S: Final = 0.5
+
+_OPTIONS: Final = (
+    # Two gateways must not share a port unnoticed.
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
+    ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
+    ("grpc.keepalive_time_ms", KEEPALIVE_INTERVAL_MS),
+    ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", CLIENT_PING_INTERVAL_MS),
+)
+
+Request = TypeVar("Request", bound=Message)
+
+log = structlog.get_logger(__name__)
+
+
+class ServerError(Exception):
+    """The services can't be offered; the text is for an operator: what, where, what to do."""
+
+
+class Server:
+    """The services of one gateway. All methods are called on the event loop."""
+
+    def __init__(
+        self, site: Site, cards: IdTable, journal: Journal, *, heartbeat_s: float = HEARTBEAT_S
+    ) -> None:
+        settings = site.settings
+        epoch = secrets.randbits(64)
+        picture = Picture(site.devices)
+        interval_s = settings.positions.frame_interval_ms / 1000
+        self._positions = PositionHub(cards, epoch, interval_s, heartbeat_s)
+        self._equipment = EquipmentHub(picture, epoch, heartbeat_s)
+        self._events = EventHub(journal, heartbeat_s)
+        self._answers = MineAnswers(site, cards, picture, epoch)
+        self._host, self._port = settings.grpc.address, settings.grpc.port
+        self._health = health.HealthServicer()
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self) -> int:
+        """Listens; returns the port.
+
+        Raises:
+            ServerError: the address is taken, or is not one of this machine.
+        """
+        address = f"[{self._host}]" if ":" in self._host else self._host
+        _check_free(self._host, self._port)
+        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX)
+        services = self._services()
+        for name, methods in services.items():
+            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        try:
+            port = server.add_insecure_port(f"{address}:{self._port}")
+        except RuntimeError as error:
+            raise _cannot_listen(self._host, self._port, str(error)) from error
+        await server.start()
+        self._server = server
+        for name in services:
+            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
+        if not _is_loopback(self._host):
+            log.warning(
+                "clients are neither encrypted nor checked: keep this port in a trusted network",
+                address=self._host,
+                port=port,
+            )
+        log.info("serving gRPC", address=self._host, port=port)
+        return port
+
+    def publish(self, changes: Changes) -> None:
+        """Sends one step's positions and equipment; its events wait for `publish_events`."""
+        self._equipment.publish(changes)
+        self._positions.publish(changes.fixes)
+
+    def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
+        """Sends events that the journal has stored, as the bytes that it stored.
+
+        Raises:
+            ValueError: the first does not follow the last one that was published.
+        """
+        self._events.publish(first_sequence, payloads)
+
+    async def stop(self, grace_s: float) -> None:
+        """Ends all streams at once, with UNAVAILABLE; other calls have `grace_s` to end."""
+        self._positions.close()
+        self._equipment.close()
+        if self._server:
+            try:
+                async with asyncio.timeout(HEALTH_CHANGE_S):
+                    await self._health.enter_graceful_shutdown()
+            except TimeoutError:
+                log.warning("a client that watches health does not read")
+        self._events.close()
+        if self._server:
+            await self._server.stop(grace_s)
+
+    def _services(self) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
+        answers = self._answers
+        return {
+            "lamproom.v1.PositionService": {
+                "WatchPositions": _stream(
+                    position_pb2.WatchPositionsRequest, self._positions.watch
+                ),
+                "ListPositions": _unary(position_pb2.ListPositionsRequest, answers.list_positions),
+            },
+            "lamproom.v1.EventService": {
+                "WatchEvents": _stream(event_pb2.WatchEventsRequest, self._events.watch),
+                "ListEvents": _unary(event_pb2.ListEventsRequest, self._events.list_events),
+            },
+            "lamproom.v1.EquipmentService": {
+                "ListEquipment": _unary(
+                    equipment_pb2.ListEquipmentRequest, self._equipment.list_equipment
+                ),
+                "WatchEquipment": _stream(
+                    equipment_pb2.WatchEquipmentRequest, self._equipment.watch
+                ),
+            },
+            "lamproom.v1.MineService": {
+                "GetMap": _unary(mine_pb2.GetMapRequest, answers.get_map),
+                "ListZones": _unary(mine_pb2.ListZonesRequest, answers.list_zones),
+                "ListPeople": _unary(mine_pb2.ListPeopleRequest, answers.list_people),
+                "GetHeadcount": _unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            },
+        }
+
+
+def _stream(
+    request_type: type[Request], watch: Callable[[Request], AsyncGenerator[bytes]]
+) -> grpc.RpcMethodHandler[Request, bytes]:
+    """A stream whose messages are bytes already: they pass through."""
+
+    async def handle(request: Request, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        try:
+            async with aclosing(watch(request)) as messages:
+                async for message in messages:
+                    await context.write(message)
+        except RequestError as error:
+            await context.abort(error.code, error.text)
+
+    return grpc.unary_stream_rpc_method_handler(
+        handle, request_deserializer=request_type.FromString
+    )
+
+
+def _unary(
+    request_type: type[Request], answer: Callable[[Request], Message | Awaitable[Message]]
+) -> grpc.RpcMethodHandler[Request, Message]:
+    async def handle(request: Request, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+        try:
+            found = answer(request)
+            return found if isinstance(found, Message) else await found
+        except RequestError as error:
+            await context.abort(error.code, error.text)
+
+    return grpc.unary_unary_rpc_method_handler(
+        handle,
+        request_deserializer=request_type.FromString,
+        response_serializer=Message.SerializeToString,
+    )
+
+
+def _check_free(host: str, port: int) -> None:
+    """Raises ServerError where nothing can listen, with the system's own reason."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise _cannot_listen(host, port, error.strerror or str(error)) from error
+
+
+def _cannot_listen(host: str, port: int, reason: str) -> ServerError:
+    return ServerError(
+        f"gRPC can't listen at {host} port {port}: {reason};"
+        " end the program that does, or change [grpc] address or port"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
