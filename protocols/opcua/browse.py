@@ -111,11 +111,12 @@ def _target(
     path: Path, result: ua.BrowsePathResult, namespaces: tuple[str, ...]
 ) -> ua.NodeId | NotFound:
     place = f"{_text(path[-1:])} in {'/'.join(('Objects', *map(_step_text, path[:-1])))}"
-    nodes = {
+    local = {
         _local(target.TargetId, namespaces)
         for target in result.Targets or ()
-        if target.RemainingPathIndex == _WHOLE_PATH and not target.TargetId.ServerIndex
+        if target.RemainingPathIndex == _WHOLE_PATH
     }
+    nodes = [node for node in local if node is not None]
     if result.StatusCode.is_bad() or not nodes:
         code = result.StatusCode
         known = code.value in (StatusCodes.BadNoMatch, StatusCodes.Good)
@@ -123,10 +124,18 @@ def _target(
         return NotFound(f"node not found: path step {place}{detail}")
     if len(nodes) > 1:
         return NotFound(f"{len(nodes)} nodes have the path step {place}: it must be one")
-    return nodes.pop()
+    return nodes[0]
 
 
-def _local(node: ua.ExpandedNodeId, namespaces: tuple[str, ...]) -> ua.NodeId:
+def _local(node: ua.NodeId, namespaces: tuple[str, ...]) -> ua.NodeId | None:
+    """The node as this server numbers it; None where it is another server's.
+
+    The library decodes an ExpandedNodeId without URI and server to a plain NodeId.
+    """
+    if not isinstance(node, ua.ExpandedNodeId):
+        return node
+    if node.ServerIndex:
+        return None
     index: int = node.NamespaceIndex
     if node.NamespaceUri in namespaces:
         index = namespaces.index(node.NamespaceUri)

@@ -64,11 +64,30 @@ async def connect(client: Client, options: OpcUaOptions, identity: Identity | No
     await client.connect_socket()
     await client.send_hello()
     _bound_messages(client)
-    await client.open_secure_channel()
+    await _open_channel(client, identity)
     await client.create_session()
     if options.user is not None:
         _refuse_clear_password(client, options)
     await client.activate_session(username=options.user, password=password)
+
+
+async def _open_channel(client: Client, identity: Identity | None) -> None:
+    try:
+        await client.open_secure_channel()
+    except (AssertionError, ConnectionError) as error:
+        # A server that refuses a certificate hangs up, or answers with a fault in place of a
+        # channel, which the library can't read.
+        if identity is None:
+            raise ConnectionError(str(error) or "the server opens no channel") from error
+        msg = f"the server opens no secure channel; most likely it {_distrusts(identity)}"
+        raise DeviceError(msg) from error
+
+
+def _distrusts(identity: Identity) -> str:
+    return (
+        "refuses this gateway's certificate: trust it there "
+        f"(thumbprint {identity.thumbprint}, {identity.application_uri})"
+    )
 
 
 def _password(options: OpcUaOptions) -> str | None:
@@ -146,10 +165,7 @@ def _explain_status(code: int, options: OpcUaOptions, identity: Identity | None)
         who = f"user {options.user!r}" if options.user else "a session without a user"
         return f"the server refuses {who} ({name}): check user and password"
     if identity is not None and ("Certificate" in name or "Security" in name):
-        return (
-            f"the server refuses this gateway's certificate ({name}): trust it there "
-            f"(thumbprint {identity.thumbprint}, {identity.application_uri})"
-        )
+        return f"the server says {name}: it {_distrusts(identity)}"
     if code == StatusCodes.BadTooManySessions:
         return f"the server has no session free ({name}): close other clients or allow it more"
     return f"the server says {name}: {ua.StatusCode(ua.UInt32(code)).doc}"

@@ -23,6 +23,9 @@ from protocols.opcua.values import overflowed, sample_of, status_of
 #: interval arrive in their order, a burst does not fill the server.
 QUEUE_SIZE: Final = 10
 
+#: So a value is half a publish interval old when it is sent, not a whole one.
+SAMPLES_PER_MESSAGE: Final = 2
+
 #: Bounds a message of the server; what is more comes in the next, at once.
 NOTIFICATIONS_MAX: Final = 1000
 
@@ -146,7 +149,7 @@ class Subscription:
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=ua.MonitoringParameters(
                 ClientHandle=item.handle,
-                SamplingInterval=self.interval_s * 1000,
+                SamplingInterval=self.interval_s * 1000 / SAMPLES_PER_MESSAGE,
                 QueueSize=QUEUE_SIZE,
                 DiscardOldest=True,
             ),
