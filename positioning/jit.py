@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
@@ -19,7 +19,6 @@ def njit(function: F) -> F:
     of its own file: numba does not notice when the source of another file has changed.
     """
     try:
-        compiled: F = numba.njit(cache=True, nogil=True)(function)
+        return cast("F", numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        compiled = numba.njit(nogil=True)(function)
-    return compiled
+        return cast("F", numba.njit(nogil=True)(function))

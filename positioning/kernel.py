@@ -1,38 +1,30 @@
 """The range filter for all cards: compiled, one pass over the ranges, a row of state per card.
 
 Model of an open area: x, y, vx, vy with white-noise acceleration (Bar-Shalom, Li & Kirubarajan
-2001, section 6.3.2) and one Gauss–Markov bias (ibid., 8.2) for each anchor heard lately. Ranges
-enter one by one as scalar updates (Bierman 1977), linearised to second order. A range without line
-of sight is too long, never too short: the gate is tighter on that side, with Huber's weight (Huber
-1964) inside it. A place is acquired from the recent ranges by Gauss–Newton with a Cauchy loss
-(Holland & Welsch 1977) from many starting points, because the mirror behind the anchors fits almost
-as well.
+2001, section 6.3.2) and one Gauss–Markov bias for each anchor heard lately. Ranges enter one by one
+as scalar updates (Bierman 1977), linearised to second order. The gate weighs by Huber (1964). A
+place is acquired from the recent ranges by Gauss–Newton with a Cauchy loss (Holland & Welsch 1977)
+from many starting points, because the mirror behind the anchors fits almost as well.
 
 A card's row depends on nothing but that card's own ranges, in their order: so the result is the
 same however the input is cut into batches. Times enter only as differences.
+
+In what follows `f` holds all state and settings, `c` is a card's handle, and a "place" is (6,):
+x, y, cost, and the covariance xx, xy, yy.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from positioning.cards import Filters, Floats, Integers, Settings
 from positioning.jit import njit
-from positioning.observation import FIX, RANGE, FixClass, Records
+from positioning.observation import FixClass, Records
 
-#: Anchors with a bias state of their own for each card; the one heard longest ago makes room.
-SLOTS: Final = 8
-#: x, y, vx, vy, then the biases.
-STATES: Final = 4 + SLOTS
-#: Ranges kept for each card to (re-)acquire from: 0.6 s of four anchors at 13 Hz.
-RING: Final = 32
-#: Directions from which the multi-start search sets out.
-DIRECTIONS: Final = 8
-
-# Why a range was refused; the indices of `Rejections`.
+# Why a range was not used: the indices of `Filters.rejected`, in the order of `Rejections`.
 NOT_FINITE: Final = 0
 OUT_OF_SCALE: Final = 1
 UNKNOWN_ANCHOR: Final = 2
@@ -40,112 +32,34 @@ UNKNOWN_CARD: Final = 3
 REPEATED: Final = 4
 TOO_OLD: Final = 5
 GATED: Final = 6
-REASONS: Final = 7
+_SOUND: Final = -1
+
+#: Within these times the difference of two never overflows.
+T_LIMIT_NS: Final = 1 << 62
 
 _PRECISE: Final = int(FixClass.PRECISE)
 _EXTRAPOLATED: Final = int(FixClass.EXTRAPOLATED)
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
-
 _S_PER_NS: Final = 1e-9
-#: No card and no clock is outside these times: the difference of two of them never overflows.
-_T_LIMIT_NS: Final = 1 << 62
-#: A variance is never below this (1 mm)², so that a sum of roundings cannot make it negative.
+#: No variance falls below (1 mm)², so that a sum of roundings cannot make it negative.
 _VARIANCE_FLOOR: Final = 1e-6
-
-
-class Settings(NamedTuple):
-    """The filter's parameters, as the kernel takes them; `TrackerSettings` explains them."""
-
-    range_var_m2: float
-    acceleration_q: float
-    bias_var_m2: float
-    bias_tau_s: float
-    gate: float
-    gate_short: float
-    rejects_max: int
-    speed_max_m_s: float
-    start_speed_m_s: float
-    bend_max_m: float
-    ambiguous_cost: float
-    range_max_m: float
-    late_max_ns: int
-    jump_ns: int
-    extrapolated_ns: int
-    used_ns: int
-    start_window_ns: int
-    start_wait_ns: int
-    reacquire_window_ns: int
-    check_ns: int
-    card_count_max: int
-
-
-class Cards(NamedTuple):
-    """The state of all cards; the first axis of each array is the card's handle."""
-
-    running: NDArray[np.bool_]
-    ambiguous: NDArray[np.bool_]
-    t_ns: NDArray[np.int64]
-    floor_t_ns: NDArray[np.int64]
-    accepted_t_ns: NDArray[np.int64]
-    first_t_ns: NDArray[np.int64]
-    checked_t_ns: NDArray[np.int64]
-    jump_t_ns: NDArray[np.int64]
-    jumping: NDArray[np.bool_]
-    rejects: NDArray[np.int64]
-    mean: NDArray[np.float64]
-    cov: NDArray[np.float64]
-    slot_anchor: NDArray[np.int64]
-    slot_heard_ns: NDArray[np.int64]
-    slot_used: NDArray[np.bool_]
-    slot_used_ns: NDArray[np.int64]
-    ring_anchor: NDArray[np.int64]
-    ring_t_ns: NDArray[np.int64]
-    ring_range_m: NDArray[np.float64]
-    ring_next: NDArray[np.int64]
-
-
-def new_cards(count: int) -> Cards:
-    """State for `count` cards of which nothing has been heard."""
-
-    def times() -> NDArray[np.int64]:
-        return np.zeros(count, np.int64)
-
-    def flags() -> NDArray[np.bool_]:
-        return np.zeros(count, np.bool_)
-
-    return Cards(
-        running=flags(),
-        ambiguous=flags(),
-        t_ns=times(),
-        floor_t_ns=np.full(count, np.iinfo(np.int64).min, np.int64),
-        accepted_t_ns=times(),
-        first_t_ns=times(),
-        checked_t_ns=times(),
-        jump_t_ns=times(),
-        jumping=flags(),
-        rejects=times(),
-        mean=np.zeros((count, STATES)),
-        cov=np.zeros((count, STATES, STATES)),
-        slot_anchor=np.full((count, SLOTS), -1, np.int64),
-        slot_heard_ns=np.zeros((count, SLOTS), np.int64),
-        slot_used=np.zeros((count, SLOTS), np.bool_),
-        slot_used_ns=np.zeros((count, SLOTS), np.int64),
-        ring_anchor=np.full((count, RING), -1, np.int64),
-        ring_t_ns=np.zeros((count, RING), np.int64),
-        ring_range_m=np.zeros((count, RING)),
-        ring_next=times(),
-    )
+#: No slant range is taken for shorter: its direction would be noise.
+_SLANT_FLOOR_M: Final = 0.05
+#: Directions from which the search sets out, and steps it takes at most.
+_DIRECTIONS: Final = 8
+_STEPS: Final = 15
 
 
 @njit
-def _predict(mean, cov, dt_s, s):
+def _predict(mean: Floats, cov: Floats, dt_s: float, s: Settings) -> None:
     """Moves a card's state on by `dt_s`."""
+    states = len(mean)
     mean[0] += mean[2] * dt_s
     mean[1] += mean[3] * dt_s
-    for j in range(STATES):
+    for j in range(states):
         cov[0, j] += dt_s * cov[2, j]
         cov[1, j] += dt_s * cov[3, j]
-    for j in range(STATES):
+    for j in range(states):
         cov[j, 0] += dt_s * cov[j, 2]
         cov[j, 1] += dt_s * cov[j, 3]
     cov[1, 0] = cov[0, 1]  # the one pair whose roundings may differ
@@ -156,63 +70,91 @@ def _predict(mean, cov, dt_s, s):
         cov[k + 2, k] += q * dt_s * dt_s / 2.0
         cov[k + 2, k + 2] += q * dt_s
     keep = math.exp(-dt_s / s.bias_tau_s)
-    for b in range(4, STATES):
+    for b in range(4, states):
         mean[b] *= keep
-        for j in range(STATES):
+        for j in range(states):
             cov[b, j] *= keep
             cov[j, b] *= keep
         cov[b, b] += s.bias_var_m2 * (1.0 - keep * keep)
 
 
 @njit
-def _update(mean, cov, slot, lag_s, range_m, anchor, dz, s):
-    """One range into a card's state; gives (accepted, normalised innovation squared).
+def _innovation(
+    f: Filters, c: int, slot: int, lag_s: float, near: Floats
+) -> tuple[float, float, float, Floats]:
+    """What a range says that the state did not.
 
-    `lag_s`: how much older than the state the range is.
+    Gives the innovation, the variance of the state's part in it, the variance of the range's own
+    noise, and covariance × gradient (states,). `near` is a row of `_gather`; `lag_s` is how much
+    older than the state the range is. To second order a range over a wide state is longer by
+    `bend`, half the trace of (Hessian × covariance): the circle's sagitta.
     """
-    dx = mean[0] - lag_s * mean[2] - anchor[0]
-    dy = mean[1] - lag_s * mean[3] - anchor[1]
-    slant_m = max(math.sqrt(dx * dx + dy * dy + dz * dz), 0.05)
+    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
+    dx = mean[0] - lag_s * mean[2] - near[0]
+    dy = mean[1] - lag_s * mean[3] - near[1]
+    slant_m = max(math.sqrt(dx * dx + dy * dy + near[2]), _SLANT_FLOOR_M)
     ux, uy = dx / slant_m, dy / slant_m
     b = 4 + slot
-    ph = np.empty(STATES)
-    for i in range(STATES):
+    ph = np.empty(len(mean))
+    for i in range(len(mean)):
         at_now = cov[i, 0] * ux + cov[i, 1] * uy
         ph[i] = at_now - lag_s * (cov[i, 2] * ux + cov[i, 3] * uy) + cov[i, b]
     spread = ux * ph[0] + uy * ph[1] - lag_s * (ux * ph[2] + uy * ph[3]) + ph[b]
-    # Half the trace of (Hessian of the range × covariance): the circle's sagitta.
-    bend = 0.5 * (
-        cov[0, 0] * (1.0 - ux * ux) - 2.0 * cov[0, 1] * ux * uy + cov[1, 1] * (1.0 - uy * uy)
-    )
-    bend = max(bend / slant_m, 0.0)
-    innovation = range_m - slant_m - mean[b] - min(bend, s.bend_max_m)
-    noise = s.range_var_m2 + 2.0 * bend * bend
+    across = cov[0, 0] * (1.0 - ux * ux) - 2.0 * cov[0, 1] * ux * uy + cov[1, 1] * (1.0 - uy * uy)
+    bend = min(max(0.5 * across / slant_m, 0.0), s.bend_max_m)
+    innovation = near[3] - slant_m - mean[b] - bend
+    return innovation, spread, s.range_var_m2 + 2.0 * bend * bend, ph
+
+
+@njit
+def _update(f: Filters, c: int, slot: int, lag_s: float, near: Floats) -> tuple[bool, float]:
+    """Takes one range into a card's state: (accepted, normalised innovation squared)."""
+    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
+    innovation, spread, noise, ph = _innovation(f, c, slot, lag_s, near)
     nis = innovation * innovation / (spread + noise)
     score = math.sqrt(nis)
-    gate = s.gate if innovation > 0.0 else s.gate_short
+    gate = s.gate_long if innovation > 0.0 else s.gate_short
     if score > 2.0 * gate + 1.0:
         return False, nis
     if score > gate:
         noise *= score / gate
     total = spread + noise
-    for i in range(STATES):
+    states = len(mean)
+    for i in range(states):
         mean[i] += ph[i] / total * innovation
-    for i in range(STATES):
-        for j in range(i, STATES):
+    for i in range(states):
+        for j in range(i, states):
             cov[i, j] -= ph[i] * ph[j] / total
             cov[j, i] = cov[i, j]
         cov[i, i] = max(cov[i, i], _VARIANCE_FLOOR)
+    speed_m_s = math.hypot(mean[2], mean[3])
+    if speed_m_s > s.speed_max_m_s:  # no card is so fast: the filter has followed an error
+        mean[2] *= s.speed_max_m_s / speed_m_s
+        mean[3] *= s.speed_max_m_s / speed_m_s
     return True, nis
 
 
 @njit
-def _gather(c, cards, anchors_m, card_z_m, t_ns, window_ns, near, s):
-    """The card's ranges of the last `window_ns` before `t_ns` into `near` (RING, 5): anchor x, y,
-    height difference squared, range, variance. Gives (ranges, distinct anchors).
+def _describe(f: Filters, near: Floats, anchor: int, range_m: float) -> None:
+    """Writes a range as a row of `_gather`, but for its variance."""
+    dz_m = f.anchors_m[anchor, 2] - f.card_z_m[anchor]
+    near[0] = f.anchors_m[anchor, 0]
+    near[1] = f.anchors_m[anchor, 1]
+    near[2] = dz_m * dz_m
+    near[3] = range_m
+    near[5] = anchor
+
+
+@njit
+def _gather(f: Filters, c: int, t_ns: int, window_ns: int, near: Floats) -> tuple[int, int]:
+    """The card's ranges of the last `window_ns`: (how many, distinct anchors among them).
+
+    Rows of `near` (ring, 6): anchor x, y, square of the height difference, range, variance, anchor.
     """
+    cards, s = f.cards, f.settings
     count = 0
     distinct = 0
-    for k in range(RING):
+    for k in range(len(near)):
         anchor = cards.ring_anchor[c, k]
         age_ns = t_ns - cards.ring_t_ns[c, k]
         if anchor < 0 or age_ns < -s.late_max_ns or age_ns > window_ns:
@@ -222,39 +164,36 @@ def _gather(c, cards, anchors_m, card_z_m, t_ns, window_ns, near, s):
             if near[j, 5] == anchor:
                 new = False
         distinct += int(new)
-        dz = anchors_m[anchor, 2] - card_z_m[anchor]
         walked_m = s.start_speed_m_s * age_ns * _S_PER_NS
-        near[count, 0] = anchors_m[anchor, 0]
-        near[count, 1] = anchors_m[anchor, 1]
-        near[count, 2] = dz * dz
-        near[count, 3] = cards.ring_range_m[c, k]
+        _describe(f, near[count], anchor, cards.ring_range_m[c, k])
         near[count, 4] = s.range_var_m2 + walked_m * walked_m
-        near[count, 5] = anchor
         count += 1
     return count, distinct
 
 
 @njit
-def _cost(x, y, near, count):
-    """Cauchy loss of a place over the ranges gathered."""
+def _cost(x: float, y: float, near: Floats, count: int, distinct: int) -> float:
+    """Cauchy loss of being at (x, y), scaled to one range per anchor.
+
+    Because the errors of one anchor's ranges within a second are nearly the same error.
+    """
     total = 0.0
     for i in range(count):
         dx, dy = x - near[i, 0], y - near[i, 1]
         error = near[i, 3] - math.sqrt(dx * dx + dy * dy + near[i, 2])
         total += 0.5 * math.log(1.0 + error * error / near[i, 4])
-    return total
+    return total * distinct / count
 
 
 @njit
-def _descend(place, near, count, step_max_m):
-    """Damped Gauss–Newton with Cauchy weights from `place` (6,): x, y, cost, covariance xx, xy, yy,
-    in place.
-    """
-    for _ in range(15):
+def _descend(place: Floats, near: Floats, count: int, distinct: int, step_max_m: float) -> None:
+    """Damped Gauss–Newton with Cauchy weights from a place's x, y to the whole place."""
+    xx, xy, yy = 1.0, 0.0, 1.0
+    for _ in range(_STEPS):
         xx, xy, yy, gx, gy = 1e-4, 0.0, 1e-4, 0.0, 0.0
         for i in range(count):
             dx, dy = place[0] - near[i, 0], place[1] - near[i, 1]
-            slant_m = max(math.sqrt(dx * dx + dy * dy + near[i, 2]), 0.05)
+            slant_m = max(math.sqrt(dx * dx + dy * dy + near[i, 2]), _SLANT_FLOOR_M)
             ux, uy = dx / slant_m, dy / slant_m
             error = near[i, 3] - slant_m
             weight = 1.0 / (near[i, 4] + error * error)
@@ -273,143 +212,140 @@ def _descend(place, near, count, step_max_m):
         place[1] += shrink * sy
         if step_m < 1e-3:
             break
-    det = xx * yy - xy * xy
-    place[2] = _cost(place[0], place[1], near, count)
+    det = (xx * yy - xy * xy) * distinct / count
+    place[2] = _cost(place[0], place[1], near, count, distinct)
     place[3], place[4], place[5] = yy / det, -xy / det, xx / det
 
 
 @njit
-def _search(near, count, distinct, best, other):
-    """The place that fits best, and the best that is elsewhere: each (6,) as in `_descend`.
-
-    Costs and covariances are scaled to one range per anchor, as the errors of one anchor's ranges
-    within a second are nearly the same error. Gives the cost by which `other` is worse.
-    """
+def _search(near: Floats, count: int, distinct: int, best: Floats, other: Floats) -> float:
+    """The place that fits best, and the best that is elsewhere: the difference of their costs."""
     cx, cy, reach_m = 0.0, 0.0, 0.0
     for i in range(count):
         cx += near[i, 0] / count
         cy += near[i, 1] / count
         reach_m += near[i, 3] / count
-    trial = np.empty((DIRECTIONS, 6))
+    trial = np.empty((_DIRECTIONS, 6))
     found = 0
-    for k in range(DIRECTIONS):
-        angle = 2.0 * math.pi * k / DIRECTIONS + 0.2
+    for k in range(_DIRECTIONS):
+        angle = 2.0 * math.pi * k / _DIRECTIONS + 0.2
         trial[k, 0] = cx + reach_m * math.cos(angle)
         trial[k, 1] = cy + reach_m * math.sin(angle)
-        _descend(trial[k], near, count, 0.5 * reach_m + 1.0)
+        _descend(trial[k], near, count, distinct, 0.5 * reach_m + 1.0)
         if trial[k, 2] < trial[found, 2]:
             found = k
     best[:] = trial[found]
     other[:] = best
     other[2] = math.inf
-    for k in range(DIRECTIONS):
+    for k in range(_DIRECTIONS):
         apart_m = math.hypot(trial[k, 0] - best[0], trial[k, 1] - best[1])
         if apart_m > 1.0 and trial[k, 2] < other[2]:
             other[:] = trial[k]
-    share = distinct / count
-    best[2] *= share
-    other[2] *= share
-    for j in range(3, 6):
-        best[j] /= share
-        other[j] /= share
-    return other[2] - best[2]
+    if distinct < 3:  # two circles always have their mirror, even where the search missed it
+        other[2] = min(other[2], best[2])
+    return float(other[2] - best[2])
 
 
 @njit
-def _settle(c, cards, t_ns, best, other, behind, s):
-    """Puts the card's filter at `best`; `behind` is the cost by which `other` is worse."""
-    mean, cov = cards.mean[c], cards.cov[c]
+def _reset(f: Filters, c: int, x: float, y: float) -> None:
+    """A card's state at rest at (x, y); the covariance of its place is left to the caller."""
+    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
     mean[:] = 0.0
     cov[:, :] = 0.0
-    mean[0], mean[1] = best[0], best[1]
-    cov[0, 0], cov[0, 1], cov[1, 0], cov[1, 1] = best[3], best[4], best[4], best[5]
-    if behind < s.ambiguous_cost:  # what stands against `best` belongs to its uncertainty
+    mean[0], mean[1] = x, y
+    for k in range(2):
+        cov[k + 2, k + 2] = s.start_speed_m_s * s.start_speed_m_s
+    for b in range(4, len(mean)):
+        cov[b, b] = s.bias_var_m2
+
+
+@njit
+def _settle(f: Filters, c: int, t_ns: int, best: Floats, other: Floats) -> None:
+    """Puts the card's filter at `best`; `other` is the place that stands against it."""
+    cards, cov, s = f.cards, f.cards.cov[c], f.settings
+    _reset(f, c, best[0], best[1])
+    behind = other[2] - best[2]
+    odds, dx, dy = 0.0, 0.0, 0.0
+    if behind < s.ambiguous_cost:  # the other place belongs to the uncertainty of this one
         odds = 1.0 / (1.0 + math.exp(behind))
         dx, dy = other[0] - best[0], other[1] - best[1]
-        cov[0, 0] += odds * dx * dx
-        cov[0, 1] += odds * dx * dy
-        cov[1, 0] += odds * dx * dy
-        cov[1, 1] += odds * dy * dy
-    for k in range(2):
-        cov[k, k] += s.bias_var_m2
-        cov[k + 2, k + 2] = s.start_speed_m_s * s.start_speed_m_s
-    for b in range(4, STATES):
-        cov[b, b] = s.bias_var_m2
+    cov[0, 0] = best[3] + s.bias_var_m2 + odds * dx * dx
+    cov[0, 1] = best[4] + odds * dx * dy
+    cov[1, 0] = cov[0, 1]
+    cov[1, 1] = best[5] + s.bias_var_m2 + odds * dy * dy
     cards.running[c] = True
+    cards.coasting[c] = False
     cards.ambiguous[c] = behind < s.ambiguous_cost
     cards.rejects[c] = 0
     cards.t_ns[c] = t_ns
     cards.accepted_t_ns[c] = t_ns
-    cards.checked_t_ns[c] = t_ns
+    cards.reviewed_t_ns[c] = t_ns
 
 
 @njit
-def _start(c, cards, anchors_m, card_z_m, t_ns, s):
+def _start(f: Filters, c: int, t_ns: int) -> bool:
     """Starts the card's filter if its recent ranges tell where it is."""
-    near = np.empty((RING, 6))
+    near = np.empty((f.cards.ring_anchor.shape[1], 6))
     best, other = np.empty(6), np.empty(6)
-    count, distinct = _gather(c, cards, anchors_m, card_z_m, t_ns, s.start_window_ns, near, s)
-    waited = t_ns - cards.first_t_ns[c] >= s.start_wait_ns
+    count, distinct = _gather(f, c, t_ns, f.settings.start_window_ns, near)
+    waited = t_ns - f.cards.first_t_ns[c] >= f.settings.start_wait_ns
     if distinct < 2 or (distinct < 3 and not waited):
         return False
     behind = _search(near, count, distinct, best, other)
-    if behind < s.ambiguous_cost and not waited:
+    if behind < f.settings.ambiguous_cost and not waited:
         return False
-    _settle(c, cards, t_ns, best, other, behind, s)
+    _settle(f, c, t_ns, best, other)
     return True
 
 
 @njit
-def _reacquire(c, cards, anchors_m, card_z_m, s):
-    """After many rejects: elsewhere, if the recent ranges fit clearly better there."""
-    near = np.empty((RING, 6))
+def _reacquire(f: Filters, c: int) -> None:
+    """After many rejects: goes elsewhere, if the recent ranges fit clearly better there."""
+    mean, cov, t_ns, s = f.cards.mean[c], f.cards.cov[c], f.cards.t_ns[c], f.settings
+    near = np.empty((f.cards.ring_anchor.shape[1], 6))
     best, other = np.empty(6), np.empty(6)
-    t_ns = cards.t_ns[c]
-    mean, cov = cards.mean[c], cards.cov[c]
-    count, distinct = _gather(c, cards, anchors_m, card_z_m, t_ns, s.reacquire_window_ns, near, s)
+    count, distinct = _gather(f, c, t_ns, s.reacquire_window_ns, near)
     if distinct < 3:
-        count, distinct = _gather(c, cards, anchors_m, card_z_m, t_ns, s.start_window_ns, near, s)
-    cards.rejects[c] = 0
+        count, distinct = _gather(f, c, t_ns, s.start_window_ns, near)
+    f.cards.rejects[c] = 0
     if distinct >= 3:
         behind = _search(near, count, distinct, best, other)
-        here = _cost(mean[0], mean[1], near, count) * distinct / count
-        if behind < s.ambiguous_cost and (
-            math.hypot(other[0] - mean[0], other[1] - mean[1])
-            < math.hypot(best[0] - mean[0], best[1] - mean[1])
-        ):
-            best, other, behind = other, best, -behind
-        if best[2] + 1.0 < here:
-            _settle(c, cards, t_ns, best, other, behind, s)
+        from_best_m = math.hypot(best[0] - mean[0], best[1] - mean[1])
+        from_other_m = math.hypot(other[0] - mean[0], other[1] - mean[1])
+        if behind < s.ambiguous_cost and from_other_m < from_best_m:
+            best, other = other, best
+        if best[2] + 1.0 < _cost(mean[0], mean[1], near, count, distinct):
+            _settle(f, c, t_ns, best, other)
             return
     for k in range(2):
         cov[k, k] += 1.0
 
 
 @njit
-def _resolve(c, cards, anchors_m, card_z_m, s):
-    """While two places fit: have the ranges of the last seconds decided?"""
-    near = np.empty((RING, 6))
+def _review(f: Filters, c: int) -> None:
+    """While a card's place is uncertain: do the ranges of the last seconds tell of another?"""
+    mean, cov, t_ns, s = f.cards.mean[c], f.cards.cov[c], f.cards.t_ns[c], f.settings
+    near = np.empty((f.cards.ring_anchor.shape[1], 6))
     best, other = np.empty(6), np.empty(6)
-    t_ns = cards.t_ns[c]
-    mean, cov = cards.mean[c], cards.cov[c]
-    cards.checked_t_ns[c] = t_ns
-    count, distinct = _gather(c, cards, anchors_m, card_z_m, t_ns, s.start_window_ns, near, s)
+    f.cards.reviewed_t_ns[c] = t_ns
+    count, distinct = _gather(f, c, t_ns, s.start_window_ns, near)
     if distinct < 3:
         return
     behind = _search(near, count, distinct, best, other)
-    if behind < s.ambiguous_cost:
-        return
-    cards.ambiguous[c] = False
-    apart_m = math.hypot(best[0] - mean[0], best[1] - mean[1])
-    if apart_m > 1.0 + 2.0 * math.sqrt(cov[0, 0] + cov[1, 1]):
-        _settle(c, cards, t_ns, best, other, behind, s)
+    reach_m = 1.0 + 3.0 * math.sqrt(cov[0, 0] + cov[1, 1])
+    if math.hypot(best[0] - mean[0], best[1] - mean[1]) < reach_m:
+        if behind > s.ambiguous_cost:
+            f.cards.ambiguous[c] = False
+    elif best[2] + s.ambiguous_cost < _cost(mean[0], mean[1], near, count, distinct):
+        _settle(f, c, t_ns, best, other)
 
 
 @njit
-def _slot(c, cards, anchor, t_ns, s):
+def _slot(f: Filters, c: int, anchor: int, t_ns: int) -> int:
     """The bias state of `anchor`, made now if it has none."""
+    cards = f.cards
     oldest = 0
-    for k in range(SLOTS):
+    for k in range(cards.slot_anchor.shape[1]):
         if cards.slot_anchor[c, k] == anchor:
             cards.slot_heard_ns[c, k] = t_ns
             return k
@@ -418,120 +354,115 @@ def _slot(c, cards, anchor, t_ns, s):
             or cards.slot_heard_ns[c, k] < cards.slot_heard_ns[c, oldest]
         ):
             oldest = k
-    b = 4 + oldest
     cards.slot_anchor[c, oldest] = anchor
     cards.slot_heard_ns[c, oldest] = t_ns
     cards.slot_used[c, oldest] = False
-    cards.mean[c, b] = 0.0
-    cards.cov[c, b, :] = 0.0
-    cards.cov[c, :, b] = 0.0
-    cards.cov[c, b, b] = s.bias_var_m2
+    cards.mean[c, 4 + oldest] = 0.0
+    cards.cov[c, 4 + oldest, :] = 0.0
+    cards.cov[c, :, 4 + oldest] = 0.0
+    cards.cov[c, 4 + oldest, 4 + oldest] = f.settings.bias_var_m2
     return oldest
 
 
 @njit
-def _refusal(r, cards, anchor_count, s):
-    """Why a range cannot be used, or -1."""
-    card, anchor, t_ns = int(r["card"]), int(r["anchor"]), r["t_ns"]
-    range_m = r["range_m"]
-    if not math.isfinite(range_m):
-        return NOT_FINITE
-    if range_m < 0.0 or range_m > s.range_max_m or t_ns > _T_LIMIT_NS or t_ns < -_T_LIMIT_NS:
-        return OUT_OF_SCALE
-    if anchor >= anchor_count:
-        return UNKNOWN_ANCHOR
-    if card >= s.card_count_max:
-        return UNKNOWN_CARD
-    for k in range(RING):
-        if cards.ring_anchor[card, k] == anchor and cards.ring_t_ns[card, k] == t_ns:
-            return REPEATED
-    if t_ns <= cards.floor_t_ns[card]:
-        return TOO_OLD
-    if cards.running[card] and cards.t_ns[card] - t_ns > s.late_max_ns:
-        return TOO_OLD
-    return -1
+def _measure(f: Filters, c: int, anchor: int, t_ns: int, range_m: float) -> float:
+    """Brings the filter to the range's time and the range into the filter: its NIS."""
+    cards, s = f.cards, f.settings
+    mean, cov = cards.mean[c], cards.cov[c]
+    dt_ns = t_ns - cards.t_ns[c]
+    if dt_ns > 0:
+        _predict(mean, cov, dt_ns * _S_PER_NS, s)
+        cards.t_ns[c] = t_ns
+    now_ns = cards.t_ns[c]
+    slot = _slot(f, c, anchor, now_ns)
+    near = np.empty(6)
+    _describe(f, near, anchor, range_m)
+    accepted, nis = _update(f, c, slot, max(-dt_ns, 0) * _S_PER_NS, near)
+    if accepted:
+        cards.rejects[c] = max(cards.rejects[c] - 1, 0)
+        cards.accepted_t_ns[c] = now_ns
+        cards.slot_used[c, slot] = True
+        cards.slot_used_ns[c, slot] = now_ns
+    else:
+        f.rejected[GATED] += 1
+        cards.rejects[c] += 1
+    if cards.rejects[c] >= s.rejects_max:
+        _reacquire(f, c)
+    elif now_ns - cards.reviewed_t_ns[c] >= s.review_ns and (
+        cards.ambiguous[c] or cov[0, 0] + cov[1, 1] > s.review_var_m2
+    ):
+        _review(f, c)
+    return nis
 
 
 @njit
-def _is_jump(c, cards, t_ns, s):
-    """Is this far after the filter's time, and not yet confirmed by a second range?"""
-    if t_ns - cards.t_ns[c] <= s.jump_ns:
+def _is_jump(f: Filters, c: int, t_ns: int) -> bool:
+    """Is this far after the filter's time, and not confirmed by a second range?
+
+    One wrong time stamp must not make all that follows too old. When it is confirmed, the card is
+    where it was, or as far from there as one walks, until a new place is found.
+    """
+    cards, cov, s = f.cards, f.cards.cov[c], f.settings
+    silence_ns = t_ns - cards.t_ns[c]
+    if silence_ns <= s.jump_ns:
         cards.jumping[c] = False
         return False
     confirmed = cards.jumping[c] and abs(t_ns - cards.jump_t_ns[c]) <= s.jump_ns
     cards.jumping[c] = not confirmed
     cards.jump_t_ns[c] = t_ns
-    if confirmed:
-        cards.rejects[c] = s.rejects_max
-    return not confirmed
+    if not confirmed:
+        return True
+    xx, xy, yy = cov[0, 0], cov[0, 1], cov[1, 1]
+    walked_m = min(s.start_speed_m_s * silence_ns * _S_PER_NS, s.hold_max_m)
+    _reset(f, c, cards.mean[c, 0], cards.mean[c, 1])
+    cov[0, 0], cov[1, 1] = xx + walked_m * walked_m, yy + walked_m * walked_m
+    cov[0, 1], cov[1, 0] = xy, xy
+    cards.t_ns[c] = t_ns
+    cards.first_t_ns[c] = t_ns
+    cards.coasting[c] = True
+    return False
 
 
 @njit
-def _limit_speed(mean, s):
-    """No card is faster than the limit: the filter has followed an error."""
-    speed_m_s = math.hypot(mean[2], mean[3])
-    if speed_m_s > s.speed_max_m_s:
-        mean[2] *= s.speed_max_m_s / speed_m_s
-        mean[3] *= s.speed_max_m_s / speed_m_s
+def _coasts(f: Filters, c: int, t_ns: int) -> bool:
+    """After a long silence: is the place still being searched? If not, the filter goes on."""
+    if not f.cards.coasting[c]:
+        return False
+    f.cards.t_ns[c] = max(f.cards.t_ns[c], t_ns)
+    if not _start(f, c, f.cards.t_ns[c]):
+        f.cards.coasting[c] = t_ns - f.cards.first_t_ns[c] < f.settings.start_wait_ns
+        return bool(f.cards.coasting[c])
+    return True
 
 
 @njit
-def _measure(c, cards, anchors_m, card_z_m, anchor, t_ns, range_m, counts, s):
-    """Brings the filter to the range's time and the range into the filter; gives its NIS."""
-    dt_ns = t_ns - cards.t_ns[c]
-    mean, cov = cards.mean[c], cards.cov[c]
-    if dt_ns > 0:
-        _predict(mean, cov, dt_ns * _S_PER_NS, s)
-        cards.t_ns[c] = t_ns
-    slot = _slot(c, cards, anchor, cards.t_ns[c], s)
-    lag_s = max(-dt_ns, 0) * _S_PER_NS
-    dz = anchors_m[anchor, 2] - card_z_m[anchor]
-    accepted, nis = _update(mean, cov, slot, lag_s, range_m, anchors_m[anchor], dz, s)
-    if accepted:
-        cards.rejects[c] = max(cards.rejects[c] - 1, 0)
-        cards.accepted_t_ns[c] = cards.t_ns[c]
-        cards.slot_used[c, slot] = True
-        cards.slot_used_ns[c, slot] = cards.t_ns[c]
-    else:
-        counts[GATED] += 1
-        cards.rejects[c] += 1
-    _limit_speed(mean, s)
-    if cards.rejects[c] >= s.rejects_max:
-        _reacquire(c, cards, anchors_m, card_z_m, s)
-    elif cards.ambiguous[c] and cards.t_ns[c] - cards.checked_t_ns[c] >= s.check_ns:
-        _resolve(c, cards, anchors_m, card_z_m, s)
-    return nis
-
-
-@njit
-def _emit(c, cards, anchors_m, card_z_m, t_ns, nis, fix, s):
+def _emit(f: Filters, c: int, t_ns: int, nis: float, fix: np.void) -> None:
     """Writes the card's state, moved on to `t_ns`, as a fix."""
-    mean, cov = cards.mean[c], cards.cov[c]
-    dt_s = (t_ns - cards.t_ns[c]) * _S_PER_NS
-    used = 0
-    nearest, nearest_m2, nearest_used = -1, math.inf, False
-    for k in range(SLOTS):
+    cards, mean, cov, s = f.cards, f.cards.mean[c], f.cards.cov[c], f.settings
+    used, nearest, nearest_m2, nearest_used = 0, -1, math.inf, False
+    for k in range(cards.slot_anchor.shape[1]):
         anchor = cards.slot_anchor[c, k]
         if anchor < 0:
             continue
         recent = cards.slot_used[c, k] and t_ns - cards.slot_used_ns[c, k] <= s.used_ns
         used += int(recent)
-        dx, dy = anchors_m[anchor, 0] - mean[0], anchors_m[anchor, 1] - mean[1]
+        dx, dy = f.anchors_m[anchor, 0] - mean[0], f.anchors_m[anchor, 1] - mean[1]
         apart_m2 = dx * dx + dy * dy
         if (recent and not nearest_used) or (recent == nearest_used and apart_m2 < nearest_m2):
             nearest, nearest_m2, nearest_used = anchor, apart_m2, recent
+    dt_s = (t_ns - cards.t_ns[c]) * _S_PER_NS
+    moved_s = min(dt_s, s.extrapolated_ns * _S_PER_NS)
+    walked_m = min(s.start_speed_m_s * dt_s, s.hold_max_m)
+    var_x_m2, var_y_m2 = cov[0, 0] + walked_m * walked_m, cov[1, 1] + walked_m * walked_m
+    most_m2 = 0.9999 * math.sqrt(var_x_m2 * var_y_m2)  # so that the ellipse has a width
     fix["card"] = c
     fix["t_ns"] = t_ns
-    fix["x_m"] = mean[0] + dt_s * mean[2]
-    fix["y_m"] = mean[1] + dt_s * mean[3]
-    fix["z_m"] = card_z_m[nearest] if nearest >= 0 else 0.0
+    fix["x_m"], fix["y_m"] = mean[0] + moved_s * mean[2], mean[1] + moved_s * mean[3]
+    fix["z_m"] = f.card_z_m[nearest] if nearest >= 0 else 0.0
     fix["vx_m_s"], fix["vy_m_s"] = mean[2], mean[3]
-    fix["var_x_m2"] = cov[0, 0]
-    fix["cov_xy_m2"] = cov[0, 1]
-    fix["var_y_m2"] = cov[1, 1]
-    fix["fix_class"] = _PRECISE
-    if cards.ambiguous[c]:
-        fix["fix_class"] = _AMBIGUOUS
+    fix["var_x_m2"], fix["var_y_m2"] = var_x_m2, var_y_m2
+    fix["cov_xy_m2"] = min(max(cov[0, 1], -most_m2), most_m2)
+    fix["fix_class"] = _AMBIGUOUS if cards.ambiguous[c] else _PRECISE
     if t_ns - cards.accepted_t_ns[c] > s.extrapolated_ns:
         fix["fix_class"] = _EXTRAPOLATED
     fix["anchors_used"] = used
@@ -539,38 +470,98 @@ def _emit(c, cards, anchors_m, card_z_m, t_ns, nis, fix, s):
 
 
 @njit
-def run(ranges, cards, anchors_m, card_z_m, fixes, counts, s):
-    """Takes all `ranges` in order; fills `fixes` from the front and gives how many.
+def _refusal(f: Filters, r: np.void) -> int:
+    """Why a range cannot be used at all, or `_SOUND`."""
+    cards, s = f.cards, f.settings
+    card, anchor, t_ns, range_m = int(r["card"]), int(r["anchor"]), r["t_ns"], r["range_m"]
+    if not math.isfinite(range_m):
+        return NOT_FINITE
+    if range_m < 0.0 or range_m > s.range_max_m or t_ns > T_LIMIT_NS or t_ns < -T_LIMIT_NS:
+        return OUT_OF_SCALE
+    if anchor >= len(f.anchors_m):
+        return UNKNOWN_ANCHOR
+    if card >= s.cards_max:
+        return UNKNOWN_CARD
+    for k in range(cards.ring_anchor.shape[1]):
+        if cards.ring_anchor[card, k] == anchor and cards.ring_t_ns[card, k] == t_ns:
+            return REPEATED
+    if t_ns <= cards.floor_t_ns[card]:
+        return TOO_OLD
+    if cards.running[card] and cards.t_ns[card] - t_ns > s.late_max_ns:
+        return TOO_OLD
+    return _SOUND
 
-    `ranges` (n,) RANGE, `fixes` (n,) FIX, `anchors_m` (a, 3), `card_z_m` (a,), `counts` (REASONS,)
-    int64 of refusals, added to. Cards must have room for every card below `s.card_count_max`.
+
+@njit
+def _remember(f: Filters, c: int, anchor: int, t_ns: int, range_m: float) -> None:
+    """Puts a range into the card's ring; notes when the card was heard first, or anew."""
+    cards = f.cards
+    k = cards.ring_next[c]
+    before = k - 1 if k > 0 else cards.ring_anchor.shape[1] - 1
+    silence_ns = abs(t_ns - cards.ring_t_ns[c, before])
+    if not cards.running[c] and (
+        cards.ring_anchor[c, before] < 0 or silence_ns > f.settings.jump_ns
+    ):
+        cards.first_t_ns[c] = t_ns
+    cards.ring_anchor[c, k] = anchor
+    cards.ring_t_ns[c, k] = t_ns
+    cards.ring_range_m[c, k] = range_m
+    cards.ring_next[c] = (k + 1) % cards.ring_anchor.shape[1]
+
+
+@njit
+def run(f: Filters, ranges: Records, fixes: Records) -> int:
+    """Takes all `ranges` (n,) in order; fills `fixes` (n,) from the front and gives how many.
+
+    The cards must have room for every handle in `ranges` that is below `cards_max`.
     """
     filled = 0
     for i in range(len(ranges)):
         r = ranges[i]
-        reason = _refusal(r, cards, len(anchors_m), s)
-        if reason >= 0:
-            counts[reason] += 1
+        reason = _refusal(f, r)
+        if reason != _SOUND:
+            f.rejected[reason] += 1
             continue
         c, anchor, t_ns, range_m = int(r["card"]), int(r["anchor"]), r["t_ns"], r["range_m"]
-        k = cards.ring_next[c]
-        cards.ring_anchor[c, k] = anchor
-        cards.ring_t_ns[c, k] = t_ns
-        cards.ring_range_m[c, k] = range_m
-        cards.ring_next[c] = (k + 1) % RING
+        _remember(f, c, anchor, t_ns, range_m)
         nis = math.nan
-        if cards.running[c]:
-            if _is_jump(c, cards, t_ns, s):
-                _emit(c, cards, anchors_m, card_z_m, t_ns, nis, fixes[filled], s)
+        if f.cards.running[c]:
+            if _is_jump(f, c, t_ns):
+                _emit(f, c, t_ns, nis, fixes[filled])
                 filled += 1
                 continue
-            nis = _measure(c, cards, anchors_m, card_z_m, anchor, t_ns, range_m, counts, s)
-        else:
-            last = cards.ring_t_ns[c, k - 1]
-            if cards.ring_anchor[c, k - 1] < 0 or abs(t_ns - last) > s.jump_ns:
-                cards.first_t_ns[c] = t_ns
-            if not _start(c, cards, anchors_m, card_z_m, t_ns, s):
-                continue
-        _emit(c, cards, anchors_m, card_z_m, cards.t_ns[c], nis, fixes[filled], s)
+            if not _coasts(f, c, t_ns):
+                nis = _measure(f, c, anchor, t_ns, range_m)
+        elif not _start(f, c, t_ns):
+            continue
+        _emit(f, c, f.cards.t_ns[c], nis, fixes[filled])
         filled += 1
     return filled
+
+
+@njit
+def restore(f: Filters, fix: np.void) -> None:
+    """Puts a card where a fix says; ranges not newer than it will be refused."""
+    c, cards = int(fix["card"]), f.cards
+    _reset(f, c, fix["x_m"], fix["y_m"])
+    mean, cov = cards.mean[c], cards.cov[c]
+    mean[2], mean[3] = fix["vx_m_s"], fix["vy_m_s"]
+    cov[0, 0] = max(fix["var_x_m2"], _VARIANCE_FLOOR)
+    cov[1, 1] = max(fix["var_y_m2"], _VARIANCE_FLOOR)
+    cov[0, 1], cov[1, 0] = fix["cov_xy_m2"], fix["cov_xy_m2"]
+    times: tuple[Integers, ...] = (
+        cards.t_ns,
+        cards.floor_t_ns,
+        cards.first_t_ns,
+        cards.accepted_t_ns,
+        cards.reviewed_t_ns,
+    )
+    for t_ns in times:
+        t_ns[c] = fix["t_ns"]
+    cards.running[c] = True
+    cards.coasting[c] = False
+    cards.jumping[c] = False
+    cards.ambiguous[c] = fix["fix_class"] == _AMBIGUOUS
+    cards.rejects[c] = 0
+    cards.slot_anchor[c, :] = -1
+    cards.ring_anchor[c, :] = -1

@@ -29,7 +29,7 @@ class RecordingError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """Where the cards were: `card`, `t_ns` int64, `place_m` (n, 3) float64; in time order per card."""
+    """Where cards were: `card`, `t_ns` int64, `place_m` (n, 3) float64; by card, then by time."""
 
     card: NDArray[np.int64]
     t_ns: NDArray[np.int64]

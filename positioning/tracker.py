@@ -1,107 +1,214 @@
-"""Where each card is, from ranges: the filter's shell, which owns the state of all cards."""
+"""Where each card is, from ranges: the shell of the filter, which owns the state of all cards."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from positioning import kernel
+from positioning.cards import Filters, Rejections, Settings, grown_cards, new_cards
 from positioning.observation import FIX, RANGE, Records
 
-#: Room for cards at the start; doubled when it is used up.
-_FIRST_CAPACITY: Final = 256
+#: Room for cards at first; doubled when it is used up.
+_FIRST_CAPACITY: Final = 64
 _NS_PER_S: Final = 1_000_000_000
+
+#: The sagitta's correction ends here: were it unbounded, a wide covariance would silence the very
+#: ranges that make it narrow.
+_BEND_MAX_M: Final = 0.1
+#: A second place that fits nearly as well as the best (odds above 1 : 20) makes a card ambiguous.
+_AMBIGUOUS_COST: Final = 3.0
+#: Ranges of several anchors come through several devices: this much out of order is taken in.
+_LATE_MAX_S: Final = 0.25
+#: After such a silence, or such a leap of a clock, the place is searched anew.
+_JUMP_S: Final = 10.0
+#: A place that no range has confirmed for so long is called extrapolated.
+_EXTRAPOLATED_S: Final = 2.0
+#: An anchor counts as used for so long after its last accepted range.
+_USED_S: Final = 1.0
+#: Ranges so far back are searched for a place: one round of slowly ranging anchors. Older ranges
+#: weigh less, by the way that the card may have gone since.
+_START_WINDOW_S: Final = 4.0
+#: With two anchors only, or with two places that fit, more ranges are awaited for so long.
+_START_WAIT_S: Final = 1.5
+#: Re-acquisition looks at ranges of this window first.
+_REACQUIRE_WINDOW_S: Final = 0.6
+#: An uncertain place (this wide, or ambiguous) is reviewed this often.
+_REVIEW_S: Final = 1.0
+_REVIEW_SIGMA_M: Final = 1.0
+#: However long a card was silent, its uncertainty grows no further than a large mine's size.
+_HOLD_MAX_M: Final = 5000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerSettings:
-    """The filter's parameters. The defaults suit people and vehicles in a mine.
+    """The filter's parameters. The defaults are meant for people and vehicles alike.
 
     range_sigma_m: standard deviation of a range's noise.
     acceleration_q_m2_s3: spectral density of the acceleration: how briskly cards turn.
     bias_sigma_m, bias_tau_s: size and life of the slowly varying error of each anchor.
-    gate: normalised innovation from which a too long range loses weight; beyond 2·gate + 1 it is
-        dropped.
-    gate_short: the same for a too short range, which is rarer and tells more.
-    rejects_max: net drops after which the place is searched anew.
+    gate_long: normalised innovation beyond which a too long range loses weight; beyond
+        2·gate + 1 it is dropped.
+    gate_short: the same for a too short range, which no obstacle can cause.
+    rejects_max: dropped less accepted ranges, after which the place is searched anew.
     speed_max_m_s: no card moves faster (25 km/h and some).
-    start_speed_m_s: how fast a card may move when its filter starts (one sigma, per axis).
+    start_speed_m_s: a card's speed where nothing is known of it (one sigma, per axis).
     range_max_m: no radio reaches further; a longer range is refused.
+    cards_max: handles from this on are refused: bounds the memory, about 2 kB a card.
     """
 
     range_sigma_m: float = 0.3
     acceleration_q_m2_s3: float = 1.0
     bias_sigma_m: float = 0.1
     bias_tau_s: float = 30.0
-    gate: float = 1.5
-    gate_short: float = 3.0
+    gate_long: float = 1.5
+    gate_short: float = 1.5
     rejects_max: int = 12
     speed_max_m_s: float = 8.0
     start_speed_m_s: float = 1.5
     range_max_m: float = 2000.0
-    bend_max_m: float = 0.0
-    ambiguous_cost: float = 3.0
-    late_max_s: float = 0.25
-    jump_s: float = 10.0
-    extrapolated_s: float = 2.0
-    used_s: float = 1.0
-    start_window_s: float = 1.5
-    start_wait_s: float = 1.5
-    reacquire_window_s: float = 0.6
-    check_s: float = 1.0
-    card_count_max: int = 1 << 17
+    cards_max: int = 1 << 17
+
+
+#: What of a fix the filter goes on from.
+_RESTORED: Final = ("x_m", "y_m", "vx_m_s", "vy_m_s", "var_x_m2", "cov_xy_m2", "var_y_m2")
+
+_DEFAULTS: Final = TrackerSettings()
+
+
+class Tracker:
+    """Positions of all cards from their ranges.
+
+    The same ranges in the same order give the same fixes, bit for bit, however they are cut into
+    batches and whatever other cards do. Adding a constant to all times changes nothing but times.
+    """
+
+    def __init__(
+        self,
+        anchors_m: NDArray[np.float64],
+        card_z_m: NDArray[np.float64],
+        settings: TrackerSettings = _DEFAULTS,
+    ) -> None:
+        """Takes the anchors by handle, and how high a card stands that is near each of them.
+
+        `anchors_m`: (n, 3) float64, metres. `card_z_m`: (n,) float64, metres, in the same frame.
+
+        Raises:
+            ValueError: the shapes do not fit, or a coordinate is not finite.
+        """
+        anchors = np.array(anchors_m, np.float64, order="C", ndmin=2)
+        heights = np.array(card_z_m, np.float64, order="C", ndmin=1)
+        if anchors.shape != (len(heights), 3):
+            shapes = f"{anchors.shape} and {heights.shape}"
+            msg = f"anchors_m and card_z_m must be (n, 3) and (n,), not {shapes}"
+            raise ValueError(msg)
+        if not (np.isfinite(anchors).all() and np.isfinite(heights).all()):
+            msg = "anchors_m and card_z_m must be finite"
+            raise ValueError(msg)
+        self._filters = Filters(
+            cards=new_cards(min(_FIRST_CAPACITY, settings.cards_max)),
+            anchors_m=anchors,
+            card_z_m=heights,
+            rejected=np.zeros(len(fields(Rejections)), np.int64),
+            settings=_for_kernel(settings),
+        )
+
+    @property
+    def rejections(self) -> Rejections:
+        """The ranges not used so far."""
+        return Rejections(*(int(count) for count in self._filters.rejected))
+
+    def update(self, ranges: Records) -> Records:
+        """The fixes that come of `ranges` (n,) RANGE: at most one for each, in their order.
+
+        A card whose filter has started gets one for each range that is sound in form, also where
+        the range was gated away. A range up to 0.25 s older than the card's newest enters at its
+        own time and its fix is at the newest. Refused ranges are counted and give no fix.
+        """
+        if len(ranges) == 0:
+            return np.empty(0, FIX)
+        owned = np.require(ranges, RANGE, ["C", "A", "W"])  # one type, so one compilation
+        self._make_room(int(owned["card"].max()))
+        fixes = np.zeros(len(owned), FIX)
+        filled = kernel.run(self._filters, owned, fixes)
+        return fixes[:filled]
+
+    def restore(self, fixes: Records) -> None:
+        """Puts the cards where they were known last: (n,) FIX, at most one a card.
+
+        Velocity and covariance go on from the fix, and a range not newer than it is refused as too
+        old. A row that is not finite, or has no positive variance, is counted and left out.
+        """
+        if len(fixes) == 0:
+            return
+        owned = np.require(fixes, FIX, ["C", "A", "W"])
+        self._make_room(int(owned["card"].max()))
+        finite = np.all([np.isfinite(owned[name]) for name in _RESTORED], axis=0)
+        positive = (owned["var_x_m2"] > 0.0) & (owned["var_y_m2"] > 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            positive &= owned["cov_xy_m2"] ** 2 < owned["var_x_m2"] * owned["var_y_m2"]
+        rejected, cards_max = self._filters.rejected, self._filters.settings.cards_max
+        for i in range(len(owned)):
+            if owned["card"][i] >= cards_max:
+                rejected[kernel.UNKNOWN_CARD] += 1
+            elif not finite[i]:
+                rejected[kernel.NOT_FINITE] += 1
+            elif not positive[i] or abs(int(owned["t_ns"][i])) > kernel.T_LIMIT_NS:
+                rejected[kernel.OUT_OF_SCALE] += 1
+            else:
+                kernel.restore(self._filters, owned[i])
+
+    def _make_room(self, card: int) -> None:
+        """Makes room for `card` by doubling, unless it is beyond the limit."""
+        cards, cards_max = self._filters.cards, self._filters.settings.cards_max
+        capacity = len(cards.running)
+        needed = min(card + 1, cards_max)
+        if needed > capacity:
+            while capacity < needed:
+                capacity = min(capacity * 2, cards_max)
+            self._filters = self._filters._replace(cards=grown_cards(cards, capacity))
 
 
 def _ns(seconds: float) -> int:
     return round(seconds * _NS_PER_S)
 
 
-def _for_kernel(s: TrackerSettings) -> kernel.Settings:
-    return kernel.Settings(
+def _for_kernel(s: TrackerSettings) -> Settings:
+    return Settings(
         range_var_m2=s.range_sigma_m**2,
         acceleration_q=s.acceleration_q_m2_s3,
         bias_var_m2=s.bias_sigma_m**2,
         bias_tau_s=s.bias_tau_s,
-        gate=s.gate,
+        gate_long=s.gate_long,
         gate_short=s.gate_short,
         rejects_max=s.rejects_max,
         speed_max_m_s=s.speed_max_m_s,
         start_speed_m_s=s.start_speed_m_s,
-        bend_max_m=s.bend_max_m,
-        ambiguous_cost=s.ambiguous_cost,
         range_max_m=s.range_max_m,
-        late_max_ns=_ns(s.late_max_s),
-        jump_ns=_ns(s.jump_s),
-        extrapolated_ns=_ns(s.extrapolated_s),
-        used_ns=_ns(s.used_s),
-        start_window_ns=_ns(s.start_window_s),
-        start_wait_ns=_ns(s.start_wait_s),
-        reacquire_window_ns=_ns(s.reacquire_window_s),
-        check_ns=_ns(s.check_s),
-        card_count_max=s.card_count_max,
+        cards_max=s.cards_max,
+        bend_max_m=_BEND_MAX_M,
+        ambiguous_cost=_AMBIGUOUS_COST,
+        late_max_ns=_ns(_LATE_MAX_S),
+        jump_ns=_ns(_JUMP_S),
+        extrapolated_ns=_ns(_EXTRAPOLATED_S),
+        used_ns=_ns(_USED_S),
+        start_window_ns=_ns(_START_WINDOW_S),
+        start_wait_ns=_ns(_START_WAIT_S),
+        reacquire_window_ns=_ns(_REACQUIRE_WINDOW_S),
+        review_ns=_ns(_REVIEW_S),
+        review_var_m2=_REVIEW_SIGMA_M**2,
+        hold_max_m=_HOLD_MAX_M,
     )
 
 
-class Tracker:
-    def __init__(
-        self,
-        anchors_m: NDArray[np.float64],
-        card_z_m: NDArray[np.float64],
-        settings: TrackerSettings | None = None,
-    ) -> None:
-        self._settings = settings or TrackerSettings()
-        self._kernel_settings = _for_kernel(self._settings)
-        self._anchors_m = np.array(anchors_m, np.float64, order="C").reshape(-1, 3)
-        self._card_z_m = np.array(card_z_m, np.float64, order="C").reshape(-1)
-        self._capacity = _FIRST_CAPACITY
-        self._cards = kernel.new_cards(self._capacity)
-        self._counts = np.zeros(kernel.REASONS, np.int64)
-
-    def update(self, ranges: Records) -> Records:
-        owned = np.require(ranges, RANGE, ["C", "W"])
-        fixes = np.zeros(len(owned), FIX)
-        filled = kernel.run(owned, self._cards, self._anchors_m, self._card_z_m, fixes, self._counts, self._kernel_settings)
-        return fixes[:filled]
+def warm_up() -> None:
+    """Compiles the kernels, so that the first range of a shift is not the one that waits."""
+    tracker = Tracker(np.array([[0.0, 0.0, 2.0], [9.0, 0.0, 2.0], [0.0, 9.0, 2.0]]), np.ones(3))
+    ranges = np.zeros(1, RANGE)
+    fixes = tracker.update(ranges)
+    fixes = np.zeros(1, FIX)
+    fixes["var_x_m2"] = fixes["var_y_m2"] = 1.0
+    tracker.restore(fixes)
