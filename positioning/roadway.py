@@ -60,7 +60,9 @@ class Roadways:
     def nearest(self, places_m: Floats) -> Nearest:
         """The nearest roadway of `places_m`, (n, 2) metres; none for a place that isn't finite."""
         places_m = np.ascontiguousarray(places_m, np.float64)
-        piece, share = _nearest(places_m, self._pieces)
+        finite = np.isfinite(places_m).all(axis=1)
+        piece, share = _nearest(np.where(finite[:, None], places_m, 0.0), self._pieces)
+        piece[~finite] = -1
         # Where there is none, a last row of NaN makes all that follows NaN.
         x_m, y_m, z_m, dx_m, dy_m, dz_m = np.append(self._pieces, [[np.nan] * 6], axis=0)[piece].T
         length_m = np.sqrt(dx_m**2 + dy_m**2 + dz_m**2)

@@ -1,8 +1,8 @@
 """Nearest roadway, chainage and floor height, against shapely and by hand."""
 
+import os
 import time
 
-import numba
 import numpy as np
 import pytest
 import shapely
@@ -74,7 +74,9 @@ def test_agrees_with_shapely() -> None:
         assert height_m == pytest.approx(np.interp(share_m, flat_m, lines[number][:, 2]))
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="measures what the compiler makes of it")
+@pytest.mark.skipif(
+    os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="measures what the compiler makes of it"
+)
 def test_the_floor_of_8000_cards_is_cheap() -> None:
     rng = np.random.default_rng(1)
     lines = [np.cumsum(rng.uniform(-40, 40, (6, 3)), axis=0) for _ in range(40)]
