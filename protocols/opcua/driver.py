@@ -15,7 +15,7 @@ from protocols.driver import DeviceError, Driver, Sink
 from protocols.opcua import connection
 from protocols.opcua.options import OpcUaOptions
 from protocols.opcua.security import Identity, load_identity
-from protocols.opcua.watch import REREAD_MAX_S, Plan, Watch
+from protocols.opcua.watch import PROBE_MAX_S, REREAD_MAX_S, Plan, Watch
 
 #: What a request may raise besides DeviceError; `connection.explain` has words for each.
 FAILURES: Final = (OSError, UaError, ValueError, struct.error, InvalidSignature)
@@ -44,7 +44,8 @@ class OpcUaDriver:
             tuple(((*root, *point.steps), point) for point in profile.point),
             _prefixes(profile, options),
             publish_ms,
-            min(REREAD_MAX_S, profile.scan.silence_s / 2),
+            probe_s=min(PROBE_MAX_S, profile.scan.silence_s / 3),
+            reread_s=min(REREAD_MAX_S, profile.scan.silence_s / 2),
         )
 
     def describe(self) -> str:

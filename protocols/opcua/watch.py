@@ -29,10 +29,9 @@ from protocols.opcua.browse import (
 from protocols.opcua.subscription import GONE, Item, Subscription
 from protocols.opcua.values import bad_sample, same, sample_of, status_of
 
-#: How often `ServerStatus.CurrentTime` is read. It may take as long as any request
-#: (`timeout_s`), and never less than `PROBE_TIMEOUT_MIN_S`: a busy server is not a dead one.
-PROBE_S: Final = 2.0
-PROBE_TIMEOUT_MIN_S: Final = 5.0
+#: `ServerStatus.CurrentTime` is read at least this often. The answer may take `timeout_s`, as any:
+#: a busy server is not a dead one.
+PROBE_MAX_S: Final = 2.0
 
 #: How often nodes that were not there are looked for again.
 RETRY_S: Final = 3.0
@@ -66,6 +65,8 @@ class Plan:
     #: Namespace URI by prefix.
     prefixes: dict[str, str]
     publish_ms: int
+    #: A sign of life is asked for, and all values are read, this often.
+    probe_s: float
     reread_s: float
 
 
@@ -86,13 +87,12 @@ class Watch:
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._subscription = Subscription(client, plan.device, sink)
-        self._missing = dict(plan.points)
+        self._missing = {point.name: point for _, point in plan.points}
         self._paths = {point.name: path for path, point in plan.points}
         self._namespaces: tuple[str, ...] = ()
         self._indices: dict[str, int] = {}
-        #: Items whose value was read anew but not notified, and when they were first read.
-        self._suspects: dict[Item, float] = {}
-        self._suspects_due_s = 0.0
+        #: Items whose new value was read, not notified: when that was, when it must have come.
+        self._suspects: dict[Item, tuple[float, float]] = {}
 
     async def run(self) -> None:
         """Never returns.
@@ -111,7 +111,7 @@ class Watch:
         jobs = [
             _Job(run, period_s, now + period_s)
             for run, period_s in (
-                (self._probe, PROBE_S),
+                (self._probe, self._plan.probe_s),
                 (self._look_again, RETRY_S),
                 (self._reread, self._plan.reread_s),
                 (self._confirm_suspects, TICK_S),
@@ -160,7 +160,7 @@ class Watch:
             await self._subscription.drop(gone)
             for item in gone:
                 self._suspects.pop(item, None)
-                self._missing[self._paths[item.point.name]] = item.point
+                self._missing[item.point.name] = item.point
         if self._missing:
             await self._check_namespaces()
             await self._subscribe_missing()
@@ -172,16 +172,17 @@ class Watch:
 
     async def _subscribe_missing(self) -> None:
         """Resolves and subscribes what isn't yet; what can't be is BAD, with the reason."""
-        found = await resolve(self._client, self._missing, self._indices, self._namespaces)
+        paths = {self._paths[name] for name in self._missing}
+        found = await resolve(self._client, paths, self._indices, self._namespaces)
         nodes, refused = [], []
-        for path, node in found.items():
-            point = self._missing[path]
+        for name, point in self._missing.items():
+            node = found[self._paths[name]]
             if isinstance(node, NotFound):
                 refused.append((point, node.reason))
             else:
                 nodes.append((point, node))
         refused += await self._subscription.add(nodes)
-        self._missing = {self._paths[point.name]: point for point, _ in refused}
+        self._missing = {point.name: point for point, _ in refused}
         if refused:
             now_ns = time.time_ns()
             device = self._plan.device
@@ -199,21 +200,18 @@ class Watch:
                 now_ns = time.time_ns()
                 samples.append(sample_of(self._plan.device, item.point, data, now_ns))
             elif status_of(data) not in _UNREADABLE:
-                self._suspects.setdefault(item, sent_s)
+                due_s = self._loop.time() + 2 * item.interval_s + NOTIFY_SLACK_S
+                self._suspects.setdefault(item, (sent_s, due_s))
         if samples:
             self._sink.samples(samples)
-        self._suspects_due_s = self._loop.time() + self._notified_within_s()
-
-    def _notified_within_s(self) -> float:
-        longest_s = max((item.interval_s for item in self._suspects), default=0.0)
-        return 2 * longest_s + NOTIFY_SLACK_S
 
     async def _confirm_suspects(self) -> None:
         """A changed value that was not notified in time, and still isn't: it never will be."""
-        if not self._suspects or self._loop.time() < self._suspects_due_s:
-            return
-        silent = [item for item, since_s in self._suspects.items() if item.notified_s < since_s]
-        self._suspects.clear()
+        now_s = self._loop.time()
+        due = [item for item, (_, due_s) in self._suspects.items() if due_s <= now_s]
+        silent = [item for item in due if item.notified_s < self._suspects[item][0]]
+        for item in due:
+            del self._suspects[item]
         for item, data in await self._read(silent):
             # Read once more: a value that went there and back between two looks is no fault.
             if status_of(data) in GONE:
