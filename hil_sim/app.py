@@ -1,0 +1,161 @@
+"""Puts the simulated mine together and runs it until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from equipment.profile import Kind
+from hil_sim.folder import PEOPLE_FILE, MineFolder, SimulationError, read_folder
+from hil_sim.machines import Machine, make_machine
+from hil_sim.player import PLAY_STEP_S, Player
+from hil_sim.recording import read_rows, write_base
+from hil_sim.serve.servers import Servers
+from hil_sim.stations import Station, Stations
+from hil_sim.truth import TruthFiles
+from hil_sim.world import STEP_S, World
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What to simulate, as the command line says it."""
+
+    folder: Path
+    people: int | None = None
+    seed: int = 1
+    truth: Path | None = None
+    seconds: float | None = None
+    nlos_share: float = 0.0
+    recording: Path | None = None
+    speed: float = 1.0
+    wait_client: bool = False
+
+
+def run(wish: Wish) -> None:
+    """Serves the mine until a signal comes or the time is up.
+
+    Prints a line `READY {...}` on standard output when every device listens.
+
+    Raises:
+        SimulationError: it can't start; the text is for the user.
+    """
+    # The library tells a port in use with a traceback; it is told in our words below.
+    logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    if wish.recording is None and (wish.speed != 1.0 or wish.wait_client):
+        msg = "--speed and --wait-client are for a recording: give --recording as well"
+        raise SimulationError(msg)
+    asyncio.run(_run(wish))
+
+
+async def _run(wish: Wish) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    folder = read_folder(wish.folder)
+    work = _simulate(wish, folder, stop) if wish.recording is None else _play(wish, folder, stop)
+    try:
+        async with asyncio.timeout(wish.seconds):
+            await work
+    except TimeoutError:
+        return
+
+
+async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
+    machines = {
+        device.id: make_machine(device.profile, f"SIM-{number:04d}", (wish.seed, 3, number))
+        for number, device in enumerate(folder.machines, start=1)
+    }
+    start_s = time.monotonic()
+    world = _make_world(wish, folder, machines)
+    stations = Stations(folder, world.cards, secrets.randbits(32), world.t_ns)
+    truth = TruthFiles(wish.truth) if wish.truth else None
+    servers = Servers(folder, {name: s.registers for name, s in stations.by_device.items()})
+    try:
+        await servers.start(world.machine_values())
+        _say("READY", devices=len(folder.modbus) + len(folder.opcua))
+        done_s = 0.0
+        while not await _sleep(stop, start_s + done_s + STEP_S - time.monotonic()):
+            now_s = time.monotonic() - start_s
+            stations.add(world.advance(now_s - done_s), world.t_ns)
+            await servers.show(world.machine_values())
+            if truth:
+                truth.write(world)
+            done_s = now_s
+    finally:
+        await servers.close()
+        if truth:
+            truth.close()
+
+
+def _make_world(wish: Wish, folder: MineFolder, machines: Mapping[str, Machine]) -> World:
+    people = folder.people[: wish.people]
+    if wish.people is not None and len(people) < wish.people:
+        msg = (
+            f"{PEOPLE_FILE} has {len(people)} people, not {wish.people}: "
+            f"`lamproom init DIR --people {wish.people}` writes a mine with so many"
+        )
+        raise SimulationError(msg)
+    try:
+        return World(
+            folder.map,
+            people,
+            machines,
+            seed=wish.seed,
+            start_t_ns=time.time_ns() // 1000 * 1000,
+            nlos_share=wish.nlos_share,
+        )
+    except ValueError as error:
+        raise SimulationError(str(error)) from None
+
+
+async def _play(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
+    assert wish.recording is not None
+    readers = folder.readers(Kind.UWB_READER)
+    if len(readers) != 1 or folder.opcua or len(folder.modbus) != 1:
+        msg = f"{wish.folder} was not made from a recording: it has other devices than one reader"
+        raise SimulationError(msg)
+    rows = read_rows(wish.recording, wish.folder)
+    station = Station(readers[0].profile, secrets.randbits(32), time.time_ns())
+    player = Player(rows, station, wish.speed)
+    servers = Servers(folder, {readers[0].id: station.registers})
+    try:
+        await servers.start({})
+        _say("READY", devices=1, records=len(player))
+        while wish.wait_client and not station.ring.was_read:
+            if await _sleep(stop, PLAY_STEP_S):
+                return
+        base_t_us, start_s = time.time_ns() // 1000, time.monotonic()
+        write_base(wish.folder, base_t_us * 1000)
+        _say("PLAYING", base_t_ns=base_t_us * 1000, records=len(player))
+        told = False
+        while not await _sleep(stop, PLAY_STEP_S):
+            player.advance(base_t_us, time.monotonic() - start_s)
+            if player.played == len(player) and not told:
+                told = True
+                _say("PLAYED", records=player.played)
+    finally:
+        await servers.close()
+
+
+async def _sleep(stop: asyncio.Event, for_s: float) -> bool:
+    """Waits; whether it is time to stop."""
+    try:
+        async with asyncio.timeout(for_s):
+            await stop.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _say(word: str, **facts: int) -> None:
+    sys.stdout.write(f"{word} {json.dumps(facts)}\n")
+    sys.stdout.flush()

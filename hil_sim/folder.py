@@ -1,0 +1,154 @@
+"""A mine's folder as the simulator sees it: its devices, map and people."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from equipment.catalogue import load as load_profile
+from equipment.device import DEVICES_FILE, Device, parse_devices
+from equipment.modbus_profile import ModbusProfile
+from equipment.opcua_profile import OpcUaProfile
+from equipment.profile import Kind
+from equipment.toml_source import ConfigurationError
+from hil_sim.people import Person
+from positioning.geojson import MapError, parse_map
+from positioning.mine_map import MAP_FILE, MineMap
+
+PEOPLE_FILE: Final = "people.csv"
+PROFILES_FOLDER: Final = "profiles"
+
+MODBUS_PORT: Final = 502
+
+
+class SimulationError(Exception):
+    """The mine can't be simulated; the text says what is wrong and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusDevice:
+    """A device to be served over Modbus TCP."""
+
+    id: str
+    profile: ModbusProfile
+    host: str
+    port: int
+    unit: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpcUaDevice:
+    """A device to be served over OPC UA."""
+
+    id: str
+    profile: OpcUaProfile
+    url: str
+    root: str
+    namespaces: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MineFolder:
+    """What there is to simulate."""
+
+    modbus: tuple[ModbusDevice, ...]
+    opcua: tuple[OpcUaDevice, ...]
+    map: MineMap
+    people: tuple[Person, ...]
+
+    def readers(self, kind: Kind) -> tuple[ModbusDevice, ...]:
+        """The readers of a kind, in the order of `devices.toml`."""
+        return tuple(device for device in self.modbus if device.profile.kind is kind)
+
+    @property
+    def machines(self) -> tuple[ModbusDevice | OpcUaDevice, ...]:
+        """The machines, those on Modbus first."""
+        both: tuple[ModbusDevice | OpcUaDevice, ...] = (*self.modbus, *self.opcua)
+        return tuple(device for device in both if device.profile.kind is Kind.MACHINE)
+
+
+def read_folder(folder: Path) -> MineFolder:
+    """Reads what the simulator needs of a mine's folder.
+
+    Raises:
+        SimulationError: a file is missing or wrong, or a device can't be simulated.
+    """
+    try:
+        devices = parse_devices(_text(folder, DEVICES_FILE))
+        mine_map = parse_map(_text(folder, MAP_FILE))
+        served = [
+            (device, load_profile(device.profile, [folder / PROFILES_FOLDER])) for device in devices
+        ]
+    except ConfigurationError as error:
+        raise SimulationError(str(error)) from None
+    except MapError as error:
+        raise SimulationError(
+            "\n".join(f"{MAP_FILE}: {line}" for line in str(error).split("\n"))
+        ) from None
+    except KeyError as error:
+        raise SimulationError(f"{DEVICES_FILE}: {error.args[0]}") from None
+    modbus = tuple(_modbus(d, p) for d, p in served if isinstance(p, ModbusProfile))
+    opcua = tuple(_opcua(d, p) for d, p in served if isinstance(p, OpcUaProfile))
+    _check_units(modbus)
+    return MineFolder(modbus, opcua, mine_map, _people(folder))
+
+
+def _text(folder: Path, name: str) -> str:
+    try:
+        return (folder / name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        msg = f"{folder / name} is missing: `lamproom init DIR` writes a folder with all files"
+        raise SimulationError(msg) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SimulationError(f"{folder / name} can't be read: {error}") from None
+
+
+def _people(folder: Path) -> tuple[Person, ...]:
+    lines = _text(folder, PEOPLE_FILE).removeprefix("\ufeff").splitlines()
+    rows = csv.DictReader(lines)
+    if "card" not in (rows.fieldnames or ()):
+        msg = f"{PEOPLE_FILE}: there is no column 'card'"
+        raise SimulationError(msg)
+    return tuple(Person(row["card"], row.get("team") or "") for row in rows)
+
+
+def _modbus(device: Device, profile: ModbusProfile) -> ModbusDevice:
+    options = device.options
+    host, port = options.get("host"), options.get("port", MODBUS_PORT)
+    unit = options.get("unit", 1)
+    if not isinstance(host, str) or not isinstance(port, int) or not isinstance(unit, int):
+        msg = f"{DEVICES_FILE}: device {device.id!r} needs host (a text), port and unit (numbers)"
+        raise SimulationError(msg)
+    return ModbusDevice(device.id, profile, host, port, unit)
+
+
+def _opcua(device: Device, profile: OpcUaProfile) -> OpcUaDevice:
+    options = device.options
+    url, root = options.get("url"), options.get("root")
+    namespaces = options.get("namespaces", {})
+    if not isinstance(url, str) or urlsplit(url).hostname is None or not isinstance(root, str):
+        msg = f"{DEVICES_FILE}: device {device.id!r} needs url (opc.tcp://host:port) and root"
+        raise SimulationError(msg)
+    if options.get("security", "none") != "none":
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} asks for security, which the simulator does not "
+            'offer: write security = "none" to use it'
+        )
+        raise SimulationError(msg)
+    return OpcUaDevice(device.id, profile, url, root, namespaces)
+
+
+def _check_units(devices: tuple[ModbusDevice, ...]) -> None:
+    first: dict[tuple[str, int, int], str] = {}
+    for device in devices:
+        place = (device.host, device.port, device.unit)
+        other = first.setdefault(place, device.id)
+        if other != device.id:
+            msg = (
+                f"{DEVICES_FILE}: devices {other!r} and {device.id!r} both are unit {device.unit} "
+                f"of {device.host}:{device.port}: give one of them another unit or port"
+            )
+            raise SimulationError(msg)

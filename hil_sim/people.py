@@ -1,0 +1,294 @@
+"""People underground. Seeded; time is an argument.
+
+They come to work, do their work, now and then go where they must not, and go home.
+
+Stays underground overlap, as in a mine where shifts are handed over at the workplace: at the start
+most people are below, and there is always someone on the way in or out.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hil_sim.roadgraph import Floats, Ints, RoadGraph, Spot, Stretch
+from positioning.mine_map import MineMap, ZoneKind
+
+#: How high a card is carried above the floor (on the belt or the lamp).
+CARD_HEIGHT_M: Final = 1.2
+
+#: How near to a wall people walk.
+WALL_GAP_M: Final = 0.6
+
+#: Seconds below, and above between two stays.
+STAY_S: Final = (4 * 3600.0, 8 * 3600.0)
+AWAY_S: Final = (600.0, 1800.0)
+
+#: Share of people who at the start are on the way in, on the way out, and above ground.
+START_SHARES: Final = (0.05, 0.05, 0.04)
+
+#: Metres per second on the way, and at work.
+WALK_M_S: Final = (0.9, 1.6)
+STROLL_M_S: Final = (0.5, 1.1)
+SIDESTEP_M_S: Final = 0.3
+
+#: Seconds at one spot while at work, and in a place where one must not be.
+WORK_PAUSE_S: Final = (5.0, 60.0)
+VISIT_PAUSE_S: Final = (40.0, 90.0)
+
+#: Seconds between two people who go where they must not.
+VISIT_GAP_S: Final = (60.0, 180.0)
+
+#: How far from a restricted zone the first of them is at the start: a few seconds' walk.
+VISIT_START_M: Final = 5.0
+
+
+class Doing(IntEnum):
+    """What someone is doing."""
+
+    AWAY = 0
+    GOING_IN = 1
+    WORKING = 2
+    VISITING = 3
+    GOING_OUT = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whereabouts:
+    """Where the cards of all people are at one time, as columns.
+
+    `place_m`: (n, 3); `edge` and `s_m`: where on the roadways; `below`: who is in the mine.
+    """
+
+    place_m: Floats
+    edge: Ints
+    s_m: Floats
+    below: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A line of the mine's people.csv."""
+
+    card: str
+    team: str
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one person is about to do; `way` are the spots still to be reached, one an edge."""
+
+    workplace: int
+    doing: Doing = Doing.AWAY
+    way: deque[Spot] = field(default_factory=deque)
+    leaves_s: float = 0.0
+
+
+class People:
+    """All people of the mine as arrays, in the order given.
+
+    `edge`: (n,) int64; `s_m`, `offset_m`: (n,) float64; `below`: (n,) bool, who is in the mine.
+    """
+
+    def __init__(
+        self, people: Sequence[Person], mine: MineMap, graph: RoadGraph, seed: Sequence[int]
+    ) -> None:
+        """Everyone somewhere, in the middle of a working day, at time 0 s.
+
+        Raises:
+            ValueError: the map gives no place to come in or no place to work.
+        """
+        self._graph = graph
+        self._rng = np.random.default_rng(seed)
+        self._gate = graph.gate(mine.zones)
+        self._forbidden = _stretches(graph, mine, ZoneKind.RESTRICTED)
+        self._workplaces = _workplaces(graph, mine, self._forbidden)
+        count = len(people)
+        self.edge: Ints = np.full(count, self._gate.edge, np.int64)
+        self.s_m: Floats = np.full(count, self._gate.s_m)
+        self.offset_m: Floats = np.zeros(count)
+        self._goal_s_m: Floats = self.s_m.copy()
+        self._goal_offset_m: Floats = np.zeros(count)
+        self._speed_m_s: Floats = np.ones(count)
+        self._until_s: Floats = np.full(count, np.inf)
+        self.below: NDArray[np.bool_] = np.zeros(count, np.bool_)
+        teams = list(dict.fromkeys(person.team for person in people))
+        self._plans = [_Plan(teams.index(p.team) % len(self._workplaces)) for p in people]
+        for i in range(count):
+            self._put_somewhere(i)
+        self._next_visit_s = self._between(VISIT_GAP_S)
+        if self._forbidden:
+            self._start_a_visit_near()
+
+    def whereabouts(self) -> Whereabouts:
+        """Where everyone is now."""
+        return Whereabouts(self._place_m(), self.edge.copy(), self.s_m.copy(), self.below.copy())
+
+    def _place_m(self) -> Floats:
+        return self._graph.place_m(self.edge, self.s_m, self.offset_m, CARD_HEIGHT_M)
+
+    def doing(self, i: int) -> Doing:
+        """What person `i` is doing."""
+        return self._plans[i].doing
+
+    def advance(self, t_s: float, dt_s: float) -> None:
+        """Moves everyone on by `dt_s`, to the time `t_s`."""
+        gap = self._goal_s_m - self.s_m
+        step = np.sign(gap) * np.minimum(np.abs(gap), self._speed_m_s * dt_s)
+        self.s_m += step
+        aside = self._goal_offset_m - self.offset_m
+        reach = np.where(step != 0, SIDESTEP_M_S * dt_s, 0.0)
+        self.offset_m += np.clip(aside, -reach, reach)
+        arrived = (self.s_m == self._goal_s_m) & np.isinf(self._until_s) & self.below
+        for i in np.flatnonzero(arrived):
+            self._arrived(int(i), t_s)
+        for i in np.flatnonzero(self._until_s <= t_s):
+            self._until_s[i] = np.inf
+            self._decide(int(i), t_s)
+        if t_s >= self._next_visit_s:
+            self._next_visit_s = t_s + self._between(VISIT_GAP_S)
+            self._send_someone_astray()
+
+    def _arrived(self, i: int, t_s: float) -> None:
+        """Person `i` has reached the end of an edge or of the way."""
+        plan = self._plans[i]
+        if plan.way:
+            self._next_edge(i)
+        elif plan.doing is Doing.GOING_OUT:
+            plan.doing = Doing.AWAY
+            self.below[i] = False
+            self._until_s[i] = t_s + self._between(AWAY_S)
+        else:
+            pause = VISIT_PAUSE_S if plan.doing is Doing.VISITING else WORK_PAUSE_S
+            self._until_s[i] = t_s + self._between(pause)
+
+    def _decide(self, i: int, t_s: float) -> None:
+        """Person `i` has paused long enough."""
+        plan = self._plans[i]
+        if plan.doing is Doing.AWAY:
+            plan.leaves_s = t_s + self._between(STAY_S)
+            self.below[i] = True
+            self._go(i, Doing.GOING_IN, self._work_spot(plan.workplace), WALK_M_S)
+        elif t_s >= plan.leaves_s:
+            self._go(i, Doing.GOING_OUT, self._gate, WALK_M_S)
+        else:
+            self._go(i, Doing.WORKING, self._work_spot(plan.workplace), STROLL_M_S)
+
+    def _go(self, i: int, doing: Doing, goal: Spot, speeds_m_s: tuple[float, float]) -> None:
+        plan = self._plans[i]
+        plan.doing = doing
+        plan.way = deque(self._graph.way(Spot(int(self.edge[i]), float(self.s_m[i])), goal))
+        self._speed_m_s[i] = self._between(speeds_m_s)
+        self._until_s[i] = np.inf
+        self._next_edge(i)
+
+    def _next_edge(self, i: int) -> None:
+        spot = self._plans[i].way.popleft()
+        if spot.edge != self.edge[i]:
+            here = Spot(int(self.edge[i]), float(self.s_m[i]))
+            self.s_m[i] = self._graph.entry_m(spot.edge, here)
+            self.edge[i] = spot.edge
+        self._goal_s_m[i] = spot.s_m
+        room_m = max(0.0, self._graph.width_m[spot.edge] / 2 - WALL_GAP_M)
+        self.offset_m[i] = np.clip(self.offset_m[i], -room_m, room_m)
+        self._goal_offset_m[i] = self._rng.uniform(-room_m, room_m)
+
+    def _put(self, i: int, spot: Spot) -> None:
+        self.edge[i], self.s_m[i], self._goal_s_m[i] = spot.edge, spot.s_m, spot.s_m
+        room_m = max(0.0, self._graph.width_m[spot.edge] / 2 - WALL_GAP_M)
+        self.offset_m[i] = self._goal_offset_m[i] = self._rng.uniform(-room_m, room_m)
+        self.below[i] = True
+
+    def _put_somewhere(self, i: int) -> None:
+        """Where person `i` is at the start, and what they are doing."""
+        plan = self._plans[i]
+        plan.leaves_s = self._between((600.0, STAY_S[1]))
+        spot = self._work_spot(plan.workplace)
+        chance = self._rng.random()
+        going_in, going_out, away = np.cumsum(START_SHARES)
+        if chance < going_out:
+            start, goal = (self._gate, spot) if chance < going_in else (spot, self._gate)
+            self._put(i, self._somewhere_on(start, goal))
+            doing = Doing.GOING_IN if chance < going_in else Doing.GOING_OUT
+            self._go(i, doing, goal, WALK_M_S)
+        elif chance < away:
+            self._until_s[i] = self._rng.uniform(0.0, AWAY_S[0])
+        else:
+            plan.doing = Doing.WORKING
+            self._put(i, spot)
+            self._until_s[i] = self._rng.uniform(0.0, WORK_PAUSE_S[1])
+
+    def _somewhere_on(self, start: Spot, goal: Spot) -> Spot:
+        way = self._graph.way(start, goal)
+        spot = way[self._rng.integers(len(way))]
+        return Spot(spot.edge, float(self._rng.uniform(0.0, self._graph.length_m[spot.edge])))
+
+    def _work_spot(self, workplace: int) -> Spot:
+        stretches = self._workplaces[workplace]
+        lengths = np.array([stretch.length_m for stretch in stretches])
+        stretch = stretches[self._rng.choice(len(stretches), p=lengths / lengths.sum())]
+        return Spot(stretch.edge, float(self._rng.uniform(stretch.low_m, stretch.high_m)))
+
+    def _start_a_visit_near(self) -> None:
+        """Puts one worker just before a restricted zone, on the way in: an entry in any demo."""
+        stretch = self._forbidden[0]
+        low_side = stretch.low_m > 0
+        edge_m = float(self._graph.length_m[stretch.edge])
+        start_m = stretch.low_m - VISIT_START_M if low_side else stretch.high_m + VISIT_START_M
+        for i, plan in enumerate(self._plans):
+            if plan.doing is Doing.WORKING:
+                self._put(i, Spot(stretch.edge, min(max(start_m, 0.0), edge_m)))
+                goal = Spot(stretch.edge, (stretch.low_m + stretch.high_m) / 2)
+                self._go(i, Doing.VISITING, goal, WALK_M_S)
+                return
+
+    def _send_someone_astray(self) -> None:
+        """Sends the worker who is nearest to a restricted zone into it."""
+        working = [i for i, plan in enumerate(self._plans) if plan.doing is Doing.WORKING]
+        if not working or not self._forbidden:
+            return
+        stretch = self._forbidden[self._rng.integers(len(self._forbidden))]
+        goal = Spot(stretch.edge, float(self._rng.uniform(stretch.low_m, stretch.high_m)))
+        goal_m = self._graph.start_m[goal.edge] + self._graph.along[goal.edge] * goal.s_m
+        away_m = np.linalg.norm(self._place_m()[working] - goal_m, axis=1)
+        self._go(working[int(np.argmin(away_m))], Doing.VISITING, goal, WALK_M_S)
+
+    def _between(self, low_high: tuple[float, float]) -> float:
+        return float(self._rng.uniform(*low_high))
+
+
+def _stretches(graph: RoadGraph, mine: MineMap, *kinds: ZoneKind) -> list[Stretch]:
+    return [s for zone in mine.zones if zone.kind in kinds for s in graph.stretches_in(zone)]
+
+
+def _workplaces(
+    graph: RoadGraph, mine: MineMap, forbidden: list[Stretch]
+) -> list[tuple[Stretch, ...]]:
+    """Where teams work: each face with the roadways beside it, then each roadway for itself.
+
+    No one works in a restricted or danger zone, nor at the wellhead.
+    """
+    avoid = forbidden + _stretches(graph, mine, ZoneKind.DANGER, ZoneKind.WELLHEAD)
+    free = list(graph.free_stretches(avoid))
+    by_roadway: dict[int, list[Stretch]] = {}
+    for stretch in free:
+        by_roadway.setdefault(graph.roadway[stretch.edge], []).append(stretch)
+    faces = [tuple(graph.stretches_in(zone)) for zone in mine.zones if zone.kind is ZoneKind.FACE]
+    at_faces = {graph.roadway[stretch.edge] for face in faces for stretch in face}
+    closed = {graph.roadway[stretch.edge] for stretch in forbidden}
+    rest = [
+        tuple(stretches)
+        for roadway, stretches in by_roadway.items()
+        if roadway not in at_faces and roadway not in closed
+    ]
+    places = [face for face in faces if face] + rest
+    if not places:
+        msg = "no one can work: every roadway of the map lies in a closed zone or at the wellhead"
+        raise ValueError(msg)
+    return places

@@ -1,0 +1,146 @@
+"""The sample mine: a whole folder of configuration, for the demo and to begin one's own from."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from equipment.device import DEVICES_FILE
+from hil_sim.folder import PEOPLE_FILE, SimulationError
+from hil_sim.sample_map import map_text
+from hil_sim.sample_people import people_text
+from positioning.mine_map import MAP_FILE
+
+MINE_FILE: Final = "mine.toml"
+
+#: A code of twelve digits, of no real mine: a card is this and five digits.
+MINE_CODE: Final = "140100000001"
+
+#: As many as five digits count.
+PEOPLE_MAX: Final = 99_999
+
+RFID_IDS: Final = ("rfid_1", "rfid_2")
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the sample mine's devices listen, and its gateway."""
+
+    grpc: int = 50051
+    uwb: tuple[int, int, int] = (15021, 15022, 15023)
+    rfid: int = 15024
+    shearer: int = 15025
+    roadheader: int = 15026
+    opcua: int = 14840
+
+    @classmethod
+    def free(cls) -> Ports:
+        """Ports that the system gives out now; nothing keeps them until they are used."""
+        with ExitStack() as stack:
+            numbers = []
+            for _ in range(8):
+                sock = stack.enter_context(socket.socket())
+                sock.bind(("127.0.0.1", 0))
+                numbers.append(sock.getsockname()[1])
+        grpc, first, second, third, rfid, shearer, roadheader, opcua = numbers
+        return cls(grpc, (first, second, third), rfid, shearer, roadheader, opcua)
+
+
+def write_sample_mine(
+    folder: Path, people: int = 200, seed: int = 1, ports: Ports | None = None
+) -> None:
+    """Writes mine.toml, devices.toml, people.csv and map.geojson to `folder`, made if need be.
+
+    Raises:
+        SimulationError: the folder is not empty or can't be written, or `people` is too large.
+    """
+    if not 1 <= people <= PEOPLE_MAX:
+        msg = f"people must be 1 to {PEOPLE_MAX}, not {people}"
+        raise SimulationError(msg)
+    ports = ports or Ports()
+    write_files(
+        folder,
+        {
+            MINE_FILE: _mine_text(ports),
+            DEVICES_FILE: _devices_text(ports),
+            PEOPLE_FILE: people_text(MINE_CODE, people, seed),
+            MAP_FILE: map_text(RFID_IDS),
+        },
+    )
+
+
+def write_files(folder: Path, texts: dict[str, str]) -> None:
+    """Writes files into a folder that is not there yet or is empty.
+
+    Raises:
+        SimulationError: it is not empty, or can't be written.
+    """
+    try:
+        if folder.is_dir() and any(folder.iterdir()):
+            msg = f"{folder} is not empty: give a new folder, so that nothing is overwritten"
+            raise SimulationError(msg)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"{folder} can't be written: {error.strerror}"
+        raise SimulationError(msg) from None
+
+
+def _mine_text(ports: Ports) -> str:
+    return f"""\
+# The sample mine. Everything that is not written here has its default.
+
+[mine]
+code = "{MINE_CODE}"
+name = "示例煤矿"
+
+[grpc]
+address = "127.0.0.1"
+port = {ports.grpc}
+"""
+
+
+def _devices_text(ports: Ports) -> str:
+    parts = [
+        "# The devices of the sample mine. `lamproom sim` serves them where this file says that\n"
+        "# they are: each UWB reader serves a third of the map's anchors.\n"
+    ]
+    parts += [
+        _modbus_text(f"uwb_{number}", "uwb_reader", f"{number}号定位分站", port)
+        for number, port in enumerate(ports.uwb, start=1)
+    ]
+    parts.append("# Two readers behind one Modbus gateway: one port, two units.\n")
+    places = ("井口", "井底车场")
+    parts += [
+        _modbus_text(reader, "rfid_reader", f"{place}读卡分站", ports.rfid, unit)
+        for unit, (reader, place) in enumerate(zip(RFID_IDS, places, strict=True), start=1)
+    ]
+    parts.append(_modbus_text("shearer_3101", "shearer_modbus", "3101采煤机", ports.shearer))
+    parts.append(_modbus_text("roadheader_3105", "roadheader", "3105掘进机", ports.roadheader))
+    parts.append(f"""\
+[[device]]
+id = "shearer_3103"
+profile = "shearer_opc40560"
+name = "3103采煤机"
+url = "opc.tcp://127.0.0.1:{ports.opcua}"
+root = "di:DeviceSet/app:Shearer3103"
+[device.namespaces]
+app = "urn:sample-mine:longwall-3103"
+""")
+    return "\n".join(parts)
+
+
+def _modbus_text(device: str, profile: str, name: str, port: int, unit: int = 1) -> str:
+    return f"""\
+[[device]]
+id = "{device}"
+profile = "{profile}"
+name = "{name}"
+host = "127.0.0.1"
+port = {port}
+unit = {unit}
+"""

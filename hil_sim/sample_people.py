@@ -1,0 +1,39 @@
+"""Made-up people of the sample mine: cards, names, jobs and teams, by a seed."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+#: Family names, and characters of given names, that are common in China.
+FAMILY: Final = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕"
+    "苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史"
+)
+GIVEN: Final = (
+    "伟强军磊涛超勇杰鹏斌辉刚波健亮飞龙建国志明海永文华平成林峰东宏庆春兴旺福贵德胜利"
+    "金生玉民保卫全忠学义根柱山河立新友良凯旭晨阳浩宇"
+)
+
+#: Teams in the order in which the simulated mine gives out workplaces, with their jobs.
+TEAMS: Final = (
+    ("综采一队", ("采煤机司机", "支架工", "刮板输送机司机", "班长", "瓦斯检查员")),
+    ("综采二队", ("采煤机司机", "支架工", "刮板输送机司机", "班长", "瓦斯检查员")),
+    ("掘进一队", ("掘进机司机", "锚杆支护工", "班长", "瓦斯检查员")),
+    ("运输队", ("带式输送机司机", "信号把钩工", "绞车司机")),
+    ("机电队", ("电工", "水泵工", "机修工")),
+    ("巷修队", ("巷修工", "安全检查员")),
+    ("通风队", ("通风工", "瓦斯检查员", "安全检查员")),
+)
+
+
+def people_text(mine_code: str, people: int, seed: int) -> str:
+    """A `people.csv` of `people` lines; a card is the mine's code and five digits."""
+    rng = random.Random(seed)
+    lines = ["card,name,job,team"]
+    for number in range(1, people + 1):
+        given = "".join(rng.sample(GIVEN, rng.choice((1, 2, 2))))
+        team, jobs = TEAMS[(number - 1) % len(TEAMS)]
+        name = rng.choice(FAMILY) + given
+        lines.append(f"{mine_code}{number:05d},{name},{rng.choice(jobs)},{team}")
+    return "\n".join(lines) + "\n"

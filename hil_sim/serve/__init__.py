@@ -1,0 +1,1 @@
+"""The simulated mine on the wire."""

@@ -1,0 +1,111 @@
+"""All servers of a mine's devices: one for each address in `devices.toml`."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+from equipment.device import DEVICES_FILE
+from hil_sim.folder import MineFolder, ModbusDevice, SimulationError
+from hil_sim.machines import Values
+from hil_sim.registers import Registers, claim_points, write_points
+from hil_sim.serve.modbus import ModbusServer
+from hil_sim.serve.opcua import OpcUaServer
+
+#: What is wrong, and what to do, when an address can't be listened on.
+_REASONS: Final = {
+    errno.EADDRINUSE: "is in use: end the program that listens there, or write another port",
+    errno.EACCES: "needs more rights: write a port from 1024 on",
+    errno.EADDRNOTAVAIL: "is no address of this computer, and devices are simulated only on it: "
+    "write 127.0.0.1",
+}
+
+
+class Servers:
+    """Serves the devices of one folder."""
+
+    def __init__(self, folder: MineFolder, readers: Mapping[str, Registers]) -> None:
+        """`readers`: the registers of the readers, by device; those of machines are made here."""
+        self._folder = folder
+        self._registers = dict(readers)
+        self._machines: list[ModbusDevice] = []
+        self._modbus: list[ModbusServer] = []
+        self._opcua: dict[str, OpcUaServer] = {}
+        for device in folder.modbus:
+            if device.id not in self._registers:
+                self._registers[device.id] = Registers()
+                claim_points(self._registers[device.id], device.profile)
+                self._machines.append(device)
+
+    async def start(self, values: Mapping[str, Values]) -> None:
+        """Listens for every device; machines show `values` from the start.
+
+        Raises:
+            SimulationError: an address can't be had; nothing listens then.
+        """
+        try:
+            await self._make_opcua()
+            await self.show(values)
+            for url, server in self._opcua.items():
+                await _listen(self._device_at(url), url, server.start)
+            for (host, port), devices in self._modbus_ports().items():
+                await self._start_modbus(host, port, devices)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def show(self, values: Mapping[str, Values]) -> None:
+        """Machines show `values`: by device, then by point."""
+        for device in self._machines:
+            write_points(self._registers[device.id], device.profile, values[device.id])
+        for machine in self._folder.opcua:
+            await self._opcua[machine.url].write(machine.id, values[machine.id])
+
+    async def close(self) -> None:
+        """Stops listening and breaks off every connection."""
+        for modbus in self._modbus:
+            await modbus.close()
+        for opcua in self._opcua.values():
+            await opcua.close()
+        self._modbus, self._opcua = [], {}
+
+    async def _make_opcua(self) -> None:
+        for machine in self._folder.opcua:
+            if machine.url not in self._opcua:
+                self._opcua[machine.url] = await OpcUaServer.prepare(machine.url)
+            server = self._opcua[machine.url]
+            try:
+                await server.add(machine.id, machine.profile, machine.root, machine.namespaces)
+            except KeyError as error:
+                msg = (
+                    f"{DEVICES_FILE}: device {machine.id!r}: the prefix {error.args[0]!r} in root "
+                    "has no namespace"
+                )
+                raise SimulationError(msg) from None
+
+    def _modbus_ports(self) -> dict[tuple[str, int], list[ModbusDevice]]:
+        ports: dict[tuple[str, int], list[ModbusDevice]] = {}
+        for device in self._folder.modbus:
+            ports.setdefault((device.host, device.port), []).append(device)
+        return ports
+
+    async def _start_modbus(self, host: str, port: int, devices: list[ModbusDevice]) -> None:
+        units = {device.unit: self._registers[device.id] for device in devices}
+
+        async def start() -> None:
+            self._modbus.append(await ModbusServer.start(host, port, units))
+
+        await _listen(devices[0].id, f"{host}:{port}", start)
+
+    def _device_at(self, url: str) -> str:
+        return next(machine.id for machine in self._folder.opcua if machine.url == url)
+
+
+async def _listen(device: str, address: str, start: Callable[[], Awaitable[None]]) -> None:
+    try:
+        await start()
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0, f"can't be listened on: {error}")
+        msg = f"{DEVICES_FILE}: device {device!r}: {address} {reason}"
+        raise SimulationError(msg) from None

@@ -1,0 +1,106 @@
+"""The readers' side of the simulated mine: what was heard goes into the rings that are served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipment.device import DEVICES_FILE
+from equipment.modbus_profile import ModbusProfile
+from equipment.profile import Kind
+from equipment.report import Value
+from hil_sim.folder import MineFolder, ModbusDevice, SimulationError
+from hil_sim.registers import Registers, claim_points, write_points
+from hil_sim.ring import Column, RingWriter
+from hil_sim.world import Heard
+from positioning.mine_map import MAP_FILE
+from positioning.observation import Records
+
+#: What a reader's own points show.
+STATION_VALUES: Final[Mapping[str, Value]] = {"supply_voltage": 24.1, "on_battery": False}
+
+
+class Station:
+    """One simulated reader: its registers, and the ring in them."""
+
+    def __init__(self, profile: ModbusProfile, boot_id: int, t_ns: int) -> None:
+        """An empty ring, ready to be read."""
+        assert profile.ring is not None
+        self.registers = Registers()
+        claim_points(self.registers, profile)
+        write_points(self.registers, profile, STATION_VALUES)
+        self.ring = RingWriter(self.registers, profile.ring, boot_id)
+        self.ring.tick(t_ns // 1000)
+
+    def add(self, columns: Mapping[str, Column], t_ns: int) -> None:
+        """Writes records; `t_ns` is the station's clock."""
+        self.ring.append(columns, t_ns // 1000)
+
+
+class Stations:
+    """All readers of a mine.
+
+    The map's anchors, in its order, are shared out evenly to the UWB readers in the order of
+    `devices.toml`. An RFID reader stands where the map's reader of the same id is.
+    """
+
+    def __init__(self, folder: MineFolder, cards: Sequence[str], boot_id: int, t_ns: int) -> None:
+        """Raises SimulationError where an RFID reader has no place on the map."""
+        self._cards = np.array(cards, object)
+        self._anchors = np.array([anchor.id for anchor in folder.map.anchors], object)
+        uwb, rfid = folder.readers(Kind.UWB_READER), folder.readers(Kind.RFID_READER)
+        self.by_device = {
+            device.id: Station(device.profile, boot_id, t_ns) for device in (*uwb, *rfid)
+        }
+        shares = np.array_split(np.arange(len(self._anchors)), max(1, len(uwb)))
+        self._uwb = [
+            (self.by_device[d.id], _member(share, len(self._anchors)))
+            for d, share in zip(uwb, shares, strict=False)
+        ]
+        self._rfid = [(self.by_device[d.id], _place_of(d, folder)) for d in rfid]
+
+    def add(self, heard: Sequence[Heard], t_ns: int) -> None:
+        """Takes over what was heard until `t_ns`; every reader's clock goes on."""
+        ranges = np.concatenate([step.ranges for step in heard])
+        sightings = np.concatenate([step.sightings for step in heard])
+        for station, hears in self._uwb:
+            station.add(self._range_columns(ranges[hears[ranges["anchor"]]]), t_ns)
+        for station, reader in self._rfid:
+            station.add(self._sighting_columns(sightings[sightings["reader"] == reader]), t_ns)
+
+    def _range_columns(self, ranges: Records) -> dict[str, Column]:
+        return {
+            "t_us": ranges["t_ns"] // 1000,
+            "card": self._cards[ranges["card"]],
+            "anchor": self._anchors[ranges["anchor"]],
+            "range_m": ranges["range_m"],
+            "rssi_dbm": ranges["rssi_dbm"],
+            "first_path_dbm": ranges["first_path_dbm"],
+        }
+
+    def _sighting_columns(self, sightings: Records) -> dict[str, Column]:
+        return {
+            "t_us": sightings["t_ns"] // 1000,
+            "card": self._cards[sightings["card"]],
+            "rssi_dbm": sightings["rssi_dbm"],
+        }
+
+
+def _member(share: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    hears = np.zeros(count, np.bool_)
+    hears[share] = True
+    return hears
+
+
+def _place_of(device: ModbusDevice, folder: MineFolder) -> int:
+    for number, reader in enumerate(folder.map.readers):
+        if reader.id == device.id:
+            return number
+    msg = (
+        f"{DEVICES_FILE}: RFID reader {device.id!r} has no place: {MAP_FILE} needs a feature of "
+        f"kind 'reader' with that id"
+    )
+    raise SimulationError(msg)
