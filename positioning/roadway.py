@@ -60,7 +60,7 @@ class Roadways:
     def nearest(self, places_m: Floats) -> Nearest:
         """The nearest roadway of `places_m`, (n, 2) metres; none for a place that isn't finite."""
         places_m = np.ascontiguousarray(places_m, np.float64)
-        finite = np.isfinite(places_m).all(axis=1)
+        finite: NDArray[np.bool_] = np.isfinite(places_m).all(axis=1)
         piece, share = _nearest(np.where(finite[:, None], places_m, 0.0), self._pieces)
         piece[~finite] = -1
         # Where there is none, a last row of NaN makes all that follows NaN.
@@ -74,6 +74,18 @@ class Roadways:
             ),
             floor_z_m=z_m + share * dz_m,
         )
+
+    def gap_m(self, points_m: Floats) -> Floats:
+        """How far in space, (n,), `points_m`, (n, 3) metres, are from the nearest centreline.
+
+        Infinite where there are no roadways. For use at load: needs memory for n × pieces.
+        """
+        start_m, way_m = self._pieces[:, :3], self._pieces[:, 3:]
+        from_start_m = points_m[:, None, :] - start_m
+        share = (from_start_m * way_m).sum(axis=2) / (way_m**2).sum(axis=1)
+        off_m = from_start_m - np.clip(share, 0.0, 1.0)[..., None] * way_m
+        gaps_m: Floats = np.sqrt((off_m**2).sum(axis=2)).min(axis=1, initial=np.inf)
+        return gaps_m
 
     def floor_z_m(self, places_m: Floats) -> Floats:
         """Height of the floor, (n,), at `places_m`, (n, 2) metres.

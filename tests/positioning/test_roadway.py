@@ -45,6 +45,15 @@ def test_without_roadways_the_floor_is_at_0() -> None:
     assert none.nearest(np.array([[1.0, 2.0]])).roadway.tolist() == [-1]
 
 
+def test_gaps_are_measured_in_space_to_the_nearest_of_all_roadways() -> None:
+    above_the_crossing_m = np.array([[30.0, 50.0, -41.0], [30.0, 50.0, -100.0], [15.0, 0.0, 5.0]])
+    gaps_m = Roadways([INCLINE, CROSSING]).gap_m(above_the_crossing_m)
+    # The last is 25 m above the middle of a slope of 3 : 4, thus 15 m from the line.
+    assert gaps_m == pytest.approx([1.0, 1.0 * 40 / np.hypot(40, 4), 15.0])
+    assert Roadways([]).gap_m(above_the_crossing_m).tolist() == [np.inf] * 3
+    assert Roadways([INCLINE]).gap_m(np.empty((0, 3))).shape == (0,)
+
+
 def test_no_places_no_heights() -> None:
     assert Roadways([INCLINE]).floor_z_m(np.empty((0, 2))).shape == (0,)
     assert Roadways([]).floor_z_m(np.empty((0, 2))).shape == (0,)
