@@ -13,8 +13,7 @@ from typing import Any, Final, TypeVar
 import grpc
 import structlog
 from google.protobuf.message import Message
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_health.v1.health import aio as health
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from gateway.journal.journal import Journal
@@ -80,7 +79,7 @@ class Server:
         self._events = EventHub(journal, heartbeat_s)
         self._answers = MineAnswers(site, cards, picture, epoch)
         self._host, self._port = settings.grpc.address, settings.grpc.port
-        self._health = health.HealthServicer()
+        self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 
     async def start(self) -> int:

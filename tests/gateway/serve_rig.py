@@ -1,0 +1,220 @@
+"""A served mine for tests: real configuration types, a real journal, a real server on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import numpy as np
+
+from equipment.device import Device
+from equipment.modbus_profile import ModbusProfile
+from equipment.profile import Profile
+from equipment.report import LinkChange, Quality, Sample, Value
+from gateway.journal.journal import Journal
+from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
+from gateway.serve.encode import encode_event
+from gateway.serve.server import Server
+from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, position_pb2_grpc
+from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
+from positioning.observation import FIX, FixClass, IdTable, Records
+
+S = 1_000_000_000
+T0_NS = 1_800_000_000 * S
+WAIT_S = 20.0
+HEARTBEAT_S = 0.2
+
+PROFILE = ModbusProfile.model_validate(
+    {
+        "id": "shearer",
+        "title": {"en": "Shearer", "zh": "采煤机"},
+        "kind": "machine",
+        "protocol": "modbus",
+        "point": [
+            {"name": "speed", "meaning": {"en": "Speed", "zh": "速度"}, "unit": "m/min",
+             "address": 0, "type": "float32"},
+            {"name": "state", "meaning": {"en": "State", "zh": "状态"}, "address": 2,
+             "type": "uint16"},
+            {"name": "running", "meaning": {"en": "Running", "zh": "运行"}, "address": 3,
+             "type": "bool"},
+        ],
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MineSettings:
+    code: str = "620000000001"
+    name: str = "一号煤矿"
+
+
+@dataclass(frozen=True)
+class GrpcSettings:
+    address: str = "127.0.0.1"
+    port: int = 0
+
+
+@dataclass(frozen=True)
+class PositionSettings:
+    frame_interval_ms: int = 20
+
+
+@dataclass(frozen=True)
+class Settings:
+    mine: MineSettings = MineSettings()
+    grpc: GrpcSettings = GrpcSettings()
+    positions: PositionSettings = PositionSettings()
+
+
+@dataclass(frozen=True)
+class Person:
+    card: str
+    name: str
+    job: str = "fitter"
+    team: str = "A"
+
+
+@dataclass(frozen=True)
+class DeviceSetup:
+    device: Device
+    profile: Profile
+
+
+RING_M = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 0.0)])
+MAP = MineMap(
+    roadways=(Roadway("main", "Main", 5.0, np.array([(0.0, 0.0, -8.0), (100.0, 0.0, -9.0)])),),
+    anchors=(Anchor("A1", 1.0, 2.0, 3.0),),
+    readers=(Reader("R1", 4.0, 5.0, 6.0, 8.0),),
+    zones=tuple(Zone(f"Z{n}", kind.name, kind, (RING_M,)) for n, kind in enumerate(ZoneKind)),
+)
+
+
+@dataclass(frozen=True)
+class Site:
+    settings: Settings = Settings()
+    map: MineMap = MAP
+    people: tuple[Person, ...] = (Person("1001", "王伟"), Person("1002", "Anna"))
+    devices: tuple[DeviceSetup, ...] = (
+        DeviceSetup(Device(id="shearer-1", profile="shearer", name="No. 1"), PROFILE),
+        DeviceSetup(Device(id="shearer-2", profile="shearer"), PROFILE),
+    )
+
+
+def fixes_of(rows: Iterable[tuple[int, float]], t_ns: int = T0_NS) -> Records:
+    """FIX of (card handle, x in metres), one nanosecond apart."""
+    return np.array(
+        [
+            (card, t_ns + n, x_m, -x_m, 1.5, 0.5, -0.25, 0.04, 0.01, 0.09, FixClass.PRECISE, 4, 1.0)
+            for n, (card, x_m) in enumerate(rows)
+        ],
+        FIX,
+    )
+
+
+def changes(
+    fixes: Records | None = None,
+    samples: tuple[Sample, ...] = (),
+    links: tuple[LinkChange, ...] = (),
+    zones: dict[int, tuple[str, ...]] | None = None,
+    headcount: Headcount | None = None,
+) -> Changes:
+    return Changes(
+        T0_NS,
+        headcount or Headcount(0, 0, {}),
+        fixes=np.empty(0, FIX) if fixes is None else fixes,
+        samples=samples,
+        links=links,
+        zones=zones or {},
+    )
+
+
+def sample(point: str, value: Value | None, device: str = "shearer-1") -> Sample:
+    quality = Quality.BAD if value is None else Quality.GOOD
+    return Sample(
+        device, point, value, quality, "" if value is not None else "no answer", None, T0_NS
+    )
+
+
+def event(sequence: int, text: str = "someone went in") -> Event:
+    return Event(
+        sequence,
+        EventKind.ALARM_RAISED,
+        T0_NS + sequence,
+        T0_NS + sequence + 1,
+        card="1001",
+        zone="Z1",
+        alarm=Alarm(f"a-{sequence}", "restricted_entry", 1, T0_NS),
+        place=Place(1.0, 2.0, 3.0, T0_NS),
+        text=text,
+    )
+
+
+@dataclass
+class Rig:
+    """A running server, its journal, and how to feed it as the gateway does."""
+
+    server: Server
+    journal: Journal
+    cards: IdTable
+    port: int
+    channels: list[grpc.aio.Channel] = field(default_factory=list)
+
+    def channel(self) -> grpc.aio.Channel:
+        # Each with a connection of its own, as clients in other processes have.
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
+        self.channels.append(grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options))
+        return self.channels[-1]
+
+    def positions(self) -> position_pb2_grpc.PositionServiceAsyncStub:
+        return position_pb2_grpc.PositionServiceStub(self.channel())
+
+    def events(self) -> event_pb2_grpc.EventServiceAsyncStub:
+        return event_pb2_grpc.EventServiceStub(self.channel())
+
+    def equipment(self) -> equipment_pb2_grpc.EquipmentServiceAsyncStub:
+        return equipment_pb2_grpc.EquipmentServiceStub(self.channel())
+
+    def mine(self) -> mine_pb2_grpc.MineServiceAsyncStub:
+        return mine_pb2_grpc.MineServiceStub(self.channel())
+
+    def move(self, *rows: tuple[int, float], t_ns: int = T0_NS) -> None:
+        self.server.publish(changes(fixes_of(rows, t_ns)))
+
+    async def happen(self, count: int, text: str = "someone went in") -> None:
+        """Stores and sends so many events."""
+        first = self.journal.last_sequence + 1
+        events = [event(n, text) for n in range(first, first + count)]
+        payloads = [encode_event(one, self.journal.epoch) for one in events]
+        stored = [(e.sequence, e.record_t_ns, p) for e, p in zip(events, payloads, strict=True)]
+        await asyncio.to_thread(self.journal.append, stored, {})
+        self.server.publish_events(first, payloads)
+
+
+@asynccontextmanager
+async def served(
+    folder: Path, site: Site | None = None, *, cards: int = 2, heartbeat_s: float = HEARTBEAT_S
+) -> AsyncIterator[Rig]:
+    """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
+    table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
+    with closing(Journal.open(folder)) as journal:
+        server = Server(site or Site(), table, journal, heartbeat_s=heartbeat_s)
+        rig = Rig(server, journal, table, await server.start())
+        try:
+            yield rig
+        finally:
+            for channel in rig.channels:
+                await channel.close()
+            await server.stop(0.5)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for a condition, with a deadline."""
+    deadline_s = time.monotonic() + WAIT_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not come"
+        await asyncio.sleep(0.005)
