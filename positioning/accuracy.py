@@ -59,7 +59,8 @@ class Accuracy:
 def _covered(fixes: Records, ex: NDArray[np.float64], ey: NDArray[np.float64]) -> NDArray[np.bool_]:
     xx, xy, yy = fixes["var_x_m2"], fixes["cov_xy_m2"], fixes["var_y_m2"]
     squared = (yy * ex * ex - 2.0 * xy * ex * ey + xx * ey * ey) / (xx * yy - xy * xy)
-    return np.less_equal(squared, _CHI2_95)
+    covered: NDArray[np.bool_] = squared <= _CHI2_95
+    return covered
 
 
 def _answered(ranges_t_ns: NDArray[np.int64], fixes_t_ns: NDArray[np.int64]) -> int:
@@ -81,7 +82,8 @@ def _errors_of_card(run: Run, truth: Truth, fixes: Records, card: int, window: W
         return Errors(np.empty(0), np.empty(0, np.bool_), 0, 0)
 
     def scored(times: NDArray[np.int64]) -> NDArray[np.bool_]:
-        return np.logical_and((times >= t_ns[0]) & (times <= t_ns[-1]), window(times))
+        inside: NDArray[np.bool_] = (times >= t_ns[0]) & (times <= t_ns[-1]) & window(times)
+        return inside
 
     own = own[scored(own["t_ns"])]
     since_s = (own["t_ns"] - t_ns[0]) * 1e-9

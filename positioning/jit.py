@@ -1,8 +1,18 @@
-"""How the numeric kernels are compiled."""
+"""How the numeric kernels are compiled.
+
+Not parallel, because numba's default threading layer ends the process when two threads enter
+parallel kernels; not fastmath, because the same input must give the same output, bit for bit; and
+without the GIL, so that the event loop goes on meanwhile.
+
+Only what Python itself calls is kept on disk: numba notices when the source file of a function has
+changed, but not that of a function it calls.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
@@ -11,14 +21,25 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def njit(function: F) -> F:
-    """Compiles on first use, without the GIL and without reordering any sum.
+    """Compiles a function that other compiled functions call."""
+    return cast("F", numba.njit(nogil=True)(function))
 
-    Not parallel, because numba's default threading layer ends the process when two threads enter
-    parallel kernels; not fastmath, because the same input must give the same output, bit for bit.
-    The compiled code is kept on disk where some folder can be written. A kernel calls only kernels
-    of its own file: numba does not notice when the source of another file has changed.
+
+def njit_cached(function: F) -> F:
+    """Compiles a function that Python calls, and keeps the result on disk where it may be written.
+
+    A function that calls compiled functions of other files must hold their `sources_stamp` as a
+    closure variable: these are part of the cache's key.
     """
     try:
         return cast("F", numba.njit(cache=True, nogil=True)(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
         return cast("F", numba.njit(nogil=True)(function))
+
+
+def sources_stamp(*files: str) -> str:
+    """Another text for other contents of these source files."""
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(Path(file).read_bytes())
+    return digest.hexdigest()

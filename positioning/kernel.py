@@ -1,28 +1,27 @@
 """The range filter for all cards: compiled, one pass over the ranges, a row of state per card.
 
-Model of an open area: x, y, vx, vy with white-noise acceleration (Bar-Shalom, Li & Kirubarajan
-2001, section 6.3.2) and one Gauss–Markov bias for each anchor heard lately. Ranges enter one by one
-as scalar updates (Bierman 1977), linearised to second order. The gate weighs by Huber (1964). A
-place is acquired from the recent ranges by Gauss–Newton with a Cauchy loss (Holland & Welsch 1977)
-from many starting points, because the mirror behind the anchors fits almost as well.
-
 A card's row depends on nothing but that card's own ranges, in their order: so the result is the
 same however the input is cut into batches. Times enter only as differences.
 
-In what follows `f` holds all state and settings, `c` is a card's handle, and a "place" is (6,):
-x, y, cost, and the covariance xx, xy, yy.
+In what follows `f` holds all state and settings and `c` is a card's handle.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 
-from positioning.cards import Filters, Floats, Integers, Settings
-from positioning.jit import njit
+from positioning import cards as cards_module
+from positioning import range_update
+from positioning import search as search_module
+from positioning.cards import Filters, Floats, Integers
+from positioning.jit import njit, njit_cached, sources_stamp
 from positioning.observation import FixClass, Records
+from positioning.range_update import VARIANCE_FLOOR, describe, predict, update
+from positioning.search import cost, gather, search
 
 # Why a range was not used: the indices of `Filters.rejected`, in the order of `Rejections`.
 NOT_FINITE: Final = 0
@@ -41,209 +40,6 @@ _PRECISE: Final = int(FixClass.PRECISE)
 _EXTRAPOLATED: Final = int(FixClass.EXTRAPOLATED)
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
 _S_PER_NS: Final = 1e-9
-#: No variance falls below (1 mm)², so that a sum of roundings cannot make it negative.
-_VARIANCE_FLOOR: Final = 1e-6
-#: No slant range is taken for shorter: its direction would be noise.
-_SLANT_FLOOR_M: Final = 0.05
-#: Directions from which the search sets out, and steps it takes at most.
-_DIRECTIONS: Final = 8
-_STEPS: Final = 15
-
-
-@njit
-def _predict(mean: Floats, cov: Floats, dt_s: float, s: Settings) -> None:
-    """Moves a card's state on by `dt_s`."""
-    states = len(mean)
-    mean[0] += mean[2] * dt_s
-    mean[1] += mean[3] * dt_s
-    for j in range(states):
-        cov[0, j] += dt_s * cov[2, j]
-        cov[1, j] += dt_s * cov[3, j]
-    for j in range(states):
-        cov[j, 0] += dt_s * cov[j, 2]
-        cov[j, 1] += dt_s * cov[j, 3]
-    cov[1, 0] = cov[0, 1]  # the one pair whose roundings may differ
-    q = s.acceleration_q
-    for k in range(2):
-        cov[k, k] += q * dt_s * dt_s * dt_s / 3.0
-        cov[k, k + 2] += q * dt_s * dt_s / 2.0
-        cov[k + 2, k] += q * dt_s * dt_s / 2.0
-        cov[k + 2, k + 2] += q * dt_s
-    keep = math.exp(-dt_s / s.bias_tau_s)
-    for b in range(4, states):
-        mean[b] *= keep
-        for j in range(states):
-            cov[b, j] *= keep
-            cov[j, b] *= keep
-        cov[b, b] += s.bias_var_m2 * (1.0 - keep * keep)
-
-
-@njit
-def _innovation(
-    f: Filters, c: int, slot: int, lag_s: float, near: Floats
-) -> tuple[float, float, float, Floats]:
-    """What a range says that the state did not.
-
-    Gives the innovation, the variance of the state's part in it, the variance of the range's own
-    noise, and covariance × gradient (states,). `near` is a row of `_gather`; `lag_s` is how much
-    older than the state the range is. To second order a range over a wide state is longer by
-    `bend`, half the trace of (Hessian × covariance): the circle's sagitta.
-    """
-    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
-    dx = mean[0] - lag_s * mean[2] - near[0]
-    dy = mean[1] - lag_s * mean[3] - near[1]
-    slant_m = max(math.sqrt(dx * dx + dy * dy + near[2]), _SLANT_FLOOR_M)
-    ux, uy = dx / slant_m, dy / slant_m
-    b = 4 + slot
-    ph = np.empty(len(mean))
-    for i in range(len(mean)):
-        at_now = cov[i, 0] * ux + cov[i, 1] * uy
-        ph[i] = at_now - lag_s * (cov[i, 2] * ux + cov[i, 3] * uy) + cov[i, b]
-    spread = ux * ph[0] + uy * ph[1] - lag_s * (ux * ph[2] + uy * ph[3]) + ph[b]
-    across = cov[0, 0] * (1.0 - ux * ux) - 2.0 * cov[0, 1] * ux * uy + cov[1, 1] * (1.0 - uy * uy)
-    bend = min(max(0.5 * across / slant_m, 0.0), s.bend_max_m)
-    innovation = near[3] - slant_m - mean[b] - bend
-    return innovation, spread, s.range_var_m2 + 2.0 * bend * bend, ph
-
-
-@njit
-def _update(f: Filters, c: int, slot: int, lag_s: float, near: Floats) -> tuple[bool, float]:
-    """Takes one range into a card's state: (accepted, normalised innovation squared)."""
-    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
-    innovation, spread, noise, ph = _innovation(f, c, slot, lag_s, near)
-    nis = innovation * innovation / (spread + noise)
-    score = math.sqrt(nis)
-    gate = s.gate_long if innovation > 0.0 else s.gate_short
-    if score > 2.0 * gate + 1.0:
-        return False, nis
-    if score > gate:
-        noise *= score / gate
-    total = spread + noise
-    states = len(mean)
-    for i in range(states):
-        mean[i] += ph[i] / total * innovation
-    for i in range(states):
-        for j in range(i, states):
-            cov[i, j] -= ph[i] * ph[j] / total
-            cov[j, i] = cov[i, j]
-        cov[i, i] = max(cov[i, i], _VARIANCE_FLOOR)
-    speed_m_s = math.hypot(mean[2], mean[3])
-    if speed_m_s > s.speed_max_m_s:  # no card is so fast: the filter has followed an error
-        mean[2] *= s.speed_max_m_s / speed_m_s
-        mean[3] *= s.speed_max_m_s / speed_m_s
-    return True, nis
-
-
-@njit
-def _describe(f: Filters, near: Floats, anchor: int, range_m: float) -> None:
-    """Writes a range as a row of `_gather`, but for its variance."""
-    dz_m = f.anchors_m[anchor, 2] - f.card_z_m[anchor]
-    near[0] = f.anchors_m[anchor, 0]
-    near[1] = f.anchors_m[anchor, 1]
-    near[2] = dz_m * dz_m
-    near[3] = range_m
-    near[5] = anchor
-
-
-@njit
-def _gather(f: Filters, c: int, t_ns: int, window_ns: int, near: Floats) -> tuple[int, int]:
-    """The card's ranges of the last `window_ns`: (how many, distinct anchors among them).
-
-    Rows of `near` (ring, 6): anchor x, y, square of the height difference, range, variance, anchor.
-    """
-    cards, s = f.cards, f.settings
-    count = 0
-    distinct = 0
-    for k in range(len(near)):
-        anchor = cards.ring_anchor[c, k]
-        age_ns = t_ns - cards.ring_t_ns[c, k]
-        if anchor < 0 or age_ns < -s.late_max_ns or age_ns > window_ns:
-            continue
-        new = True
-        for j in range(count):
-            if near[j, 5] == anchor:
-                new = False
-        distinct += int(new)
-        walked_m = s.start_speed_m_s * age_ns * _S_PER_NS
-        _describe(f, near[count], anchor, cards.ring_range_m[c, k])
-        near[count, 4] = s.range_var_m2 + walked_m * walked_m
-        count += 1
-    return count, distinct
-
-
-@njit
-def _cost(x: float, y: float, near: Floats, count: int, distinct: int) -> float:
-    """Cauchy loss of being at (x, y), scaled to one range per anchor.
-
-    Because the errors of one anchor's ranges within a second are nearly the same error.
-    """
-    total = 0.0
-    for i in range(count):
-        dx, dy = x - near[i, 0], y - near[i, 1]
-        error = near[i, 3] - math.sqrt(dx * dx + dy * dy + near[i, 2])
-        total += 0.5 * math.log(1.0 + error * error / near[i, 4])
-    return total * distinct / count
-
-
-@njit
-def _descend(place: Floats, near: Floats, count: int, distinct: int, step_max_m: float) -> None:
-    """Damped Gauss–Newton with Cauchy weights from a place's x, y to the whole place."""
-    xx, xy, yy = 1.0, 0.0, 1.0
-    for _ in range(_STEPS):
-        xx, xy, yy, gx, gy = 1e-4, 0.0, 1e-4, 0.0, 0.0
-        for i in range(count):
-            dx, dy = place[0] - near[i, 0], place[1] - near[i, 1]
-            slant_m = max(math.sqrt(dx * dx + dy * dy + near[i, 2]), _SLANT_FLOOR_M)
-            ux, uy = dx / slant_m, dy / slant_m
-            error = near[i, 3] - slant_m
-            weight = 1.0 / (near[i, 4] + error * error)
-            xx += weight * ux * ux
-            xy += weight * ux * uy
-            yy += weight * uy * uy
-            gx += weight * ux * error
-            gy += weight * uy * error
-        damp = 1e-3 * (xx + yy)
-        det = (xx + damp) * (yy + damp) - xy * xy
-        sx = ((yy + damp) * gx - xy * gy) / det
-        sy = ((xx + damp) * gy - xy * gx) / det
-        step_m = math.hypot(sx, sy)
-        shrink = min(1.0, step_max_m / (step_m + 1e-9))
-        place[0] += shrink * sx
-        place[1] += shrink * sy
-        if step_m < 1e-3:
-            break
-    det = (xx * yy - xy * xy) * distinct / count
-    place[2] = _cost(place[0], place[1], near, count, distinct)
-    place[3], place[4], place[5] = yy / det, -xy / det, xx / det
-
-
-@njit
-def _search(near: Floats, count: int, distinct: int, best: Floats, other: Floats) -> float:
-    """The place that fits best, and the best that is elsewhere: the difference of their costs."""
-    cx, cy, reach_m = 0.0, 0.0, 0.0
-    for i in range(count):
-        cx += near[i, 0] / count
-        cy += near[i, 1] / count
-        reach_m += near[i, 3] / count
-    trial = np.empty((_DIRECTIONS, 6))
-    found = 0
-    for k in range(_DIRECTIONS):
-        angle = 2.0 * math.pi * k / _DIRECTIONS + 0.2
-        trial[k, 0] = cx + reach_m * math.cos(angle)
-        trial[k, 1] = cy + reach_m * math.sin(angle)
-        _descend(trial[k], near, count, distinct, 0.5 * reach_m + 1.0)
-        if trial[k, 2] < trial[found, 2]:
-            found = k
-    best[:] = trial[found]
-    other[:] = best
-    other[2] = math.inf
-    for k in range(_DIRECTIONS):
-        apart_m = math.hypot(trial[k, 0] - best[0], trial[k, 1] - best[1])
-        if apart_m > 1.0 and trial[k, 2] < other[2]:
-            other[:] = trial[k]
-    if distinct < 3:  # two circles always have their mirror, even where the search missed it
-        other[2] = min(other[2], best[2])
-    return float(other[2] - best[2])
 
 
 @njit
@@ -287,11 +83,11 @@ def _start(f: Filters, c: int, t_ns: int) -> bool:
     """Starts the card's filter if its recent ranges tell where it is."""
     near = np.empty((f.cards.ring_anchor.shape[1], 6))
     best, other = np.empty(6), np.empty(6)
-    count, distinct = _gather(f, c, t_ns, f.settings.start_window_ns, near)
+    count, distinct = gather(f, c, t_ns, f.settings.start_window_ns, near)
     waited = t_ns - f.cards.first_t_ns[c] >= f.settings.start_wait_ns
     if distinct < 2 or (distinct < 3 and not waited):
         return False
-    behind = _search(near, count, distinct, best, other)
+    behind = search(near, count, distinct, best, other)
     if behind < f.settings.ambiguous_cost and not waited:
         return False
     _settle(f, c, t_ns, best, other)
@@ -304,17 +100,17 @@ def _reacquire(f: Filters, c: int) -> None:
     mean, cov, t_ns, s = f.cards.mean[c], f.cards.cov[c], f.cards.t_ns[c], f.settings
     near = np.empty((f.cards.ring_anchor.shape[1], 6))
     best, other = np.empty(6), np.empty(6)
-    count, distinct = _gather(f, c, t_ns, s.reacquire_window_ns, near)
+    count, distinct = gather(f, c, t_ns, s.reacquire_window_ns, near)
     if distinct < 3:
-        count, distinct = _gather(f, c, t_ns, s.start_window_ns, near)
+        count, distinct = gather(f, c, t_ns, s.start_window_ns, near)
     f.cards.rejects[c] = 0
     if distinct >= 3:
-        behind = _search(near, count, distinct, best, other)
+        behind = search(near, count, distinct, best, other)
         from_best_m = math.hypot(best[0] - mean[0], best[1] - mean[1])
         from_other_m = math.hypot(other[0] - mean[0], other[1] - mean[1])
         if behind < s.ambiguous_cost and from_other_m < from_best_m:
             best, other = other, best
-        if best[2] + 1.0 < _cost(mean[0], mean[1], near, count, distinct):
+        if best[2] + 1.0 < cost(mean[0], mean[1], near, count, distinct):
             _settle(f, c, t_ns, best, other)
             return
     for k in range(2):
@@ -328,15 +124,15 @@ def _review(f: Filters, c: int) -> None:
     near = np.empty((f.cards.ring_anchor.shape[1], 6))
     best, other = np.empty(6), np.empty(6)
     f.cards.reviewed_t_ns[c] = t_ns
-    count, distinct = _gather(f, c, t_ns, s.start_window_ns, near)
+    count, distinct = gather(f, c, t_ns, s.start_window_ns, near)
     if distinct < 3:
         return
-    behind = _search(near, count, distinct, best, other)
+    behind = search(near, count, distinct, best, other)
     reach_m = 1.0 + 3.0 * math.sqrt(cov[0, 0] + cov[1, 1])
     if math.hypot(best[0] - mean[0], best[1] - mean[1]) < reach_m:
         if behind > s.ambiguous_cost:
             f.cards.ambiguous[c] = False
-    elif best[2] + s.ambiguous_cost < _cost(mean[0], mean[1], near, count, distinct):
+    elif best[2] + s.ambiguous_cost < cost(mean[0], mean[1], near, count, distinct):
         _settle(f, c, t_ns, best, other)
 
 
@@ -371,13 +167,13 @@ def _measure(f: Filters, c: int, anchor: int, t_ns: int, range_m: float) -> floa
     mean, cov = cards.mean[c], cards.cov[c]
     dt_ns = t_ns - cards.t_ns[c]
     if dt_ns > 0:
-        _predict(mean, cov, dt_ns * _S_PER_NS, s)
+        predict(mean, cov, dt_ns * _S_PER_NS, s)
         cards.t_ns[c] = t_ns
     now_ns = cards.t_ns[c]
     slot = _slot(f, c, anchor, now_ns)
     near = np.empty(6)
-    _describe(f, near, anchor, range_m)
-    accepted, nis = _update(f, c, slot, max(-dt_ns, 0) * _S_PER_NS, near)
+    describe(f, near, anchor, range_m)
+    accepted, nis = update(f, c, slot, max(-dt_ns, 0) * _S_PER_NS, near)
     if accepted:
         cards.rejects[c] = max(cards.rejects[c] - 1, 0)
         cards.accepted_t_ns[c] = now_ns
@@ -510,11 +306,8 @@ def _remember(f: Filters, c: int, anchor: int, t_ns: int, range_m: float) -> Non
 
 
 @njit
-def run(f: Filters, ranges: Records, fixes: Records) -> int:
-    """Takes all `ranges` (n,) in order; fills `fixes` (n,) from the front and gives how many.
-
-    The cards must have room for every handle in `ranges` that is below `cards_max`.
-    """
+def _run(f: Filters, ranges: Records, fixes: Records) -> int:
+    """As `run` below."""
     filled = 0
     for i in range(len(ranges)):
         r = ranges[i]
@@ -540,14 +333,14 @@ def run(f: Filters, ranges: Records, fixes: Records) -> int:
 
 
 @njit
-def restore(f: Filters, fix: np.void) -> None:
-    """Puts a card where a fix says; ranges not newer than it will be refused."""
+def _restore(f: Filters, fix: np.void) -> None:
+    """As `restore` below."""
     c, cards = int(fix["card"]), f.cards
     _reset(f, c, fix["x_m"], fix["y_m"])
     mean, cov = cards.mean[c], cards.cov[c]
     mean[2], mean[3] = fix["vx_m_s"], fix["vy_m_s"]
-    cov[0, 0] = max(fix["var_x_m2"], _VARIANCE_FLOOR)
-    cov[1, 1] = max(fix["var_y_m2"], _VARIANCE_FLOOR)
+    cov[0, 0] = max(fix["var_x_m2"], VARIANCE_FLOOR)
+    cov[1, 1] = max(fix["var_y_m2"], VARIANCE_FLOOR)
     cov[0, 1], cov[1, 0] = fix["cov_xy_m2"], fix["cov_xy_m2"]
     times: tuple[Integers, ...] = (
         cards.t_ns,
@@ -565,3 +358,30 @@ def restore(f: Filters, fix: np.void) -> None:
     cards.rejects[c] = 0
     cards.slot_anchor[c, :] = -1
     cards.ring_anchor[c, :] = -1
+
+
+def _entries(
+    stamp: str,
+) -> tuple[Callable[[Filters, Records, Records], int], Callable[[Filters, Records], None]]:
+    """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
+
+    @njit_cached
+    def run_stamped(f: Filters, ranges: Records, fixes: Records) -> int:
+        _ = stamp
+        return _run(f, ranges, fixes)
+
+    @njit_cached
+    def restore_stamped(f: Filters, fixes: Records) -> None:
+        _ = stamp
+        for i in range(len(fixes)):
+            _restore(f, fixes[i])
+
+    return run_stamped, restore_stamped
+
+
+#: `run(f, ranges, fixes)` takes all `ranges` (n,) RANGE in order, fills `fixes` (n,) FIX from the
+#: front and gives how many. The cards need room for every handle that is below `cards_max`.
+#: `restore(f, fixes)` puts cards where sound `fixes` say; not newer ranges will be refused.
+run, restore = _entries(
+    sources_stamp(cards_module.__file__, range_update.__file__, search_module.__file__)
+)

@@ -146,20 +146,17 @@ class Tracker:
             return
         owned = np.require(fixes, FIX, ["C", "A", "W"])
         self._make_room(int(owned["card"].max()))
+        known = owned["card"] < self._filters.settings.cards_max
         finite = np.all([np.isfinite(owned[name]) for name in _RESTORED], axis=0)
-        positive = (owned["var_x_m2"] > 0.0) & (owned["var_y_m2"] > 0.0)
+        scaled = np.abs(owned["t_ns"]) <= kernel.T_LIMIT_NS
+        scaled &= (owned["var_x_m2"] > 0.0) & (owned["var_y_m2"] > 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
-            positive &= owned["cov_xy_m2"] ** 2 < owned["var_x_m2"] * owned["var_y_m2"]
-        rejected, cards_max = self._filters.rejected, self._filters.settings.cards_max
-        for i in range(len(owned)):
-            if owned["card"][i] >= cards_max:
-                rejected[kernel.UNKNOWN_CARD] += 1
-            elif not finite[i]:
-                rejected[kernel.NOT_FINITE] += 1
-            elif not positive[i] or abs(int(owned["t_ns"][i])) > kernel.T_LIMIT_NS:
-                rejected[kernel.OUT_OF_SCALE] += 1
-            else:
-                kernel.restore(self._filters, owned[i])
+            scaled &= owned["cov_xy_m2"] ** 2 < owned["var_x_m2"] * owned["var_y_m2"]
+        rejected = self._filters.rejected
+        rejected[kernel.UNKNOWN_CARD] += (~known).sum()
+        rejected[kernel.NOT_FINITE] += (known & ~finite).sum()
+        rejected[kernel.OUT_OF_SCALE] += (known & finite & ~scaled).sum()
+        kernel.restore(self._filters, owned[known & finite & scaled])
 
     def _make_room(self, card: int) -> None:
         """Makes room for `card` by doubling, unless it is beyond the limit."""
@@ -202,13 +199,3 @@ def _for_kernel(s: TrackerSettings) -> Settings:
         review_var_m2=_REVIEW_SIGMA_M**2,
         hold_max_m=_HOLD_MAX_M,
     )
-
-
-def warm_up() -> None:
-    """Compiles the kernels, so that the first range of a shift is not the one that waits."""
-    tracker = Tracker(np.array([[0.0, 0.0, 2.0], [9.0, 0.0, 2.0], [0.0, 9.0, 2.0]]), np.ones(3))
-    ranges = np.zeros(1, RANGE)
-    fixes = tracker.update(ranges)
-    fixes = np.zeros(1, FIX)
-    fixes["var_x_m2"] = fixes["var_y_m2"] = 1.0
-    tracker.restore(fixes)

@@ -7,12 +7,13 @@ rings like any other.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.jit import njit
+from positioning.jit import njit, njit_cached
 from positioning.mine_map import Zone
 from positioning.observation import FIX, FixClass, Records
 
@@ -29,10 +30,18 @@ _CELLS_MAX: Final = 1 << 16
 _FIRST_CAPACITY: Final = 64
 _LOST: Final = int(FixClass.LOST)
 
-#: A change of membership: the fix's row, the card, the zone's index, and whether it came in.
-CROSSING: Final = np.dtype(
-    [("row", np.int64), ("card", np.uint32), ("zone", np.uint32), ("entered", np.bool_)]
+_CROSSING: Final = np.dtype(
+    [("row", np.int64), ("card", np.int64), ("zone", np.int64), ("entered", np.bool_)]
 )
+
+
+class Crossing(NamedTuple):
+    """A change of membership: the fix's row, the card, the zone's index, and which way."""
+
+    row: int
+    card: int
+    zone: int
+    entered: bool
 
 
 class Shapes(NamedTuple):
@@ -100,7 +109,7 @@ def _is_in_box(s: Shapes, zone: int, x: float, y: float) -> bool:
     return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
 
 
-@njit
+@njit_cached
 def _step(
     s: Shapes, fixes: Records, member: NDArray[np.bool_], crossings: Records, start: int
 ) -> tuple[int, int]:
@@ -146,7 +155,7 @@ def _step(
     return len(fixes), written
 
 
-@njit
+@njit_cached
 def _distances(
     s: Shapes, zone: int, points_m: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
@@ -225,26 +234,25 @@ class ZoneMembership:
         self._shapes = _shapes(zones)
         self._member = np.zeros((_FIRST_CAPACITY, len(zones)), np.bool_)
         self._counts = np.zeros(len(zones), np.int64)
-        self._crossings = np.zeros(max(1024, 2 * len(zones)), CROSSING)
+        self._crossings = np.zeros(max(1024, 2 * len(zones)), _CROSSING)
 
-    def update(self, fixes: Records) -> Records:
-        """What changes by `fixes` (n,) FIX, taken one by one in order: (k,) CROSSING.
+    def update(self, fixes: Records) -> list[Crossing]:
+        """What changes by `fixes` (n,) FIX, taken one by one in order.
 
         A card that crosses several borders with one fix leaves before it enters, each by ascending
         zone.
         """
         if len(fixes) == 0:
-            return np.empty(0, CROSSING)
+            return []
         owned = np.require(fixes, FIX, ["C", "A", "W"])  # one type, so one compilation
         self._make_room(int(owned["card"].max()))
-        parts = []
+        crossings: list[Crossing] = []
         done = 0
         while done < len(owned):
             done, written = _step(self._shapes, owned, self._member, self._crossings, done)
-            parts.append(self._crossings[:written].copy())
-        crossings = np.concatenate(parts)
-        steps = np.where(crossings["entered"], 1, -1)
-        np.add.at(self._counts, crossings["zone"], steps)
+            crossings += [Crossing(*row) for row in self._crossings[:written].tolist()]
+        for crossing in crossings:
+            self._counts[crossing.zone] += 1 if crossing.entered else -1
         return crossings
 
     def zones_of(self, card: int) -> tuple[int, ...]:
@@ -257,7 +265,7 @@ class ZoneMembership:
         """How many cards are in each zone, (zones,)."""
         return self._counts.copy()
 
-    def restore(self, card: int, zones: tuple[int, ...]) -> None:
+    def restore(self, card: int, zones: Sequence[int]) -> None:
         """Puts a card into exactly these zones, as they were known last.
 
         Raises:
