@@ -8,6 +8,7 @@ from typing import Final
 
 from asyncua import ua
 from asyncua.client.client import Client
+from asyncua.client.ua_client import UaClientState
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
@@ -131,10 +132,11 @@ async def close(client: Client) -> None:
     protocol = client.uaclient.protocol
     transport = protocol.transport if protocol is not None else None
     try:
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(CLOSE_S):
-                await client.close_session()
-                await client.close_secure_channel()
+        if client.state is not UaClientState.DISCONNECTED:
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(CLOSE_S):
+                    await client.close_session()
+                    await client.close_secure_channel()
     finally:
         client.disconnect_socket()
         if publishing is not None:
