@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from equipment.wording import problem_of
 
 Path = tuple[str | int, ...]
 
@@ -21,7 +24,10 @@ _SYNTAX_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document
 
 @dataclass(frozen=True, slots=True, order=True)
 class Mistake:
-    """One thing that is wrong in a configuration: where it is, what it is, what would be right."""
+    """One thing that is wrong in a configuration: where it is, what it is, what would be right.
+
+    `line` counts from 1; it is 0 where the file as a whole is meant.
+    """
 
     file: str
     line: int
@@ -32,7 +38,13 @@ class Mistake:
     def __str__(self) -> str:
         key = f"{self.key}: " if self.key else ""
         remedy = f" ({self.remedy})" if self.remedy else ""
-        return f"{self.file}:{self.line}: {key}{self.problem}{remedy}"
+        line = f":{self.line}" if self.line else ""
+        return _printable(f"{self.file}{line}: {key}{self.problem}{remedy}")
+
+
+def _printable(text: str) -> str:
+    """`text` with its control characters, which a file may hold, as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 class ConfigurationError(Exception):
@@ -89,6 +101,8 @@ def parse_toml(text: str, file: str) -> TomlSource:
         line = int(found[1]) if found and found[1] else text.count("\n") + 1
         problem = _SYNTAX_LINE.sub("", str(error))
         raise ConfigurationError([Mistake(file, line, "", f"not valid TOML: {problem}")]) from None
+    except (RecursionError, ValueError) as error:  # nested too deeply, or a number of 4,300 digits
+        raise ConfigurationError([Mistake(file, 0, "", f"can't be read: {error}")]) from None
     return TomlSource(file, data, _lines_of(text))
 
 
@@ -116,7 +130,7 @@ def _lines_of(text: str) -> dict[Path, int]:
 
 
 def _keep_quoted_keys(text: str) -> str:
-    return re.sub(r'(?m)^(\s*)"([^"\n=]+)"(\s*=)', r"\1\2\3", text)
+    return re.sub(r'(?m)^([ \t]*)"([^"\n=]+)"([ \t]*=)', r"\1\2\3", text)
 
 
 def _split(dotted: str) -> Path:
@@ -137,25 +151,36 @@ def _table_path(dotted: str, *, array: bool, counts: dict[Path, int]) -> Path:
 
 
 def mistakes_of(
-    error: ValidationError, source: TomlSource, model: type[BaseModel], prefix: Path = ()
+    error: ValidationError,
+    source: TomlSource,
+    model: type[BaseModel],
+    prefix: Path = (),
+    besides: Iterable[str] = (),
 ) -> list[Mistake]:
-    """A pydantic error as mistakes; `prefix` is where in the file the validated part begins."""
-    return [_mistake_of(dict(item), source, model, prefix) for item in error.errors()]
+    """A pydantic error as mistakes.
+
+    `prefix` is where in the file the validated part begins; `besides` are keys that it may hold
+    and that are not the model's.
+    """
+    return [_mistake_of(item, source, model, prefix, besides) for item in error.errors()]
 
 
 def _mistake_of(
-    item: dict[str, Any], source: TomlSource, model: type[BaseModel], prefix: Path
+    item: ErrorDetails,
+    source: TomlSource,
+    model: type[BaseModel],
+    prefix: Path,
+    besides: Iterable[str],
 ) -> Mistake:
-    path = (*prefix, *item["loc"])
+    # Pydantic marks a wrong key of a table by a part "[key]" after it.
+    loc = tuple(part for part in item["loc"] if part != "[key]")
+    path = (*prefix, *loc)
     if item["type"] == "extra_forbidden":
-        known = known_keys(model, item["loc"][:-1])
-        return source.mistake(path, "unknown key", suggest(str(item["loc"][-1]), known))
+        known = [*known_keys(model, loc[:-1]), *(besides if len(loc) == 1 else ())]
+        return source.mistake(path, "unknown key", suggest(str(loc[-1]), known))
     if item["type"] == "missing":
         return source.mistake(path, "is missing")
-    problem = str(item["msg"]).removeprefix("Value error, ")
-    given = item["input"]
-    shown = "" if isinstance(given, dict | list) else f", not {given!r}"
-    return source.mistake(path, f"{problem[:1].lower()}{problem[1:]}{shown}")
+    return source.mistake(path, problem_of(item))
 
 
 def known_keys(model: type[BaseModel], loc: Path) -> list[str]:

@@ -60,7 +60,7 @@ class Roadways:
     def nearest(self, places_m: Floats) -> Nearest:
         """The nearest roadway of `places_m`, (n, 2) metres; none for a place that isn't finite."""
         places_m = np.ascontiguousarray(places_m, np.float64)
-        finite: NDArray[np.bool_] = np.isfinite(places_m).all(axis=1)
+        finite = np.logical_and(*np.isfinite(places_m).T)
         piece, share = _nearest(np.where(finite[:, None], places_m, 0.0), self._pieces)
         piece[~finite] = -1
         # Where there is none, a last row of NaN makes all that follows NaN.
