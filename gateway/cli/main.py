@@ -47,3 +47,7 @@ for command in (demo, init, check, run, sim, watch, locate):
 def main() -> None:
     """The entry point."""
     sys.exit(app())
+
+
+if __name__ == "__main__":
+    main()
