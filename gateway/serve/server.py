@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from operator import methodcaller
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -202,7 +203,7 @@ def _unary(
     return grpc.unary_unary_rpc_method_handler(
         handle,
         request_deserializer=request_type.FromString,
-        response_serializer=Message.SerializeToString,
+        response_serializer=methodcaller("SerializeToString"),
     )
 
 

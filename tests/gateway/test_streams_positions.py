@@ -27,7 +27,6 @@ from tests.gateway.serve_rig import (
     Settings,
     Site,
     changes,
-    fixes_of,
     served,
 )
 
