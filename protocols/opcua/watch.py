@@ -122,7 +122,7 @@ class Watch:
             while True:
                 await self._run_due(jobs)
                 if self._client.state is not UaClientState.CONNECTED:
-                    msg = "the server has closed the connection: check that it runs"
+                    msg = "the connection has broken off: check that the server runs, and its log"
                     raise DeviceError(msg)
                 if self._subscription.failure is not None:
                     raise DeviceError(self._subscription.failure)

@@ -15,6 +15,8 @@ from equipment import catalogue
 from equipment.opcua_profile import OpcUaProfile
 from equipment.report import Quality
 from protocols.opcua.driver import OpcUaDriver
+from protocols.opcua.options import OpcUaOptions
+from protocols.opcua.security import load_identity
 from protocols.supervise import Supervisor
 from tests.protocols.opcua_peer import NodeServer, Told, fails, free_port, running, shearer, until
 
@@ -80,6 +82,21 @@ async def test_wrong_password_is_refused_in_words(server: NodeServer) -> None:
     assert "refuses user 'reader'" in text
     assert "check user and password" in text
     assert "wrong" not in text.replace("what is wrong", "")
+
+
+async def test_only_the_expected_server_is_spoken_to(
+    server: NodeServer, pki: Path, tmp_path: Path
+) -> None:
+    own = pki / "own" / "certs" / "certificate.pem"
+    secure = {"security": "basic256sha256"} | USER
+    expected = shearer(SHEARER, server.port, server_certificate=str(own), **secure)
+    async with running(expected) as (told, _):
+        await until(lambda: told.good("position"), 10, "position")
+    other = tmp_path / "other.der"
+    pair = OpcUaOptions.model_validate({"url": "opc.tcp://h", "root": "a", "security": "aes256"})
+    other.write_bytes(load_identity(pair).certificate)
+    text = await fails(shearer(SHEARER, server.port, server_certificate=str(other), **secure))
+    assert "the server shows another certificate" in text
 
 
 async def test_a_missing_namespace_is_named(server: NodeServer) -> None:
