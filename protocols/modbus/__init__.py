@@ -1,0 +1,1 @@
+"""Devices that speak Modbus TCP: points in registers and bits, rings of records."""

@@ -1,0 +1,186 @@
+"""Registers to values: layouts are compiled once, then a block is decoded in one stroke. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipment.modbus_profile import RecordField, RegisterField, RegisterType, Ring, WordOrder
+from equipment.report import Value
+from protocols.modbus.plan import BIT_TABLES, Block
+
+#: Registers as they are on the wire.
+REGISTER: Final = np.dtype(">u2")
+
+Registers = NDArray[np.uint16]
+Rows = NDArray[np.void]
+
+_DTYPES: Final = {
+    RegisterType.BOOL: ">u2",
+    RegisterType.INT16: ">i2",
+    RegisterType.UINT16: ">u2",
+    RegisterType.INT32: ">i4",
+    RegisterType.UINT32: ">u4",
+    RegisterType.INT64: ">i8",
+    RegisterType.UINT64: ">u8",
+    RegisterType.FLOAT32: ">f4",
+    RegisterType.FLOAT64: ">f8",
+}
+
+
+def _dtype_of(field: RegisterField) -> str:
+    return f"S{2 * field.width}" if field.type is RegisterType.TEXT else _DTYPES[field.type]
+
+
+def _order_of(field: RegisterField, offset: int) -> list[int]:
+    """Which registers make the field, the highest word first."""
+    registers = list(range(offset, offset + field.width))
+    return registers[::-1] if field.word_order is WordOrder.LITTLE else registers
+
+
+class BlockLayout:
+    """How the values of a block's points lie in its answer."""
+
+    def __init__(self, block: Block) -> None:
+        self._points = block.points
+        start = block.read.address
+        self._bits: list[int] | None = None
+        if block.read.table in BIT_TABLES:
+            self._bits = [point.address - start for point in block.points]
+            return
+        order = [_order_of(point, point.address - start) for point in block.points]
+        self._order = np.array([register for part in order for register in part])
+        self._dtype = np.dtype([(p.name, _dtype_of(p)) for p in block.points])
+
+    def values(self, answer: Registers) -> list[Value | None]:
+        """What the device gave for each point, before scale and offset.
+
+        Args:
+            answer: the block's registers, (count,) uint16, or its bits, (count,) 0 or 1.
+
+        Returns:
+            One value for each of the block's points, None for a text that is none.
+        """
+        if self._bits is not None:
+            return [bool(answer[position]) for position in self._bits]
+        raw = answer.astype(REGISTER, copy=False)[self._order].view(self._dtype)[0].item()
+        return [self._value(point, value) for point, value in zip(self._points, raw, strict=True)]
+
+    @staticmethod
+    def _value(point: RegisterField, raw: object) -> Value | None:
+        if point.type is RegisterType.TEXT:
+            return _text_or_none(cast(bytes, raw))
+        if point.type is RegisterType.BOOL:
+            return bool(cast(int, raw) >> getattr(point, "bit", 0) & 1)
+        return cast(float, raw)
+
+
+def _text_or_none(raw: bytes) -> str | None:
+    try:
+        text = _cut(raw).decode()
+    except UnicodeDecodeError:
+        return None
+    return text if text.isprintable() else None
+
+
+def _cut(raw: bytes) -> bytes:
+    """Text ends at its first zero byte; blanks that fill it up are no part of it."""
+    return raw.split(b"\0", 1)[0].rstrip(b" ")
+
+
+class RecordLayout:
+    """How a ring's records lie in registers."""
+
+    def __init__(self, ring: Ring) -> None:
+        self.width = ring.record_width
+        self._fields = ring.field
+        order: list[int] = []
+        for field in ring.field:
+            order += _order_of(field, len(order))
+        self._order = np.array(order)
+        self._dtype = np.dtype([(field.name, _dtype_of(field)) for field in ring.field])
+        self._crc = Crc16(2 * (self.width - 1))
+
+    def rows(self, registers: Registers) -> Rows:
+        """(k × width,) registers as (k,) records, raw; fields are named as in the profile."""
+        table = registers.astype(REGISTER, copy=False).reshape(-1, self.width)
+        packed = np.ascontiguousarray(np.take(table, self._order, axis=1))
+        return packed.view(self._dtype)[:, 0]
+
+    def intact(self, registers: Registers) -> NDArray[np.bool_]:
+        """Which of k records have the checksum that they carry: (k,) bool."""
+        table = np.ascontiguousarray(registers, REGISTER).reshape(-1, self.width)
+        found = self._crc.of(table[:, :-1].copy().view(np.uint8))
+        # The checksum is a field like the others: its register holds it high byte first.
+        return cast(NDArray[np.bool_], found == table[:, -1])
+
+    def columns(self, rows: Rows) -> dict[str, NDArray[np.generic]]:
+        """(k,) records as columns: text as str, scaled numbers float64, other integers int64.
+
+        `none` becomes NaN. The checksum has done its work and is left out.
+        """
+        return {field.name: _column(field, rows[field.name]) for field in self._fields[:-1]}
+
+
+def _column(field: RecordField, raw: NDArray[np.generic]) -> NDArray[np.generic]:
+    if field.type is RegisterType.TEXT:
+        texts = [_cut(text).decode("utf-8", "replace") for text in raw.tolist()]
+        return np.array(texts, dtype=object)
+    if field.type is RegisterType.BOOL:
+        return (raw.astype(np.uint16) & np.uint16(1)).astype(np.bool_)
+    whole = field.type not in (RegisterType.FLOAT32, RegisterType.FLOAT64)
+    if whole and field.none is None and (field.scale, field.offset) == (1.0, 0.0):
+        return raw.astype(np.int64)
+    scaled = raw.astype(np.float64) * field.scale + field.offset
+    if field.none is not None:
+        scaled[raw == field.none] = np.nan
+    return scaled
+
+
+class Crc16:
+    """CRC-16/MODBUS over many messages of one length.
+
+    The checksum is linear over GF(2): that of a message is that of as many zero bytes, xor what
+    each byte adds by itself, which depends only on its value and place (Modbus over Serial Line
+    V1.02, 6.2.2 gives the checksum). So a table turns it into one look-up for each byte.
+    """
+
+    _POLYNOMIAL: Final = 0xA001
+    _START: Final = 0xFFFF
+
+    def __init__(self, length: int) -> None:
+        """`length`: bytes of a message, at least 1."""
+        step = self._bytewise()
+        # What a byte adds when it is the last; each byte after it carries that on by one step.
+        added = step.copy()
+        table = np.empty((length, 256), np.uint16)
+        zeros = self._START
+        for place in range(length - 1, -1, -1):
+            table[place] = added
+            added = (added >> np.uint16(8)) ^ step[added & np.uint16(0xFF)]
+            zeros = (zeros >> 8) ^ int(step[zeros & 0xFF])
+        self._table = table
+        self._zeros = np.uint16(zeros)
+        self._places = np.arange(length)
+
+    def of(self, messages: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """The checksums of (k, length) bytes: (k,) uint16."""
+        parts = self._table[self._places, messages]
+        folded = np.bitwise_xor.reduce(parts, axis=1) ^ self._zeros
+        return cast(NDArray[np.uint16], folded)
+
+    @classmethod
+    def _bytewise(cls) -> NDArray[np.uint16]:
+        table = np.arange(256, dtype=np.uint16)
+        for _ in range(8):
+            odd = (table & np.uint16(1)).astype(bool)
+            table = np.where(odd, (table >> 1) ^ cls._POLYNOMIAL, table >> 1).astype(np.uint16)
+        return table
+
+
+def as_registers(values: Sequence[int]) -> Registers:
+    """Registers of an answer as an array."""
+    return np.array(values, dtype=REGISTER)

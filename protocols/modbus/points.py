@@ -1,0 +1,131 @@
+"""Reads a device's points, block by block, around those that it refuses. Pure.
+
+What to read comes out of a generator and the answer goes in, so that the same steps run over a
+socket and in a test.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from equipment.modbus_profile import ModbusPoint
+from equipment.report import Quality, Sample
+from protocols.modbus.codec import BlockLayout, Registers
+from protocols.modbus.plan import Block, Read, plan, split
+from protocols.modbus.refusal import FOR_SIZE, Refused
+
+#: After how many scans a refused point is asked for again: it may have come with a new firmware,
+#: but asking each time would cost a read for each such point.
+RESTING_SCANS: Final = 100
+
+NOT_TEXT: Final = "what it gives is not text"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came for a read, and when (nanoseconds since the Unix epoch)."""
+
+    data: Registers | Refused
+    t_ns: int
+
+
+Steps = Generator[Read, Answer, "Scan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What one scan gave.
+
+    `samples` has one of every point. `failure` is one of the refusals where all was refused.
+    `news` are points that the device will not give, each told once: how many, why.
+    """
+
+    samples: tuple[Sample, ...]
+    news: tuple[tuple[int, str], ...]
+    failure: Refused | None
+
+
+class _Part:
+    """A block with its layout; where it was refused for good, why, and how long it rests."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+        self.layout = BlockLayout(block)
+        self.refusal: Refused | None = None
+        self.rests = 0
+
+
+class PointReader:
+    """How a device's points are read; what it has refused is remembered for the next scans."""
+
+    def __init__(self, device: str, points: Iterable[ModbusPoint], gap: int) -> None:
+        self._device = device
+        self._parts = [_Part(block) for block in plan(points, gap)]
+        self._told: set[str] = set()
+
+    @property
+    def reads(self) -> tuple[Read, ...]:
+        """The reads of a scan as it stands now."""
+        return tuple(part.block.read for part in self._parts)
+
+    def wake(self) -> None:
+        """Asks again for all that was refused: the device may be another one now."""
+        for part in self._parts:
+            part.rests = 0
+
+    def scan(self, t_ns: int) -> Steps:
+        """Yields what to read, takes the answers, returns the samples. `t_ns` is the time now."""
+        samples: list[Sample] = []
+        failure: Refused | None = None
+        anything = False
+        waiting = deque(self._parts)
+        done: list[_Part] = []
+        while waiting:
+            part = waiting.popleft()
+            if part.rests:
+                part.rests -= 1
+            else:
+                answer = yield part.block.read
+                t_ns = answer.t_ns
+                if not isinstance(answer.data, Refused):
+                    part.refusal, anything = None, True
+                    samples += self._samples(part, answer.data, t_ns)
+                    done.append(part)
+                    continue
+                smaller = split(part.block) if answer.data.code in FOR_SIZE else ()
+                if smaller:
+                    waiting.extendleft(_Part(block) for block in reversed(smaller))
+                    continue
+                part.refusal = answer.data
+                part.rests = RESTING_SCANS if answer.data.lasting else 0
+            failure = failure or part.refusal
+            samples += self._refused(part, t_ns)
+            done.append(part)
+        self._parts = done
+        return Scan(tuple(samples), tuple(self._news(done)), None if anything else failure)
+
+    def _samples(self, part: _Part, data: Registers, t_ns: int) -> list[Sample]:
+        samples = []
+        for point, raw in zip(part.block.points, part.layout.values(data), strict=True):
+            judged = (None, Quality.BAD, NOT_TEXT) if raw is None else point.judge(raw)
+            samples.append(Sample(self._device, point.name, *judged, None, t_ns))
+        return samples
+
+    def _refused(self, part: _Part, t_ns: int) -> list[Sample]:
+        reason = str(part.refusal)
+        return [
+            Sample(self._device, point.name, None, Quality.BAD, reason, None, t_ns)
+            for point in part.block.points
+        ]
+
+    def _news(self, parts: Iterable[_Part]) -> Iterator[tuple[int, str]]:
+        for part in parts:
+            if part.refusal is None or not part.refusal.lasting:
+                continue
+            names = [point.name for point in part.block.points if point.name not in self._told]
+            if names:
+                self._told.update(names)
+                yield len(names), f"{', '.join(names)}: {part.refusal}; {part.refusal.remedy}"

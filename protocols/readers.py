@@ -1,0 +1,161 @@
+"""Records of readers as ranges and sightings; what can't be used is refused, with the reason. Pure.
+
+A reader's profile gives the columns: `t_us` (the reader's clock, microseconds since the Unix
+epoch), `card`, and for a UWB reader `anchor` and `range_m`; `rssi_dbm` and `first_path_dbm` where
+it has them. Whether a distance is plausible is for the tracker to judge.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from equipment.report import RecordBatch
+from positioning.observation import RANGE, SIGHTING, IdTable, Records, TableFullError
+
+#: Letters of a card's id at most.
+CARD_LETTERS_MOST: Final = 18
+
+#: Names that a refusal shows; the count tells how many there are.
+NAMES_SHOWN: Final = 5
+
+#: Times beyond what 64 bits of nanoseconds hold (the year 2262) are no times; 0 is "no clock".
+T_US_MOST: Final = (1 << 63) // 1000 - 1
+
+#: What was refused and why, in words, and how many records.
+Refusals = list[tuple[str, int]]
+
+_REFUSED: Final = -1
+
+
+def ranges_of(batch: RecordBatch, cards: IdTable, anchors: IdTable) -> tuple[Records, Refusals]:
+    """The ranges of a UWB reader's records, in their order.
+
+    Args:
+        batch: columns `t_us` int64, `card` and `anchor` str, `range_m` float64, metres.
+        cards: gives a new card its handle.
+        anchors: the anchors of the map; others are refused.
+
+    Returns:
+        (n,) RANGE, and what was refused: bad card ids, unknown anchors, impossible times.
+    """
+    refused = _Refused(batch)
+    card = refused.handles(batch.columns["card"], _CardNames(cards))
+    anchor = refused.handles(batch.columns["anchor"], _AnchorNames(anchors))
+    good = refused.good
+    ranges = np.empty(int(good.sum()), RANGE)
+    ranges["card"], ranges["anchor"] = card[good], anchor[good]
+    ranges["t_ns"] = _t_us(batch)[good] * 1000
+    ranges["range_m"] = batch.columns["range_m"][good]
+    ranges["rssi_dbm"] = _optional(batch, "rssi_dbm")[good]
+    ranges["first_path_dbm"] = _optional(batch, "first_path_dbm")[good]
+    return ranges, refused.refusals
+
+
+def sightings_of(batch: RecordBatch, reader: int, cards: IdTable) -> tuple[Records, Refusals]:
+    """The sightings of an RFID reader's records, in their order.
+
+    Args:
+        batch: columns `t_us` int64, `card` str.
+        reader: the reader's index on the map.
+        cards: gives a new card its handle.
+
+    Returns:
+        (n,) SIGHTING, and what was refused: bad card ids, impossible times.
+    """
+    refused = _Refused(batch)
+    card = refused.handles(batch.columns["card"], _CardNames(cards))
+    good = refused.good
+    sightings = np.empty(int(good.sum()), SIGHTING)
+    sightings["card"], sightings["reader"] = card[good], reader
+    sightings["t_ns"] = _t_us(batch)[good] * 1000
+    sightings["rssi_dbm"] = _optional(batch, "rssi_dbm")[good]
+    return sightings, refused.refusals
+
+
+def is_card_id(text: str) -> bool:
+    """Whether `text` can be a card's id: 1 to 18 printable ASCII letters without a blank."""
+    return (
+        1 <= len(text) <= CARD_LETTERS_MOST
+        and text.isascii()
+        and text.isprintable()
+        and " " not in text
+    )
+
+
+class _CardNames:
+    """Handles of cards: any well-formed id is one."""
+
+    def __init__(self, table: IdTable) -> None:
+        self._table = table
+
+    def handle(self, name: str) -> int | str:
+        if not is_card_id(name):
+            return f"not a card id (1 to {CARD_LETTERS_MOST} letters or digits, no blank)"
+        try:
+            return self._table.handle(name)
+        except TableFullError:
+            return "no room for another card in the gateway"
+
+
+class _AnchorNames:
+    """Handles of anchors: those of the map."""
+
+    def __init__(self, table: IdTable) -> None:
+        self._table = table
+
+    def handle(self, name: str) -> int | str:
+        handle = self._table.find(name)
+        return "this anchor is not on the map" if handle is None else handle
+
+
+class _Refused:
+    """Which records of a batch are good, and why the others are not; each is refused once."""
+
+    def __init__(self, batch: RecordBatch) -> None:
+        t_us = _t_us(batch)
+        self.good = (t_us > 0) & (t_us <= T_US_MOST)
+        self.refusals: Refusals = []
+        bad = int(len(t_us) - self.good.sum())
+        if bad:
+            self.refusals.append(("no time that can be true; set the reader's clock", bad))
+
+    def handles(
+        self, names: NDArray[np.generic], table: _CardNames | _AnchorNames
+    ) -> NDArray[np.int64]:
+        """The handles of `names`; records whose name has none are good no more."""
+        known: dict[str, int | str] = {}
+        reasons: dict[str, Counter[str]] = {}
+        handles = np.full(len(names), _REFUSED, np.int64)
+        for position in np.flatnonzero(self.good).tolist():
+            name = cast(str, names[position])
+            handle = known.get(name)
+            if handle is None:
+                handle = known[name] = table.handle(name)
+            if isinstance(handle, str):
+                reasons.setdefault(handle, Counter())[name] += 1
+            else:
+                handles[position] = handle
+        self.good &= handles != _REFUSED
+        for reason, counts in reasons.items():
+            self.refusals.append((f"{reason}: {_shown(counts)}", counts.total()))
+        return handles
+
+
+def _shown(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = len(ordered) - NAMES_SHOWN
+    return ", ".join(map(repr, ordered[:NAMES_SHOWN])) + (f" and {more} more" if more > 0 else "")
+
+
+def _t_us(batch: RecordBatch) -> NDArray[np.int64]:
+    return cast("NDArray[np.int64]", batch.columns["t_us"])
+
+
+def _optional(batch: RecordBatch, name: str) -> NDArray[np.generic]:
+    column = batch.columns.get(name)
+    return np.full(len(_t_us(batch)), np.nan) if column is None else column
