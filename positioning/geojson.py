@@ -75,6 +75,16 @@ def parse_map(text: str) -> MineMap:
     )
 
 
+def line_of_id(text: str, kind: str, thing_id: str) -> int:
+    """The line of the id of a thing in a text that `parse_map` takes; 1 where there is none."""
+    source = parse_json(text)
+    for number, feature in enumerate(source.data["features"]):
+        properties = feature["properties"]
+        if (properties["kind"], properties["id"]) == (kind, thing_id):
+            return source.line_of(("features", number, "properties", "id"))
+    return 1
+
+
 def _things(values: MapValues) -> list[Thing]:
     """What could be read of the features; mistakes are in `values`."""
     things: list[Thing] = []

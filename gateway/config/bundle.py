@@ -1,0 +1,91 @@
+"""One folder a mine: all of its files, checked, as one bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml
+from gateway.config.devices import DeviceSetup, read_devices
+from gateway.config.files import read_text
+from gateway.config.people import PEOPLE_FILE, Person, parse_people
+from gateway.config.places import note_misplaced, read_map
+from gateway.config.schema import MINE_FILE, MineSettings
+from positioning.mine_map import MineMap
+
+__all__ = ["Bundle", "DeviceSetup", "MineSettings", "Person", "load"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """The configuration of one mine; `devices` and `people` are in the order of their files."""
+
+    folder: Path
+    settings: MineSettings
+    map: MineMap
+    people: tuple[Person, ...]
+    devices: tuple[DeviceSetup, ...]
+
+    @property
+    def journal_folder(self) -> Path:
+        """Where events are kept."""
+        return self.folder / self.settings.journal.folder
+
+    def with_grpc_port(self, port: int) -> Bundle:
+        """The same with another port for clients; 0 takes a free one."""
+        grpc = self.settings.grpc.model_copy(update={"port": port})
+        return replace(self, settings=self.settings.model_copy(update={"grpc": grpc}))
+
+
+def load(folder: Path) -> Bundle:
+    """The configuration of the mine in `folder`.
+
+    Raises:
+        ConfigurationError: it has mistakes; those of all its files are told, by file and line.
+    """
+    _check_folder(folder)
+    mistakes: list[Mistake] = []
+    settings = _part(mistakes, lambda: _read_settings(folder))
+    people = _part(mistakes, lambda: parse_people(read_text(folder, PEOPLE_FILE)))
+    mine_map = _part(mistakes, lambda: read_map(folder))
+    devices = read_devices(folder)
+    if mine_map is not None:
+        note_misplaced(devices, mine_map)
+    mistakes += devices.mistakes
+    if settings is None or people is None or mine_map is None or mistakes:
+        raise ConfigurationError(mistakes)
+    return Bundle(folder, settings, mine_map, people, tuple(devices.setups.values()))
+
+
+def _check_folder(folder: Path) -> None:
+    try:
+        if folder.is_dir():
+            return
+        problem = "is not a folder" if folder.exists() else "there is no such folder"
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        problem = f"can't be read: {getattr(error, 'strerror', error)}"
+    remedy = "`lamproom init DIR` writes a folder with all files"
+    raise ConfigurationError([Mistake(str(folder), 0, "", problem, remedy)])
+
+
+def _part(mistakes: list[Mistake], read: Callable[[], T]) -> T | None:
+    """What `read` gives, None where it has mistakes, which are noted."""
+    try:
+        return read()
+    except ConfigurationError as error:
+        mistakes += error.mistakes
+        return None
+
+
+def _read_settings(folder: Path) -> MineSettings:
+    source = parse_toml(read_text(folder, MINE_FILE), MINE_FILE)
+    try:
+        return MineSettings.model_validate(source.data)
+    except ValidationError as error:
+        raise ConfigurationError(mistakes_of(error, source, MineSettings)) from None

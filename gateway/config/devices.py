@@ -1,0 +1,151 @@
+"""`devices.toml`, the profiles it names, and the options of each device's driver."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from equipment import catalogue
+from equipment.device import DEVICES_FILE, Device, parse_devices
+from equipment.profile import Profile
+from equipment.toml_source import (
+    ConfigurationError,
+    Mistake,
+    TomlSource,
+    mistakes_of,
+    parse_toml,
+    suggest,
+)
+from gateway.config.files import read_text
+from protocols.driver import DriverClass, driver_class
+
+PROFILES_FOLDER: Final = "profiles"
+
+#: The options that say where a device is, by protocol.
+_ADDRESS: Final[Mapping[str, tuple[str, ...]]] = {
+    "modbus": ("host", "port", "unit"),
+    "opcua": ("url", "root"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSetup:
+    """A device with all that is needed to read it."""
+
+    device: Device
+    profile: Profile
+    driver: DriverClass
+    options: BaseModel
+
+
+@dataclass(slots=True)
+class Devices:
+    """What could be read of the devices, and what was wrong."""
+
+    setups: dict[int, DeviceSetup] = field(default_factory=dict)  # by the position in the file
+    mistakes: list[Mistake] = field(default_factory=list)
+    source: TomlSource | None = None
+
+    def mistake(self, position: int, key: str, problem: str, remedy: str = "") -> None:
+        """Notes a mistake at a key of the device at `position`."""
+        assert self.source is not None
+        self.mistakes.append(self.source.mistake(("device", position, key), problem, remedy))
+
+
+def read_devices(folder: Path) -> Devices:
+    """The devices of a mine's folder, with everything that is wrong with them."""
+    found = Devices()
+    profiles = _own_profiles(folder, found.mistakes)
+    try:
+        text = read_text(folder, DEVICES_FILE)
+        found.source = parse_toml(text, DEVICES_FILE)
+        parse_devices(text)
+    except ConfigurationError as error:
+        found.mistakes += error.mistakes
+    if found.source is None:
+        return found
+    listed = found.source.data.get("device", ())
+    if listed == ():
+        remedy = "each [[device]] names a profile and says how it is reached"
+        found.mistakes.append(Mistake(DEVICES_FILE, 0, "", "there is no [[device]]", remedy))
+    for position, given in enumerate(listed if isinstance(listed, list) else ()):
+        _read_device(position, given, profiles, found)
+    _note_shared_addresses(found)
+    return found
+
+
+def _own_profiles(folder: Path, mistakes: list[Mistake]) -> dict[str, Profile | None]:
+    """The mine's own profiles by id; None for one that has mistakes."""
+    profiles: dict[str, Profile | None] = {}
+    for name in _own_profile_names(folder, mistakes):
+        profile_id = name.rpartition("/")[2].removesuffix(".toml")
+        profiles[profile_id] = None
+        try:
+            profiles[profile_id] = catalogue.parse_profile(read_text(folder, name), name)
+        except ConfigurationError as error:
+            mistakes += error.mistakes
+    return profiles
+
+
+def _own_profile_names(folder: Path, mistakes: list[Mistake]) -> Iterator[str]:
+    try:
+        if (folder / PROFILES_FOLDER).exists():
+            names = sorted(path.name for path in (folder / PROFILES_FOLDER).iterdir())
+            yield from (f"{PROFILES_FOLDER}/{name}" for name in names if name.endswith(".toml"))
+    except OSError as error:
+        mistakes.append(Mistake(PROFILES_FOLDER, 0, "", f"can't be read: {error.strerror}"))
+
+
+def _read_device(
+    position: int, given: Any, profiles: Mapping[str, Profile | None], found: Devices
+) -> None:
+    assert found.source is not None
+    try:
+        device = Device.model_validate(given)
+    except ValidationError:
+        return  # told by parse_devices
+    profile = _profile(position, device.profile, profiles, found)
+    if profile is None:
+        return
+    driver = driver_class(profile.protocol)
+    try:
+        options = driver.Options.model_validate(device.options)
+    except ValidationError as error:
+        prefix = ("device", position)
+        besides = Device.model_fields
+        found.mistakes += mistakes_of(error, found.source, driver.Options, prefix, besides)
+        return
+    found.setups[position] = DeviceSetup(device, profile, driver, options)
+
+
+def _profile(
+    position: int, profile_id: str, own: Mapping[str, Profile | None], found: Devices
+) -> Profile | None:
+    if profile_id in own:
+        return own[profile_id]
+    shipped = catalogue.shipped()
+    if profile_id not in shipped:
+        remedy = suggest(profile_id, [*own, *shipped])
+        found.mistake(position, "profile", f"there is no profile {profile_id!r}", remedy)
+        return None
+    return catalogue.load(profile_id)
+
+
+def _note_shared_addresses(found: Devices) -> None:
+    """Two devices at one address are one device read twice, or a copied line."""
+    first: dict[tuple[object, ...], int] = {}
+    for position, setup in found.setups.items():
+        protocol = setup.profile.protocol
+        keys = _ADDRESS[protocol]
+        address = (protocol, *(getattr(setup.options, key, None) for key in keys))
+        other = first.setdefault(address, position)
+        if other != position:
+            assert found.source is not None
+            line = found.source.line_of(("device", other, "id"))
+            name = found.setups[other].device.id
+            problem = f"the same {', '.join(keys)} as the device {name!r} at line {line}"
+            found.mistake(position, keys[0], problem, "give each device its own")

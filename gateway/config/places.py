@@ -1,0 +1,91 @@
+"""`map.geojson`, and whether its things and the devices are where they can be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from equipment.profile import Kind
+from equipment.toml_source import ConfigurationError, Mistake, suggest
+from gateway.config.devices import Devices
+from gateway.config.files import read_text
+from positioning.geojson import MapError, line_of_id, parse_map
+from positioning.mine_map import MAP_FILE, Anchor, MineMap, Reader, Zone
+from positioning.rings import contains
+from positioning.roadway import Roadways
+
+#: What hangs farther than this from every centreline is in no tunnel: even large chambers are
+#: narrower. Its coordinates have a typing error.
+GAP_MAX_M: Final = 20.0
+
+
+def read_map(folder: Path) -> MineMap:
+    """The map of a mine's folder.
+
+    Raises:
+        ConfigurationError: it has mistakes, or things that lie outside of the mine.
+    """
+    text = read_text(folder, MAP_FILE)
+    try:
+        mine_map = parse_map(text)
+    except MapError as error:
+        raise ConfigurationError(
+            Mistake(MAP_FILE, m.line, m.key, m.problem, m.remedy) for m in error.mistakes
+        ) from None
+    mistakes = list(_stray(mine_map, text))
+    if not mine_map.roadways:
+        remedy = "heights come from the floors of roadways: draw them"
+        mistakes.append(Mistake(MAP_FILE, 0, "", "there is no roadway", remedy))
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return mine_map
+
+
+def _stray(mine_map: MineMap, text: str) -> Iterator[Mistake]:
+    """Anchors and readers that are neither near a roadway nor in a zone."""
+    things: list[Anchor | Reader] = [*mine_map.anchors, *mine_map.readers]
+    if not things or not mine_map.roadways:
+        return
+    points_m = np.array([(thing.x_m, thing.y_m, thing.z_m) for thing in things])
+    roadways = Roadways(mine_map.roadways)
+    beside_m = roadways.nearest(points_m[:, :2]).distance_m
+    gap_m = roadways.gap_m(points_m)
+    for number in np.flatnonzero(gap_m > GAP_MAX_M):
+        thing = things[number]
+        kind = "anchor" if isinstance(thing, Anchor) else "reader"
+        if beside_m[number] <= GAP_MAX_M:
+            problem = f"{gap_m[number]:.0f} m above or below the floor of every roadway near it"
+            remedy = "is z right, with its sign?"
+        elif any(_is_in(zone, thing) for zone in mine_map.zones):
+            continue
+        else:
+            problem = f"{beside_m[number]:.0f} m from the nearest roadway and in no zone"
+            remedy = "are x and y right?"
+        line = line_of_id(text, kind, thing.id)
+        yield Mistake(MAP_FILE, line, f"{kind} {thing.id}", problem, remedy)
+
+
+def _is_in(zone: Zone, thing: Anchor | Reader) -> bool:
+    point_m = np.array([thing.x_m, thing.y_m])
+    outer, *holes = (contains(ring_m, point_m) for ring_m in zone.rings_m)
+    return outer and not any(holes)
+
+
+def note_misplaced(devices: Devices, mine_map: MineMap) -> None:
+    """Notes readers among the devices for which the map has no place or no anchors."""
+    places = [reader.id for reader in mine_map.readers]
+    for position, setup in devices.setups.items():
+        name = setup.device.id
+        if setup.profile.kind is Kind.RFID_READER and name not in places:
+            problem = f"there is no reader {name!r} in {MAP_FILE}"
+            devices.mistake(position, "id", problem, _suggest_place(name, places))
+        if setup.profile.kind is Kind.UWB_READER and not mine_map.anchors:
+            problem = f"a UWB reader measures ranges to anchors, and {MAP_FILE} has none"
+            devices.mistake(position, "profile", problem, "draw its anchors on the map")
+
+
+def _suggest_place(name: str, places: Sequence[str]) -> str:
+    return suggest(name, places) or "draw it as a Point with kind 'reader' and radius_m"

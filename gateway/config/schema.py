@@ -1,0 +1,146 @@
+"""`mine.toml`: which mine it is, where its services listen, and how its alarms are raised.
+
+Everything but `[mine]` has a default. Numbers are not guessed from text: `port = "50051"` is
+refused.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import unicodedata
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from equipment.profile import Strict
+
+MINE_FILE: Final = "mine.toml"
+
+_CODE: Final = re.compile(r"[0-9]{12}")
+_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+
+
+def has_unprintable(text: str) -> bool:
+    """Whether `text` holds control characters or halves of characters."""
+    return any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text)
+
+
+def _code(text: str) -> str:
+    if not _CODE.fullmatch(text):
+        msg = "must be the 12 digits of the mine's code"
+        raise ValueError(msg)
+    return text
+
+
+def _plain(text: str) -> str:
+    if not text.strip() or has_unprintable(text):
+        msg = "must be text without control characters, and not empty"
+        raise ValueError(msg)
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        if not _HOST.fullmatch(text) or not re.search("[A-Za-z]", text):
+            msg = "must be an IP address or a host name, without a port"
+            raise ValueError(msg) from None
+    return text
+
+
+#: 1 is the most severe, 4 the least.
+Level = Annotated[int, Field(ge=1, le=4)]
+Plain = Annotated[str, AfterValidator(_plain)]
+
+
+class Section(Strict):
+    """A table of `mine.toml`."""
+
+    model_config = ConfigDict(strict=True)
+
+
+class MineIdentity(Section):
+    """`[mine]`: which mine it is."""
+
+    #: Twelve digits, as the authorities number mines; text, so that a leading 0 stays.
+    code: Annotated[str, AfterValidator(_code)]
+    #: Shown to operators; longer names do not fit a headline.
+    name: Annotated[Plain, Field(max_length=64)]
+
+
+class GrpcSettings(Section):
+    """`[grpc]`: where clients connect."""
+
+    #: Loopback unless the mine says otherwise: nothing is open to a network by accident.
+    address: Annotated[str, AfterValidator(_address)] = "127.0.0.1"
+    #: 0 takes a free port.
+    port: int = Field(default=50051, ge=0, le=65535)
+
+
+class JournalSettings(Section):
+    """`[journal]`: where events are kept."""
+
+    #: Relative to the mine's folder, or absolute.
+    folder: Plain = "journal"
+
+
+class PositioningSettings(Section):
+    """`[positioning]`: what positions are computed with."""
+
+    #: How high a card is carried above the floor, metres; a helmet is below 3 m.
+    card_height_m: float = Field(default=1.0, ge=0, le=3)
+    #: A device's clock is believed when it is nearer than this to the gateway's, seconds. Beyond
+    #: an hour a wrong clock would pass for a right one.
+    clock_tolerance_s: float = Field(default=5.0, gt=0, le=3600)
+
+
+class PositionsSettings(Section):
+    """`[positions]`: how positions are streamed."""
+
+    #: The shortest time between two frames, milliseconds. Below 10 ms frames cost more than they
+    #: tell; beyond 10 s a live map is none.
+    frame_interval_ms: int = Field(default=100, ge=10, le=10_000)
+
+
+class RestrictedEntry(Section):
+    """`[alarm.restricted_entry]`: someone is in a restricted zone."""
+
+    level: Level = 1
+
+
+class SignalLost(Section):
+    """`[alarm.signal_lost]`: a card is silent; its last place stands."""
+
+    level: Level = 3
+    #: Cards speak about once a second: below that, silence means nothing. An hour is the longest
+    #: that a card may be silent unnoticed.
+    after_s: float = Field(default=30.0, ge=1, le=3600)
+
+
+class DeviceDown(Section):
+    """`[alarm.device_down]`: a device is not heard."""
+
+    level: Level = 2
+    #: 0: at once. An hour is the longest that a device may be down unnoticed.
+    after_s: float = Field(default=5.0, ge=0, le=3600)
+
+
+class AlarmSettings(Section):
+    """`[alarm.…]`: one table for each family."""
+
+    restricted_entry: RestrictedEntry = RestrictedEntry()
+    signal_lost: SignalLost = SignalLost()
+    device_down: DeviceDown = DeviceDown()
+
+
+class MineSettings(Section):
+    """All of `mine.toml`."""
+
+    mine: MineIdentity
+    grpc: GrpcSettings = GrpcSettings()
+    journal: JournalSettings = JournalSettings()
+    positioning: PositioningSettings = PositioningSettings()
+    positions: PositionsSettings = PositionsSettings()
+    alarm: AlarmSettings = AlarmSettings()
