@@ -1,0 +1,64 @@
+"""What a mine would do with its configuration, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from equipment.profile import Kind
+from gateway.config.bundle import Bundle
+
+
+def summary(bundle: Bundle) -> str:
+    """One paragraph: the mine, who and what is in it, its alarms, where it listens."""
+    return " ".join(_sentences(bundle))
+
+
+def _sentences(bundle: Bundle) -> Iterator[str]:
+    mine, grpc, alarm = bundle.settings.mine, bundle.settings.grpc, bundle.settings.alarm
+    yield f"{mine.name} ({mine.code}) is fine."
+    yield f"{_many(len(bundle.people), 'person', 'people')} on the roster."
+    kinds = _counted(setup.profile.kind.value for setup in bundle.devices)
+    yield f"{_many(len(bundle.devices), 'device')}: {kinds}."
+    length_m = sum(
+        float(np.sqrt((np.diff(roadway.centreline_m, axis=0) ** 2).sum(axis=1)).sum())
+        for roadway in bundle.map.roadways
+    )
+    roadways = _many(len(bundle.map.roadways), "roadway")
+    anchors = _many(len(bundle.map.anchors), "anchor")
+    readers = _many(len(bundle.map.readers), "reader")
+    yield f"{roadways} of {length_m:,.0f} m, with {anchors} and {readers}."
+    zones = _counted(zone.kind.value for zone in bundle.map.zones)
+    yield f"{_many(len(bundle.map.zones), 'zone')}{': ' if zones else ''}{zones}."
+    yield f"Alarms: restricted_entry (level {alarm.restricted_entry.level}) at once,"
+    yield f"signal_lost (level {alarm.signal_lost.level}) after {alarm.signal_lost.after_s:g} s,"
+    yield f"device_down (level {alarm.device_down.level}) after {alarm.device_down.after_s:g} s."
+    yield f"gRPC at {grpc.address}:{grpc.port or '(a free port)'}, journal in"
+    yield f"{bundle.journal_folder}."
+    yield from _doubts(bundle)
+
+
+def _doubts(bundle: Bundle) -> Iterator[str]:
+    """What is no mistake and may still not be meant."""
+    devices = {setup.device.id for setup in bundle.devices}
+    idle = [reader.id for reader in bundle.map.readers if reader.id not in devices]
+    if idle:
+        yield f"Note: no device reads {', '.join(idle)}, which the map shows."
+    has_uwb = any(setup.profile.kind is Kind.UWB_READER for setup in bundle.devices)
+    if bundle.map.anchors and not has_uwb:
+        yield "Note: there are anchors, and no UWB reader."
+    if not any(zone.kind.value == "wellhead" for zone in bundle.map.zones):
+        yield "Note: there is no wellhead zone, so who leaves the mine still counts as below."
+
+
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count:,} {one if count == 1 else more or one + 's'}"
+
+
+def _counted(kinds: Iterable[str]) -> str:
+    """`2 face, 1 refuge`: the most frequent first, then by name."""
+    counts = Counter(kinds)
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{count} {kind}" for kind, count in ordered)
