@@ -56,6 +56,22 @@ class WordOrder(StrEnum):
     LITTLE = "little"
 
 
+#: Types whose values are whole numbers.
+WHOLE: Final = frozenset(
+    {
+        RegisterType.INT16,
+        RegisterType.UINT16,
+        RegisterType.INT32,
+        RegisterType.UINT32,
+        RegisterType.INT64,
+        RegisterType.UINT64,
+    }
+)
+
+#: Types whose values are numbers.
+NUMBERS: Final = WHOLE | {RegisterType.FLOAT32, RegisterType.FLOAT64}
+
+
 class RegisterField(Strict):
     """How a value lies in registers; `length` (registers) is for text only, two letters each."""
 
@@ -95,6 +111,21 @@ class ModbusPoint(Point, RegisterField):
         if self.address + self.width > ADDRESSES:
             msg = f"address {self.address} + {self.width} registers goes beyond 65535"
             raise ValueError(msg)
+        if self.bit and (bits or self.type is not RegisterType.BOOL):
+            msg = "bit is for type 'bool' in a register and for no other"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _meaning_goes_with_the_type(self) -> Self:
+        if self.states and self.type not in WHOLE:
+            msg = f"states go with whole numbers, not with type {self.type.value!r}"
+            raise ValueError(msg)
+        scaled = self.range or (self.scale, self.offset) != (1.0, 0.0)
+        if scaled and (self.states or self.type not in NUMBERS):
+            what = "states" if self.states else f"type {self.type.value!r}"
+            msg = f"scale, offset and range go with numbers, not with {what}"
+            raise ValueError(msg)
         return self
 
 
@@ -106,6 +137,21 @@ class RecordField(RegisterField):
     offset: float = 0.0
     none: int | None = None
     unit: str = ""
+
+    @model_validator(mode="after")
+    def _scale_goes_with_numbers(self) -> Self:
+        if self.scale == 0:
+            msg = "scale must not be 0"
+            raise ValueError(msg)
+        scaled = (self.scale, self.offset) != (1.0, 0.0) or self.none is not None
+        if scaled and self.type not in NUMBERS:
+            msg = f"scale, offset and none go with numbers, not with type {self.type.value!r}"
+            raise ValueError(msg)
+        return self
+
+
+#: Registers of a ring's header: boot_id, head, device_time_us.
+RING_HEADER_WIDTH: Final = 8
 
 
 class Ring(Strict):
@@ -148,9 +194,37 @@ class Ring(Strict):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _parts_can_be_told_apart(self) -> Self:
+        names = [field.name for field in self.field]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"two fields have the name {', '.join(twice)}"
+            raise ValueError(msg)
+        header_end = self.header_address + RING_HEADER_WIDTH
+        records_end = self.first_address + self.capacity * self.record_width
+        if header_end > ADDRESSES:
+            msg = f"the header takes {RING_HEADER_WIDTH} registers and goes beyond 65535"
+            raise ValueError(msg)
+        if self.header_address < records_end and self.first_address < header_end:
+            msg = (
+                f"the header (registers {self.header_address} to {header_end - 1}) lies among the "
+                f"records ({self.first_address} to {records_end - 1})"
+            )
+            raise ValueError(msg)
+        return self
 
-#: Registers of a ring's header: boot_id, head, device_time_us.
-RING_HEADER_WIDTH: Final = 8
+
+#: The fields that a reader's records must have, and of which types they can be.
+READER_FIELDS: Final = {
+    Kind.RFID_READER: {"t_us": WHOLE, "card": {RegisterType.TEXT}},
+    Kind.UWB_READER: {
+        "t_us": WHOLE,
+        "card": {RegisterType.TEXT},
+        "anchor": {RegisterType.TEXT},
+        "range_m": NUMBERS,
+    },
+}
 
 
 class ModbusProfile(Profile):
@@ -175,4 +249,17 @@ class ModbusProfile(Profile):
         if not self.point and self.ring is None:
             msg = "there is no [[point]]"
             raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _records_have_what_a_reader_gives(self) -> Self:
+        types = {field.name: field.type for field in self.ring.field} if self.ring else {}
+        for name, allowed in READER_FIELDS.get(self.kind, {}).items():
+            if name not in types:
+                msg = f"records of a {self.kind.value} need a field {name!r}"
+                raise ValueError(msg)
+            if types[name] not in allowed:
+                known = ", ".join(sorted(kind.value for kind in allowed))
+                msg = f"field {name!r} of a {self.kind.value} must be one of: {known}"
+                raise ValueError(msg)
         return self

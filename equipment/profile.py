@@ -8,9 +8,10 @@ is the same for every protocol is here; how a point is addressed is in `modbus_p
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from math import inf, isfinite
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from equipment.report import Quality, Value
 
@@ -43,6 +44,16 @@ class Scan(Strict):
 
     period_s: float = Field(default=1.0, gt=0, le=3600)
     silence_s: float = Field(default=5.0, gt=0, le=3600)
+
+    @model_validator(mode="after")
+    def _silence_is_longer(self) -> Self:
+        if self.silence_s <= self.period_s:
+            msg = (
+                f"silence_s ({self.silence_s:g}) must be longer than period_s ({self.period_s:g}), "
+                "else the device is down between two reads"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class Point(Strict):
@@ -82,15 +93,18 @@ class Point(Strict):
         """
         if isinstance(raw, str | bool):
             return raw, Quality.GOOD, ""
+        if not isfinite(raw):
+            return None, Quality.BAD, f"{raw:g} is not a number"
         if self.states:
-            state = self.states.get(int(raw))
+            state = self.states.get(int(raw)) if raw == int(raw) else None
             if state is None:
-                return None, Quality.BAD, f"{int(raw)} is none of the states {self._known_states()}"
+                return None, Quality.BAD, f"{raw:g} is none of the states {self._known_states()}"
             return state, Quality.GOOD, ""
         value = raw * self.scale + self.offset
-        lowest, highest = self.range or (-float("inf"), float("inf"))
-        if not lowest <= value <= highest or value - value != 0:
-            return None, Quality.BAD, f"{value:g} {self.unit} is outside {lowest:g} to {highest:g}"
+        lowest, highest = self.range or (-inf, inf)
+        if not lowest <= value <= highest or not isfinite(value):
+            given = f"{value:g} {self.unit}".rstrip()
+            return None, Quality.BAD, f"{given} is outside {lowest:g} to {highest:g}"
         return value, Quality.GOOD, ""
 
     def _known_states(self) -> str:

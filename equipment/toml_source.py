@@ -16,7 +16,14 @@ from equipment.wording import problem_of
 
 Path = tuple[str | int, ...]
 
-_STRING = re.compile(r'"""(?:[^"\\]|\\.|"(?!""))*(?:"""|$)|"(?:[^"\\]|\\.)*"|\'[^\']*\'')
+_STRING_OR_COMMENT = re.compile(
+    r'"""(?:[^\\]|\\.)*?"{3,5}'
+    r"|'''.*?'{3,5}"
+    r'|"(?:[^"\\\n]|\\.)*"'
+    r"|'[^'\n]*'"
+    r"|#[^\n]*",
+    re.DOTALL,
+)
 _HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*$")
 _KEY = re.compile(r"^\s*([A-Za-z0-9_.\-]+|\"[^\"]+\")\s*=")
 _SYNTAX_LINE = re.compile(r" \(at line (\d+), column \d+\)| \(at end of document\)")
@@ -109,13 +116,12 @@ def parse_toml(text: str, file: str) -> TomlSource:
 def _lines_of(text: str) -> dict[Path, int]:
     """The line of every table header and every `key =` of a text that is known to be valid."""
     # Strings and comments are blanked (newlines kept), so that only structure is left to look at.
-    bare = _STRING.sub(lambda m: '"' + "\n" * m[0].count("\n") + '"', _keep_quoted_keys(text))
+    bare = _STRING_OR_COMMENT.sub(_blanked, _keep_quoted_keys(text))
     lines: dict[Path, int] = {}
     counts: dict[Path, int] = {}
     table: Path = ()
     depth = 0
-    for number, raw in enumerate(bare.split("\n"), start=1):
-        line = raw.split("#", 1)[0]
+    for number, line in enumerate(bare.split("\n"), start=1):
         if depth == 0:
             header = _HEADER.match(line)
             if header:
@@ -127,6 +133,10 @@ def _lines_of(text: str) -> dict[Path, int]:
                 lines.setdefault((*table, *_split(key[1])), number)
         depth += line.count("[") + line.count("{") - line.count("]") - line.count("}")
     return lines
+
+
+def _blanked(found: re.Match[str]) -> str:
+    return "" if found[0].startswith("#") else '"' + "\n" * found[0].count("\n") + '"'
 
 
 def _keep_quoted_keys(text: str) -> str:

@@ -44,8 +44,8 @@ def ranges_of(batch: RecordBatch, cards: IdTable, anchors: IdTable) -> tuple[Rec
         (n,) RANGE, and what was refused: bad card ids, unknown anchors, impossible times.
     """
     refused = _Refused(batch)
-    card = refused.handles(batch.columns["card"], _CardNames(cards))
     anchor = refused.handles(batch.columns["anchor"], _AnchorNames(anchors))
+    card = refused.handles(batch.columns["card"], _CardNames(cards))
     good = refused.good
     ranges = np.empty(int(good.sum()), RANGE)
     ranges["card"], ranges["anchor"] = card[good], anchor[good]
