@@ -30,6 +30,8 @@ from gateway.journal.sqlite import (
     open_writer,
 )
 
+__all__ = ["READERS", "Gap", "Journal", "JournalError", "Record"]
+
 #: As many as there are threads that read for slow clients; each holds a page cache of 2 MB.
 READERS: Final = 2
 #: Reads are short; one that has to wait this long for another to end means a dead disk.

@@ -61,7 +61,7 @@ Request = TypeVar("Request", bound=Message)
 log = structlog.get_logger(__name__)
 
 
-class ServerError(Exception):
+class ServeError(Exception):
     """The services can't be offered; the text is for an operator: what, where, what to do."""
 
 
@@ -87,7 +87,7 @@ class Server:
         """Listens; returns the port.
 
         Raises:
-            ServerError: the address is taken, or is not one of this machine.
+            ServeError: the address is taken, or is not one of this machine.
         """
         address = f"[{self._host}]" if ":" in self._host else self._host
         _check_free(self._host, self._port)
@@ -208,7 +208,7 @@ def _unary(
 
 
 def _check_free(host: str, port: int) -> None:
-    """Raises ServerError where nothing can listen, with the system's own reason."""
+    """Raises ServeError where nothing can listen, with the system's own reason."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -218,8 +218,8 @@ def _check_free(host: str, port: int) -> None:
         raise _cannot_listen(host, port, error.strerror or str(error)) from error
 
 
-def _cannot_listen(host: str, port: int, reason: str) -> ServerError:
-    return ServerError(
+def _cannot_listen(host: str, port: int, reason: str) -> ServeError:
+    return ServeError(
         f"gRPC can't listen at {host} port {port}: {reason};"
         " end the program that does, or change [grpc] address or port"
     )

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.journal.guard import GUARD_FILE
-from gateway.journal.journal import DAMAGED, MISSING, Gap, Journal, Record
-from gateway.journal.sqlite import APPLICATION_ID, DATABASE_FILE, SCHEMA_VERSION, JournalError
+from gateway.journal.journal import DAMAGED, MISSING, Gap, Journal, JournalError, Record
+from gateway.journal.sqlite import APPLICATION_ID, DATABASE_FILE, SCHEMA_VERSION
 from tests.gateway.journal_writer import payload_of
 
 WRITER = Path(__file__).with_name("journal_writer.py")

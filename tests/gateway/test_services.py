@@ -12,7 +12,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from equipment.report import LinkChange, LinkState
 from gateway.mine.change import Headcount
-from gateway.serve.server import Server, ServerError
+from gateway.serve.server import ServeError, Server
 from lamproom.v1 import equipment_pb2, mine_pb2, position_pb2
 from lamproom.v1.equipment_pb2 import WatchEquipmentRequest, WatchEquipmentResponse
 from positioning.mine_map import ZoneKind
@@ -309,7 +309,7 @@ async def test_reflection_names_the_services(rig: Rig) -> None:
 async def test_a_port_in_use_is_told(rig: Rig) -> None:
     site = Site(Settings(grpc=GrpcSettings(port=rig.port)))
     second = Server(site, rig.cards, rig.journal)
-    with pytest.raises(ServerError, match=rf"127.0.0.1 port {rig.port}: Address already in use"):
+    with pytest.raises(ServeError, match=rf"127.0.0.1 port {rig.port}: Address already in use"):
         await second.start()
     await second.stop(0)
 
@@ -317,7 +317,7 @@ async def test_a_port_in_use_is_told(rig: Rig) -> None:
 @pytest.mark.parametrize("address", ["192.0.2.1", "not a host"])
 async def test_an_address_that_is_not_ours_is_told(rig: Rig, address: str) -> None:
     server = Server(Site(Settings(grpc=GrpcSettings(address))), rig.cards, rig.journal)
-    with pytest.raises(ServerError, match=f"can't listen at {address}"):
+    with pytest.raises(ServeError, match=f"can't listen at {address}"):
         await server.start()
     await server.stop(0)
 

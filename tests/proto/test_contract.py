@@ -26,7 +26,7 @@ def test_stubs_are_fresh(tmp_path: Path) -> None:
     made = {file.name: file.read_text() for file in (tmp_path / "lamproom/v1").iterdir()}
     kept = {file.name: file.read_text() for file in (PROTO / "lamproom/v1").glob("*_pb2*.py*")}
     stale = sorted(name for name in made.keys() | kept.keys() if made.get(name) != kept.get(name))
-    assert not stale, f"run {sys.executable} {script}"
+    assert not stale, "stale stubs: ./run proto"
 
 
 @pytest.mark.skipif(not BUF.exists(), reason="buf is not installed: npm ci in tests/peers")
