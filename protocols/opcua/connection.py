@@ -117,7 +117,11 @@ def _bound_messages(client: Client) -> None:
 
 async def renew(client: Client) -> None:
     """Renews the secure channel; due `renew_after_s` after it was opened or last renewed."""
-    await client.open_secure_channel(renew=True)
+    try:
+        await client.open_secure_channel(renew=True)
+    except AssertionError as error:
+        msg = "the server doesn't renew the secure channel"
+        raise ConnectionError(msg) from error
     client.uaclient.revolve_security_token()
 
 

@@ -174,8 +174,7 @@ async def secure(client: Client, options: OpcUaOptions, identity: Identity) -> N
 
 def _first_certificate(chain: bytes | None) -> bytes:
     """The server's own certificate; some send those of its issuers behind it."""
-    # The library leaves this function untyped.
-    certificate = uacrypto.x509_from_der(chain)  # type: ignore[no-untyped-call]
+    certificate = uacrypto.x509_from_der(chain)  # type: ignore[no-untyped-call]  # the library's
     if certificate is None:
         msg = "the server offers security but shows no certificate: give it one"
         raise DeviceError(msg)
