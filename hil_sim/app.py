@@ -61,12 +61,10 @@ async def _run(wish: Wish) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     folder = read_folder(wish.folder)
-    work = _simulate(wish, folder, stop) if wish.recording is None else _play(wish, folder, stop)
-    try:
-        async with asyncio.timeout(wish.seconds):
-            await work
-    except TimeoutError:
-        return
+    if wish.recording is None:
+        await _simulate(wish, folder, stop)
+    else:
+        await _play(wish, folder, wish.recording, stop)
 
 
 async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
@@ -82,6 +80,7 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
     try:
         await servers.start(world.machine_values())
         _say("READY", devices=len(folder.modbus) + len(folder.opcua))
+        _stop_after(wish.seconds, stop)
         done_s = 0.0
         while not await _sleep(stop, start_s + done_s + STEP_S - time.monotonic()):
             now_s = time.monotonic() - start_s
@@ -117,19 +116,19 @@ def _make_world(wish: Wish, folder: MineFolder, machines: Mapping[str, Machine])
         raise SimulationError(str(error)) from None
 
 
-async def _play(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
-    assert wish.recording is not None
+async def _play(wish: Wish, folder: MineFolder, recording: Path, stop: asyncio.Event) -> None:
     readers = folder.readers(Kind.UWB_READER)
     if len(readers) != 1 or folder.opcua or len(folder.modbus) != 1:
         msg = f"{wish.folder} was not made from a recording: it has other devices than one reader"
         raise SimulationError(msg)
-    rows = read_rows(wish.recording, wish.folder)
+    rows = read_rows(recording, wish.folder)
     station = Station(readers[0].profile, secrets.randbits(32), time.time_ns())
     player = Player(rows, station, wish.speed)
     servers = Servers(folder, {readers[0].id: station.registers})
     try:
         await servers.start({})
         _say("READY", devices=1, records=len(player))
+        _stop_after(wish.seconds, stop)
         while wish.wait_client and not station.ring.was_read:
             if await _sleep(stop, PLAY_STEP_S):
                 return
@@ -144,6 +143,11 @@ async def _play(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
                 _say("PLAYED", records=player.played)
     finally:
         await servers.close()
+
+
+def _stop_after(seconds: float | None, stop: asyncio.Event) -> None:
+    if seconds is not None:
+        asyncio.get_running_loop().call_later(seconds, stop.set)
 
 
 async def _sleep(stop: asyncio.Event, for_s: float) -> bool:

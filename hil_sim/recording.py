@@ -39,6 +39,9 @@ READER_PORT: Final = 15021
 #: Letters that a reader's record has for an anchor.
 ANCHOR_LETTERS: Final = 8
 
+#: Longer than any radio reaches, and well within what a reader's record holds.
+RANGE_MAX_M: Final = 100_000
+
 #: A gateway takes the times of a recording as they are, at whatever speed it is played.
 CLOCK_TOLERANCE_S: Final = 86_400
 
@@ -129,7 +132,7 @@ def read_rows(recording: Path, folder: Path) -> Rows:
         np.array([round(row.number("t_s") * 1_000_000) for row in rows], np.int64),
         np.array([cards[row.run, row["tag"]] for row in rows], object),
         np.array([row.lookup(anchors, "anchor") for row in rows], object),
-        np.array([float(row.number("range_m")) for row in rows]),
+        np.array([row.range_m() for row in rows]),
         np.array([row.optional("rssi_dbm") for row in rows]),
         np.array([row.optional("fp_dbm") for row in rows]),
     )
@@ -187,8 +190,19 @@ class _Row:
             raise self._error(f"{column} is not finite: {text!r}")
         return number
 
+    def range_m(self) -> float:
+        number = self.number("range_m")
+        if not 0 <= number <= RANGE_MAX_M:
+            raise self._error(f"range_m must be 0 to {RANGE_MAX_M}: {number}")
+        return float(number)
+
     def optional(self, column: str) -> float:
-        return float(self.number(column)) if self._cells.get(column) else math.nan
+        """A signal strength; NaN where there is none, also where it is said as -inf dBm."""
+        try:
+            value = float(self._cells.get(column) or math.nan)
+        except ValueError:
+            raise self._error(f"{column} is no number: {self._cells[column]!r}") from None
+        return value if math.isfinite(value) else math.nan
 
     def lookup(self, anchors: Mapping[tuple[str, str], str], column: str) -> str:
         found = anchors.get((self.run, self[column]))
@@ -205,6 +219,9 @@ def _rows(file: Path) -> Iterator[_Row]:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines)
             for cells in reader:
+                if None in cells:  # where csv puts what is beyond the columns
+                    msg = f"{file.name}:{reader.line_num}: more cells than columns"
+                    raise SimulationError(msg)
                 yield _Row(f"{file.name}:{reader.line_num}", cells)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         msg = f"{file} can't be read: {error}"
