@@ -109,7 +109,7 @@ class Gateway:
         server.publish(changes)
         if not changes.events and not changes.state:
             return
-        payloads = [encode_event(event) for event in changes.events]
+        payloads = [encode_event(event, journal.epoch) for event in changes.events]
         rows = [
             (event.sequence, event.record_t_ns, payload)
             for event, payload in zip(changes.events, payloads, strict=True)

@@ -29,7 +29,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
 ) -> None:
     """Run a simulated mine and its gateway, and show what happens."""
-    from hil_sim.sample_mine import write_sample_mine
+    from hil_sim.folder import SimulationError
+    from hil_sim.sample_mine import Ports, write_sample_mine
 
     from equipment.toml_source import ConfigurationError
     from gateway.app import Gateway
@@ -40,15 +41,11 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="lamproom-") as temporary:
         folder = Path(temporary, "mine")
         try:
-            write_sample_mine(folder, people=people, seed=seed)
+            write_sample_mine(folder, people=people, seed=seed, ports=Ports.free())
             gateway = Gateway(load(folder).with_grpc_port(grpc_port))
             asyncio.run(_demo(gateway, folder, seconds, seed))
-        except (ConfigurationError, JournalError, ServeError, SimulatorError) as error:
+        except (ConfigurationError, JournalError, ServeError, SimulationError) as error:
             fail(str(error))
-
-
-class SimulatorError(Exception):
-    """The simulator did not start; the text is its own."""
 
 
 async def _demo(gateway: Gateway, folder: Path, seconds: float | None, seed: int) -> None:
@@ -97,6 +94,8 @@ async def _show(
 
 async def _start_simulator(folder: Path, seed: int) -> asyncio.subprocess.Process:
     """Starts `lamproom sim` as a process of its own, as in a mine the devices are."""
+    from hil_sim.folder import SimulationError
+
     command = (sys.executable, "-m", "gateway.cli.main", "sim", str(folder), "--seed", str(seed))
     process = await asyncio.create_subprocess_exec(
         *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
@@ -109,10 +108,10 @@ async def _start_simulator(folder: Path, seed: int) -> asyncio.subprocess.Proces
     except TimeoutError:
         process.kill()
         msg = f"the simulator was not ready after {SIM_READY_S:g} s"
-        raise SimulatorError(msg) from None
+        raise SimulationError(msg) from None
     if not line.startswith(b"READY"):
         problem = (await process.stderr.read()).decode().strip()
         await process.wait()
         msg = f"the simulator did not start: {problem or line.decode().strip()}"
-        raise SimulatorError(msg)
+        raise SimulationError(msg)
     return process
