@@ -7,6 +7,7 @@ until time is up, and would write if it were told to; so each frame passes `_Gat
 from __future__ import annotations
 
 import asyncio
+import os
 import struct
 from typing import Final
 
@@ -167,6 +168,9 @@ class Line:
         try:
             _, writer = await asyncio.open_connection(*self._address)
         except OSError as error:
+            # asyncio's own words only repeat the address; a name that is not found has good ones.
+            if error.errno is not None and error.errno > 0:
+                return os.strerror(error.errno)
             return error.strerror or str(error)
         writer.close()
         return "the connection was refused once"

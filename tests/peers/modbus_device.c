@@ -1,0 +1,176 @@
+/* A Modbus device of another make (libmodbus): known values in all tables, and a ring of records
+ * of the layout of the profile "uwb_reader", to which it adds all the time.
+ *
+ *   modbus_device PORT RECORDS_PER_S BOOT_ID HEAD
+ *
+ * HEAD records were written before it starts. Prints "ready PORT" when it listens (PORT 0: any).
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <modbus.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+enum { CAPACITY = 2048, WIDTH = 25, FIRST = 16, INPUTS = FIRST + CAPACITY * WIDTH };
+
+static modbus_mapping_t *map;
+static uint32_t head;
+
+static uint64_t now_us(void) {
+    struct timeval now;
+    gettimeofday(&now, NULL);
+    return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_usec;
+}
+
+static void put32(uint16_t *at, uint32_t value) { MODBUS_SET_INT32_TO_INT16(at, 0, value); }
+
+static void put64(uint16_t *at, uint64_t value) {
+    put32(at, (uint32_t)(value >> 32));
+    put32(at + 2, (uint32_t)value);
+}
+
+static void swap_words(uint16_t *at, int count) {
+    for (int i = 0; i < count / 2; i++) {
+        uint16_t kept = at[i];
+        at[i] = at[count - 1 - i];
+        at[count - 1 - i] = kept;
+    }
+}
+
+static void put_text(uint16_t *at, int registers, const char *text) {
+    for (int i = 0; i < registers; i++) {
+        char high = *text ? *text++ : 0, low = *text ? *text++ : 0;
+        at[i] = (uint16_t)((uint8_t)high << 8 | (uint8_t)low);
+    }
+}
+
+static void put_float(uint16_t *at, float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put32(at, bits);
+}
+
+static void put_double(uint16_t *at, double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put64(at, bits);
+}
+
+/* CRC-16/MODBUS, bit by bit, as the serial line specification writes it down. */
+static uint16_t crc16(const uint16_t *registers, int count) {
+    uint16_t crc = 0xFFFF;
+    for (int i = 0; i < 2 * count; i++) {
+        crc ^= i % 2 ? registers[i / 2] & 0xFF : registers[i / 2] >> 8;
+        for (int bit = 0; bit < 8; bit++)
+            crc = crc & 1 ? (crc >> 1) ^ 0xA001 : crc >> 1;
+    }
+    return crc;
+}
+
+static void add_record(void) {
+    uint32_t number = head + 1;
+    uint16_t *at = map->tab_input_registers + FIRST + (number - 1) % CAPACITY * WIDTH;
+    char card[19];
+    snprintf(card, sizeof card, "14010000%010" PRIu32, number % 7);
+    put32(at, number);
+    put64(at + 2, now_us());
+    put_text(at + 6, 9, card);
+    put_text(at + 15, 4, "A001");
+    put32(at + 19, number * 10);
+    at[21] = (uint16_t)-7050;
+    at[22] = number % 2 ? (uint16_t)-32768 : (uint16_t)-7200;
+    at[23] = 0;
+    at[24] = crc16(at, WIDTH - 1);
+    head = number;
+    put32(map->tab_input_registers + 2, head);
+}
+
+static void fill_values(void) {
+    uint16_t *h = map->tab_registers;
+    h[0] = (uint16_t)-1234;
+    h[1] = 60000;
+    put32(h + 2, (uint32_t)-123456789);
+    put32(h + 4, (uint32_t)-123456789);
+    swap_words(h + 4, 2);
+    put32(h + 6, 4000000000u);
+    /* Not libmodbus's own modbus_set_float_abcd: its byte order differs from version to version. */
+    put_float(h + 8, 3.25f);
+    put_float(h + 10, -0.5f);
+    swap_words(h + 10, 2);
+    put_double(h + 12, 1e9 + 0.125);
+    put_double(h + 16, -1e-9);
+    swap_words(h + 16, 4);
+    put64(h + 20, (uint64_t)-1234567890123LL);
+    put64(h + 24, 9007199254740991u);
+    swap_words(h + 24, 4);
+    put_text(h + 30, 8, "SN-2024/07");
+    h[40] = 0x0105;
+    h[50] = 2;
+    h[51] = 77;
+    for (int i = 0; i < map->nb_bits; i++)
+        map->tab_bits[i] = i % 3 == 0;
+    for (int i = 0; i < map->nb_input_bits; i++)
+        map->tab_input_bits[i] = i % 5 == 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 5)
+        return 2;
+    signal(SIGPIPE, SIG_IGN);
+    uint64_t per_s = strtoull(argv[2], NULL, 10), start_us = now_us(), written = 0;
+    modbus_t *bus = modbus_new_tcp("127.0.0.1", atoi(argv[1]));
+    map = modbus_mapping_new(64, 64, 128, INPUTS);
+    if (!bus || !map)
+        return 1;
+    fill_values();
+    put32(map->tab_input_registers, (uint32_t)strtoul(argv[3], NULL, 10));
+    for (uint32_t before = (uint32_t)strtoul(argv[4], NULL, 10); head < before;)
+        add_record();
+    int listener = modbus_tcp_listen(bus, 8);
+    if (listener < 0)
+        return fprintf(stderr, "listen: %s\n", modbus_strerror(errno)), 1;
+    struct sockaddr_in address;
+    socklen_t length = sizeof address;
+    getsockname(listener, (struct sockaddr *)&address, &length);
+    printf("ready %d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    fd_set all;
+    FD_ZERO(&all);
+    FD_SET(listener, &all);
+    /* Ends by itself when the test that started it is gone. */
+    for (pid_t parent = getppid(); getppid() == parent;) {
+        for (uint64_t due = (now_us() - start_us) * per_s / 1000000u; written < due; written++)
+            add_record();
+        put64(map->tab_input_registers + 4, now_us());
+        fd_set ready = all;
+        struct timeval wait = {0, 2000};
+        if (select(FD_SETSIZE, &ready, NULL, NULL, &wait) <= 0)
+            continue;
+        for (int fd = 0; fd < FD_SETSIZE; fd++) {
+            if (!FD_ISSET(fd, &ready))
+                continue;
+            if (fd == listener) {
+                int connection = accept(listener, NULL, NULL);
+                if (connection >= 0)
+                    FD_SET(connection, &all);
+                continue;
+            }
+            uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
+            modbus_set_socket(bus, fd);
+            int received = modbus_receive(bus, query);
+            if (received > 0)
+                modbus_reply(bus, query, received, map);
+            else if (received < 0) {
+                close(fd);
+                FD_CLR(fd, &all);
+            }
+        }
+    }
+    return 0;
+}
