@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -61,5 +62,6 @@ def _figure(value: Any) -> str:
 
 
 def _cut(given: Any) -> str:
-    text = repr(given)
-    return text if len(text) <= _SHOWN_MOST else text[: _SHOWN_MOST - 1] + "…"
+    cut = reprlib.Repr()
+    cut.maxstring = cut.maxother = _SHOWN_MOST
+    return cut.repr(given)

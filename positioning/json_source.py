@@ -52,7 +52,9 @@ def path_text(path: Path) -> str:
         if isinstance(part, int):
             text += f"[{part + 1}]"
         else:
-            text += f".{part}" if text else part
+            # A key may hold what can't be printed, as halves of characters.
+            name = part if part.isprintable() else repr(part)[1:-1]
+            text += f".{name}" if text else name
     return text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -135,8 +136,9 @@ def wrong(given: Any, expected: str) -> str:
 
 def shown(given: Any) -> str:
     """What stands in the file, cut to fit into a message."""
-    text = repr(given)
-    return text if len(text) <= 60 else text[:57] + "…"
+    cut = reprlib.Repr()
+    cut.maxlevel, cut.maxlist, cut.maxdict, cut.maxstring = 2, 3, 2, 60
+    return cut.repr(given)
 
 
 def _suggest(given: Any, known: Collection[str]) -> str:

@@ -68,8 +68,8 @@ def _check_folder(folder: Path) -> None:
         if folder.is_dir():
             return
         problem = "is not a folder" if folder.exists() else "there is no such folder"
-    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-        problem = f"can't be read: {getattr(error, 'strerror', error)}"
+    except OSError as error:
+        problem = f"can't be read: {error.strerror}"
     remedy = "`lamproom init DIR` writes a folder with all files"
     raise ConfigurationError([Mistake(str(folder), 0, "", problem, remedy)])
 

@@ -38,7 +38,9 @@ def read_text(folder: Path, name: str) -> str:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        remedy = 'save it as UTF-8; a spreadsheet calls it "CSV UTF-8"'
+        remedy = "save it as UTF-8"
+        if path.suffix == ".csv":
+            remedy += '; a spreadsheet calls it "CSV UTF-8"'
         _refuse(name, "is not UTF-8 text", remedy, line)
 
 
