@@ -40,6 +40,10 @@ _PRECISE: Final = int(FixClass.PRECISE)
 _EXTRAPOLATED: Final = int(FixClass.EXTRAPOLATED)
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
 _S_PER_NS: Final = 1e-9
+#: A card leaps to a place only if that fits: one anchor in three may be blocked.
+_MISFIT_MAX: Final = 0.7
+#: And only if it fits better than where the card is, by odds of about 1 : 3.
+_BETTER_COST: Final = 1.0
 
 
 @njit
@@ -110,7 +114,8 @@ def _reacquire(f: Filters, c: int) -> None:
         from_other_m = math.hypot(other[0] - mean[0], other[1] - mean[1])
         if behind < s.ambiguous_cost and from_other_m < from_best_m:
             best, other = other, best
-        if best[2] + 1.0 < cost(mean[0], mean[1], near, count, distinct):
+        here = cost(mean[0], mean[1], near, count, distinct)
+        if best[2] < _MISFIT_MAX * distinct and best[2] + _BETTER_COST < here:
             _settle(f, c, t_ns, best, other)
             return
     for k in range(2):
@@ -132,7 +137,9 @@ def _review(f: Filters, c: int) -> None:
     if math.hypot(best[0] - mean[0], best[1] - mean[1]) < reach_m:
         if behind > s.ambiguous_cost:
             f.cards.ambiguous[c] = False
-    elif best[2] + s.ambiguous_cost < cost(mean[0], mean[1], near, count, distinct):
+        return
+    here = cost(mean[0], mean[1], near, count, distinct)
+    if best[2] < _MISFIT_MAX * distinct and best[2] + s.ambiguous_cost < here:
         _settle(f, c, t_ns, best, other)
 
 

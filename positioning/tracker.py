@@ -64,8 +64,8 @@ class TrackerSettings:
     acceleration_q_m2_s3: float = 1.0
     bias_sigma_m: float = 0.1
     bias_tau_s: float = 30.0
-    gate_long: float = 1.5
-    gate_short: float = 1.5
+    gate_long: float = 0.7
+    gate_short: float = 1.75
     rejects_max: int = 12
     speed_max_m_s: float = 8.0
     start_speed_m_s: float = 1.5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -28,6 +29,9 @@ CSV_HEADER: Final = (
     "class",
 )
 
+#: No mine is deeper, and nobody works higher.
+HEIGHT_MOST_M: Final = 10_000.0
+
 
 def locate(
     recording: Annotated[
@@ -36,9 +40,7 @@ def locate(
     height_m: Annotated[
         float | None,
         typer.Option(
-            min=-10_000,
-            max=10_000,
-            help="Height of the cards (z). Default: 1.0, or 0 where all anchors have z 0.",
+            help="Height of the cards (z). Default: 1.0, or 0 where all anchors have z 0."
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the fixes here, as CSV.")] = None,
@@ -50,8 +52,8 @@ def locate(
     from positioning.locate import locate_recording
     from positioning.recording import RecordingError
 
-    if height_m is not None and not math.isfinite(height_m):
-        fail(f"--height-m: {height_m} is not a height")
+    if height_m is not None and not abs(height_m) <= HEIGHT_MOST_M:
+        fail(f"--height-m: {height_m} is not a height within {HEIGHT_MOST_M:g} m")
     try:
         located = locate_recording(recording, height_m)
     except RecordingError as error:
@@ -80,7 +82,8 @@ def write_fixes(out: Path, located: tuple[LocatedRun, ...]) -> None:
             tags = part.run.tags
             for fix in part.fixes:
                 place = [f"{fix[name]:.9g}" for name in CSV_HEADER[3:8]]
-                t_s = f"{fix['t_ns'] / 1e9:.6f}"
+
+                t_s = f"{Decimal(int(fix['t_ns'])).scaleb(-9):.6f}"
                 kind = classes[int(fix["fix_class"])]
                 writer.writerow([part.run.name, tags[fix["card"]], t_s, *place, kind])
 

@@ -1,0 +1,142 @@
+"""`lamproom locate` as its user meets it: files, figures, and mistakes told without traceback."""
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from gateway.cli.locate import CSV_HEADER, locate
+from positioning.locate import locate_recording
+
+ROOT = Path(__file__).parents[2]
+
+app = typer.Typer(pretty_exceptions_enable=False)
+app.command()(locate)
+
+
+def recording(folder: Path, *, truth: bool = True, runs: tuple[str, ...] = ("one", "two")) -> Path:
+    """A card at rest at (4, 3), 1 m high, in a room with four anchors, since the epoch."""
+    anchors = [(0, 0, 2.5), (10, 0, 2.5), (10, 8, 2.5), (0, 8, 2.5)]
+    lines = {"anchors": ["run,anchor,x_m,y_m,z_m"], "ranges": ["run,t_s,tag,anchor,range_m"]}
+    lines["truth"] = ["run,tag,t_s,x_m,y_m,z_m"]
+    for run in runs:
+        lines["anchors"] += [f"{run},A{i},{x},{y},{z}" for i, (x, y, z) in enumerate(anchors)]
+        for k in range(200):
+            t_s = 1_760_000_000 + k * 0.05
+            x, y, z = anchors[k % 4]
+            range_m = np.sqrt((x - 4) ** 2 + (y - 3) ** 2 + (z - 1) ** 2)
+            lines["ranges"].append(f"{run},{t_s:.6f},000012345,A{k % 4},{range_m:.4f}")
+            lines["truth"].append(f"{run},000012345,{t_s:.6f},4,3,1")
+    for name in ("anchors", "ranges", "truth")[: 3 if truth else 2]:
+        (folder / f"{name}.csv").write_text("\n".join(lines[name]) + "\n")
+    return folder
+
+
+def run_locate(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_json_has_figures_for_each_run_and_all(tmp_path: Path) -> None:
+    status, out, err = run_locate(recording(tmp_path), "--json")
+    assert (status, err) == (0, "")
+    figures = json.loads(out)
+    assert [run["run"] for run in figures["runs"]] == ["one", "two"]
+    assert figures["runs"][0]["tag"] == "000012345"
+    assert figures["all"]["ranges"] == 400
+    for row in [*figures["runs"], figures["all"]]:
+        assert row["rmse_m"] < 0.05
+        assert row["rmse_m"] <= row["max_m"]
+        assert row["p50_m"] <= row["p90_m"] <= row["p95_m"] <= row["max_m"]
+        assert (row["availability"], row["coverage_95"]) == (1.0, 1.0)
+
+
+def test_every_fix_is_a_line_of_the_file(tmp_path: Path) -> None:
+    folder, out = recording(tmp_path), tmp_path / "fixes.csv"
+    status, _, _ = run_locate(folder, "--out", out)
+    assert status == 0
+    text = out.read_text()
+    assert text.startswith("run,tag,t_s,x_m,y_m,var_x_m2,cov_xy_m2,var_y_m2,class\n")
+    rows = list(csv.DictReader(text.splitlines()))
+    located = locate_recording(folder)
+    assert len(rows) == sum(len(part.fixes) for part in located) >= 2 * 195
+    assert tuple(rows[0]) == CSV_HEADER
+    assert {row["tag"] for row in rows} == {"000012345"}
+    assert {row["class"] for row in rows} == {"precise"}
+    assert rows[-1]["t_s"] == "1760000009.950000"
+    assert float(rows[-1]["x_m"]) == pytest.approx(located[1].fixes["x_m"][-1], rel=1e-8)
+
+
+def test_without_truth_there_are_only_counts(tmp_path: Path) -> None:
+    status, out, _ = run_locate(recording(tmp_path, truth=False), "--json")
+    assert status == 0
+    assert set(json.loads(out)["all"]) == {"fixes", "ranges", "rejected"}
+    assert run_locate(tmp_path)[0] == 0
+
+
+def test_the_table_is_readable_and_tells_of_ranges_not_used(tmp_path: Path) -> None:
+    folder = recording(tmp_path)
+    with (folder / "ranges.csv").open("a") as stream:
+        stream.write("two,1760000010,000012345,A0,\n")
+    status, out, _ = run_locate(folder)
+    assert status == 0
+    assert "rmse_m" in out
+    assert "100.00%" in out
+    assert "1 not_finite" in out
+
+
+def test_the_height_matters_and_a_recording_in_a_plane_needs_none(tmp_path: Path) -> None:
+    folder = recording(tmp_path)
+    wrong = json.loads(run_locate(folder, "--height-m", "-3", "--json")[1])
+    assert wrong["all"]["rmse_m"] > 0.3
+    anchors = folder / "anchors.csv"
+    anchors.write_text(anchors.read_text().replace(",2.5\n", ",0\n"))
+    ranges = (folder / "ranges.csv").read_text().splitlines()
+    places = {"A0": 5.0, "A1": 45**0.5, "A2": 61**0.5, "A3": 41**0.5}
+    flat = [line.rsplit(",", 1)[0] + f",{places[line.split(',')[3]]:.4f}" for line in ranges[1:]]
+    (folder / "ranges.csv").write_text("\n".join([ranges[0], *flat]) + "\n")
+    assert json.loads(run_locate(folder, "--json")[1])["all"]["rmse_m"] < 0.05
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nowhere"], "nowhere/anchors.csv: no such file"),
+        ([".", "--out", "no/such/folder.csv"], "cannot be written"),
+        ([".", "--height-m", "nan"], "--height-m: nan is not a height"),
+    ],
+)
+def test_a_mistake_ends_with_status_1_and_a_plain_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+) -> None:
+    recording(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run_locate(*arguments)
+    assert status == 1
+    assert told in err
+    assert out == ""
+
+
+def test_a_broken_file_as_a_user_sees_it(tmp_path: Path) -> None:
+    folder = recording(tmp_path)
+    lines = (folder / "ranges.csv").read_text().splitlines()
+    (folder / "ranges.csv").write_text("\n".join([*lines[:6], "one,x,7,A1,3.0"]))
+    code = "import typer; from gateway.cli.locate import locate; typer.run(locate)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(folder)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"{folder}/ranges.csv, line 7, column t_s: 'x' is not a number"
+    assert done.stdout == ""

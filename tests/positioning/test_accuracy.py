@@ -1,0 +1,145 @@
+"""Error figures on made-up fixes, and the targets on real recordings."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from positioning.accuracy import Errors, Window, accuracy, errors_of_run, joined
+from positioning.locate import locate_recording
+from positioning.observation import FIX, RANGE, FixClass, Records
+from positioning.recording import Run, Truth
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+S = 1_000_000_000
+
+
+def run_of(range_times_s: list[float], truth_s: list[float] | None) -> Run:
+    """One card that walks 1 m/s along x."""
+    ranges = np.zeros(len(range_times_s), RANGE)
+    ranges["t_ns"] = np.array(range_times_s) * S
+    truth = None
+    if truth_s is not None:
+        t_s = np.array(truth_s)
+        place_m = np.column_stack([t_s, 0.0 * t_s, 0.0 * t_s])
+        truth = Truth(np.zeros(len(t_s), np.int64), (t_s * S).astype(np.int64), place_m)
+    return Run("r", ("7",), ("A",), np.zeros((1, 3)), ranges, truth)
+
+
+def fixes_at(times_s: list[float], error_m: list[float]) -> Records:
+    fixes = np.zeros(len(times_s), FIX)
+    fixes["t_ns"] = np.array(times_s) * S
+    fixes["x_m"] = np.array(times_s) + np.array(error_m)
+    fixes["var_x_m2"] = fixes["var_y_m2"] = 1.0
+    fixes["fix_class"] = FixClass.PRECISE
+    return fixes
+
+
+def test_errors_are_against_the_truth_between_its_points() -> None:
+    run = run_of([0.0, 4.0, 5.5, 6.0], [0.0, 5.0, 6.0])
+    errors = errors_of_run(run, fixes_at([4.0, 5.5, 6.0], [0.3, -0.4, 3.0]))
+    assert errors is not None
+    assert errors.error_m.tolist() == pytest.approx([0.3, 0.4, 3.0])
+    assert errors.covered.tolist() == [True, True, False]
+    figures = accuracy(errors)
+    assert figures.rmse_m == pytest.approx(np.sqrt((0.09 + 0.16 + 9.0) / 3))
+    assert figures.p50_m == pytest.approx(0.4)
+    assert figures.max_m == pytest.approx(3.0)
+    assert figures.coverage_95 == pytest.approx(2 / 3)
+    assert (figures.scored, figures.availability) == (3, 1.0)
+
+
+def test_settling_and_times_outside_the_truth_are_not_scored() -> None:
+    run = run_of([0.0, 1.0, 3.0, 4.0, 9.0], [0.0, 5.0])
+    errors = errors_of_run(run, fixes_at([1.0, 3.0, 4.0, 9.0], [9.0, 0.0, 0.0, 9.0]))
+    assert errors is not None
+    assert (len(errors.error_m), errors.ranges, errors.answered) == (2, 2, 2)
+
+
+def test_a_window_replaces_the_settling_time() -> None:
+    run = run_of([0.0, 1.0, 2.0, 3.0], [0.0, 5.0])
+    fixes = fixes_at([1.0, 2.0, 3.0], [0.1, 0.2, 0.3])
+    errors = errors_of_run(run, fixes, lambda t_ns: t_ns < 3 * S)
+    assert errors is not None
+    assert errors.error_m.tolist() == pytest.approx([0.1, 0.2])
+    assert (errors.ranges, errors.answered) == (3, 2)
+
+
+def test_a_range_is_answered_by_a_fix_better_than_lost_at_its_time_or_just_after() -> None:
+    run = run_of([0.0, 4.0, 5.0, 6.0, 7.0], [0.0, 8.0])
+    fixes = fixes_at([4.0, 5.2, 6.3, 7.0], [0.0] * 4)
+    fixes["fix_class"][3] = FixClass.LOST
+    errors = errors_of_run(run, fixes)
+    assert errors is not None
+    assert (errors.ranges, errors.answered) == (4, 2)
+
+
+def test_without_truth_there_are_no_figures_and_without_fixes_none_is_available() -> None:
+    assert errors_of_run(run_of([0.0], None), fixes_at([], [])) is None
+    errors = errors_of_run(run_of([0.0, 4.0], [0.0, 5.0]), fixes_at([], []))
+    assert errors is not None
+    figures = accuracy(errors)
+    assert (figures.scored, figures.availability) == (0, 0.0)
+    assert np.isnan(figures.rmse_m)
+    assert np.isnan(accuracy(joined([])).availability)
+
+
+def hanyang_window(run: Run) -> NDArray[np.int64]:
+    """Start and end of the walk that the published scores use, (2,) ns."""
+    assert run.truth is not None
+    x, y = run.truth.place_m[:, 0], run.truth.place_m[:, 1]
+    if "_A" in run.name:
+        first, last = (x > 49.3) & (y > -5.0), (x <= 12.0) & (y > 3.4)
+    else:
+        first, last = (x < 8.6) & (y < -7.0), (x > 8.6) & (y < -7.0)
+    start, end = run.truth.t_ns[[np.flatnonzero(first)[0], np.flatnonzero(last)[-1]]]
+    return np.array([start, end], np.int64)
+
+
+def within(start_ns: int, end_ns: int) -> Window:
+    def inside(t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = (t_ns >= start_ns) & (t_ns <= end_ns)
+        return found
+
+    return inside
+
+
+def scored_hanyang() -> dict[str, Errors]:
+    scored = {}
+    for part in locate_recording(DATA / "hanyang_outdoor", 1.0):
+        start, end = hanyang_window(part.run)
+        errors = errors_of_run(part.run, part.fixes, within(start, end))
+        assert errors is not None
+        scored[part.run.name] = errors
+    return scored
+
+
+@pytest.mark.skipif(
+    not (DATA / "hanyang_outdoor").is_dir(), reason="the Hanyang recording is not beside the repo"
+)
+def test_targets_on_the_hanyang_recording() -> None:
+    scored = scored_hanyang()
+    figures = accuracy(joined(list(scored.values())))
+    assert len(scored) == 8
+    assert figures.rmse_m <= 0.72
+    assert figures.p95_m <= 1.6
+    assert figures.max_m <= 5.0
+    assert figures.availability >= 0.999
+    assert 0.85 <= figures.coverage_95 <= 1.0
+    for errors in scored.values():
+        assert accuracy(errors).rmse_m <= 1.0
+        assert accuracy(errors).coverage_95 >= 0.8
+
+
+@pytest.mark.skipif(
+    not (DATA / "labyrinth_nlos").is_dir(), reason="the labyrinth recording is not beside the repo"
+)
+def test_targets_on_the_labyrinth_recording() -> None:
+    (part,) = locate_recording(DATA / "labyrinth_nlos")
+    errors = errors_of_run(part.run, part.fixes)
+    assert errors is not None
+    figures = accuracy(errors)
+    assert figures.rmse_m <= 0.19
+    assert figures.availability >= 0.999
+    assert 0.85 <= figures.coverage_95 <= 1.0
