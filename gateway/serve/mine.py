@@ -10,11 +10,11 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.config.bundle import Bundle
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
-from gateway.serve.site import Site
 from lamproom.v1 import mine_pb2, position_pb2
 from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone
 from positioning.observation import IdTable, Records
@@ -25,18 +25,18 @@ _NS_PER_S: Final = 1_000_000_000
 class MineAnswers:
     """Answers from the configuration and the picture. On the event loop only."""
 
-    def __init__(self, site: Site, cards: IdTable, picture: Picture, epoch: int) -> None:
+    def __init__(self, bundle: Bundle, cards: IdTable, picture: Picture, epoch: int) -> None:
         self._cards = cards
         self._picture = picture
         self._epoch = epoch
-        self._map = _map_message(site.settings.mine.code, site.settings.mine.name, site.map)
+        self._map = _map_message(bundle.settings.mine.code, bundle.settings.mine.name, bundle.map)
         self._roster = tuple(
             mine_pb2.Person(
                 card=one.card, name=one.name, job=one.job, team=one.team, on_roster=True
             )
-            for one in site.people
+            for one in bundle.people
         )
-        self._on_roster = frozenset(one.card for one in site.people)
+        self._on_roster = frozenset(one.card for one in bundle.people)
 
     def get_map(self, _request: mine_pb2.GetMapRequest) -> mine_pb2.GetMapResponse:
         """All of the map."""

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipment.report import LinkChange, Sample
+from gateway.config.bundle import DeviceSetup
 from gateway.mine.change import Changes, Headcount
-from gateway.serve.site import DeviceSetup
 from positioning.observation import FIX, Records
 
 _CARDS_AT_START: Final = 1024
@@ -45,6 +46,14 @@ class LatestFixes:
         asked = np.fromiter(cards, np.intp)
         asked = asked[asked < len(self._versions)]
         return self._fixes[asked[self._versions[asked] > 0]]
+
+    def missing(self, cards: NDArray[np.uint32]) -> list[int]:
+        """Those of `cards` (n,) that have no fix yet, in their order, maybe repeated."""
+        known = np.zeros(len(cards), np.bool_)
+        inside = cards < len(self._versions)
+        known[inside] = self._versions[cards[inside]] > 0
+        unknown: list[int] = cards[~known].tolist()
+        return unknown
 
     def _grow(self, size: int) -> None:
         more = size - len(self._versions)
@@ -92,8 +101,8 @@ class Picture:
         """
         self.headcount = changes.headcount
         self.headcount_t_ns = changes.now_ns
+        self.seen.update(dict.fromkeys(self.fixes.missing(changes.fixes["card"])))
         self.fixes.update(changes.fixes, 1)
-        self.seen.update(dict.fromkeys(np.unique(changes.fixes["card"]).tolist()))
         self.zones.update(changes.zones)
         for link in changes.links:
             device = self.devices[link.device]

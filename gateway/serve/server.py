@@ -17,6 +17,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gateway.config.bundle import Bundle
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
 from gateway.serve.equipment import EquipmentHub
@@ -25,7 +26,6 @@ from gateway.serve.failure import RequestError
 from gateway.serve.mine import MineAnswers
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
-from gateway.serve.site import Site
 from lamproom.v1 import equipment_pb2, event_pb2, mine_pb2, position_pb2
 from positioning.observation import IdTable
 
@@ -69,16 +69,16 @@ class Server:
     """The services of one gateway. All methods are called on the event loop."""
 
     def __init__(
-        self, site: Site, cards: IdTable, journal: Journal, *, heartbeat_s: float = HEARTBEAT_S
+        self, bundle: Bundle, cards: IdTable, journal: Journal, *, heartbeat_s: float = HEARTBEAT_S
     ) -> None:
-        settings = site.settings
+        settings = bundle.settings
         epoch = secrets.randbits(64)
-        picture = Picture(site.devices)
+        picture = Picture(bundle.devices)
         interval_s = settings.positions.frame_interval_ms / 1000
         self._positions = PositionHub(cards, epoch, interval_s, heartbeat_s)
         self._equipment = EquipmentHub(picture, epoch, heartbeat_s)
         self._events = EventHub(journal, heartbeat_s)
-        self._answers = MineAnswers(site, cards, picture, epoch)
+        self._answers = MineAnswers(bundle, cards, picture, epoch)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None

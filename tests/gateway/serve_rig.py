@@ -8,14 +8,17 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, ClassVar
 
 import grpc
 import numpy as np
+from pydantic import BaseModel
 
 from equipment.device import Device
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
 from equipment.report import LinkChange, Quality, Sample, Value
+from gateway.config.bundle import Bundle, DeviceSetup, MineSettings, Person
 from gateway.journal.journal import Journal
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
 from gateway.serve.encode import encode_event
@@ -23,6 +26,7 @@ from gateway.serve.server import Server
 from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, position_pb2_grpc
 from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records
+from protocols.driver import Sink
 
 S = 1_000_000_000
 T0_NS = 1_800_000_000 * S
@@ -47,42 +51,23 @@ PROFILE = ModbusProfile.model_validate(
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class MineSettings:
-    code: str = "620000000001"
-    name: str = "一号煤矿"
+class NoOptions(BaseModel):
+    pass
 
 
-@dataclass(frozen=True)
-class GrpcSettings:
-    address: str = "127.0.0.1"
-    port: int = 0
+class NeverRead:
+    """A driver that no test makes."""
 
+    Options: ClassVar[type[BaseModel]] = NoOptions
 
-@dataclass(frozen=True)
-class PositionSettings:
-    frame_interval_ms: int = 20
+    def __init__(self, device: str, profile: Profile, options: Any, /) -> None:
+        raise NotImplementedError
 
+    def describe(self) -> str:
+        raise NotImplementedError
 
-@dataclass(frozen=True)
-class Settings:
-    mine: MineSettings = MineSettings()
-    grpc: GrpcSettings = GrpcSettings()
-    positions: PositionSettings = PositionSettings()
-
-
-@dataclass(frozen=True)
-class Person:
-    card: str
-    name: str
-    job: str = "fitter"
-    team: str = "A"
-
-
-@dataclass(frozen=True)
-class DeviceSetup:
-    device: Device
-    profile: Profile
+    async def session(self, sink: Sink) -> None:
+        raise NotImplementedError
 
 
 RING_M = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 0.0)])
@@ -94,15 +79,31 @@ MAP = MineMap(
 )
 
 
-@dataclass(frozen=True)
-class Site:
-    settings: Settings = Settings()
-    map: MineMap = MAP
-    people: tuple[Person, ...] = (Person("1001", "王伟"), Person("1002", "Anna"))
-    devices: tuple[DeviceSetup, ...] = (
-        DeviceSetup(Device(id="shearer-1", profile="shearer", name="No. 1"), PROFILE),
-        DeviceSetup(Device(id="shearer-2", profile="shearer"), PROFILE),
+def bundle_of(
+    *,
+    people: tuple[Person, ...] = (
+        Person("1001", "王伟", "fitter", "A"),
+        Person("1002", "Anna", "driver", "B"),
+    ),
+    devices: tuple[str, ...] = ("shearer-1", "shearer-2"),
+    address: str = "127.0.0.1",
+    port: int = 0,
+    frame_interval_ms: int = 20,
+) -> Bundle:
+    settings = MineSettings.model_validate(
+        {
+            "mine": {"code": "620000000001", "name": "一号煤矿"},
+            "grpc": {"address": address, "port": port},
+            "positions": {"frame_interval_ms": frame_interval_ms},
+        }
     )
+    setups = (
+        DeviceSetup(
+            Device(id=one, profile="shearer", name=f"No. {n}"), PROFILE, NeverRead, NoOptions()
+        )
+        for n, one in enumerate(devices, 1)
+    )
+    return Bundle(Path(), settings, MAP, people, tuple(setups))
 
 
 def fixes_of(rows: Iterable[tuple[int, float]], t_ns: int = T0_NS) -> Records:
@@ -197,12 +198,12 @@ class Rig:
 
 @asynccontextmanager
 async def served(
-    folder: Path, site: Site | None = None, *, cards: int = 2, heartbeat_s: float = HEARTBEAT_S
+    folder: Path, bundle: Bundle | None = None, *, cards: int = 2, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncIterator[Rig]:
     """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
     table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
     with closing(Journal.open(folder)) as journal:
-        server = Server(site or Site(), table, journal, heartbeat_s=heartbeat_s)
+        server = Server(bundle or bundle_of(), table, journal, heartbeat_s=heartbeat_s)
         rig = Rig(server, journal, table, await server.start())
         try:
             yield rig

@@ -19,10 +19,8 @@ from positioning.mine_map import ZoneKind
 from tests.gateway.serve_rig import (
     T0_NS,
     WAIT_S,
-    GrpcSettings,
     Rig,
-    Settings,
-    Site,
+    bundle_of,
     changes,
     fixes_of,
     sample,
@@ -307,16 +305,16 @@ async def test_reflection_names_the_services(rig: Rig) -> None:
 
 
 async def test_a_port_in_use_is_told(rig: Rig) -> None:
-    site = Site(Settings(grpc=GrpcSettings(port=rig.port)))
-    second = Server(site, rig.cards, rig.journal)
+    bundle = bundle_of(port=rig.port)
+    second = Server(bundle, rig.cards, rig.journal)
     with pytest.raises(ServeError, match=rf"127.0.0.1 port {rig.port}: Address already in use"):
         await second.start()
     await second.stop(0)
 
 
-@pytest.mark.parametrize("address", ["192.0.2.1", "not a host"])
+@pytest.mark.parametrize("address", ["192.0.2.1", "no-such-host.invalid"])
 async def test_an_address_that_is_not_ours_is_told(rig: Rig, address: str) -> None:
-    server = Server(Site(Settings(grpc=GrpcSettings(address))), rig.cards, rig.journal)
+    server = Server(bundle_of(address=address), rig.cards, rig.journal)
     with pytest.raises(ServeError, match=f"can't listen at {address}"):
         await server.start()
     await server.stop(0)
@@ -328,9 +326,9 @@ async def test_an_address_that_is_not_ours_is_told(rig: Rig, address: str) -> No
 async def test_an_open_port_is_said_in_the_log(
     tmp_path: Path, address: str, *, warned: bool
 ) -> None:
-    site = Site(Settings(grpc=GrpcSettings(address)))
+    bundle = bundle_of(address=address)
     with structlog.testing.capture_logs() as logs:
-        async with served(tmp_path, site):
+        async with served(tmp_path, bundle):
             pass
     assert any("neither encrypted" in entry["event"] for entry in logs) is warned
 
@@ -342,7 +340,7 @@ async def test_a_request_that_is_too_large_is_refused(rig: Rig) -> None:
 
 
 async def test_a_mine_with_nothing_in_it_is_served(tmp_path: Path) -> None:
-    async with served(tmp_path, Site(people=(), devices=()), cards=0) as rig:
+    async with served(tmp_path, bundle_of(people=(), devices=()), cards=0) as rig:
         people = await rig.mine().ListPeople(mine_pb2.ListPeopleRequest())
         assert not people.people
         assert await EquipmentWatch(rig).until_sync() == []
@@ -351,7 +349,7 @@ async def test_a_mine_with_nothing_in_it_is_served(tmp_path: Path) -> None:
 
 
 async def test_a_server_can_be_stopped_twice_and_before_it_was_started(rig: Rig) -> None:
-    never = Server(Site(), rig.cards, rig.journal)
+    never = Server(bundle_of(), rig.cards, rig.journal)
     await never.stop(0)
     await rig.server.stop(0)
     await rig.server.stop(0)

@@ -22,10 +22,8 @@ from positioning.observation import FIX
 from tests.gateway.serve_rig import (
     T0_NS,
     WAIT_S,
-    PositionSettings,
     Rig,
-    Settings,
-    Site,
+    bundle_of,
     changes,
     served,
 )
@@ -257,8 +255,8 @@ async def test_a_client_that_does_not_read_is_merged_told_and_costs_nothing(
 ) -> None:
     monkeypatch.setattr(positions, "RING_FRAMES_MAX", 10)
     cards, steps = 5000, 250
-    site = Site(Settings(positions=PositionSettings(frame_interval_ms=1)))
-    async with served(tmp_path, site, cards=cards, heartbeat_s=5.0) as rig:
+    bundle = bundle_of(frame_interval_ms=10)
+    async with served(tmp_path, bundle, cards=cards, heartbeat_s=5.0) as rig:
         handles = np.arange(cards)
         slow, quick = Watch(rig, sampling=sampling), Watch(rig, sampling=sampling)
         await slow.until("sync")

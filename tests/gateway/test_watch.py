@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.serve_rig import T0_NS, WAIT_S, GrpcSettings, Settings, Site, served
+from tests.gateway.serve_rig import T0_NS, WAIT_S, bundle_of, served
 
 ROOT = Path(__file__).parents[2]
 COMMAND = "import typer; from gateway.cli.watch import watch; typer.run(watch)"
@@ -34,6 +34,13 @@ class Watcher:
             self.lines.append(found)
             if expected.items() <= found.items():
                 return found
+
+    async def until_all(self, *expected: dict[str, Any]) -> None:
+        """Reads on until each of these has come, in whatever order."""
+        waiting = list(expected)
+        while waiting:
+            line = await self.until()
+            waiting = [one for one in waiting if not one.items() <= line.items()]
 
     async def text(self) -> str:
         async with asyncio.timeout(WAIT_S):
@@ -84,8 +91,8 @@ def free_port() -> int:
 
 async def test_json_lines_hold_everything(tmp_path: Path) -> None:
     async with served(tmp_path) as rig, watching(rig.port, "--json") as watcher:
-        synced = {(await watcher.until(kind="sync"))["stream"] for _ in range(2)}
-        assert synced == {"positions", "events"}
+        streams = [{"kind": "sync", "stream": stream} for stream in ("positions", "events")]
+        await watcher.until_all(*streams)
         rig.move((0, 1.125), (0, 2.0))
         assert await watcher.until(kind="position") == {
             "kind": "position",
@@ -126,15 +133,16 @@ async def test_ctrl_c_ends_at_once_and_well(tmp_path: Path) -> None:
 
 async def test_a_restarted_gateway_is_followed_without_loss_or_repeat(tmp_path: Path) -> None:
     port = free_port()
-    site = Site(Settings(grpc=GrpcSettings(port=port)))
+    bundle = bundle_of(port=port)
     async with watching(port, "--json", "--from-sequence", "1") as watcher:
         assert "trying again" in await watcher.complaint()
         for last in (3, 6, 9):
-            async with served(tmp_path, site) as rig:
+            async with served(tmp_path, bundle) as rig:
                 await rig.happen(3)
                 rig.move((0, float(last)))
-                await watcher.until(kind="event", sequence=last)
-                await watcher.until(kind="position", x_m=float(last))
+                await watcher.until_all(
+                    {"kind": "event", "sequence": last}, {"kind": "position", "x_m": float(last)}
+                )
         assert watcher.sequences() == list(range(1, 10))
         resets = [line for line in watcher.lines if line["kind"] == "reset"]
         assert {line["stream"] for line in resets} == {"positions"}
