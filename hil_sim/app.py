@@ -84,10 +84,11 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
         done_s = 0.0
         while not await _sleep(stop, start_s + done_s + STEP_S - time.monotonic()):
             now_s = time.monotonic() - start_s
-            stations.add(world.advance(now_s - done_s), world.t_ns)
+            steps = world.advance(now_s - done_s)
+            stations.add(steps, world.t_ns)
             await servers.show(world.machine_values())
             if truth:
-                truth.write(world)
+                truth.write(world, steps)
             done_s = now_s
     finally:
         await servers.close()

@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from hil_sim.recording import Rows
+from hil_sim.folder import SimulationError
+from hil_sim.recording import CLOCK_TOLERANCE_S, Rows
 from hil_sim.stations import Station
 
 #: How often records are written: often enough that a ring emptied in between is soon full again.
@@ -17,11 +18,24 @@ class Player:
     """Writes each range when its time has come.
 
     A record's time is `base + t`, whatever the speed; the reader's clock goes at the speed of the
-    play. A record that no one has read yet is not overwritten: the play waits for its reader.
+    play until its end, and then at its own. A record that no one has read yet is not overwritten:
+    the play waits for its reader.
     """
 
     def __init__(self, rows: Rows, station: Station, speed: float) -> None:
-        """Nothing is played until the first `advance`."""
+        """Nothing is played until the first `advance`.
+
+        Raises:
+            SimulationError: so fast, the reader's clock would leave what the gateway believes.
+        """
+        length_s = max(0.0, float(rows.t_us[-1]) / 1e6) if len(rows.t_us) else 0.0
+        if length_s * (1 - 1 / speed) > CLOCK_TOLERANCE_S:
+            msg = (
+                f"the recording is {length_s:.0f} s long: played {speed:g} times as fast, the "
+                f"reader's clock would be more than {CLOCK_TOLERANCE_S} s ahead; play it slower"
+            )
+            raise SimulationError(msg)
+        self._end_s = length_s / speed
         self._rows = rows
         self._station = station
         self._speed = speed
@@ -33,7 +47,8 @@ class Player:
 
     def advance(self, base_t_us: int, elapsed_s: float) -> None:
         """Writes what is due `elapsed_s` seconds after the start, which is at `base_t_us`."""
-        now_us = round(elapsed_s * self._speed * 1e6)
+        fast_s = min(elapsed_s, self._end_s)
+        now_us = round((fast_s * self._speed + elapsed_s - fast_s) * 1e6)
         due = int(np.searchsorted(self._rows.t_us, now_us, side="right"))
         start, end = self.played, min(due, self.played + self._station.ring.room)
         part = slice(start, end)

@@ -42,8 +42,9 @@ ANCHOR_LETTERS: Final = 8
 #: Longer than any radio reaches, and well within what a reader's record holds.
 RANGE_MAX_M: Final = 100_000
 
-#: A gateway takes the times of a recording as they are, at whatever speed it is played.
-CLOCK_TOLERANCE_S: Final = 86_400
+#: How far the reader's clock may run ahead of the gateway's while a recording is played fast: the
+#: most that a gateway's configuration takes.
+CLOCK_TOLERANCE_S: Final = 3_600
 
 #: Around all anchors and the track; and the least half side of the small zone.
 MARGIN_M: Final = 5.0

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from hil_sim.folder import SimulationError
-from hil_sim.world import World
+from hil_sim.world import Heard, World
 
 #: Machines change slowly, and have many points.
 MACHINES_PERIOD_NS: Final = 1_000_000_000
@@ -40,17 +41,19 @@ class TruthFiles:
         self._next_machines_ns = 0
         self._next_flush_ns = 0
 
-    def write(self, world: World) -> None:
-        """Adds where everyone is now, and each second what the machines show."""
-        t_s = f"{world.t_ns // 1_000_000_000}.{world.t_ns % 1_000_000_000 // 1000:06d}"
-        places = world.place_m.tolist()
-        self._truth.writelines(
-            f"{card},{t_s},{place[0]:.3f},{place[1]:.3f},{place[2]:.3f}\n"
-            for card, place, below in zip(world.cards, places, world.below.tolist(), strict=True)
-            if below
-        )
+    def write(self, world: World, steps: Sequence[Heard]) -> None:
+        """Adds where everyone was after each step, and each second what the machines show."""
+        for step in steps:
+            t_s = f"{step.t_ns // 1_000_000_000}.{step.t_ns % 1_000_000_000 // 1000:06d}"
+            places, below = step.truth.place_m.tolist(), step.truth.below.tolist()
+            self._truth.writelines(
+                f"{card},{t_s},{place[0]:.3f},{place[1]:.3f},{place[2]:.3f}\n"
+                for card, place, is_below in zip(world.cards, places, below, strict=True)
+                if is_below
+            )
         if world.t_ns >= self._next_machines_ns:
             self._next_machines_ns = world.t_ns + MACHINES_PERIOD_NS
+            t_s = f"{world.t_ns / 1e9:.3f}"
             for device, values in world.machine_values().items():
                 self._rows.writerows((device, t_s, point, v) for point, v in values.items())
         if world.t_ns >= self._next_flush_ns:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hil_sim.machines import Machine, Values
-from hil_sim.people import People, Person
+from hil_sim.people import People, Person, Whereabouts
 from hil_sim.radio import Radio, Span
 from hil_sim.roadgraph import Floats, RoadGraph
 from positioning.mine_map import MineMap
@@ -26,10 +26,15 @@ CATCH_UP_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What the mine's devices measured in one step. Handles are positions in the map's lists."""
+    """What the mine's devices measured in one step, and where everyone truly was at its end.
 
+    Handles are positions in the map's lists; `t_ns` is the step's end.
+    """
+
+    t_ns: int
     ranges: Records
     sightings: Records
+    truth: Whereabouts
 
 
 class World:
@@ -99,4 +104,4 @@ class World:
         ranges = self._radio.ranges(span, self._now.place_m, now)
         sightings = self._radio.sightings(span, now)
         self._t_s, self._now = t1_s, now
-        return Heard(ranges, sightings)
+        return Heard(self.t_ns, ranges, sightings, now)

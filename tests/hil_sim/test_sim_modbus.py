@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 from collections.abc import AsyncIterator
+from typing import Literal
 
 import pytest
 from pymodbus.client import AsyncModbusTcpClient
@@ -182,12 +183,13 @@ async def read_all(
             found[point.name] = raw.rstrip(b"\0").decode()
         else:
             kind = client.DATATYPE[point.type.value.upper()]
-            order = "big" if point.word_order == "big" else "little"
-            raw = client.convert_from_registers(answer.registers, kind, word_order=order)
+            order: Literal["big", "little"] = "big" if point.word_order == "big" else "little"
+            number = client.convert_from_registers(answer.registers, kind, word_order=order)
+            assert isinstance(number, int | float)
             if point.states:
-                found[point.name] = point.states[raw]
+                found[point.name] = point.states[int(number)]
             else:
-                near = Near(raw * point.scale + point.offset)
+                near = Near(number * point.scale + point.offset)
                 near.half_step = 1e-5 * abs(near) if "float" in point.type else 0.51 * point.scale
                 found[point.name] = near
     return found

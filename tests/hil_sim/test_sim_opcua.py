@@ -4,7 +4,8 @@ import socket
 from collections.abc import AsyncIterator
 
 import pytest
-from asyncua import Client, ua
+from asyncua import ua
+from asyncua.client.client import Client
 from asyncua.ua.uaerrors import BadUserAccessDenied, BadWriteNotSupported
 
 from equipment.catalogue import load

@@ -63,7 +63,7 @@ def ring_of(station: Station) -> list[tuple[object, ...]]:
     header = station.registers.read(Table.INPUT, 0, 8)
     assert header is not None
     _, head, _ = struct.unpack(">IIQ", header)
-    found = []
+    found: list[tuple[object, ...]] = []
     for slot in range(min(head, 2048)):
         wire = station.registers.read(Table.INPUT, 16 + 25 * slot, 25)
         assert wire is not None
@@ -98,6 +98,32 @@ def test_every_record_is_played_once_and_exactly(recording: Path, mine: Path) ->
     assert player.played == len(player) == 6
 
 
+def clock_us(station: Station) -> int:
+    header = station.registers.read(Table.INPUT, 0, 8)
+    assert header is not None
+    return int.from_bytes(header[8:], "big") - BASE_US
+
+
+def test_the_readers_clock_goes_at_the_speed_of_the_play_until_its_end(
+    recording: Path, mine: Path
+) -> None:
+    station = station_of(mine)
+    player = Player(read_rows(recording, mine), station, speed=2.5)
+    for elapsed_s, expected_us in ((0.2, 500_000), (0.5, 1_250_000), (1.5, 2_250_000)):
+        player.advance(BASE_US, elapsed_s)
+        assert clock_us(station) == expected_us
+
+
+def test_a_long_recording_can_not_be_played_so_fast_that_its_clock_is_not_believed(
+    recording: Path, mine: Path
+) -> None:
+    (recording / "ranges.csv").write_text(RANGES.replace("1.2500", "4000.0"))
+    rows = read_rows(recording, mine)
+    Player(rows, station_of(mine), 5.0)
+    with pytest.raises(SimulationError, match="4000 s long: played 20 times as fast"):
+        Player(rows, station_of(mine), 20.0)
+
+
 def test_cards_and_anchors_are_unique_among_the_runs(mine: Path) -> None:
     about = json.loads((mine / "recording.json").read_text())
     cards = [card["card"] for card in about["cards"]]
@@ -119,7 +145,7 @@ def test_the_small_zone_lies_on_the_track_and_all_anchors_in_the_area(mine: Path
     assert contains(area, np.array([(a.x_m, a.y_m) for a in folder.map.anchors])).all()
     (roadway,) = folder.map.roadways
     assert (roadway.centreline_m[:, 2] == 0).all()
-    assert "clock_tolerance_s = 86400" in (mine / "mine.toml").read_text()
+    assert "clock_tolerance_s = 3600" in (mine / "mine.toml").read_text()
 
 
 def test_the_gateway_takes_the_folder(mine: Path) -> None:

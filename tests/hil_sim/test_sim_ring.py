@@ -90,7 +90,11 @@ def test_values_with_four_decimals_come_through_unchanged() -> None:
     writer = RingWriter(registers, profile.ring, 1)
     tenths_mm = np.random.default_rng(2).integers(0, 4_000_000, 2000)
     ranges = [float(f"{n / 10_000:.4f}") for n in tenths_mm]
-    nothing = {"card": [""] * 2000, "anchor": [""] * 2000, "t_us": [0] * 2000}
+    nothing: dict[str, list[str] | list[int]] = {
+        "card": [""] * 2000,
+        "anchor": [""] * 2000,
+        "t_us": [0] * 2000,
+    }
     writer.append({"range_m": ranges, **nothing}, 0)
     for slot, expected in enumerate(tenths_mm):
         wire = registers.read(Table.INPUT, 16 + slot * 25 + 19, 2)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import csv
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import typer
+from pymodbus.client import ModbusTcpClient
+from typer.testing import CliRunner
+
+from gateway.cli.init import init
+from gateway.cli.sim import sim
+from hil_sim.folder import read_folder
+from hil_sim.recording import write_recording_mine
+
+REPOSITORY = Path(__file__).parents[2]
+
+#: A cold start imports asyncua and numpy from disk.
+START_S = 60.0
+
+
+class Simulator:
+    """`python -m hil_sim` in a process of its own."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hil_sim", *map(str, arguments)],
+            cwd=REPOSITORY,
+            env=os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'proto'}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._lines: queue.Queue[str] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._lines.put(line)
+
+    def said(self, word: str) -> dict[str, int]:
+        """The facts of the next line, which must begin with `word`."""
+        line = self._lines.get(timeout=START_S)
+        assert line.startswith(word + " "), line
+        facts: dict[str, int] = json.loads(line.removeprefix(word))
+        return facts
+
+    def silent(self) -> bool:
+        return self._lines.empty()
+
+    def end(self, number: signal.Signals) -> float:
+        """Sends a signal; how long it took to end, cleanly and without complaint."""
+        start = time.monotonic()
+        self.process.send_signal(number)
+        assert self.wait() == (0, "")
+        return time.monotonic() - start
+
+    def wait(self) -> tuple[int, str]:
+        """The exit status and what was complained about."""
+        assert self.process.stderr is not None
+        status = self.process.wait(timeout=START_S)
+        return status, self.process.stderr.read()
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe:
+                pipe.close()
+
+
+@pytest.fixture
+def simulators() -> Iterator[list[Simulator]]:
+    started: list[Simulator] = []
+    yield started
+    for simulator in started:
+        simulator.close()
+
+
+def read_ring(client: ModbusTcpClient, first: int) -> tuple[int, dict[int, Sequence[int]]]:
+    """The device's clock, and the registers of the records from number `first` on."""
+    header = client.read_input_registers(0, count=8).registers
+    head = header[2] << 16 | header[3]
+    records: dict[int, Sequence[int]] = {}
+    for number in range(first, head + 1):
+        address = 16 + (number - 1) % 2048 * 25
+        records[number] = client.read_input_registers(address, count=25).registers
+    return int.from_bytes(b"".join(word.to_bytes(2, "big") for word in header[4:]), "big"), records
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_mine_is_served_with_its_truth_beside_and_ends_on_a_signal(
+    sample_folder: Path, tmp_path: Path, simulators: list[Simulator], number: signal.Signals
+) -> None:
+    simulator = Simulator(sample_folder, "--truth", tmp_path / "truth")
+    simulators.append(simulator)
+    assert simulator.said("READY") == {"devices": 8}
+    folder = read_folder(sample_folder)
+    port = folder.modbus[0].port
+    with ModbusTcpClient("127.0.0.1", port=port) as client:
+        clock_us, records = read_ring(client, 1)
+        deadline = time.monotonic() + 20
+        while len(records) < 100 and time.monotonic() < deadline:
+            clock_us, more = read_ring(client, len(records) + 1)
+            records |= more
+            time.sleep(0.05)
+        assert len(records) >= 100
+        assert abs(clock_us - time.time_ns() // 1000) < 2_000_000
+        with socket.create_connection(("127.0.0.1", folder.modbus[1].port)):
+            assert simulator.end(number) < 10
+    with (tmp_path / "truth" / "truth.csv").open() as lines:
+        truth = list(csv.DictReader(lines))
+    cards = {person.card for person in folder.people}
+    assert {row["tag"] for row in truth} <= cards
+    assert len({row["tag"] for row in truth}) > 40
+    assert len({row["t_s"] for row in truth}) > 10
+    with (tmp_path / "truth" / "machines.csv").open() as lines:
+        machines = list(csv.DictReader(lines))
+    assert {row["device"] for row in machines} == {
+        "shearer_3101",
+        "roadheader_3105",
+        "shearer_3103",
+    }
+
+
+def test_a_recording_waits_for_its_reader_and_is_read_whole(
+    tmp_path: Path, simulators: list[Simulator]
+) -> None:
+    count = 6000
+    lines = [f"{i / 200 - 1:.4f},T{i % 3},A1,{i / 1000:.4f}" for i in range(count)]
+    (tmp_path / "ranges.csv").write_text("t_s,tag,anchor,range_m\n" + "\n".join(lines))
+    (tmp_path / "anchors.csv").write_text("anchor,x_m,y_m,z_m\nA1,0,0,2\n")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    write_recording_mine(tmp_path, tmp_path / "mine", port=port)
+    simulator = Simulator(
+        tmp_path / "mine", "--recording", tmp_path, "--speed", 50, "--wait-client"
+    )
+    simulators.append(simulator)
+    assert simulator.said("READY") == {"devices": 1, "records": count}
+    assert simulator.silent()
+    got: dict[int, Sequence[int]] = {}
+    with ModbusTcpClient("127.0.0.1", port=port) as client:
+        deadline = time.monotonic() + 30
+        while len(got) < count and time.monotonic() < deadline:
+            got |= read_ring(client, len(got) + 1)[1]
+        playing = simulator.said("PLAYING")
+        assert simulator.said("PLAYED") == {"records": count}
+        assert len(read_ring(client, count - 2000)[1]) == 2001  # it serves on
+    assert playing["records"] == count
+    base_us = playing["base_t_ns"] // 1000
+    assert playing["base_t_ns"] % 1000 == 0
+    about = json.loads((tmp_path / "mine" / "recording.json").read_text())
+    assert about["base_t_ns"] == playing["base_t_ns"]
+    for number, record in got.items():
+        wire = b"".join(word.to_bytes(2, "big") for word in record)
+        assert int.from_bytes(wire[:4], "big") == number
+        assert int.from_bytes(wire[4:12], "big") == base_us + (number - 1) * 5000 - 1_000_000
+        assert int.from_bytes(wire[38:42], "big") == (number - 1) * 10
+    assert simulator.end(signal.SIGTERM) < 10
+
+
+def test_it_ends_by_itself_when_the_time_is_up(
+    sample_folder: Path, simulators: list[Simulator]
+) -> None:
+    simulator = Simulator(sample_folder, "--seconds", 0.5, "--people", 3)
+    simulators.append(simulator)
+    simulator.said("READY")
+    assert simulator.wait() == (0, "")
+
+
+def test_a_port_in_use_is_told_with_device_and_remedy(
+    sample_folder: Path, simulators: list[Simulator]
+) -> None:
+    url = read_folder(sample_folder).opcua[0].url
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+        other.listen()
+        simulator = Simulator(sample_folder)
+        simulators.append(simulator)
+        status, errors = simulator.wait()
+    assert status == 1
+    assert errors == (
+        f"devices.toml: device 'shearer_3103': {url} is in use: end the program that listens "
+        "there, or write another port\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--speed", "2"], "--speed and --wait-client are for a recording"),
+        (["--people", "99"], "people.csv has 60 people, not 99"),
+        (["--recording", "."], "was not made from a recording"),
+        (["--truth", "/dev/null/truth"], "the truth can't be written to /dev/null/truth"),
+    ],
+)
+def test_the_command_line_tells_what_is_wrong(
+    sample_folder: Path, arguments: list[str], problem: str
+) -> None:
+    app = typer.Typer()
+    app.command()(sim)
+    result = CliRunner().invoke(app, [str(sample_folder), *arguments])
+    assert result.exit_code == 1
+    assert problem in result.stderr
+
+
+def test_init_writes_a_mine_and_says_what_to_do_next(tmp_path: Path) -> None:
+    app = typer.Typer()
+    app.command()(init)
+    folder = str(tmp_path / "mine")
+    result = CliRunner().invoke(app, [folder, "--people", "12", "--seed", "3"])
+    assert result.exit_code == 0
+    for command in ("check", "sim", "run"):
+        assert f"lamproom {command} {folder}" in result.stdout
+    assert len(read_folder(tmp_path / "mine").people) == 12
+    again = CliRunner().invoke(app, [folder])
+    assert again.exit_code == 1
+    assert "is not empty" in again.stderr
