@@ -66,9 +66,10 @@ class MapValues:
 
     def choice(self, path: Path, given: Any, known: Collection[str]) -> str:
         """`given`, which must be one of `known`."""
+        if given is None:
+            raise self.refuse(path, "is missing", _known(known))
         if not isinstance(given, str) or given not in known:
-            problem = "is missing" if given is None else f"can't be {shown(given)}"
-            raise self.refuse(path, problem, _suggest(given, known))
+            raise self.refuse(path, f"can't be {shown(given)}", _suggest(given, known))
         return given
 
     def known_keys(
@@ -143,4 +144,8 @@ def shown(given: Any) -> str:
 
 def _suggest(given: Any, known: Collection[str]) -> str:
     near = difflib.get_close_matches(str(given), list(known), n=1)
-    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+    return f"did you mean {near[0]!r}?" if near else _known(known)
+
+
+def _known(known: Collection[str]) -> str:
+    return f"known: {', '.join(known)}"
