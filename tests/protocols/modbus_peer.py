@@ -6,8 +6,8 @@ import socket
 import struct
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -133,7 +133,8 @@ async def running(driver: ModbusDriver) -> AsyncIterator[Told]:
 
 
 def _serves(task: "asyncio.Task[object]") -> bool:
-    return "bare_server" in getattr(task.get_coro(), "__qualname__", "")
+    name = getattr(task.get_coro(), "__qualname__", "")
+    return "stream_server" in name or name == "_closed"
 
 
 async def failure_of(driver: ModbusDriver, within_s: float = 10.0) -> tuple[str, Told]:
@@ -210,31 +211,47 @@ def asked(request: bytes) -> tuple[int, int, int]:
     return function, address, count
 
 
-@asynccontextmanager
-async def bare_server(handle: Callable[[bytes], Reply]) -> AsyncIterator[int]:
-    """Serves `handle`: request frame to answer; None closes the connection, b"" says nothing."""
-    open_writers: list[asyncio.StreamWriter] = []
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        open_writers.append(writer)
+
+@asynccontextmanager
+async def stream_server(serve: Serve) -> AsyncIterator[int]:
+    """Serves each connection with `serve`, which may end as the connection does; gives the port."""
+    tasks: set[asyncio.Task[object]] = set()
+
+    async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
         try:
-            while True:
-                frame = await reader.readexactly(12)
-                reply = handle(frame)
-                if reply is None:
-                    break
-                writer.write(reply)
+            await serve(reader, writer)
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
             writer.close()
+            await asyncio.wait({asyncio.ensure_future(_closed(writer))}, timeout=1)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(guarded, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
         server.close()
-        for writer in open_writers:
-            writer.close()
-        await asyncio.sleep(0)
-        await server.wait_closed()
+        if tasks:
+            await asyncio.wait(tasks, timeout=2)
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        await writer.wait_closed()
+
+
+@asynccontextmanager
+async def bare_server(handle: Callable[[bytes], Reply]) -> AsyncIterator[int]:
+    """Serves `handle`: request frame to answer; None closes the connection, b"" says nothing."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while (reply := handle(await reader.readexactly(12))) is not None:
+            writer.write(reply)
+
+    async with stream_server(serve) as port:
+        yield port
