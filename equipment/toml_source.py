@@ -126,17 +126,23 @@ def _lines_of(text: str) -> dict[Path, int]:
             header = _HEADER.match(line)
             if header:
                 table = _table_path(header[2], array=header[1] == "[[", counts=counts)
-                lines.setdefault(table, number)
+                _note(lines, table, number)
                 continue
             key = _KEY.match(line)
             if key:
-                lines.setdefault((*table, *_split(key[1])), number)
+                _note(lines, (*table, *_split(key[1])), number)
         depth += line.count("[") + line.count("{") - line.count("]") - line.count("}")
     return lines
 
 
 def _blanked(found: re.Match[str]) -> str:
     return "" if found[0].startswith("#") else '"' + "\n" * found[0].count("\n") + '"'
+
+
+def _note(lines: dict[Path, int], path: Path, number: int) -> None:
+    """Notes the line of `path`, and of the tables around it that have no header so far."""
+    for end in range(1, len(path) + 1):
+        lines.setdefault(path[:end], number)
 
 
 def _keep_quoted_keys(text: str) -> str:

@@ -74,7 +74,7 @@ def test_all_four_kinds_are_read() -> None:
 
 def test_an_empty_map_is_a_map() -> None:
     mine = parse_map(json.dumps(collection()))
-    assert not (mine.roadways or mine.anchors or mine.readers or mine.zones)
+    assert (mine.roadways, mine.anchors, mine.readers, mine.zones) == ((), (), (), ())
 
 
 @pytest.mark.parametrize("kind", list(ZoneKind))
