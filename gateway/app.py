@@ -12,7 +12,6 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 import structlog
-from positioning.warm_up import warm_up
 
 from equipment.report import LinkState
 from gateway.config.bundle import Bundle
@@ -24,6 +23,7 @@ from gateway.mine.plan import AlarmRule, MinePlan
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from positioning.observation import IdTable
+from positioning.warm_up import warm_up
 from protocols.supervise import Supervisor
 
 #: Time goes on at least this often, so that silence and delays are noticed without any data.

@@ -7,7 +7,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,14 +29,13 @@ def demo(
     seed: Annotated[int, typer.Option(help="Another seed, another day.")] = 1,
 ) -> None:
     """Run a simulated mine and its gateway, and show what happens."""
-    from hil_sim.folder import SimulationError
-    from hil_sim.sample_mine import Ports, write_sample_mine
-
     from equipment.toml_source import ConfigurationError
     from gateway.app import Gateway
     from gateway.config.bundle import load
     from gateway.journal.journal import JournalError
     from gateway.serve.server import ServeError
+    from hil_sim.folder import SimulationError
+    from hil_sim.sample_mine import Ports, write_sample_mine
 
     with tempfile.TemporaryDirectory(prefix="lamproom-") as temporary:
         folder = Path(temporary, "mine")
@@ -62,7 +61,8 @@ async def _demo(gateway: Gateway, folder: Path, seconds: float | None, seed: int
     port: asyncio.Future[int] = loop.create_future()
     running = asyncio.create_task(gateway.run(stop, port.set_result))
     try:
-        await asyncio.wait({running, port}, return_when=asyncio.FIRST_COMPLETED)
+        started: set[asyncio.Future[Any]] = {running, port}
+        await asyncio.wait(started, return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
             await _show(f"127.0.0.1:{port.result()}", running, seconds, stop)
         stop.set()
@@ -82,7 +82,7 @@ async def _show(
     view = asyncio.create_task(LiveView(address).show())
     stopping = asyncio.create_task(stop.wait())
     try:
-        tasks = {view, running, stopping}
+        tasks: set[asyncio.Task[Any]] = {view, running, stopping}
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         stopping.cancel()

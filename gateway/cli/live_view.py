@@ -44,7 +44,7 @@ class LiveView:
         """`address`: the gateway's `host:port`."""
         self._address = address
         self._cards: dict[int, str] = {}
-        self._places: dict[int, tuple[float, float, float, int]] = {}
+        self._places: dict[int, tuple[float, float, float, position_pb2.FixClass.ValueType]] = {}
         self._fixes = 0
         self._names: dict[str, str] = {}
         self._zones: dict[str, mine_pb2.Zone] = {}

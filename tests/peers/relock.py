@@ -1,17 +1,23 @@
 """Writes package-lock.json anew, with hashes and without addresses.
 
-npm records each package's funding page; a lock file here holds no address at all.
+Made in an empty folder: beside an installed `node_modules`, npm leaves the packages of other
+platforms out. npm also records each package's funding page; a lock file here holds no address.
 """
 
 import json
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
-LOCK = Path(__file__).with_name("package-lock.json")
+PEERS = Path(__file__).parent
 
 if __name__ == "__main__":
-    subprocess.run(["npm", "install", "--package-lock-only"], cwd=LOCK.parent, check=True)
-    lock = json.loads(LOCK.read_text())
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("package.json", ".npmrc"):
+            shutil.copy(PEERS / name, folder)
+        subprocess.run(["npm", "install", "--package-lock-only"], cwd=folder, check=True)
+        lock = json.loads(Path(folder, "package-lock.json").read_text())
     for package in lock["packages"].values():
         package.pop("funding", None)
-    LOCK.write_text(json.dumps(lock, indent=2) + "\n")
+    (PEERS / "package-lock.json").write_text(json.dumps(lock, indent=2) + "\n")
