@@ -94,7 +94,8 @@ class Journal:
         """
         with ExitStack() as undo:
             try:
-                folder.mkdir(parents=True, exist_ok=True)
+                # Where people were is nobody else's business.
+                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             except OSError as error:
                 msg = f"{folder}: can't be made ({error.strerror}); choose a folder for the journal"
                 raise JournalError(msg) from error

@@ -13,7 +13,6 @@ from typing import Any, Final
 import grpc
 
 from equipment.report import Sample
-from gateway.mine.change import Changes
 from gateway.serve.cursor import Kind
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import RequestError
@@ -43,10 +42,14 @@ class EquipmentHub:
         #: The messages of the newest version, by device and since which version they tell.
         self._encoded: dict[tuple[str, int], bytes] = {}
 
-    def publish(self, changes: Changes) -> None:
-        """Takes one step's changes into the picture and tells clients of it soon."""
-        if self._picture.update(changes, self._version + 1):
-            self._pace.request()
+    @property
+    def gathering(self) -> int:
+        """The version that what comes now will be of."""
+        return self._version + 1
+
+    def publish(self) -> None:
+        """Tells clients soon of what has come into the picture."""
+        self._pace.request()
 
     def close(self) -> None:
         """Ends all streams."""
@@ -54,7 +57,7 @@ class EquipmentHub:
         self._signal.close()
 
     def _make_version(self) -> None:
-        self._version += 1
+        self._version = self.gathering
         self._encoded.clear()
         self._signal.fire()
 

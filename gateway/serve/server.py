@@ -73,7 +73,7 @@ class Server:
     ) -> None:
         settings = bundle.settings
         epoch = secrets.randbits(64)
-        picture = Picture(bundle.devices)
+        self._picture = picture = Picture(bundle.devices)
         interval_s = settings.positions.frame_interval_ms / 1000
         self._positions = PositionHub(cards, epoch, interval_s, heartbeat_s)
         self._equipment = EquipmentHub(picture, epoch, heartbeat_s)
@@ -117,7 +117,8 @@ class Server:
 
     def publish(self, changes: Changes) -> None:
         """Sends one step's positions and equipment; its events wait for `publish_events`."""
-        self._equipment.publish(changes)
+        if self._picture.update(changes, self._equipment.gathering):
+            self._equipment.publish()
         self._positions.publish(changes.fixes)
 
     def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:

@@ -361,27 +361,39 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
         last = stored
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: mounts a small file system")
-def test_a_full_disk_is_told_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: mounts a small file system")
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("a tmpfs can't be mounted here")
-    try:
-        with closing(Journal.open(tmp_path)) as journal:
-            journal.append([(1, 0, b"x" * 1000)], {})
-            filler = tmp_path / "filler"
-            with suppress(OSError), filler.open("wb", buffering=0) as file:
-                for _ in range(1000):
-                    file.write(bytes(4096))
-            with pytest.raises(JournalError, match="disk is full"):
-                journal.append([(2, 0, b"y" * 100_000)], {"a": b"1"})
-            assert journal.last_sequence == 1
-            filler.unlink()
+    yield tmp_path
+    _unmount(tmp_path)
+
+
+def test_a_full_disk_is_told_and_goes_on_when_there_is_room(small_disk: Path) -> None:
+    with closing(Journal.open(small_disk)) as journal:
+        journal.append([(1, 0, b"x" * 1000)], {})
+        filler = small_disk / "filler"
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            for _ in range(1000):
+                file.write(bytes(4096))
+        with pytest.raises(JournalError, match="disk is full"):
             journal.append([(2, 0, b"y" * 100_000)], {"a": b"1"})
-        with closing(Journal.open(tmp_path)) as journal:
-            assert journal.read(1, 9) == [Record(1, b"x" * 1000), Record(2, b"y" * 100_000)]
-    finally:
-        _unmount(tmp_path)
+        assert journal.last_sequence == 1
+        filler.unlink()
+        journal.append([(2, 0, b"y" * 100_000)], {"a": b"1"})
+    with closing(Journal.open(small_disk)) as journal:
+        assert journal.read(1, 9) == [Record(1, b"x" * 1000), Record(2, b"y" * 100_000)]
+
+
+def test_a_disk_that_is_only_for_reading_is_told(small_disk: Path) -> None:
+    Journal.open(small_disk).close()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(JournalError, match=r"Read-only file system; check the folder's rights"):
+        Journal.open(small_disk)
 
 
 def _unmount(folder: Path) -> None:

@@ -309,6 +309,19 @@ async def test_stopping_ends_streams_at_once(rig: Rig) -> None:
     assert "come back with the last cursor" in str(refusal.details())
 
 
+async def test_stopping_does_not_wait_for_a_client_that_does_not_read(tmp_path: Path) -> None:
+    cards = 5000
+    async with served(tmp_path, bundle_of(frame_interval_ms=10), cards=cards) as rig:
+        slow, quick = Watch(rig), Watch(rig)
+        await slow.until("sync")
+        await quick.until("sync")
+        for step in range(20):
+            rig.move(*((card, float(step)) for card in range(cards)))
+            await quick.frame()
+        async with asyncio.timeout(2):
+            await rig.server.stop(grace_s=0.2)
+
+
 async def test_streams_that_end_leave_no_task_behind(rig: Rig) -> None:
     before = len(asyncio.all_tasks())
     for _ in range(20):
