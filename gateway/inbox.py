@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
-from protocols.readers import ranges_of, sightings_of
 
 from equipment.profile import Kind
 from equipment.report import (
@@ -21,6 +20,7 @@ from equipment.report import (
 from gateway.mine.change import Batch
 from positioning.observation import RANGE, SIGHTING, IdTable, Records
 from protocols.device_clock import DeviceClock
+from protocols.readers import ranges_of, sightings_of
 
 #: Records that may wait for a step: half a minute of 32,000 ranges a second. Beyond it the step
 #: has stood still for so long that new data are refused aloud rather than memory filled.
@@ -133,6 +133,7 @@ class DeviceInbox:
     def records(self, batch: RecordBatch) -> None:
         """Takes records of a reader, with the device's clock checked."""
         shift_ns = self._checked_shift_ns(batch)
+        put: Callable[[Records], None]
         if self._kind is Kind.UWB_READER:
             found, refusals = ranges_of(batch, self._cards, self._anchors)
             put = self._inbox.put_ranges

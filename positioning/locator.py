@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.mine_map import MineMap
+from positioning.mine_map import Anchor, MineMap, Reader
 from positioning.observation import FIX, FixClass, Records
 from positioning.roadway import Roadways
 from positioning.tracker import Tracker
@@ -81,7 +82,7 @@ class Locator:
         return fixes
 
 
-def _points(things: tuple[object, ...]) -> NDArray[np.float64]:
-    """(n, 3) float64, metres, of things with x_m, y_m, z_m."""
-    rows = [(thing.x_m, thing.y_m, thing.z_m) for thing in things]  # type: ignore[attr-defined]
+def _points(things: Sequence[Anchor | Reader]) -> NDArray[np.float64]:
+    """Where the things are: (n, 3) float64, metres."""
+    rows = [(thing.x_m, thing.y_m, thing.z_m) for thing in things]
     return np.array(rows, np.float64).reshape(-1, 3)

@@ -58,8 +58,9 @@ class Reader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Zone:
-    """A named area: `rings_m` are closed (first point = last), (n, 2) float64 metres, the outer
-    ring first, then its holes.
+    """A named area.
+
+    `rings_m` are closed (first point = last), (n, 2) float64 metres: the outer ring, then holes.
     """
 
     id: str

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from positioning.zones import ZoneMembership
-
 from gateway.mine.alarms import AlarmBook, AlarmKey
 from gateway.mine.cards import Cards
 from gateway.mine.change import EventKind, Place
@@ -13,6 +11,7 @@ from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 from positioning.mine_map import Zone, ZoneKind
 from positioning.observation import IdTable, Records
+from positioning.zones import ZoneMembership
 
 RULE = "restricted_entry"
 
