@@ -1,4 +1,4 @@
-"""The state of all cards' filters, as arrays, and the filter's parameters."""
+"""The state of all cards' filters, as one array, and the filter's parameters."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from positioning.observation import Records
+
 #: Anchors with a bias state of their own for each card; the one heard longest ago makes room.
-_SLOTS: Final = 8
+SLOTS: Final = 8
 #: Ranges kept for each card to find its place anew: 0.8 s of four anchors at 10 Hz.
-_RING: Final = 32
+RING: Final = 32
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,77 +64,61 @@ class Settings(NamedTuple):
     hold_max_m: float
 
 
-class Cards(NamedTuple):
-    """A row for each card; the first axis of every array is the card's handle.
+class Site(NamedTuple):
+    """What is the same for all cards.
 
-    `mean` (n, 4 + slots): x, y, vx, vy, then the bias of the anchor in each slot; `cov` belongs to
-    it. `ring_*` (n, ring): the latest ranges. A slot or ring place with anchor -1 is empty.
+    `anchors` (n, 4): x, y, z, and how high a card is that is near this anchor; metres.
     """
 
-    running: Flags
-    ambiguous: Flags
-    coasting: Flags  # heard again after a long silence; its place is being searched
-    jumping: Flags  # one range was far ahead in time; the next one tells
-    jump_t_ns: Integers
-    t_ns: Integers
-    floor_t_ns: Integers  # nothing so old is taken
-    first_t_ns: Integers  # when the present search for a place began
-    accepted_t_ns: Integers
-    reviewed_t_ns: Integers
-    rejects: Integers
-    mean: Floats
-    cov: Floats
-    slot_anchor: Integers
-    slot_heard_ns: Integers
-    slot_used: Flags
-    slot_used_ns: Integers
-    ring_anchor: Integers
-    ring_t_ns: Integers
-    ring_range_m: Floats
-    ring_next: Integers
-
-
-class Filters(NamedTuple):
-    """All that the kernel works on."""
-
-    cards: Cards
-    anchors_m: Floats
-    card_z_m: Floats
-    rejected: Integers
+    anchors: Floats
     settings: Settings
 
 
-def new_cards(count: int) -> Cards:
-    """State for `count` cards of which nothing has been heard."""
-    states = 4 + _SLOTS
-    return Cards(
-        running=np.zeros(count, np.bool_),
-        ambiguous=np.zeros(count, np.bool_),
-        coasting=np.zeros(count, np.bool_),
-        jumping=np.zeros(count, np.bool_),
-        jump_t_ns=np.zeros(count, np.int64),
-        t_ns=np.zeros(count, np.int64),
-        floor_t_ns=np.full(count, np.iinfo(np.int64).min, np.int64),
-        first_t_ns=np.zeros(count, np.int64),
-        accepted_t_ns=np.zeros(count, np.int64),
-        reviewed_t_ns=np.zeros(count, np.int64),
-        rejects=np.zeros(count, np.int64),
-        mean=np.zeros((count, states)),
-        cov=np.zeros((count, states, states)),
-        slot_anchor=np.full((count, _SLOTS), -1, np.int64),
-        slot_heard_ns=np.zeros((count, _SLOTS), np.int64),
-        slot_used=np.zeros((count, _SLOTS), np.bool_),
-        slot_used_ns=np.zeros((count, _SLOTS), np.int64),
-        ring_anchor=np.full((count, _RING), -1, np.int64),
-        ring_t_ns=np.zeros((count, _RING), np.int64),
-        ring_range_m=np.zeros((count, _RING)),
-        ring_next=np.zeros(count, np.int64),
-    )
+#: A card's filter. `mean` is x, y, vx, vy, then the bias of the anchor in each of the first `slots`
+#: slots; `cov` belongs to it. A ring place with anchor -1 is empty.
+CARD: Final = np.dtype(
+    [
+        ("mean", np.float64, (4 + SLOTS,)),
+        ("cov", np.float64, (4 + SLOTS, 4 + SLOTS)),
+        ("t_ns", np.int64),
+        ("floor_t_ns", np.int64),  # nothing so old is taken
+        ("first_t_ns", np.int64),  # when the present search for a place began
+        ("accepted_t_ns", np.int64),
+        ("reviewed_t_ns", np.int64),
+        ("jump_t_ns", np.int64),
+        ("rejects", np.int64),
+        ("slots", np.int64),
+        ("slot_anchor", np.int64, (SLOTS,)),
+        ("slot_heard_ns", np.int64, (SLOTS,)),
+        ("slot_used_ns", np.int64, (SLOTS,)),
+        ("slot_used", np.uint8, (SLOTS,)),
+        ("running", np.uint8),
+        ("ambiguous", np.uint8),
+        ("coasting", np.uint8),  # heard again after a long silence; its place is being searched
+        ("jumping", np.uint8),  # one range was far ahead in time; the next one tells
+        ("z_m", np.float64),  # of the last fix
+        ("ring_next", np.int64),
+        ("ring_anchor", np.int64, (RING,)),
+        ("ring_t_ns", np.int64, (RING,)),
+        ("ring_range_m", np.float64, (RING,)),
+    ],
+    align=True,
+)
+
+#: One record of `CARD`.
+Card = np.void
 
 
-def grown_cards(cards: Cards, count: int) -> Cards:
+def new_cards(count: int) -> Records:
+    """(count,) CARD: the state of cards of which nothing has been heard."""
+    cards = np.zeros(count, CARD)
+    cards["floor_t_ns"] = np.iinfo(np.int64).min
+    cards["ring_anchor"] = -1
+    return cards
+
+
+def grown_cards(cards: Records, count: int) -> Records:
     """The same cards with room for `count`."""
     grown = new_cards(count)
-    for new, old in zip(grown, cards, strict=True):
-        new[: len(old)] = old
+    grown[: len(cards)] = cards
     return grown

@@ -3,7 +3,7 @@
 A card's row depends on nothing but that card's own ranges, in their order: so the result is the
 same however the input is cut into batches. Times enter only as differences.
 
-In what follows `f` holds all state and settings and `c` is a card's handle.
+In what follows `card` is one record of `CARD`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ import numpy as np
 from positioning import cards as cards_module
 from positioning import range_update
 from positioning import search as search_module
-from positioning.cards import Filters, Floats, Integers
+from positioning.cards import RING, SLOTS, Card, Floats, Integers, Site
 from positioning.jit import njit, njit_cached, sources_stamp
 from positioning.observation import FixClass, Records
 from positioning.range_update import VARIANCE_FLOOR, describe, predict, update
 from positioning.search import cost, gather, search
 
-# Why a range was not used: the indices of `Filters.rejected`, in the order of `Rejections`.
+# Why a range was not used: the indices of `rejected`, in the order of `Rejections`.
 NOT_FINITE: Final = 0
 OUT_OF_SCALE: Final = 1
 UNKNOWN_ANCHOR: Final = 2
@@ -32,6 +32,7 @@ REPEATED: Final = 4
 TOO_OLD: Final = 5
 GATED: Final = 6
 _SOUND: Final = -1
+_NO_FIX: Final = -2
 
 #: Within these times the difference of two never overflows.
 T_LIMIT_NS: Final = 1 << 62
@@ -47,23 +48,23 @@ _BETTER_COST: Final = 1.0
 
 
 @njit
-def _reset(f: Filters, c: int, x: float, y: float) -> None:
+def _reset(card: Card, site: Site, x: float, y: float) -> None:
     """A card's state at rest at (x, y); the covariance of its place is left to the caller."""
-    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
+    mean, cov, s = card["mean"], card["cov"], site.settings
     mean[:] = 0.0
     cov[:, :] = 0.0
     mean[0], mean[1] = x, y
     for k in range(2):
         cov[k + 2, k + 2] = s.start_speed_m_s * s.start_speed_m_s
-    for b in range(4, len(mean)):
+    for b in range(4, 4 + card["slots"]):
         cov[b, b] = s.bias_var_m2
 
 
 @njit
-def _settle(f: Filters, c: int, t_ns: int, best: Floats, other: Floats) -> None:
+def _settle(card: Card, site: Site, t_ns: int, best: Floats, other: Floats) -> None:
     """Puts the card's filter at `best`; `other` is the place that stands against it."""
-    cards, cov, s = f.cards, f.cards.cov[c], f.settings
-    _reset(f, c, best[0], best[1])
+    cov, s = card["cov"], site.settings
+    _reset(card, site, best[0], best[1])
     behind = other[2] - best[2]
     odds, dx, dy = 0.0, 0.0, 0.0
     if behind < s.ambiguous_cost:  # the other place belongs to the uncertainty of this one
@@ -73,41 +74,74 @@ def _settle(f: Filters, c: int, t_ns: int, best: Floats, other: Floats) -> None:
     cov[0, 1] = best[4] + odds * dx * dy
     cov[1, 0] = cov[0, 1]
     cov[1, 1] = best[5] + s.bias_var_m2 + odds * dy * dy
-    cards.running[c] = True
-    cards.coasting[c] = False
-    cards.ambiguous[c] = behind < s.ambiguous_cost
-    cards.rejects[c] = 0
-    cards.t_ns[c] = t_ns
-    cards.accepted_t_ns[c] = t_ns
-    cards.reviewed_t_ns[c] = t_ns
+    card["running"] = 1
+    card["coasting"] = 0
+    card["ambiguous"] = int(behind < s.ambiguous_cost)
+    card["rejects"] = 0
+    card["t_ns"] = t_ns
+    card["accepted_t_ns"] = t_ns
+    card["reviewed_t_ns"] = t_ns
 
 
 @njit
-def _start(f: Filters, c: int, t_ns: int) -> bool:
+def _slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
+    """The bias state of `anchor`, made now if it has none."""
+    slot_anchor, heard_ns = card["slot_anchor"], card["slot_heard_ns"]
+    slots = card["slots"]
+    slot = 0
+    for k in range(slots):
+        if slot_anchor[k] == anchor:
+            heard_ns[k] = t_ns
+            return k
+        if heard_ns[k] < heard_ns[slot]:
+            slot = k
+    if slots < SLOTS:
+        slot = slots
+        card["slots"] = slots + 1
+    slot_anchor[slot] = anchor
+    heard_ns[slot] = t_ns
+    card["slot_used"][slot] = 0
+    b = 4 + slot
+    card["mean"][b] = 0.0
+    card["cov"][b, :] = 0.0
+    card["cov"][:, b] = 0.0
+    card["cov"][b, b] = site.settings.bias_var_m2
+    return slot
+
+
+@njit
+def _start(card: Card, site: Site, t_ns: int) -> bool:
     """Starts the card's filter if its recent ranges tell where it is."""
-    near = np.empty((f.cards.ring_anchor.shape[1], 6))
+    s = site.settings
+    near = np.empty((RING, 6))
     best, other = np.empty(6), np.empty(6)
-    count, distinct = gather(f, c, t_ns, f.settings.start_window_ns, near)
-    waited = t_ns - f.cards.first_t_ns[c] >= f.settings.start_wait_ns
+    count, distinct = gather(card, site, t_ns, s.start_window_ns, near)
+    waited = t_ns - card["first_t_ns"] >= s.start_wait_ns
     if distinct < 2 or (distinct < 3 and not waited):
         return False
     behind = search(near, count, distinct, best, other)
-    if behind < f.settings.ambiguous_cost and not waited:
+    if behind < s.ambiguous_cost and not waited:
         return False
-    _settle(f, c, t_ns, best, other)
+    _settle(card, site, t_ns, best, other)
+    for k in range(RING):
+        age_ns = t_ns - card["ring_t_ns"][k]
+        if card["ring_anchor"][k] >= 0 and -s.late_max_ns <= age_ns <= s.start_window_ns:
+            slot = _slot(card, site, card["ring_anchor"][k], t_ns)
+            card["slot_used"][slot] = 1
+            card["slot_used_ns"][slot] = card["ring_t_ns"][k]
     return True
 
 
 @njit
-def _reacquire(f: Filters, c: int) -> None:
+def _reacquire(card: Card, site: Site) -> None:
     """After many rejects: goes elsewhere, if the recent ranges fit clearly better there."""
-    mean, cov, t_ns, s = f.cards.mean[c], f.cards.cov[c], f.cards.t_ns[c], f.settings
-    near = np.empty((f.cards.ring_anchor.shape[1], 6))
+    mean, cov, t_ns, s = card["mean"], card["cov"], card["t_ns"], site.settings
+    near = np.empty((RING, 6))
     best, other = np.empty(6), np.empty(6)
-    count, distinct = gather(f, c, t_ns, s.reacquire_window_ns, near)
+    count, distinct = gather(card, site, t_ns, s.reacquire_window_ns, near)
     if distinct < 3:
-        count, distinct = gather(f, c, t_ns, s.start_window_ns, near)
-    f.cards.rejects[c] = 0
+        count, distinct = gather(card, site, t_ns, s.start_window_ns, near)
+    card["rejects"] = 0
     if distinct >= 3:
         behind = search(near, count, distinct, best, other)
         from_best_m = math.hypot(best[0] - mean[0], best[1] - mean[1])
@@ -116,279 +150,253 @@ def _reacquire(f: Filters, c: int) -> None:
             best, other = other, best
         here = cost(mean[0], mean[1], near, count, distinct)
         if best[2] < _MISFIT_MAX * distinct and best[2] + _BETTER_COST < here:
-            _settle(f, c, t_ns, best, other)
+            _settle(card, site, t_ns, best, other)
             return
     for k in range(2):
         cov[k, k] += 1.0
 
 
 @njit
-def _review(f: Filters, c: int) -> None:
+def _review(card: Card, site: Site) -> None:
     """While a card's place is uncertain: do the ranges of the last seconds tell of another?"""
-    mean, cov, t_ns, s = f.cards.mean[c], f.cards.cov[c], f.cards.t_ns[c], f.settings
-    near = np.empty((f.cards.ring_anchor.shape[1], 6))
+    mean, cov, t_ns, s = card["mean"], card["cov"], card["t_ns"], site.settings
+    near = np.empty((RING, 6))
     best, other = np.empty(6), np.empty(6)
-    f.cards.reviewed_t_ns[c] = t_ns
-    count, distinct = gather(f, c, t_ns, s.start_window_ns, near)
+    card["reviewed_t_ns"] = t_ns
+    count, distinct = gather(card, site, t_ns, s.start_window_ns, near)
     if distinct < 3:
         return
     behind = search(near, count, distinct, best, other)
     reach_m = 1.0 + 3.0 * math.sqrt(cov[0, 0] + cov[1, 1])
     if math.hypot(best[0] - mean[0], best[1] - mean[1]) < reach_m:
         if behind > s.ambiguous_cost:
-            f.cards.ambiguous[c] = False
+            card["ambiguous"] = 0
         return
     here = cost(mean[0], mean[1], near, count, distinct)
     if best[2] < _MISFIT_MAX * distinct and best[2] + s.ambiguous_cost < here:
-        _settle(f, c, t_ns, best, other)
+        _settle(card, site, t_ns, best, other)
 
 
 @njit
-def _slot(f: Filters, c: int, anchor: int, t_ns: int) -> int:
-    """The bias state of `anchor`, made now if it has none."""
-    cards = f.cards
-    oldest = 0
-    for k in range(cards.slot_anchor.shape[1]):
-        if cards.slot_anchor[c, k] == anchor:
-            cards.slot_heard_ns[c, k] = t_ns
-            return k
-        if cards.slot_anchor[c, oldest] >= 0 and (
-            cards.slot_anchor[c, k] < 0
-            or cards.slot_heard_ns[c, k] < cards.slot_heard_ns[c, oldest]
-        ):
-            oldest = k
-    cards.slot_anchor[c, oldest] = anchor
-    cards.slot_heard_ns[c, oldest] = t_ns
-    cards.slot_used[c, oldest] = False
-    cards.mean[c, 4 + oldest] = 0.0
-    cards.cov[c, 4 + oldest, :] = 0.0
-    cards.cov[c, :, 4 + oldest] = 0.0
-    cards.cov[c, 4 + oldest, 4 + oldest] = f.settings.bias_var_m2
-    return oldest
-
-
-@njit
-def _measure(f: Filters, c: int, anchor: int, t_ns: int, range_m: float) -> float:
-    """Brings the filter to the range's time and the range into the filter: its NIS."""
-    cards, s = f.cards, f.settings
-    mean, cov = cards.mean[c], cards.cov[c]
-    dt_ns = t_ns - cards.t_ns[c]
+def _measure(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) -> tuple[bool, float]:
+    """Brings the filter to the range's time and the range into the filter: (accepted, NIS)."""
+    cov, s = card["cov"], site.settings
+    dt_ns = t_ns - card["t_ns"]
     if dt_ns > 0:
-        predict(mean, cov, dt_ns * _S_PER_NS, s)
-        cards.t_ns[c] = t_ns
-    now_ns = cards.t_ns[c]
-    slot = _slot(f, c, anchor, now_ns)
+        predict(card, site, dt_ns * _S_PER_NS)
+        card["t_ns"] = t_ns
+    now_ns = card["t_ns"]
+    slot = _slot(card, site, anchor, now_ns)
     near = np.empty(6)
-    describe(f, near, anchor, range_m)
-    accepted, nis = update(f, c, slot, max(-dt_ns, 0) * _S_PER_NS, near)
+    describe(site, near, anchor, range_m)
+    accepted, nis = update(card, site, slot, max(-dt_ns, 0) * _S_PER_NS, near)
     if accepted:
-        cards.rejects[c] = max(cards.rejects[c] - 1, 0)
-        cards.accepted_t_ns[c] = now_ns
-        cards.slot_used[c, slot] = True
-        cards.slot_used_ns[c, slot] = now_ns
+        card["rejects"] = max(card["rejects"] - 1, 0)
+        card["accepted_t_ns"] = now_ns
+        card["slot_used"][slot] = 1
+        card["slot_used_ns"][slot] = now_ns
     else:
-        f.rejected[GATED] += 1
-        cards.rejects[c] += 1
-    if cards.rejects[c] >= s.rejects_max:
-        _reacquire(f, c)
-    elif now_ns - cards.reviewed_t_ns[c] >= s.review_ns and (
-        cards.ambiguous[c] or cov[0, 0] + cov[1, 1] > s.review_var_m2
+        card["rejects"] += 1
+    if card["rejects"] >= s.rejects_max:
+        _reacquire(card, site)
+    elif now_ns - card["reviewed_t_ns"] >= s.review_ns and (
+        card["ambiguous"] or cov[0, 0] + cov[1, 1] > s.review_var_m2
     ):
-        _review(f, c)
-    return nis
+        _review(card, site)
+    return accepted, nis
 
 
 @njit
-def _is_jump(f: Filters, c: int, t_ns: int) -> bool:
+def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
     """Is this far after the filter's time, and not confirmed by a second range?
 
     One wrong time stamp must not make all that follows too old. When it is confirmed, the card is
     where it was, or as far from there as one walks, until a new place is found.
     """
-    cards, cov, s = f.cards, f.cards.cov[c], f.settings
-    silence_ns = t_ns - cards.t_ns[c]
+    cov, s = card["cov"], site.settings
+    silence_ns = t_ns - card["t_ns"]
     if silence_ns <= s.jump_ns:
-        cards.jumping[c] = False
+        card["jumping"] = 0
         return False
-    confirmed = cards.jumping[c] and abs(t_ns - cards.jump_t_ns[c]) <= s.jump_ns
-    cards.jumping[c] = not confirmed
-    cards.jump_t_ns[c] = t_ns
+    confirmed = card["jumping"] != 0 and abs(t_ns - card["jump_t_ns"]) <= s.jump_ns
+    card["jumping"] = int(not confirmed)
+    card["jump_t_ns"] = t_ns
     if not confirmed:
         return True
     xx, xy, yy = cov[0, 0], cov[0, 1], cov[1, 1]
     walked_m = min(s.start_speed_m_s * silence_ns * _S_PER_NS, s.hold_max_m)
-    _reset(f, c, cards.mean[c, 0], cards.mean[c, 1])
+    _reset(card, site, card["mean"][0], card["mean"][1])
     cov[0, 0], cov[1, 1] = xx + walked_m * walked_m, yy + walked_m * walked_m
     cov[0, 1], cov[1, 0] = xy, xy
-    cards.t_ns[c] = t_ns
-    cards.first_t_ns[c] = t_ns
-    cards.coasting[c] = True
+    card["t_ns"] = t_ns
+    card["first_t_ns"] = t_ns
+    card["coasting"] = 1
     return False
 
 
 @njit
-def _coasts(f: Filters, c: int, t_ns: int) -> bool:
+def _coasts(card: Card, site: Site, t_ns: int) -> bool:
     """After a long silence: is the place still being searched? If not, the filter goes on."""
-    if not f.cards.coasting[c]:
+    if not card["coasting"]:
         return False
-    f.cards.t_ns[c] = max(f.cards.t_ns[c], t_ns)
-    if not _start(f, c, f.cards.t_ns[c]):
-        f.cards.coasting[c] = t_ns - f.cards.first_t_ns[c] < f.settings.start_wait_ns
-        return bool(f.cards.coasting[c])
+    card["t_ns"] = max(card["t_ns"], t_ns)
+    if not _start(card, site, card["t_ns"]):
+        searching = t_ns - card["first_t_ns"] < site.settings.start_wait_ns
+        card["coasting"] = int(searching)
+        return bool(searching)
     return True
 
 
 @njit
-def _emit(f: Filters, c: int, t_ns: int, nis: float, fix: np.void) -> None:
+def _emit(card: Card, site: Site, t_ns: int, nis: float, fix: np.void) -> None:
     """Writes the card's state, moved on to `t_ns`, as a fix."""
-    cards, mean, cov, s = f.cards, f.cards.mean[c], f.cards.cov[c], f.settings
+    mean, cov, s = card["mean"], card["cov"], site.settings
     used, nearest, nearest_m2, nearest_used = 0, -1, math.inf, False
-    for k in range(cards.slot_anchor.shape[1]):
-        anchor = cards.slot_anchor[c, k]
-        if anchor < 0:
-            continue
-        recent = cards.slot_used[c, k] and t_ns - cards.slot_used_ns[c, k] <= s.used_ns
+    for k in range(card["slots"]):
+        anchor = card["slot_anchor"][k]
+        recent = card["slot_used"][k] != 0 and t_ns - card["slot_used_ns"][k] <= s.used_ns
         used += int(recent)
-        dx, dy = f.anchors_m[anchor, 0] - mean[0], f.anchors_m[anchor, 1] - mean[1]
+        dx, dy = site.anchors[anchor, 0] - mean[0], site.anchors[anchor, 1] - mean[1]
         apart_m2 = dx * dx + dy * dy
         if (recent and not nearest_used) or (recent == nearest_used and apart_m2 < nearest_m2):
             nearest, nearest_m2, nearest_used = anchor, apart_m2, recent
-    dt_s = (t_ns - cards.t_ns[c]) * _S_PER_NS
+    dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
     moved_s = min(dt_s, s.extrapolated_ns * _S_PER_NS)
     walked_m = min(s.start_speed_m_s * dt_s, s.hold_max_m)
     var_x_m2, var_y_m2 = cov[0, 0] + walked_m * walked_m, cov[1, 1] + walked_m * walked_m
     most_m2 = 0.9999 * math.sqrt(var_x_m2 * var_y_m2)  # so that the ellipse has a width
-    fix["card"] = c
+    if nearest >= 0:
+        card["z_m"] = site.anchors[nearest, 3]
     fix["t_ns"] = t_ns
     fix["x_m"], fix["y_m"] = mean[0] + moved_s * mean[2], mean[1] + moved_s * mean[3]
-    fix["z_m"] = f.card_z_m[nearest] if nearest >= 0 else 0.0
+    fix["z_m"] = card["z_m"]
     fix["vx_m_s"], fix["vy_m_s"] = mean[2], mean[3]
     fix["var_x_m2"], fix["var_y_m2"] = var_x_m2, var_y_m2
     fix["cov_xy_m2"] = min(max(cov[0, 1], -most_m2), most_m2)
-    fix["fix_class"] = _AMBIGUOUS if cards.ambiguous[c] else _PRECISE
-    if t_ns - cards.accepted_t_ns[c] > s.extrapolated_ns:
+    fix["fix_class"] = _AMBIGUOUS if card["ambiguous"] else _PRECISE
+    if t_ns - card["accepted_t_ns"] > s.extrapolated_ns:
         fix["fix_class"] = _EXTRAPOLATED
     fix["anchors_used"] = used
     fix["nis"] = nis
 
 
 @njit
-def _refusal(f: Filters, r: np.void) -> int:
+def _refusal(r: np.void, cards: Records, site: Site) -> int:
     """Why a range cannot be used at all, or `_SOUND`."""
-    cards, s = f.cards, f.settings
-    card, anchor, t_ns, range_m = int(r["card"]), int(r["anchor"]), r["t_ns"], r["range_m"]
+    c, anchor, t_ns, range_m, s = r["card"], r["anchor"], r["t_ns"], r["range_m"], site.settings
     if not math.isfinite(range_m):
         return NOT_FINITE
     if range_m < 0.0 or range_m > s.range_max_m or t_ns > T_LIMIT_NS or t_ns < -T_LIMIT_NS:
         return OUT_OF_SCALE
-    if anchor >= len(f.anchors_m):
+    if anchor >= len(site.anchors):
         return UNKNOWN_ANCHOR
-    if card >= s.cards_max:
+    if c >= s.cards_max:
         return UNKNOWN_CARD
-    for k in range(cards.ring_anchor.shape[1]):
-        if cards.ring_anchor[card, k] == anchor and cards.ring_t_ns[card, k] == t_ns:
+    card = cards[c]
+    ring_anchor, ring_t_ns = card["ring_anchor"], card["ring_t_ns"]
+    for k in range(RING):
+        if ring_t_ns[k] == t_ns and ring_anchor[k] == anchor:
             return REPEATED
-    if t_ns <= cards.floor_t_ns[card]:
-        return TOO_OLD
-    if cards.running[card] and cards.t_ns[card] - t_ns > s.late_max_ns:
+    if t_ns <= card["floor_t_ns"] or (card["running"] and card["t_ns"] - t_ns > s.late_max_ns):
         return TOO_OLD
     return _SOUND
 
 
 @njit
-def _remember(f: Filters, c: int, anchor: int, t_ns: int, range_m: float) -> None:
+def _remember(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) -> None:
     """Puts a range into the card's ring; notes when the card was heard first, or anew."""
-    cards = f.cards
-    k = cards.ring_next[c]
-    before = k - 1 if k > 0 else cards.ring_anchor.shape[1] - 1
-    silence_ns = abs(t_ns - cards.ring_t_ns[c, before])
-    if not cards.running[c] and (
-        cards.ring_anchor[c, before] < 0 or silence_ns > f.settings.jump_ns
+    k = card["ring_next"]
+    before = k - 1 if k > 0 else RING - 1
+    silence_ns = abs(t_ns - card["ring_t_ns"][before])
+    if not card["running"] and (
+        card["ring_anchor"][before] < 0 or silence_ns > site.settings.jump_ns
     ):
-        cards.first_t_ns[c] = t_ns
-    cards.ring_anchor[c, k] = anchor
-    cards.ring_t_ns[c, k] = t_ns
-    cards.ring_range_m[c, k] = range_m
-    cards.ring_next[c] = (k + 1) % cards.ring_anchor.shape[1]
+        card["first_t_ns"] = t_ns
+    card["ring_anchor"][k] = anchor
+    card["ring_t_ns"][k] = t_ns
+    card["ring_range_m"][k] = range_m
+    card["ring_next"] = (k + 1) % RING
 
 
 @njit
-def _run(f: Filters, ranges: Records, fixes: Records) -> int:
-    """As `run` below."""
-    filled = 0
-    for i in range(len(ranges)):
-        r = ranges[i]
-        reason = _refusal(f, r)
-        if reason != _SOUND:
-            f.rejected[reason] += 1
-            continue
-        c, anchor, t_ns, range_m = int(r["card"]), int(r["anchor"]), r["t_ns"], r["range_m"]
-        _remember(f, c, anchor, t_ns, range_m)
-        nis = math.nan
-        if f.cards.running[c]:
-            if _is_jump(f, c, t_ns):
-                _emit(f, c, t_ns, nis, fixes[filled])
-                filled += 1
-                continue
-            if not _coasts(f, c, t_ns):
-                nis = _measure(f, c, anchor, t_ns, range_m)
-        elif not _start(f, c, t_ns):
-            continue
-        _emit(f, c, f.cards.t_ns[c], nis, fixes[filled])
-        filled += 1
-    return filled
+def _take(card: Card, site: Site, r: np.void, fix: np.void) -> int:
+    """One sound range into its card's filter and into a fix: `_SOUND`, `GATED`, or `_NO_FIX`."""
+    anchor, t_ns, range_m = int(r["anchor"]), r["t_ns"], r["range_m"]
+    _remember(card, site, anchor, t_ns, range_m)
+    accepted, nis = True, math.nan
+    fix["card"] = r["card"]
+    if not card["running"]:
+        if not _start(card, site, t_ns):
+            return _NO_FIX
+    elif _is_jump(card, site, t_ns):
+        _emit(card, site, t_ns, nis, fix)
+        return _SOUND
+    elif not _coasts(card, site, t_ns):
+        accepted, nis = _measure(card, site, anchor, t_ns, range_m)
+    _emit(card, site, card["t_ns"], nis, fix)
+    return _SOUND if accepted else GATED
 
 
 @njit
-def _restore(f: Filters, fix: np.void) -> None:
-    """As `restore` below."""
-    c, cards = int(fix["card"]), f.cards
-    _reset(f, c, fix["x_m"], fix["y_m"])
-    mean, cov = cards.mean[c], cards.cov[c]
+def _restore(card: Card, site: Site, fix: np.void) -> None:
+    """Puts a card where a fix says."""
+    card["slots"] = 0
+    _reset(card, site, fix["x_m"], fix["y_m"])
+    mean, cov = card["mean"], card["cov"]
     mean[2], mean[3] = fix["vx_m_s"], fix["vy_m_s"]
     cov[0, 0] = max(fix["var_x_m2"], VARIANCE_FLOOR)
     cov[1, 1] = max(fix["var_y_m2"], VARIANCE_FLOOR)
     cov[0, 1], cov[1, 0] = fix["cov_xy_m2"], fix["cov_xy_m2"]
-    times: tuple[Integers, ...] = (
-        cards.t_ns,
-        cards.floor_t_ns,
-        cards.first_t_ns,
-        cards.accepted_t_ns,
-        cards.reviewed_t_ns,
-    )
-    for t_ns in times:
-        t_ns[c] = fix["t_ns"]
-    cards.running[c] = True
-    cards.coasting[c] = False
-    cards.jumping[c] = False
-    cards.ambiguous[c] = fix["fix_class"] == _AMBIGUOUS
-    cards.rejects[c] = 0
-    cards.slot_anchor[c, :] = -1
-    cards.ring_anchor[c, :] = -1
+    card["z_m"] = fix["z_m"]
+    card["t_ns"] = fix["t_ns"]
+    card["floor_t_ns"] = fix["t_ns"]
+    card["first_t_ns"] = fix["t_ns"]
+    card["accepted_t_ns"] = fix["t_ns"]
+    card["reviewed_t_ns"] = fix["t_ns"]
+    card["rejects"] = 0
+    card["running"] = 1
+    card["coasting"] = 0
+    card["jumping"] = 0
+    card["ambiguous"] = int(fix["fix_class"] == _AMBIGUOUS)
+    card["ring_anchor"][:] = -1
 
 
-def _entries(
-    stamp: str,
-) -> tuple[Callable[[Filters, Records, Records], int], Callable[[Filters, Records], None]]:
+Run = Callable[[Records, Site, Integers, Records, Records], int]
+Restore = Callable[[Records, Site, Records], None]
+
+
+def _entries(stamp: str) -> tuple[Run, Restore]:
     """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
 
     @njit_cached
-    def run_stamped(f: Filters, ranges: Records, fixes: Records) -> int:
+    def run_stamped(
+        cards: Records, site: Site, rejected: Integers, ranges: Records, fixes: Records
+    ) -> int:
         _ = stamp
-        return _run(f, ranges, fixes)
+        filled = 0
+        for i in range(len(ranges)):
+            r = ranges[i]
+            reason = _refusal(r, cards, site)
+            if reason == _SOUND:
+                reason = _take(cards[r["card"]], site, r, fixes[filled])
+                filled += int(reason != _NO_FIX)
+            if reason >= 0:
+                rejected[reason] += 1
+        return filled
 
     @njit_cached
-    def restore_stamped(f: Filters, fixes: Records) -> None:
+    def restore_stamped(cards: Records, site: Site, fixes: Records) -> None:
         _ = stamp
         for i in range(len(fixes)):
-            _restore(f, fixes[i])
+            _restore(cards[fixes[i]["card"]], site, fixes[i])
 
     return run_stamped, restore_stamped
 
 
-#: `run(f, ranges, fixes)` takes all `ranges` (n,) RANGE in order, fills `fixes` (n,) FIX from the
-#: front and gives how many. The cards need room for every handle that is below `cards_max`.
-#: `restore(f, fixes)` puts cards where sound `fixes` say; not newer ranges will be refused.
+#: `run(cards, site, rejected, ranges, fixes)` takes all `ranges` (n,) RANGE in order, fills `fixes`
+#: (n,) FIX from the front and gives how many; `rejected` (7,) counts what was not used. `cards`
+#: (m,) CARD must hold every handle below `cards_max`.
+#: `restore(cards, site, fixes)` puts cards where sound `fixes` say; not newer ranges are refused.
 run, restore = _entries(
     sources_stamp(cards_module.__file__, range_update.__file__, search_module.__file__)
 )

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from positioning.cards import Filters, Floats, Settings
+from positioning.cards import Card, Floats, Site
 from positioning.jit import njit
 
 #: No variance falls below (1 mm)², so that a sum of roundings cannot make it negative.
@@ -22,9 +22,10 @@ SLANT_FLOOR_M: Final = 0.05
 
 
 @njit
-def predict(mean: Floats, cov: Floats, dt_s: float, s: Settings) -> None:
+def predict(card: Card, site: Site, dt_s: float) -> None:
     """Moves a card's state on by `dt_s`."""
-    states = len(mean)
+    mean, cov, s = card["mean"], card["cov"], site.settings
+    states = 4 + card["slots"]
     mean[0] += mean[2] * dt_s
     mean[1] += mean[3] * dt_s
     for j in range(states):
@@ -51,7 +52,7 @@ def predict(mean: Floats, cov: Floats, dt_s: float, s: Settings) -> None:
 
 @njit
 def _innovation(
-    f: Filters, c: int, slot: int, lag_s: float, near: Floats
+    card: Card, site: Site, slot: int, lag_s: float, near: Floats
 ) -> tuple[float, float, float, Floats]:
     """What a range says that the state did not.
 
@@ -60,14 +61,15 @@ def _innovation(
     how much older than the state the range is. To second order a range over a wide state is longer
     by `bend`, half the trace of (Hessian × covariance): the circle's sagitta.
     """
-    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
+    mean, cov, s = card["mean"], card["cov"], site.settings
     dx = mean[0] - lag_s * mean[2] - near[0]
     dy = mean[1] - lag_s * mean[3] - near[1]
     slant_m = max(math.sqrt(dx * dx + dy * dy + near[2]), SLANT_FLOOR_M)
     ux, uy = dx / slant_m, dy / slant_m
     b = 4 + slot
-    ph = np.empty(len(mean))
-    for i in range(len(mean)):
+    states = 4 + card["slots"]
+    ph = np.empty(states)
+    for i in range(states):
         at_now = cov[i, 0] * ux + cov[i, 1] * uy
         ph[i] = at_now - lag_s * (cov[i, 2] * ux + cov[i, 3] * uy) + cov[i, b]
     spread = ux * ph[0] + uy * ph[1] - lag_s * (ux * ph[2] + uy * ph[3]) + ph[b]
@@ -78,10 +80,10 @@ def _innovation(
 
 
 @njit
-def update(f: Filters, c: int, slot: int, lag_s: float, near: Floats) -> tuple[bool, float]:
+def update(card: Card, site: Site, slot: int, lag_s: float, near: Floats) -> tuple[bool, float]:
     """Takes one range into a card's state: (accepted, normalised innovation squared)."""
-    mean, cov, s = f.cards.mean[c], f.cards.cov[c], f.settings
-    innovation, spread, noise, ph = _innovation(f, c, slot, lag_s, near)
+    mean, cov, s = card["mean"], card["cov"], site.settings
+    innovation, spread, noise, ph = _innovation(card, site, slot, lag_s, near)
     nis = innovation * innovation / (spread + noise)
     score = math.sqrt(nis)
     gate = s.gate_long if innovation > 0.0 else s.gate_short
@@ -90,7 +92,7 @@ def update(f: Filters, c: int, slot: int, lag_s: float, near: Floats) -> tuple[b
     if score > gate:
         noise *= score / gate
     total = spread + noise
-    states = len(mean)
+    states = 4 + card["slots"]
     for i in range(states):
         mean[i] += ph[i] / total * innovation
     for i in range(states):
@@ -106,11 +108,11 @@ def update(f: Filters, c: int, slot: int, lag_s: float, near: Floats) -> tuple[b
 
 
 @njit
-def describe(f: Filters, near: Floats, anchor: int, range_m: float) -> None:
+def describe(site: Site, near: Floats, anchor: int, range_m: float) -> None:
     """Writes a range as a row of `positioning.search.gather`, but for its variance."""
-    dz_m = f.anchors_m[anchor, 2] - f.card_z_m[anchor]
-    near[0] = f.anchors_m[anchor, 0]
-    near[1] = f.anchors_m[anchor, 1]
+    dz_m = site.anchors[anchor, 2] - site.anchors[anchor, 3]
+    near[0] = site.anchors[anchor, 0]
+    near[1] = site.anchors[anchor, 1]
     near[2] = dz_m * dz_m
     near[3] = range_m
     near[5] = anchor

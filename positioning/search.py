@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from positioning.cards import Filters, Floats
+from positioning.cards import Card, Floats, Site
 from positioning.jit import njit
 from positioning.range_update import SLANT_FLOOR_M, describe
 
@@ -23,17 +23,18 @@ _STEPS: Final = 15
 
 
 @njit
-def gather(f: Filters, c: int, t_ns: int, window_ns: int, near: Floats) -> tuple[int, int]:
+def gather(card: Card, site: Site, t_ns: int, window_ns: int, near: Floats) -> tuple[int, int]:
     """The card's ranges of the last `window_ns`: (how many, distinct anchors among them).
 
     Rows of `near` (ring, 6): anchor x, y, square of the height difference, range, variance, anchor.
     """
-    cards, s = f.cards, f.settings
+    s = site.settings
+    ring_anchor, ring_t_ns = card["ring_anchor"], card["ring_t_ns"]
     count = 0
     distinct = 0
     for k in range(len(near)):
-        anchor = cards.ring_anchor[c, k]
-        age_ns = t_ns - cards.ring_t_ns[c, k]
+        anchor = ring_anchor[k]
+        age_ns = t_ns - ring_t_ns[k]
         if anchor < 0 or age_ns < -s.late_max_ns or age_ns > window_ns:
             continue
         new = True
@@ -42,7 +43,7 @@ def gather(f: Filters, c: int, t_ns: int, window_ns: int, near: Floats) -> tuple
                 new = False
         distinct += int(new)
         walked_m = s.start_speed_m_s * age_ns * _S_PER_NS
-        describe(f, near[count], anchor, cards.ring_range_m[c, k])
+        describe(site, near[count], anchor, card["ring_range_m"][k])
         near[count, 4] = s.range_var_m2 + walked_m * walked_m
         count += 1
     return count, distinct

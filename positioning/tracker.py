@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning import kernel
-from positioning.cards import Filters, Rejections, Settings, grown_cards, new_cards
+from positioning.cards import Rejections, Settings, Site, grown_cards, new_cards
 from positioning.observation import FIX, RANGE, Records
 
 #: Room for cards at first; doubled when it is used up.
@@ -74,7 +74,7 @@ class TrackerSettings:
 
 
 #: What of a fix the filter goes on from.
-_RESTORED: Final = ("x_m", "y_m", "vx_m_s", "vy_m_s", "var_x_m2", "cov_xy_m2", "var_y_m2")
+_RESTORED: Final = ("x_m", "y_m", "z_m", "vx_m_s", "vy_m_s", "var_x_m2", "cov_xy_m2", "var_y_m2")
 
 _DEFAULTS: Final = TrackerSettings()
 
@@ -108,18 +108,14 @@ class Tracker:
         if not (np.isfinite(anchors).all() and np.isfinite(heights).all()):
             msg = "anchors_m and card_z_m must be finite"
             raise ValueError(msg)
-        self._filters = Filters(
-            cards=new_cards(min(_FIRST_CAPACITY, settings.cards_max)),
-            anchors_m=anchors,
-            card_z_m=heights,
-            rejected=np.zeros(len(fields(Rejections)), np.int64),
-            settings=_for_kernel(settings),
-        )
+        self._site = Site(np.column_stack([anchors, heights]), _for_kernel(settings))
+        self._cards = new_cards(min(_FIRST_CAPACITY, settings.cards_max))
+        self._rejected = np.zeros(len(fields(Rejections)), np.int64)
 
     @property
     def rejections(self) -> Rejections:
         """The ranges not used so far."""
-        return Rejections(*(int(count) for count in self._filters.rejected))
+        return Rejections(*(int(count) for count in self._rejected))
 
     def update(self, ranges: Records) -> Records:
         """The fixes that come of `ranges` (n,) RANGE: at most one for each, in their order.
@@ -133,7 +129,7 @@ class Tracker:
         owned = np.require(ranges, RANGE, ["C", "A", "W"])  # one type, so one compilation
         self._make_room(int(owned["card"].max()))
         fixes = np.zeros(len(owned), FIX)
-        filled = kernel.run(self._filters, owned, fixes)
+        filled = kernel.run(self._cards, self._site, self._rejected, owned, fixes)
         return fixes[:filled]
 
     def restore(self, fixes: Records) -> None:
@@ -146,27 +142,27 @@ class Tracker:
             return
         owned = np.require(fixes, FIX, ["C", "A", "W"])
         self._make_room(int(owned["card"].max()))
-        known = owned["card"] < self._filters.settings.cards_max
+        known = owned["card"] < self._site.settings.cards_max
         finite = np.all([np.isfinite(owned[name]) for name in _RESTORED], axis=0)
         scaled = np.abs(owned["t_ns"]) <= kernel.T_LIMIT_NS
         scaled &= (owned["var_x_m2"] > 0.0) & (owned["var_y_m2"] > 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             scaled &= owned["cov_xy_m2"] ** 2 < owned["var_x_m2"] * owned["var_y_m2"]
-        rejected = self._filters.rejected
+        rejected = self._rejected
         rejected[kernel.UNKNOWN_CARD] += (~known).sum()
         rejected[kernel.NOT_FINITE] += (known & ~finite).sum()
         rejected[kernel.OUT_OF_SCALE] += (known & finite & ~scaled).sum()
-        kernel.restore(self._filters, owned[known & finite & scaled])
+        kernel.restore(self._cards, self._site, owned[known & finite & scaled])
 
     def _make_room(self, card: int) -> None:
         """Makes room for `card` by doubling, unless it is beyond the limit."""
-        cards, cards_max = self._filters.cards, self._filters.settings.cards_max
-        capacity = len(cards.running)
+        cards_max = self._site.settings.cards_max
+        capacity = len(self._cards)
         needed = min(card + 1, cards_max)
         if needed > capacity:
             while capacity < needed:
                 capacity = min(capacity * 2, cards_max)
-            self._filters = self._filters._replace(cards=grown_cards(cards, capacity))
+            self._cards = grown_cards(self._cards, capacity)
 
 
 def _ns(seconds: float) -> int:

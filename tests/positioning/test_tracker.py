@@ -182,8 +182,8 @@ def test_whatever_comes_in_fixes_are_finite_and_their_ellipses_have_a_width(
     assert (fixes["var_x_m2"] * fixes["var_y_m2"] > fixes["cov_xy_m2"] ** 2).all()
     for card in range(4):
         assert (np.diff(fixes["t_ns"][fixes["card"] == card]) >= 0).all()
-    cards = tracked._filters.cards
-    assert np.array_equal(cards.cov, cards.cov.transpose(0, 2, 1))
+    cov = tracked._cards["cov"]
+    assert np.array_equal(cov, cov.transpose(0, 2, 1))
 
 
 def test_ranges_a_little_out_of_order_are_taken_in() -> None:
@@ -296,7 +296,7 @@ def test_a_fix_that_makes_no_sense_is_not_restored() -> None:
     tracked.restore(fixes)
     counts = tracked.rejections
     assert (counts.not_finite, counts.out_of_scale, counts.unknown_card) == (1, 2, 1)
-    assert not tracked._filters.cards.running.any()
+    assert not tracked._cards["running"].any()
 
 
 def test_anchors_that_make_no_sense_are_refused() -> None:
