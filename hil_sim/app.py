@@ -17,6 +17,7 @@ from equipment.profile import Kind
 from hil_sim.folder import PEOPLE_FILE, MineFolder, SimulationError, read_folder
 from hil_sim.machines import Machine, make_machine
 from hil_sim.player import PLAY_STEP_S, Player
+from hil_sim.radio import NLOS_SHARE_MAX
 from hil_sim.recording import read_rows, write_base
 from hil_sim.serve.servers import Servers
 from hil_sim.stations import Station, Stations
@@ -49,10 +50,20 @@ def run(wish: Wish) -> None:
     """
     # The library tells a port in use with a traceback; it is told in our words below.
     logging.getLogger("asyncua").setLevel(logging.CRITICAL)
+    _check(wish)
+    asyncio.run(_run(wish))
+
+
+def _check(wish: Wish) -> None:
     if wish.recording is None and (wish.speed != 1.0 or wish.wait_client):
         msg = "--speed and --wait-client are for a recording: give --recording as well"
         raise SimulationError(msg)
-    asyncio.run(_run(wish))
+    if wish.speed <= 0:
+        msg = f"--speed must be more than 0, not {wish.speed:g}"
+        raise SimulationError(msg)
+    if not 0 <= wish.nlos_share <= NLOS_SHARE_MAX:
+        msg = f"--nlos must be 0 to {NLOS_SHARE_MAX}, not {wish.nlos_share:g}"
+        raise SimulationError(msg)
 
 
 async def _run(wish: Wish) -> None:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from hil_sim.roadgraph import Floats, Ints, RoadGraph, Spot, Stretch
 from positioning.mine_map import MineMap, ZoneKind
 
-#: How high a card is carried above the floor (on the belt or the lamp).
-CARD_HEIGHT_M: Final = 1.2
+#: How high a card is carried above the floor: on the belt.
+CARD_HEIGHT_M: Final = 1.0
 
 #: How near to a wall people walk.
 WALL_GAP_M: Final = 0.6

@@ -52,6 +52,7 @@ BIAS_TIME_S: Final = 30.0
 #: Bursts without line of sight: how long, and how much longer the ranges are then, on average.
 BURST_S: Final = 4.0
 BURST_EXCESS_M: Final = 2.0
+NLOS_SHARE_MAX: Final = 0.9
 
 #: Signal strength at 1 m, loss by distance (dB for each factor of 10), noise, and how much weaker
 #: the first path is with and without line of sight.
@@ -90,7 +91,10 @@ class Radio:
         *,
         nlos_share: float = 0.0,
     ) -> None:
-        """Looks for which anchors are in sight from where. `nlos_share`: of ranges, 0 to 0.9."""
+        """Looks for which anchors are in sight from where.
+
+        `nlos_share`: of the ranges without line of sight, at most NLOS_SHARE_MAX.
+        """
         self._rng = np.random.default_rng(seed)
         self._graph = graph
         self._anchors_m = np.array([(a.x_m, a.y_m, a.z_m) for a in mine.anchors]).reshape(-1, 3)

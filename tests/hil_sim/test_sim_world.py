@@ -7,7 +7,7 @@ import pytest
 
 from hil_sim.folder import MineFolder
 from hil_sim.machines import Shearer
-from hil_sim.people import Doing, People
+from hil_sim.people import CARD_HEIGHT_M, Doing, People
 from hil_sim.radio import HEARD_M
 from hil_sim.roadgraph import RoadGraph, contains
 from hil_sim.world import STEP_S, Heard, World
@@ -55,7 +55,7 @@ def test_people_stay_in_the_roadways_and_walk_at_a_walking_pace(sample: MineFold
         s_m = np.clip((rel * graph.along).sum(axis=2), 0, graph.length_m)
         off = rel - s_m[..., None] * graph.along
         inside = np.hypot(off[..., 0], off[..., 1]) <= graph.width_m / 2
-        assert (inside & (np.abs(off[..., 2] - 1.2) < 0.1)).any(axis=1)[below].all()
+        assert (inside & (np.abs(off[..., 2] - CARD_HEIGHT_M) < 0.1)).any(axis=1)[below].all()
         step_m = np.linalg.norm(now - before, axis=1)[below]
         assert step_m.max() <= 2.0 * STEP_S
         moved_m += step_m.sum()
