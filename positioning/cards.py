@@ -36,42 +36,45 @@ class Rejections:
     gated: int
 
 
-class Settings(NamedTuple):
-    """The filter's parameters in the kernel's units; `positioning.tracker` explains them."""
-
-    range_var_m2: float
-    acceleration_q: float
-    bias_var_m2: float
-    bias_tau_s: float
-    gate_long: float
-    gate_short: float
-    rejects_max: int
-    speed_max_m_s: float
-    start_speed_m_s: float
-    range_max_m: float
-    cards_max: int
-    bend_max_m: float
-    ambiguous_cost: float
-    late_max_ns: int
-    jump_ns: int
-    extrapolated_ns: int
-    used_ns: int
-    start_window_ns: int
-    start_wait_ns: int
-    reacquire_window_ns: int
-    review_ns: int
-    review_var_m2: float
-    hold_max_m: float
+#: The filter's parameters in the kernel's units; `positioning.tracker` explains them.
+SETTINGS: Final = np.dtype(
+    [
+        ("range_var_m2", np.float64),
+        ("acceleration_q", np.float64),
+        ("bias_var_m2", np.float64),
+        ("bias_tau_s", np.float64),
+        ("gate_long", np.float64),
+        ("gate_short", np.float64),
+        ("rejects_max", np.int64),
+        ("speed_max_m_s", np.float64),
+        ("start_speed_m_s", np.float64),
+        ("range_max_m", np.float64),
+        ("cards_max", np.int64),
+        ("bend_max_m", np.float64),
+        ("ambiguous_cost", np.float64),
+        ("late_max_ns", np.int64),
+        ("jump_ns", np.int64),
+        ("extrapolated_ns", np.int64),
+        ("used_ns", np.int64),
+        ("start_window_ns", np.int64),
+        ("start_wait_ns", np.int64),
+        ("reacquire_window_ns", np.int64),
+        ("review_ns", np.int64),
+        ("review_var_m2", np.float64),
+        ("hold_max_m", np.float64),
+    ]
+)
 
 
 class Site(NamedTuple):
     """What is the same for all cards.
 
-    `anchors` (n, 4): x, y, z, and how high a card is that is near this anchor; metres.
+    `anchors` (n, 4): x, y, z, and how high a card is that is near this anchor; metres. `settings`:
+    one record of `SETTINGS`.
     """
 
     anchors: Floats
-    settings: Settings
+    settings: np.void
 
 
 #: A card's filter. `mean` is x, y, vx, vy, then the bias of the anchor in each of the first `slots`

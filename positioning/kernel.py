@@ -3,7 +3,7 @@
 A card's row depends on nothing but that card's own ranges, in their order: so the result is the
 same however the input is cut into batches. Times enter only as differences.
 
-In what follows `card` is one record of `CARD`.
+`card` is one record of `CARD`.
 """
 
 from __future__ import annotations
@@ -54,10 +54,9 @@ def _reset(card: Card, site: Site, x: float, y: float) -> None:
     mean[:] = 0.0
     cov[:, :] = 0.0
     mean[0], mean[1] = x, y
-    for k in range(2):
-        cov[k + 2, k + 2] = s.start_speed_m_s * s.start_speed_m_s
+    cov[2, 2] = cov[3, 3] = s["start_speed_m_s"] * s["start_speed_m_s"]
     for b in range(4, 4 + card["slots"]):
-        cov[b, b] = s.bias_var_m2
+        cov[b, b] = s["bias_var_m2"]
 
 
 @njit
@@ -67,20 +66,18 @@ def _settle(card: Card, site: Site, t_ns: int, best: Floats, other: Floats) -> N
     _reset(card, site, best[0], best[1])
     behind = other[2] - best[2]
     odds, dx, dy = 0.0, 0.0, 0.0
-    if behind < s.ambiguous_cost:  # the other place belongs to the uncertainty of this one
+    if behind < s["ambiguous_cost"]:  # the other place belongs to the uncertainty of this one
         odds = 1.0 / (1.0 + math.exp(behind))
         dx, dy = other[0] - best[0], other[1] - best[1]
-    cov[0, 0] = best[3] + s.bias_var_m2 + odds * dx * dx
+    cov[0, 0] = best[3] + s["bias_var_m2"] + odds * dx * dx
     cov[0, 1] = best[4] + odds * dx * dy
     cov[1, 0] = cov[0, 1]
-    cov[1, 1] = best[5] + s.bias_var_m2 + odds * dy * dy
+    cov[1, 1] = best[5] + s["bias_var_m2"] + odds * dy * dy
     card["running"] = 1
     card["coasting"] = 0
-    card["ambiguous"] = int(behind < s.ambiguous_cost)
+    card["ambiguous"] = int(behind < s["ambiguous_cost"])
     card["rejects"] = 0
-    card["t_ns"] = t_ns
-    card["accepted_t_ns"] = t_ns
-    card["reviewed_t_ns"] = t_ns
+    card["t_ns"] = card["accepted_t_ns"] = card["reviewed_t_ns"] = t_ns
 
 
 @njit
@@ -105,7 +102,7 @@ def _slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
     card["mean"][b] = 0.0
     card["cov"][b, :] = 0.0
     card["cov"][:, b] = 0.0
-    card["cov"][b, b] = site.settings.bias_var_m2
+    card["cov"][b, b] = site.settings["bias_var_m2"]
     return slot
 
 
@@ -115,17 +112,17 @@ def _start(card: Card, site: Site, t_ns: int) -> bool:
     s = site.settings
     near = np.empty((RING, 6))
     best, other = np.empty(6), np.empty(6)
-    count, distinct = gather(card, site, t_ns, s.start_window_ns, near)
-    waited = t_ns - card["first_t_ns"] >= s.start_wait_ns
+    count, distinct = gather(card, site, t_ns, s["start_window_ns"], near)
+    waited = t_ns - card["first_t_ns"] >= s["start_wait_ns"]
     if distinct < 2 or (distinct < 3 and not waited):
         return False
     behind = search(near, count, distinct, best, other)
-    if behind < s.ambiguous_cost and not waited:
+    if behind < s["ambiguous_cost"] and not waited:
         return False
     _settle(card, site, t_ns, best, other)
     for k in range(RING):
         age_ns = t_ns - card["ring_t_ns"][k]
-        if card["ring_anchor"][k] >= 0 and -s.late_max_ns <= age_ns <= s.start_window_ns:
+        if card["ring_anchor"][k] >= 0 and -s["late_max_ns"] <= age_ns <= s["start_window_ns"]:
             slot = _slot(card, site, card["ring_anchor"][k], t_ns)
             card["slot_used"][slot] = 1
             card["slot_used_ns"][slot] = card["ring_t_ns"][k]
@@ -138,42 +135,42 @@ def _reacquire(card: Card, site: Site) -> None:
     mean, cov, t_ns, s = card["mean"], card["cov"], card["t_ns"], site.settings
     near = np.empty((RING, 6))
     best, other = np.empty(6), np.empty(6)
-    count, distinct = gather(card, site, t_ns, s.reacquire_window_ns, near)
+    count, distinct = gather(card, site, t_ns, s["reacquire_window_ns"], near)
     if distinct < 3:
-        count, distinct = gather(card, site, t_ns, s.start_window_ns, near)
+        count, distinct = gather(card, site, t_ns, s["start_window_ns"], near)
     card["rejects"] = 0
     if distinct >= 3:
         behind = search(near, count, distinct, best, other)
         from_best_m = math.hypot(best[0] - mean[0], best[1] - mean[1])
         from_other_m = math.hypot(other[0] - mean[0], other[1] - mean[1])
-        if behind < s.ambiguous_cost and from_other_m < from_best_m:
+        if behind < s["ambiguous_cost"] and from_other_m < from_best_m:
             best, other = other, best
         here = cost(mean[0], mean[1], near, count, distinct)
         if best[2] < _MISFIT_MAX * distinct and best[2] + _BETTER_COST < here:
             _settle(card, site, t_ns, best, other)
             return
-    for k in range(2):
-        cov[k, k] += 1.0
+    cov[0, 0] += 1.0
+    cov[1, 1] += 1.0
 
 
 @njit
 def _review(card: Card, site: Site) -> None:
-    """While a card's place is uncertain: do the ranges of the last seconds tell of another?"""
+    """Where a place stays uncertain: do the ranges of the last seconds tell of another?"""
     mean, cov, t_ns, s = card["mean"], card["cov"], card["t_ns"], site.settings
     near = np.empty((RING, 6))
     best, other = np.empty(6), np.empty(6)
     card["reviewed_t_ns"] = t_ns
-    count, distinct = gather(card, site, t_ns, s.start_window_ns, near)
+    count, distinct = gather(card, site, t_ns, s["start_window_ns"], near)
     if distinct < 3:
         return
     behind = search(near, count, distinct, best, other)
     reach_m = 1.0 + 3.0 * math.sqrt(cov[0, 0] + cov[1, 1])
     if math.hypot(best[0] - mean[0], best[1] - mean[1]) < reach_m:
-        if behind > s.ambiguous_cost:
+        if behind > s["ambiguous_cost"]:
             card["ambiguous"] = 0
         return
     here = cost(mean[0], mean[1], near, count, distinct)
-    if best[2] < _MISFIT_MAX * distinct and best[2] + s.ambiguous_cost < here:
+    if best[2] < _MISFIT_MAX * distinct and best[2] + s["ambiguous_cost"] < here:
         _settle(card, site, t_ns, best, other)
 
 
@@ -197,11 +194,12 @@ def _measure(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) -> 
         card["slot_used_ns"][slot] = now_ns
     else:
         card["rejects"] += 1
-    if card["rejects"] >= s.rejects_max:
+    uncertain = card["ambiguous"] != 0 or cov[0, 0] + cov[1, 1] > s["review_var_m2"]
+    if card["rejects"] >= s["rejects_max"]:
         _reacquire(card, site)
-    elif now_ns - card["reviewed_t_ns"] >= s.review_ns and (
-        card["ambiguous"] or cov[0, 0] + cov[1, 1] > s.review_var_m2
-    ):
+    elif not uncertain:
+        card["reviewed_t_ns"] = now_ns
+    elif now_ns - card["reviewed_t_ns"] >= s["review_ns"]:
         _review(card, site)
     return accepted, nis
 
@@ -215,21 +213,20 @@ def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
     """
     cov, s = card["cov"], site.settings
     silence_ns = t_ns - card["t_ns"]
-    if silence_ns <= s.jump_ns:
+    if silence_ns <= s["jump_ns"]:
         card["jumping"] = 0
         return False
-    confirmed = card["jumping"] != 0 and abs(t_ns - card["jump_t_ns"]) <= s.jump_ns
+    confirmed = card["jumping"] != 0 and abs(t_ns - card["jump_t_ns"]) <= s["jump_ns"]
     card["jumping"] = int(not confirmed)
     card["jump_t_ns"] = t_ns
     if not confirmed:
         return True
     xx, xy, yy = cov[0, 0], cov[0, 1], cov[1, 1]
-    walked_m = min(s.start_speed_m_s * silence_ns * _S_PER_NS, s.hold_max_m)
+    walked_m = min(s["start_speed_m_s"] * silence_ns * _S_PER_NS, s["hold_max_m"])
     _reset(card, site, card["mean"][0], card["mean"][1])
     cov[0, 0], cov[1, 1] = xx + walked_m * walked_m, yy + walked_m * walked_m
     cov[0, 1], cov[1, 0] = xy, xy
-    card["t_ns"] = t_ns
-    card["first_t_ns"] = t_ns
+    card["t_ns"] = card["first_t_ns"] = t_ns
     card["coasting"] = 1
     return False
 
@@ -241,7 +238,7 @@ def _coasts(card: Card, site: Site, t_ns: int) -> bool:
         return False
     card["t_ns"] = max(card["t_ns"], t_ns)
     if not _start(card, site, card["t_ns"]):
-        searching = t_ns - card["first_t_ns"] < site.settings.start_wait_ns
+        searching = t_ns - card["first_t_ns"] < site.settings["start_wait_ns"]
         card["coasting"] = int(searching)
         return bool(searching)
     return True
@@ -254,15 +251,15 @@ def _emit(card: Card, site: Site, t_ns: int, nis: float, fix: np.void) -> None:
     used, nearest, nearest_m2, nearest_used = 0, -1, math.inf, False
     for k in range(card["slots"]):
         anchor = card["slot_anchor"][k]
-        recent = card["slot_used"][k] != 0 and t_ns - card["slot_used_ns"][k] <= s.used_ns
+        recent = card["slot_used"][k] != 0 and t_ns - card["slot_used_ns"][k] <= s["used_ns"]
         used += int(recent)
         dx, dy = site.anchors[anchor, 0] - mean[0], site.anchors[anchor, 1] - mean[1]
         apart_m2 = dx * dx + dy * dy
         if (recent and not nearest_used) or (recent == nearest_used and apart_m2 < nearest_m2):
             nearest, nearest_m2, nearest_used = anchor, apart_m2, recent
     dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
-    moved_s = min(dt_s, s.extrapolated_ns * _S_PER_NS)
-    walked_m = min(s.start_speed_m_s * dt_s, s.hold_max_m)
+    moved_s = min(dt_s, s["extrapolated_ns"] * _S_PER_NS)
+    walked_m = min(s["start_speed_m_s"] * dt_s, s["hold_max_m"])
     var_x_m2, var_y_m2 = cov[0, 0] + walked_m * walked_m, cov[1, 1] + walked_m * walked_m
     most_m2 = 0.9999 * math.sqrt(var_x_m2 * var_y_m2)  # so that the ellipse has a width
     if nearest >= 0:
@@ -274,7 +271,7 @@ def _emit(card: Card, site: Site, t_ns: int, nis: float, fix: np.void) -> None:
     fix["var_x_m2"], fix["var_y_m2"] = var_x_m2, var_y_m2
     fix["cov_xy_m2"] = min(max(cov[0, 1], -most_m2), most_m2)
     fix["fix_class"] = _AMBIGUOUS if card["ambiguous"] else _PRECISE
-    if t_ns - card["accepted_t_ns"] > s.extrapolated_ns:
+    if t_ns - card["accepted_t_ns"] > s["extrapolated_ns"]:
         fix["fix_class"] = _EXTRAPOLATED
     fix["anchors_used"] = used
     fix["nis"] = nis
@@ -286,18 +283,18 @@ def _refusal(r: np.void, cards: Records, site: Site) -> int:
     c, anchor, t_ns, range_m, s = r["card"], r["anchor"], r["t_ns"], r["range_m"], site.settings
     if not math.isfinite(range_m):
         return NOT_FINITE
-    if range_m < 0.0 or range_m > s.range_max_m or t_ns > T_LIMIT_NS or t_ns < -T_LIMIT_NS:
+    if range_m < 0.0 or range_m > s["range_max_m"] or t_ns > T_LIMIT_NS or t_ns < -T_LIMIT_NS:
         return OUT_OF_SCALE
     if anchor >= len(site.anchors):
         return UNKNOWN_ANCHOR
-    if c >= s.cards_max:
+    if c >= s["cards_max"]:
         return UNKNOWN_CARD
     card = cards[c]
     ring_anchor, ring_t_ns = card["ring_anchor"], card["ring_t_ns"]
     for k in range(RING):
         if ring_t_ns[k] == t_ns and ring_anchor[k] == anchor:
             return REPEATED
-    if t_ns <= card["floor_t_ns"] or (card["running"] and card["t_ns"] - t_ns > s.late_max_ns):
+    if t_ns <= card["floor_t_ns"] or (card["running"] and card["t_ns"] - t_ns > s["late_max_ns"]):
         return TOO_OLD
     return _SOUND
 
@@ -309,7 +306,7 @@ def _remember(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) ->
     before = k - 1 if k > 0 else RING - 1
     silence_ns = abs(t_ns - card["ring_t_ns"][before])
     if not card["running"] and (
-        card["ring_anchor"][before] < 0 or silence_ns > site.settings.jump_ns
+        card["ring_anchor"][before] < 0 or silence_ns > site.settings["jump_ns"]
     ):
         card["first_t_ns"] = t_ns
     card["ring_anchor"][k] = anchor
@@ -348,21 +345,20 @@ def _restore(card: Card, site: Site, fix: np.void) -> None:
     cov[1, 1] = max(fix["var_y_m2"], VARIANCE_FLOOR)
     cov[0, 1], cov[1, 0] = fix["cov_xy_m2"], fix["cov_xy_m2"]
     card["z_m"] = fix["z_m"]
-    card["t_ns"] = fix["t_ns"]
-    card["floor_t_ns"] = fix["t_ns"]
-    card["first_t_ns"] = fix["t_ns"]
-    card["accepted_t_ns"] = fix["t_ns"]
-    card["reviewed_t_ns"] = fix["t_ns"]
+    card["t_ns"] = card["floor_t_ns"] = card["first_t_ns"] = fix["t_ns"]
+    card["accepted_t_ns"] = card["reviewed_t_ns"] = fix["t_ns"]
     card["rejects"] = 0
     card["running"] = 1
-    card["coasting"] = 0
-    card["jumping"] = 0
+    card["coasting"] = card["jumping"] = 0
     card["ambiguous"] = int(fix["fix_class"] == _AMBIGUOUS)
     card["ring_anchor"][:] = -1
 
 
-Run = Callable[[Records, Site, Integers, Records, Records], int]
-Restore = Callable[[Records, Site, Records], None]
+#: Anchors as in `Site`, and (1,) SETTINGS: a plain tuple, because numba keeps the types of what it
+#: is called with on disk, and fails where a class of ours there has changed its name since.
+Surroundings = tuple[Floats, Records]
+Run = Callable[[Records, Surroundings, Integers, Records, Records], int]
+Restore = Callable[[Records, Surroundings, Records], None]
 
 
 def _entries(stamp: str) -> tuple[Run, Restore]:
@@ -370,9 +366,10 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
 
     @njit_cached
     def run_stamped(
-        cards: Records, site: Site, rejected: Integers, ranges: Records, fixes: Records
+        cards: Records, around: Surroundings, rejected: Integers, ranges: Records, fixes: Records
     ) -> int:
         _ = stamp
+        site = Site(around[0], around[1][0])
         filled = 0
         for i in range(len(ranges)):
             r = ranges[i]
@@ -385,18 +382,18 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
         return filled
 
     @njit_cached
-    def restore_stamped(cards: Records, site: Site, fixes: Records) -> None:
+    def restore_stamped(cards: Records, around: Surroundings, fixes: Records) -> None:
         _ = stamp
+        site = Site(around[0], around[1][0])
         for i in range(len(fixes)):
             _restore(cards[fixes[i]["card"]], site, fixes[i])
 
     return run_stamped, restore_stamped
 
 
-#: `run(cards, site, rejected, ranges, fixes)` takes all `ranges` (n,) RANGE in order, fills `fixes`
-#: (n,) FIX from the front and gives how many; `rejected` (7,) counts what was not used. `cards`
-#: (m,) CARD must hold every handle below `cards_max`.
-#: `restore(cards, site, fixes)` puts cards where sound `fixes` say; not newer ranges are refused.
+#: `run(cards, around, rejected, ranges, fixes)` takes `ranges` (n,) in order, fills `fixes` (n,)
+#: from the front and gives how many; `cards` must hold every handle below `cards_max`.
+#: `restore(cards, around, fixes)` puts cards where sound `fixes` say; not newer ranges are refused.
 run, restore = _entries(
     sources_stamp(cards_module.__file__, range_update.__file__, search_module.__file__)
 )

@@ -35,19 +35,19 @@ def predict(card: Card, site: Site, dt_s: float) -> None:
         cov[j, 0] += dt_s * cov[j, 2]
         cov[j, 1] += dt_s * cov[j, 3]
     cov[1, 0] = cov[0, 1]  # the one pair whose roundings may differ
-    q = s.acceleration_q
+    q = s["acceleration_q"]
     for k in range(2):
         cov[k, k] += q * dt_s * dt_s * dt_s / 3.0
         cov[k, k + 2] += q * dt_s * dt_s / 2.0
         cov[k + 2, k] += q * dt_s * dt_s / 2.0
         cov[k + 2, k + 2] += q * dt_s
-    keep = math.exp(-dt_s / s.bias_tau_s)
+    keep = math.exp(-dt_s / s["bias_tau_s"])
     for b in range(4, states):
         mean[b] *= keep
         for j in range(states):
             cov[b, j] *= keep
             cov[j, b] *= keep
-        cov[b, b] += s.bias_var_m2 * (1.0 - keep * keep)
+        cov[b, b] += s["bias_var_m2"] * (1.0 - keep * keep)
 
 
 @njit
@@ -74,9 +74,9 @@ def _innovation(
         ph[i] = at_now - lag_s * (cov[i, 2] * ux + cov[i, 3] * uy) + cov[i, b]
     spread = ux * ph[0] + uy * ph[1] - lag_s * (ux * ph[2] + uy * ph[3]) + ph[b]
     across = cov[0, 0] * (1.0 - ux * ux) - 2.0 * cov[0, 1] * ux * uy + cov[1, 1] * (1.0 - uy * uy)
-    bend = min(max(0.5 * across / slant_m, 0.0), s.bend_max_m)
+    bend = min(max(0.5 * across / slant_m, 0.0), s["bend_max_m"])
     innovation = near[3] - slant_m - mean[b] - bend
-    return innovation, spread, s.range_var_m2 + 2.0 * bend * bend, ph
+    return innovation, spread, s["range_var_m2"] + 2.0 * bend * bend, ph
 
 
 @njit
@@ -86,7 +86,7 @@ def update(card: Card, site: Site, slot: int, lag_s: float, near: Floats) -> tup
     innovation, spread, noise, ph = _innovation(card, site, slot, lag_s, near)
     nis = innovation * innovation / (spread + noise)
     score = math.sqrt(nis)
-    gate = s.gate_long if innovation > 0.0 else s.gate_short
+    gate = s["gate_long"] if innovation > 0.0 else s["gate_short"]
     if score > 2.0 * gate + 1.0:
         return False, nis
     if score > gate:
@@ -101,9 +101,9 @@ def update(card: Card, site: Site, slot: int, lag_s: float, near: Floats) -> tup
             cov[j, i] = cov[i, j]
         cov[i, i] = max(cov[i, i], VARIANCE_FLOOR)
     speed_m_s = math.hypot(mean[2], mean[3])
-    if speed_m_s > s.speed_max_m_s:  # no card is so fast: the filter has followed an error
-        mean[2] *= s.speed_max_m_s / speed_m_s
-        mean[3] *= s.speed_max_m_s / speed_m_s
+    if speed_m_s > s["speed_max_m_s"]:  # no card is so fast: the filter has followed an error
+        mean[2] *= s["speed_max_m_s"] / speed_m_s
+        mean[3] *= s["speed_max_m_s"] / speed_m_s
     return True, nis
 
 

@@ -35,16 +35,16 @@ def gather(card: Card, site: Site, t_ns: int, window_ns: int, near: Floats) -> t
     for k in range(len(near)):
         anchor = ring_anchor[k]
         age_ns = t_ns - ring_t_ns[k]
-        if anchor < 0 or age_ns < -s.late_max_ns or age_ns > window_ns:
+        if anchor < 0 or age_ns < -s["late_max_ns"] or age_ns > window_ns:
             continue
         new = True
         for j in range(count):
             if near[j, 5] == anchor:
                 new = False
         distinct += int(new)
-        walked_m = s.start_speed_m_s * age_ns * _S_PER_NS
+        walked_m = s["start_speed_m_s"] * age_ns * _S_PER_NS
         describe(site, near[count], anchor, card["ring_range_m"][k])
-        near[count, 4] = s.range_var_m2 + walked_m * walked_m
+        near[count, 4] = s["range_var_m2"] + walked_m * walked_m
         count += 1
     return count, distinct
 

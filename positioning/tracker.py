@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning import kernel
-from positioning.cards import Rejections, Settings, Site, grown_cards, new_cards
+from positioning.cards import SETTINGS, Rejections, grown_cards, new_cards
 from positioning.observation import FIX, RANGE, Records
 
 #: Room for cards at first; doubled when it is used up.
@@ -36,7 +36,7 @@ _START_WINDOW_S: Final = 4.0
 _START_WAIT_S: Final = 1.5
 #: Re-acquisition looks at ranges of this window first.
 _REACQUIRE_WINDOW_S: Final = 0.6
-#: An uncertain place (this wide, or ambiguous) is reviewed this often.
+#: A place that has been uncertain (this wide, or ambiguous) for so long is reviewed.
 _REVIEW_S: Final = 1.0
 _REVIEW_SIGMA_M: Final = 1.0
 #: However long a card was silent, its uncertainty grows no further than a large mine's size.
@@ -108,7 +108,8 @@ class Tracker:
         if not (np.isfinite(anchors).all() and np.isfinite(heights).all()):
             msg = "anchors_m and card_z_m must be finite"
             raise ValueError(msg)
-        self._site = Site(np.column_stack([anchors, heights]), _for_kernel(settings))
+        self._around = (np.column_stack([anchors, heights]), _for_kernel(settings))
+        self._cards_max = settings.cards_max
         self._cards = new_cards(min(_FIRST_CAPACITY, settings.cards_max))
         self._rejected = np.zeros(len(fields(Rejections)), np.int64)
 
@@ -129,7 +130,7 @@ class Tracker:
         owned = np.require(ranges, RANGE, ["C", "A", "W"])  # one type, so one compilation
         self._make_room(int(owned["card"].max()))
         fixes = np.zeros(len(owned), FIX)
-        filled = kernel.run(self._cards, self._site, self._rejected, owned, fixes)
+        filled = kernel.run(self._cards, self._around, self._rejected, owned, fixes)
         return fixes[:filled]
 
     def restore(self, fixes: Records) -> None:
@@ -142,7 +143,7 @@ class Tracker:
             return
         owned = np.require(fixes, FIX, ["C", "A", "W"])
         self._make_room(int(owned["card"].max()))
-        known = owned["card"] < self._site.settings.cards_max
+        known = owned["card"] < self._cards_max
         finite = np.all([np.isfinite(owned[name]) for name in _RESTORED], axis=0)
         scaled = np.abs(owned["t_ns"]) <= kernel.T_LIMIT_NS
         scaled &= (owned["var_x_m2"] > 0.0) & (owned["var_y_m2"] > 0.0)
@@ -152,16 +153,15 @@ class Tracker:
         rejected[kernel.UNKNOWN_CARD] += (~known).sum()
         rejected[kernel.NOT_FINITE] += (known & ~finite).sum()
         rejected[kernel.OUT_OF_SCALE] += (known & finite & ~scaled).sum()
-        kernel.restore(self._cards, self._site, owned[known & finite & scaled])
+        kernel.restore(self._cards, self._around, owned[known & finite & scaled])
 
     def _make_room(self, card: int) -> None:
         """Makes room for `card` by doubling, unless it is beyond the limit."""
-        cards_max = self._site.settings.cards_max
         capacity = len(self._cards)
-        needed = min(card + 1, cards_max)
+        needed = min(card + 1, self._cards_max)
         if needed > capacity:
             while capacity < needed:
-                capacity = min(capacity * 2, cards_max)
+                capacity = min(capacity * 2, self._cards_max)
             self._cards = grown_cards(self._cards, capacity)
 
 
@@ -169,29 +169,34 @@ def _ns(seconds: float) -> int:
     return round(seconds * _NS_PER_S)
 
 
-def _for_kernel(s: TrackerSettings) -> Settings:
-    return Settings(
-        range_var_m2=s.range_sigma_m**2,
-        acceleration_q=s.acceleration_q_m2_s3,
-        bias_var_m2=s.bias_sigma_m**2,
-        bias_tau_s=s.bias_tau_s,
-        gate_long=s.gate_long,
-        gate_short=s.gate_short,
-        rejects_max=s.rejects_max,
-        speed_max_m_s=s.speed_max_m_s,
-        start_speed_m_s=s.start_speed_m_s,
-        range_max_m=s.range_max_m,
-        cards_max=s.cards_max,
-        bend_max_m=_BEND_MAX_M,
-        ambiguous_cost=_AMBIGUOUS_COST,
-        late_max_ns=_ns(_LATE_MAX_S),
-        jump_ns=_ns(_JUMP_S),
-        extrapolated_ns=_ns(_EXTRAPOLATED_S),
-        used_ns=_ns(_USED_S),
-        start_window_ns=_ns(_START_WINDOW_S),
-        start_wait_ns=_ns(_START_WAIT_S),
-        reacquire_window_ns=_ns(_REACQUIRE_WINDOW_S),
-        review_ns=_ns(_REVIEW_S),
-        review_var_m2=_REVIEW_SIGMA_M**2,
-        hold_max_m=_HOLD_MAX_M,
-    )
+def _for_kernel(s: TrackerSettings) -> Records:
+    """(1,) SETTINGS."""
+    values: dict[str, float] = {
+        "range_var_m2": s.range_sigma_m**2,
+        "acceleration_q": s.acceleration_q_m2_s3,
+        "bias_var_m2": s.bias_sigma_m**2,
+        "bias_tau_s": s.bias_tau_s,
+        "gate_long": s.gate_long,
+        "gate_short": s.gate_short,
+        "rejects_max": s.rejects_max,
+        "speed_max_m_s": s.speed_max_m_s,
+        "start_speed_m_s": s.start_speed_m_s,
+        "range_max_m": s.range_max_m,
+        "cards_max": s.cards_max,
+        "bend_max_m": _BEND_MAX_M,
+        "ambiguous_cost": _AMBIGUOUS_COST,
+        "late_max_ns": _ns(_LATE_MAX_S),
+        "jump_ns": _ns(_JUMP_S),
+        "extrapolated_ns": _ns(_EXTRAPOLATED_S),
+        "used_ns": _ns(_USED_S),
+        "start_window_ns": _ns(_START_WINDOW_S),
+        "start_wait_ns": _ns(_START_WAIT_S),
+        "reacquire_window_ns": _ns(_REACQUIRE_WINDOW_S),
+        "review_ns": _ns(_REVIEW_S),
+        "review_var_m2": _REVIEW_SIGMA_M**2,
+        "hold_max_m": _HOLD_MAX_M,
+    }
+    settings = np.zeros(1, SETTINGS)
+    for name in SETTINGS.names or ():
+        settings[name] = values[name]
+    return settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Shapes(NamedTuple):
 
     `edges_m` (e, 4): x, y of the one end and of the other; those of zone z are `edge_start[z]` to
     `edge_start[z + 1]`. The zones whose bounding box meets a cell are `cell_zones[cell_start[i]:
-    cell_start[i + 1]]`, ascending, with i = row × columns + column.
+    cell_start[i + 1]]`, ascending, with i = line × columns + column.
     """
 
     edges_m: NDArray[np.float64]
@@ -58,21 +58,28 @@ class Shapes(NamedTuple):
     cell_zones: NDArray[np.int64]
     cell_start: NDArray[np.int64]
     columns: int
-    rows: int
+    lines: int
     left_m: float
     low_m: float
     cell_m: float
 
 
+#: The same as a plain tuple, because numba keeps the types of what it is called with on disk, and
+#: fails where a class of ours there has changed its name since.
+AnyShapes = tuple[Any, ...]
+
+Flags = NDArray[np.bool_]
+
+
 @njit
-def _border(s: Shapes, zone: int, x: float, y: float) -> tuple[float, float, float]:
-    """Distance of a point to a zone's border, inside positive, and the unit normal there."""
+def _border(edges_m: NDArray[np.float64], x: float, y: float) -> tuple[float, float, float]:
+    """Distance of a point to the border (e, 4), inside positive, and the unit normal there."""
     inside = False
     nearest_m2 = math.inf
     nx, ny = 1.0, 0.0
-    for e in range(s.edge_start[zone], s.edge_start[zone + 1]):
-        ax, ay = s.edges_m[e, 0] - x, s.edges_m[e, 1] - y
-        bx, by = s.edges_m[e, 2] - x, s.edges_m[e, 3] - y
+    for e in range(len(edges_m)):
+        ax, ay = edges_m[e, 0] - x, edges_m[e, 1] - y
+        bx, by = edges_m[e, 2] - x, edges_m[e, 3] - y
         ex, ey = bx - ax, by - ay
         if (ay > 0.0) != (by > 0.0) and (ax * ey - ay * ex > 0.0) == (ey > 0.0):
             inside = not inside
@@ -93,9 +100,9 @@ def _border(s: Shapes, zone: int, x: float, y: float) -> tuple[float, float, flo
 
 
 @njit
-def _probability(s: Shapes, zone: int, fix: np.void) -> float:
+def _probability(edges_m: NDArray[np.float64], fix: np.void) -> float:
     """How likely the card is in the zone, taking the border there for straight."""
-    distance_m, nx, ny = _border(s, zone, fix["x_m"], fix["y_m"])
+    distance_m, nx, ny = _border(edges_m, fix["x_m"], fix["y_m"])
     variance = (
         nx * nx * fix["var_x_m2"] + 2.0 * nx * ny * fix["cov_xy_m2"] + ny * ny * fix["var_y_m2"]
     )
@@ -104,63 +111,86 @@ def _probability(s: Shapes, zone: int, fix: np.void) -> float:
 
 
 @njit
-def _is_in_box(s: Shapes, zone: int, x: float, y: float) -> bool:
-    box = s.box_m[zone]
-    return bool(box[0] <= x <= box[2] and box[1] <= y <= box[3])
+def _write(crossing: np.void, row: int, card: int, zone: int, entered: int) -> None:
+    crossing["row"] = row
+    crossing["card"] = card
+    crossing["zone"] = zone
+    crossing["entered"] = entered
+
+
+@njit
+def _leave(s: Shapes, row: int, fix: np.void, member: Flags, crossings: Records) -> int:
+    """Takes a card out of the zones that it has left: how many crossings were written."""
+    words = member.view(np.uint64)
+    written = 0
+    for word in range(len(words)):
+        if words[word] == 0:  # in none of eight zones
+            continue
+        for zone in range(8 * word, 8 * word + 8):
+            if not member[zone]:
+                continue
+            edges_m = s.edges_m[s.edge_start[zone] : s.edge_start[zone + 1]]
+            if _probability(edges_m, fix) < LEAVE_PROBABILITY:
+                member[zone] = False
+                _write(crossings[written], row, fix["card"], zone, 0)
+                written += 1
+    return written
+
+
+@njit
+def _enter(s: Shapes, row: int, fix: np.void, member: Flags, crossings: Records) -> int:
+    """Puts a card into the zones that it has entered: how many crossings were written.
+
+    Only a zone whose box holds the fix can be entered: elsewhere it is less likely in than out.
+    """
+    x, y = fix["x_m"], fix["y_m"]
+    column, line = math.floor((x - s.left_m) / s.cell_m), math.floor((y - s.low_m) / s.cell_m)
+    if column < 0 or line < 0 or column >= s.columns or line >= s.lines:
+        return 0
+    cell = line * s.columns + column
+    written = 0
+    for k in range(s.cell_start[cell], s.cell_start[cell + 1]):
+        zone = s.cell_zones[k]
+        left, low, right, high = s.box_m[zone]
+        if member[zone] or not (left <= x <= right and low <= y <= high):
+            continue
+        edges_m = s.edges_m[s.edge_start[zone] : s.edge_start[zone + 1]]
+        if _probability(edges_m, fix) > ENTER_PROBABILITY:
+            member[zone] = True
+            _write(crossings[written], row, fix["card"], zone, 1)
+            written += 1
+    return written
 
 
 @njit_cached
 def _step(
-    s: Shapes, fixes: Records, member: NDArray[np.bool_], crossings: Records, start: int
+    shapes: AnyShapes, fixes: Records, members: Flags, crossings: Records, start: int
 ) -> tuple[int, int]:
     """Takes fixes from row `start`, in order: (rows done, crossings written).
 
-    Stops before a fix that might have more crossings than there is room for. Only a zone whose
-    bounding box holds the fix can be entered, for outside it the probability is below one half.
+    Stops before a fix that might have more crossings than there is room for.
     """
-    zones = len(s.box_m)
+    s = Shapes(*shapes)
     written = 0
     for i in range(start, len(fixes)):
-        if written + zones > len(crossings):
+        if written + 2 * len(s.box_m) > len(crossings):
             return i, written
         fix = fixes[i]
-        x, y, card = fix["x_m"], fix["y_m"], fix["card"]
         spread = fix["var_x_m2"] + fix["var_y_m2"] + fix["cov_xy_m2"]
-        if not math.isfinite(x + y + spread) or fix["fix_class"] == _LOST:
+        if not math.isfinite(fix["x_m"] + fix["y_m"] + spread) or fix["fix_class"] == _LOST:
             continue
-        for zone in range(zones):
-            if member[card, zone] and _probability(s, zone, fix) < LEAVE_PROBABILITY:
-                member[card, zone] = False
-                crossings[written]["row"] = i
-                crossings[written]["card"] = card
-                crossings[written]["zone"] = zone
-                crossings[written]["entered"] = False
-                written += 1
-        column = math.floor((x - s.left_m) / s.cell_m)
-        row = math.floor((y - s.low_m) / s.cell_m)
-        if column < 0 or row < 0 or column >= s.columns or row >= s.rows:
-            continue
-        cell = row * s.columns + column
-        for k in range(s.cell_start[cell], s.cell_start[cell + 1]):
-            zone = s.cell_zones[k]
-            if member[card, zone] or not _is_in_box(s, zone, x, y):
-                continue
-            if _probability(s, zone, fix) > ENTER_PROBABILITY:
-                member[card, zone] = True
-                crossings[written]["row"] = i
-                crossings[written]["card"] = card
-                crossings[written]["zone"] = zone
-                crossings[written]["entered"] = True
-                written += 1
+        member = members[fix["card"]]
+        written += _leave(s, i, fix, member, crossings[written:])
+        written += _enter(s, i, fix, member, crossings[written:])
     return len(fixes), written
 
 
 @njit_cached
 def _distances(
-    s: Shapes, zone: int, points_m: NDArray[np.float64], out: NDArray[np.float64]
+    edges_m: NDArray[np.float64], points_m: NDArray[np.float64], out: NDArray[np.float64]
 ) -> None:
     for i in range(len(points_m)):
-        out[i] = _border(s, zone, points_m[i, 0], points_m[i, 1])[0]
+        out[i] = _border(edges_m, points_m[i, 0], points_m[i, 1])[0]
 
 
 def _edges(zone: Zone) -> NDArray[np.float64]:
@@ -210,7 +240,7 @@ def _shapes(zones: tuple[Zone, ...]) -> Shapes:
         cell_zones=np.array([zone for cell in cells for zone in cell], np.int64),
         cell_start=np.cumsum([0, *(len(cell) for cell in cells)]).astype(np.int64),
         columns=columns,
-        rows=rows,
+        lines=rows,
         left_m=float(low[0]),
         low_m=float(low[1]),
         cell_m=cell_m,
@@ -232,7 +262,9 @@ class ZoneMembership:
             ValueError: a zone has no area, or a coordinate is not finite; the text names it.
         """
         self._shapes = _shapes(zones)
-        self._member = np.zeros((_FIRST_CAPACITY, len(zones)), np.bool_)
+        self._plain_shapes = tuple(self._shapes)
+        columns = -(-len(zones) // 8) * 8  # eight at a time can be seen to be empty
+        self._member = np.zeros((_FIRST_CAPACITY, columns), np.bool_)
         self._counts = np.zeros(len(zones), np.int64)
         self._crossings = np.zeros(max(1024, 2 * len(zones)), _CROSSING)
 
@@ -249,7 +281,7 @@ class ZoneMembership:
         crossings: list[Crossing] = []
         done = 0
         while done < len(owned):
-            done, written = _step(self._shapes, owned, self._member, self._crossings, done)
+            done, written = _step(self._plain_shapes, owned, self._member, self._crossings, done)
             crossings += [Crossing(*row) for row in self._crossings[:written].tolist()]
         for crossing in crossings:
             self._counts[crossing.zone] += 1 if crossing.entered else -1
@@ -276,16 +308,17 @@ class ZoneMembership:
                 msg = f"there is no zone {zone}, only {len(self._counts)}"
                 raise IndexError(msg)
         self._make_room(card)
-        self._counts -= self._member[card]
+        self._counts -= self._member[card, : len(self._counts)]
         self._member[card] = False
         self._member[card, list(zones)] = True
-        self._counts += self._member[card]
+        self._counts += self._member[card, : len(self._counts)]
 
     def distance_m(self, zone: int, points_m: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distance of points (n, 2) to a zone's border, metres, inside positive: (n,)."""
         points = np.ascontiguousarray(points_m, np.float64)
         distances = np.empty(len(points))
-        _distances(self._shapes, zone, points, distances)
+        first, last = self._shapes.edge_start[zone : zone + 2]
+        _distances(self._shapes.edges_m[first:last], points, distances)
         return distances
 
     def _make_room(self, card: int) -> None:

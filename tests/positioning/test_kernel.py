@@ -85,8 +85,8 @@ class TextbookFilter:
 
 def test_with_open_gates_it_is_the_textbook_filter() -> None:
     tracked = Tracker(ANCHORS_M, np.full(4, CARD_Z_M), OPEN_GATE)
-    straight = tracked._site.settings._replace(bend_max_m=0.0, review_var_m2=math.inf)
-    tracked._site = tracked._site._replace(settings=straight)
+    settings = tracked._around[1]
+    settings["bend_max_m"], settings["review_var_m2"] = 0.0, math.inf
     tracked.restore(start_fix())
     book = TextbookFilter(start_fix(), OPEN_GATE)
     for fix, r in zip(tracked.update(some_ranges(200)), some_ranges(200), strict=True):
