@@ -166,7 +166,7 @@ class Ring(Strict):
     record, then `head`.
     """
 
-    table: Literal[Table.INPUT, Table.HOLDING] = Table.INPUT
+    table: Table = Table.INPUT
     header_address: int = Field(ge=0, lt=ADDRESSES)
     first_address: int = Field(ge=0, lt=ADDRESSES)
     capacity: int = Field(ge=2, le=8192)
@@ -179,6 +179,9 @@ class Ring(Strict):
 
     @model_validator(mode="after")
     def _is_a_ring(self) -> Self:
+        if self.table not in (Table.INPUT, Table.HOLDING):
+            msg = f"table must be 'input' or 'holding': {self.table.value!r} has no registers"
+            raise ValueError(msg)
         first, last = self.field[0], self.field[-1]
         if (first.name, first.type) != ("sequence", RegisterType.UINT32):
             msg = "the first field must be 'sequence' of type 'uint32'"
