@@ -71,7 +71,7 @@ class Gateway:
             await warm
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             server = Server(self._bundle, self._cards, journal)
-            await self._commit(mine.begin(time.time_ns()), journal, server)
+            await self._commit(mine.begin(time.time_ns(), journal.damage), journal, server)
             port = await server.start()
             stack.push_async_callback(server.stop, STOP_GRACE_S)
             ready(port)
@@ -100,7 +100,7 @@ class Gateway:
         while True:
             await self._inbox.filled(STEP_MOST_S)
             batch = self._inbox.take()
-            self._log_links(batch)
+            _log_links(batch)
             changes = await asyncio.to_thread(mine.step, batch, time.time_ns())
             await self._commit(changes, journal, server)
 
@@ -139,8 +139,10 @@ class Gateway:
             supervisors.append(Supervisor(driver, target, silence_s=silence_s))
         return supervisors
 
-    @staticmethod
-    def _log_links(batch: Batch) -> None:
-        for link in batch.links:
-            if link.state is LinkState.UP:
-                log.info("device up", device=link.device)
+
+def _log_links(batch: Batch) -> None:
+    for link in batch.links:
+        if link.state is LinkState.UP:
+            log.info("device up", device=link.device)
+        elif link.state is LinkState.DOWN:
+            log.warning("device down", device=link.device, reason=link.reason)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from equipment.profile import Profile
 from equipment.report import NoticeKind, RecordBatch, Sample
@@ -52,14 +52,29 @@ class Driver(Protocol):
         """
 
 
+class DriverOptions(BaseModel):
+    """The keys of a `[[device]]` beside id, profile and name; unknown keys are refused.
+
+    Paths of files are absolute or from the mine's folder: the driver gets them absolute.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    #: The keys that say where the device is: no two devices may have the same values.
+    address_keys: ClassVar[tuple[str, ...]]
+
+
 class DriverClass(Protocol):
     """A driver's class: its options (checked with the configuration) and how to make one."""
 
-    #: The keys of a `[[device]]` beside id, profile and name; unknown keys are refused.
-    Options: type[BaseModel]
+    Options: type[DriverOptions]
 
     def __call__(self, device: str, profile: Profile, options: Any, /) -> Driver:
-        """Makes the driver. `options` is an instance of `Options`. Does no I/O."""
+        """Makes the driver. `options` is an instance of `Options`. Does no I/O.
+
+        Raises:
+            ValueError: the options do not go with the profile; the text begins with the key.
+        """
 
 
 #: Driver by protocol name (a profile's `protocol`), as `module:class`; imported on first use, so

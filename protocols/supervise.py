@@ -91,7 +91,6 @@ class Supervisor:
             reason = await self._session(session)
             steady = session.up and session.heard_s - session.begun_s >= STEADY_S
             failures = 1 if steady else failures + 1
-            log.warning("device down", device=self._driver.describe(), reason=reason)
             self._target.link(LinkState.DOWN, reason)
             await asyncio.sleep(self._pause_s(failures))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from equipment import catalogue
 from equipment.device import DEVICES_FILE, Device, parse_devices
@@ -21,15 +21,9 @@ from equipment.toml_source import (
     suggest,
 )
 from gateway.config.files import read_text
-from protocols.driver import DriverClass, driver_class
+from protocols.driver import DriverClass, DriverOptions, driver_class
 
 PROFILES_FOLDER: Final = "profiles"
-
-#: The options that say where a device is, by protocol.
-_ADDRESS: Final[Mapping[str, tuple[str, ...]]] = {
-    "modbus": ("host", "port", "unit"),
-    "opcua": ("url", "root"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +33,7 @@ class DeviceSetup:
     device: Device
     profile: Profile
     driver: DriverClass
-    options: BaseModel
+    options: DriverOptions
 
 
 @dataclass(slots=True)
@@ -73,7 +67,7 @@ def read_devices(folder: Path) -> Devices:
         remedy = "each [[device]] names a profile and says how it is reached"
         found.mistakes.append(Mistake(DEVICES_FILE, 0, "", "there is no [[device]]", remedy))
     for position, given in enumerate(listed if isinstance(listed, list) else ()):
-        _read_device(position, given, profiles, found)
+        _read_device(position, given, profiles, folder, found)
     _note_shared_addresses(found)
     return found
 
@@ -101,7 +95,11 @@ def _own_profile_names(folder: Path, mistakes: list[Mistake]) -> Iterator[str]:
 
 
 def _read_device(
-    position: int, given: Any, profiles: Mapping[str, Profile | None], found: Devices
+    position: int,
+    given: Any,
+    profiles: Mapping[str, Profile | None],
+    folder: Path,
+    found: Devices,
 ) -> None:
     assert found.source is not None
     try:
@@ -119,7 +117,20 @@ def _read_device(
         besides = Device.model_fields
         found.mistakes += mistakes_of(error, found.source, driver.Options, prefix, besides)
         return
+    options = _from_folder(options, folder)
+    try:
+        driver(device.id, profile, options)
+    except ValueError as error:
+        key, _, problem = str(error).partition(": ")
+        found.mistake(position, key, problem)
+        return
     found.setups[position] = DeviceSetup(device, profile, driver, options)
+
+
+def _from_folder(options: DriverOptions, folder: Path) -> DriverOptions:
+    """The options with paths of files taken from the mine's folder."""
+    paths = {key: folder.absolute() / value for key, value in options if isinstance(value, Path)}
+    return options.model_copy(update=paths)
 
 
 def _profile(
@@ -140,8 +151,8 @@ def _note_shared_addresses(found: Devices) -> None:
     first: dict[tuple[object, ...], int] = {}
     for position, setup in found.setups.items():
         protocol = setup.profile.protocol
-        keys = _ADDRESS[protocol]
-        address = (protocol, *(getattr(setup.options, key, None) for key in keys))
+        keys = setup.options.address_keys
+        address = (protocol, *(getattr(setup.options, key) for key in keys))
         other = first.setdefault(address, position)
         if other != position:
             assert found.source is not None

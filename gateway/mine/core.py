@@ -7,7 +7,7 @@ alarms, cards that have fallen silent.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -53,8 +53,11 @@ class Mine:
         self._kept_second = 0
         self._kept = state
 
-    def begin(self, now_ns: int) -> Changes:
-        """The first changes, before any step: what is known from before, and the start itself."""
+    def begin(self, now_ns: int, damage: Sequence[str] = ()) -> Changes:
+        """The first changes, before any step: what is known from before, and the start itself.
+
+        `damage` says, a sentence each, what of the time before could not be read; it is told.
+        """
         record = StepRecord(self._next_sequence, now_ns)
         last_ns, zones = self._cards.restore(self._kept, now_ns)
         self._kept = {}
@@ -63,6 +66,8 @@ class Mine:
             away_s = (now_ns - last_ns) / SECOND_NS
             text = f"the gateway goes on with {len(zones)} cards, last heard {away_s:.1f} s ago"
         record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
+        for sentence in damage:
+            record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
         self._occupancy.restore(zones, self._cards, self._alarms, record)
         known = self._cards.last[self._cards.last["fix_class"] > 0]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
 from equipment.report import NoticeKind, RecordBatch
-from protocols.driver import DeviceError, Driver, Sink
+from protocols.driver import DeviceError, Driver, DriverOptions, Sink
 from protocols.modbus.line import Line
 from protocols.modbus.points import Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
@@ -30,10 +30,10 @@ READER_POINTS_S: Final = 1.0
 LOSSES_S: Final = 5.0
 
 
-class ModbusOptions(BaseModel):
+class ModbusOptions(DriverOptions):
     """The keys of a `[[device]]` that speaks Modbus TCP."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    address_keys: ClassVar = ("host", "port", "unit")
 
     host: str = Field(min_length=1)
     port: int = Field(default=502, ge=1, le=65535)

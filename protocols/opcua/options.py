@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from equipment.opcua_profile import check_path
 from equipment.profile import Name
+from protocols.driver import DriverOptions
 
 #: The port that IANA gave to OPC UA, where the URL has none.
 DEFAULT_PORT: Final = 4840
@@ -17,13 +18,10 @@ DEFAULT_PORT: Final = 4840
 Security = Literal["none", "basic256sha256", "aes128", "aes256"]
 
 
-class OpcUaOptions(BaseModel):
-    """The keys of a `[[device]]` that speaks OPC UA.
+class OpcUaOptions(DriverOptions):
+    """The keys of a `[[device]]` that speaks OPC UA."""
 
-    Paths of files are absolute or from the working directory.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    address_keys: ClassVar = ("url", "root")
 
     #: `opc.tcp://host:port/path`; user and password have keys of their own.
     url: str

@@ -12,7 +12,6 @@ from typing import Any, ClassVar
 
 import grpc
 import numpy as np
-from pydantic import BaseModel
 
 from equipment.device import Device
 from equipment.modbus_profile import ModbusProfile
@@ -26,7 +25,7 @@ from gateway.serve.server import Server
 from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, position_pb2_grpc
 from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records
-from protocols.driver import Sink
+from protocols.driver import DriverOptions, Sink
 
 S = 1_000_000_000
 T0_NS = 1_800_000_000 * S
@@ -51,14 +50,14 @@ PROFILE = ModbusProfile.model_validate(
 )  # fmt: skip
 
 
-class NoOptions(BaseModel):
-    pass
+class NoOptions(DriverOptions):
+    address_keys: ClassVar = ()
 
 
 class NeverRead:
     """A driver that no test makes."""
 
-    Options: ClassVar[type[BaseModel]] = NoOptions
+    Options: ClassVar[type[DriverOptions]] = NoOptions
 
     def __init__(self, device: str, profile: Profile, options: Any, /) -> None:
         raise NotImplementedError

@@ -2,16 +2,17 @@
 
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from pydantic import BaseModel
 
 from equipment.modbus_profile import ModbusProfile
+from equipment.profile import Profile
 from equipment.toml_source import ConfigurationError
 from gateway.config.bundle import load
 from gateway.config.summary import summary
 from positioning.mine_map import ZoneKind
-from protocols.driver import driver_class
+from protocols.driver import DriverOptions, driver_class
 
 GOOD = Path(__file__).parents[1] / "cases" / "config" / "good"
 
@@ -186,17 +187,30 @@ def test_what_is_no_list_of_devices_is_told(mine: Path, text: str) -> None:
 def test_a_driver_of_another_protocol_brings_its_own_options(
     mine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Options(BaseModel):
+    class Options(DriverOptions):
+        address_keys: ClassVar = ("host",)
         host: str
         unit: int = 1
+        key_file: Path = Path("key.pem")
 
     class StandIn:
-        pass
+        def __init__(self, device: str, profile: Profile, options: Options) -> None:
+            if options.unit > 9:
+                msg = "unit: this profile has only 9"
+                raise ValueError(msg)
 
     StandIn.Options = Options  # type: ignore[attr-defined]  # as a driver's class has it
     monkeypatch.setattr("gateway.config.devices.driver_class", lambda _: StandIn)
     (mine / "devices.toml").write_text('[[device]]\nid = "p"\nprofile = "pump"\nhost = "h"\n')
-    assert load(mine).devices[0].options == Options(host="h", unit=1)
+    key_file = mine.absolute() / "key.pem"
+    assert load(mine).devices[0].options.model_dump() == {
+        "host": "h",
+        "unit": 1,
+        "key_file": key_file,
+    }
+    with (mine / "devices.toml").open("a") as file:
+        file.write("unit = 10\n")
+    assert mistakes(mine)[0] == "devices.toml:5: device[1].unit: this profile has only 9"
 
 
 def test_an_anchor_in_a_zone_may_be_far_from_roadways(mine: Path) -> None:
