@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ class BlockLayout:
         order = [_order_of(point, point.address - start) for point in block.points]
         self._order = np.array([register for part in order for register in part])
         self._dtype = np.dtype([(p.name, _dtype_of(p)) for p in block.points])
+        numbered = list(enumerate(block.points))
+        self._texts = [at for at, point in numbered if point.type is RegisterType.TEXT]
+        self._flags = [(at, p.bit) for at, p in numbered if p.type is RegisterType.BOOL]
 
     def values(self, answer: Registers) -> list[Value | None]:
         """What the device gave for each point, before scale and offset.
@@ -66,16 +69,13 @@ class BlockLayout:
         """
         if self._bits is not None:
             return [bool(answer[position]) for position in self._bits]
-        raw = answer.astype(REGISTER, copy=False)[self._order].view(self._dtype)[0].item()
-        return [self._value(point, value) for point, value in zip(self._points, raw, strict=True)]
-
-    @staticmethod
-    def _value(point: RegisterField, raw: object) -> Value | None:
-        if point.type is RegisterType.TEXT:
-            return _text_or_none(cast(bytes, raw))
-        if point.type is RegisterType.BOOL:
-            return bool(cast(int, raw) >> getattr(point, "bit", 0) & 1)
-        return cast(float, raw)
+        packed = answer.astype(REGISTER, copy=False)[self._order].view(self._dtype)
+        raw: list[Any] = list(packed[0].item())
+        for at in self._texts:
+            raw[at] = _text_or_none(raw[at])
+        for at, bit in self._flags:
+            raw[at] = bool(raw[at] >> bit & 1)
+        return raw
 
 
 def _text_or_none(raw: bytes) -> str | None:

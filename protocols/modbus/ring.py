@@ -61,7 +61,7 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What one poll gave. `caught_up`: there was nothing more when it ended.
+    """What one poll gave. `caught_up`: there was nothing more when it began.
 
     `unreadable`: there were records, and of none could it be told what it says.
     """
@@ -114,16 +114,17 @@ class RingReader:
             return self._poll(self.layout.rows(_NO_REGISTERS), header, caught_up=True)
         registers, good, torn, overwritten = yield from self._records(first, last)
         after = Header.of((yield self._header_read))
-        head = self._unwrapped(after)
-        if head is None:
+        head_after = self._unwrapped(after)
+        if head_after is None:
             return self._poll(self.layout.rows(_NO_REGISTERS), header, caught_up=False)
-        self._next, self._head = last + 1, head
+        caught_up = last == self._head
+        self._next, self._head = last + 1, head_after
         self._lose(overwritten, self._overwritten())
         self._lose(torn, TORN)
         return self._poll(
             self.layout.rows(registers)[good],
             after,
-            caught_up=last == head,
+            caught_up=caught_up,
             unreadable=torn == last - first + 1,
         )
 

@@ -4,6 +4,7 @@ Whatever comes, there is a clear error or a BAD sample, and never a wrong value 
 """
 
 import asyncio
+import socket
 import struct
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from equipment.modbus_profile import Table
 from equipment.report import NoticeKind, Quality
+from protocols.driver import DeviceError
 from protocols.modbus.line import Line, ReadOnlyError
 from protocols.modbus.plan import Read
 from tests.protocols.modbus_peer import (
@@ -79,9 +81,11 @@ WRONG: dict[str, tuple[Callable[[bytes], Reply], str]] = {
 async def test_a_wrong_answer_ends_the_session_with_a_reason(
     reply: Callable[[bytes], Reply], text: str
 ) -> None:
+    # Only silence costs the whole time; what is wrong is known at once.
+    timeout_s = TIMEOUT_S if "within" in text else 5.0
     async with bare_server(reply) as port:
         begun_s = time.monotonic()
-        error, told = await failure_of(driver_for(PROFILE, port, TIMEOUT_S))
+        error, told = await failure_of(driver_for(PROFILE, port, timeout_s))
         took_s = time.monotonic() - begun_s
     assert text in error
     assert error.startswith(f"modbus tcp 127.0.0.1:{port} unit 1 ")
@@ -89,8 +93,7 @@ async def test_a_wrong_answer_ends_the_session_with_a_reason(
     assert error.endswith("; check the device and what stands between")
     assert told.got == []
     assert told.heard_count == 0
-    # Only silence costs the whole time; what is wrong is known at once.
-    assert took_s < (TIMEOUT_S if "within" not in text else 2 * TIMEOUT_S)
+    assert took_s < 3.0
 
 
 @pytest.mark.parametrize("cut", [3, 8, 10])
@@ -227,9 +230,51 @@ async def test_a_line_that_failed_gives_nothing_more() -> None:
         line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
         await line.connect()
         for _ in range(2):
-            with pytest.raises(Exception, match="answered transaction"):
+            with pytest.raises(DeviceError, match="answered transaction"):
                 await line.read(Read(Table.HOLDING, 0, 2))
         line.close()
+        line.close()
+
+
+async def test_a_line_that_is_closed_says_so() -> None:
+    async with bare_server(lambda request: answer(request, RIGHT)) as port:
+        line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
+        await line.connect()
+        line.close()
+        with pytest.raises(DeviceError, match=r"^here .*asked for holding registers 0 to 1"):
+            await line.read(Read(Table.HOLDING, 0, 2))
+
+
+async def test_a_device_that_does_not_take_the_connection_is_told_in_time() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        # Fills the queue that no one takes connections from; the next gets no answer.
+        waiting = [socket.socket() for _ in range(3)]
+        for one in waiting:
+            one.settimeout(0)
+            one.connect_ex(("127.0.0.1", port))
+        begun_s = time.monotonic()
+        error, _ = await failure_of(driver_for(PROFILE, port, TIMEOUT_S))
+        took_s = time.monotonic() - begun_s
+        for one in waiting:
+            one.close()
+    assert f"{port} unit 1 can't be reached (no answer within 0.3 s)" in error
+    assert took_s < 3.0
+
+
+async def test_a_device_that_takes_only_the_second_connection_is_tried_again_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refused() -> bool:
+        return False
+
+    async with bare_server(lambda request: answer(request, RIGHT)) as port:
+        line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
+        monkeypatch.setattr(line._client, "connect", refused)
+        with pytest.raises(DeviceError, match="the connection was refused once"):
+            await line.connect()
         line.close()
 
 

@@ -141,7 +141,7 @@ async def test_a_readers_health_is_read_once_a_second_beside_its_records() -> No
     ):
         await until(lambda: len(told.got) >= 2, 5, "two scans of points")
     assert station.functions[2] == 2
-    assert station.functions[4] > 20
+    assert station.functions[4] > 5
 
 
 async def test_a_reader_that_refuses_its_health_still_gives_records() -> None:
