@@ -86,7 +86,12 @@ def play(recording: Path, folder: Path, speed: float) -> Comparison:
 
 
 def _streamed(run: LocatedRun, rows: list[dict[str, Any]], base_t_ns: int) -> Records:
-    """Rows of `watch --json` as fixes in the recording's own time."""
+    """Rows of `watch --json` as fixes in the recording's own time.
+
+    Runs are played side by side, and a card whose run is over falls silent before the others: the
+    gateway then says once more where it was last, as `lost`. That is no fix of a range.
+    """
+    rows = [row for row in rows if row["class"] != "lost"]
     fixes = np.zeros(len(rows), FIX)
     for fix, row in zip(fixes, rows, strict=True):
         fix["t_ns"] = row["t_ns"] - base_t_ns

@@ -1,0 +1,79 @@
+"""Clients in other languages, and the README's samples, against a running gateway."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from hil_sim.sample_mine import Ports, write_sample_mine
+from tests.system.processes import ROOT, free_port, gateway, running, simulator
+
+PEERS = ROOT / "tests/peers"
+
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None or not (PEERS / "node_modules/@grpc/grpc-js").is_dir(),
+    reason="needs node and @grpc/grpc-js: npm ci in tests/peers",
+)
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Where a gateway serves a mine of 120 people."""
+    folder = tmp_path_factory.mktemp("served")
+    write_sample_mine(folder / "mine", people=120, ports=Ports.free())
+    with ExitStack() as stack:
+        stack.enter_context(simulator(folder / "mine", folder))
+        port = free_port()
+        stack.enter_context(gateway(folder / "mine", port, folder))
+        yield port
+
+
+def blocks(language: str) -> list[str]:
+    """The README's samples in a language."""
+    text = (ROOT / "README.md").read_text()
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@needs_node
+def test_a_javascript_client_gets_snapshot_sync_deltas_and_events(port: int) -> None:
+    command = ["node", "grpc_client.js", f"127.0.0.1:{port}", "8", "1"]
+    done = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    of_positions = [line for line in lines if line["kind"] == "position"]
+    synced = next(
+        place
+        for place, line in enumerate(lines)
+        if line["kind"] == "sync" and line["stream"] == "positions"
+    )
+    snapshot = [line for line in lines[:synced] if line["kind"] == "position"]
+    deltas = [line for line in lines[synced:] if line["kind"] == "position"]
+    assert snapshot
+    assert all(line["snapshot"] for line in snapshot)
+    assert deltas
+    assert not any(line["snapshot"] for line in deltas)
+    assert all(re.fullmatch(r"\d{17}", line["card"]) for line in of_positions)
+    events = [int(line["sequence"]) for line in lines if line["kind"] == "event"]
+    assert events == list(range(1, len(events) + 1))
+    assert len(events) > 5
+
+
+@pytest.mark.parametrize("language", ["python", pytest.param("js", marks=needs_node)])
+def test_the_readmes_clients_run(port: int, language: str, tmp_path: Path) -> None:
+    (sample,) = blocks(language)
+    assert len(sample.strip().splitlines()) <= 5
+    file = tmp_path / f"client.{language}"
+    file.write_text(sample.replace("50051", str(port)))
+    if language == "js":
+        # Where a user would have run `npm install`.
+        (tmp_path / "node_modules").symlink_to(PEERS / "node_modules")
+    program = "node" if language == "js" else sys.executable
+    with running([program, file], tmp_path, "client") as client:
+        client.wait_for(lambda: len(client.out.splitlines()) > 5, timeout_s=20)
+        first = client.out.splitlines()[0]
+    assert re.match(r"1 the gateway has started", first)
