@@ -87,11 +87,9 @@ class RingReader:
 
     def __init__(self, ring: Ring) -> None:
         self.layout = RecordLayout(ring)
-        self._table, self._capacity, self._first_address = (
-            ring.table,
-            ring.capacity,
-            ring.first_address,
-        )
+        self._table = ring.table
+        self._capacity = ring.capacity
+        self._first_address = ring.first_address
         self._header_read = Read(ring.table, ring.header_address, RING_HEADER_WIDTH)
         self._per_read = REGISTERS_MOST // self.layout.width
         self._boot_id: int | None = None
@@ -113,18 +111,17 @@ class RingReader:
         if last < first:
             return self._poll(self.layout.rows(_NO_REGISTERS), header, caught_up=True)
         registers, good, torn, overwritten = yield from self._records(first, last)
+        # Only to see that the device did not restart; its head is for the next poll to look at.
         after = Header.of((yield self._header_read))
-        head_after = self._unwrapped(after)
-        if head_after is None:
+        if self._unwrapped(after) is None:
             return self._poll(self.layout.rows(_NO_REGISTERS), header, caught_up=False)
-        caught_up = last == self._head
-        self._next, self._head = last + 1, head_after
+        self._next = last + 1
         self._lose(overwritten, self._overwritten())
         self._lose(torn, TORN)
         return self._poll(
             self.layout.rows(registers)[good],
             after,
-            caught_up=caught_up,
+            caught_up=last == self._head,
             unreadable=torn == last - first + 1,
         )
 

@@ -339,24 +339,30 @@ def test_a_restart_between_header_and_records_gives_none_of_the_new_as_the_old()
     assert mine.losses == [Loss(3, RESTARTED)]
 
 
-def test_a_header_misread_once_costs_nothing() -> None:
+@pytest.mark.parametrize(("boot", "head"), [(1, 2), (1, 70000), (99, 6)])
+@pytest.mark.parametrize("which", [1, 3])
+def test_a_header_misread_once_costs_nothing(boot: int, head: int, which: int) -> None:
+    """The first header of a poll, or the one after its records."""
     device = Device(ring(10))
     mine = Mine(RingReader(device.shape))
     device.write_records(6)
     drain(device, mine)
-    for boot, head in ((1, 2), (1, 70000), (99, 6)):
-        kept = device.memory[HEADER : HEADER + 4]
-        device.memory[HEADER : HEADER + 4] = struct.unpack(">4H", struct.pack(">II", boot, head))
-        reads = 0
+    device.write_records(2)
+    kept = device.memory[HEADER : HEADER + 4]
+    reads = 0
 
-        def mends(kept: list[int] = kept) -> bool:
-            nonlocal reads
-            reads += 1
-            if reads == 2:
-                device.memory[HEADER : HEADER + 4] = kept
-            return True
+    def spoils() -> bool:
+        nonlocal reads
+        reads += 1
+        wrong = struct.unpack(">4H", struct.pack(">II", boot, head))
+        device.memory[HEADER : HEADER + 4] = wrong if reads == which else kept
+        return True
 
-        poll(device, mine, mends)
+    poll(device, mine, spoils)
+    device.memory[HEADER : HEADER + 4] = kept
+    drain(device, mine)
+    device.write_records(3)
+    drain(device, mine)
     assert mine.got == device.published
     assert mine.losses == []
 
