@@ -82,7 +82,10 @@ class Process:
         return self.popen.wait(timeout_s)
 
     def end(self) -> None:
-        """Leaves nothing behind."""
+        """Leaves nothing behind; asks first, so that what was covered is written down."""
+        if self.popen.poll() is None:
+            with suppress(subprocess.TimeoutExpired):
+                self.stop()
         with suppress(ProcessLookupError):
             self.popen.kill()
         self.popen.wait()
