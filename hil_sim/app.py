@@ -94,13 +94,14 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
         _stop_after(wish.seconds, stop)
         done_s = 0.0
         while not await _sleep(stop, start_s + done_s + STEP_S - time.monotonic()):
-            now_s = time.monotonic() - start_s
-            steps = world.advance(now_s - done_s)
+            # Whole steps only, however the process was delayed: one seed, one day.
+            due_s = STEP_S * int((time.monotonic() - start_s - done_s) / STEP_S)
+            steps = world.advance(due_s)
             stations.add(steps, world.t_ns)
             await servers.show(world.machine_values())
             if truth:
                 truth.write(world, steps)
-            done_s = now_s
+            done_s += due_s
     finally:
         await servers.close()
         if truth:

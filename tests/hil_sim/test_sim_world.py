@@ -44,6 +44,14 @@ def test_the_same_seed_gives_the_same_mine(sample: MineFolder) -> None:
     assert first.machine_values() == second.machine_values()
 
 
+def test_steps_taken_late_and_at_once_give_the_same_mine(sample: MineFolder) -> None:
+    steady, delayed = world_of(sample), world_of(sample)
+    in_time = run(steady, 2)
+    late = [step for count in (1, 3, 7, 9) for step in delayed.advance(count * STEP_S)]
+    assert in_time.ranges.tobytes() == np.concatenate([step.ranges for step in late]).tobytes()
+    assert steady.place_m.tobytes() == delayed.place_m.tobytes()
+
+
 def test_people_stay_in_the_roadways_and_walk_at_a_walking_pace(sample: MineFolder) -> None:
     world = world_of(sample)
     graph = RoadGraph(sample.map.roadways)
