@@ -1,26 +1,14 @@
-"""What the Modbus tests share: devices of other makes, a bare server, a sink, and waiting."""
+"""What the Modbus tests share: a machine's profile and known values, and a bare server."""
 
 import asyncio
-import shutil
-import socket
 import struct
-import subprocess
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
-from pathlib import Path
-
-import pytest
 
 from equipment.catalogue import parse_profile
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
-from equipment.report import LinkState, NoticeKind, RecordBatch, Sample
-from protocols.driver import DeviceError
 from protocols.modbus.driver import ModbusDriver, ModbusOptions
-
-PEERS = Path(__file__).parents[1] / "peers"
 
 MACHINE = """
 id = "machine"
@@ -71,123 +59,6 @@ KNOWN: tuple[tuple[str, object], ...] = (
 def driver_for(profile: Profile, port: int, timeout_s: float = 1.0) -> ModbusDriver:
     options = ModbusOptions(host="127.0.0.1", port=port, timeout_s=timeout_s)
     return ModbusDriver("dev", profile, options)
-
-
-@dataclass
-class Told:
-    """A sink that keeps everything."""
-
-    got: list[Sample] = field(default_factory=list)
-    batches: list[RecordBatch] = field(default_factory=list)
-    notices: list[tuple[NoticeKind, int, str]] = field(default_factory=list)
-    links: list[tuple[LinkState, str]] = field(default_factory=list)
-    heard_count: int = 0
-
-    def heard(self) -> None:
-        self.heard_count += 1
-
-    def samples(self, samples: Sequence[Sample]) -> None:
-        self.got.extend(samples)
-
-    def records(self, batch: RecordBatch) -> None:
-        self.batches.append(batch)
-
-    def notice(self, kind: NoticeKind, count: int, text: str) -> None:
-        self.notices.append((kind, count, text))
-
-    def link(self, state: LinkState, reason: str) -> None:
-        self.links.append((state, reason))
-
-    def latest(self) -> dict[str, Sample]:
-        return {sample.point: sample for sample in self.got}
-
-    def numbers(self) -> list[int]:
-        return [int(n) for batch in self.batches for n in batch.columns["sequence"].tolist()]
-
-    def lost(self) -> int:
-        return sum(count for kind, count, _ in self.notices if kind is NoticeKind.DATA_LOST)
-
-
-async def until(condition: Callable[[], object], within_s: float, what: str) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        if time.monotonic() > deadline_s:
-            pytest.fail(f"not within {within_s} s: {what}")
-        await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def running(driver: ModbusDriver) -> AsyncIterator[Told]:
-    """One session of `driver`, cancelled at the end; it must leave no task behind."""
-    before = asyncio.all_tasks()
-    told = Told()
-    task = asyncio.create_task(driver.session(told))
-    try:
-        yield told
-    finally:
-        task.cancel()
-        await asyncio.wait({task}, timeout=2)
-        assert task.cancelled() or task.exception() is not None
-        await asyncio.sleep(0)
-        assert not {task for task in asyncio.all_tasks() - before if not _serves(task)}
-
-
-def _serves(task: "asyncio.Task[object]") -> bool:
-    name = getattr(task.get_coro(), "__qualname__", "")
-    return "stream_server" in name or name == "_closed"
-
-
-async def failure_of(driver: ModbusDriver, within_s: float = 10.0) -> tuple[str, Told]:
-    """Runs a session that must fail; its error's text and what it gave until then."""
-    told = Told()
-    async with asyncio.timeout(within_s):
-        with pytest.raises(DeviceError) as failed:
-            await driver.session(told)
-    return str(failed.value), told
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def ready(command: Sequence[str | Path]) -> "tuple[subprocess.Popen[str], int]":
-    """Starts a device and waits until it says `ready PORT`."""
-    process = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=PEERS
-    )
-    assert process.stdout is not None
-    words = process.stdout.readline().split()
-    if words[:1] != ["ready"]:
-        end(process)
-        pytest.fail(f"{command} did not start")
-    return process, int(words[1])
-
-
-def end(process: "subprocess.Popen[str]") -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe:
-            pipe.close()
-
-
-def built_device(folder: Path) -> Path:
-    """The libmodbus device, compiled."""
-    compiler, pkg_config = shutil.which("cc"), shutil.which("pkg-config")
-    if compiler is None or pkg_config is None:
-        pytest.skip("needs cc and pkg-config")
-    flags = subprocess.run(
-        [pkg_config, "--cflags", "--libs", "libmodbus"], capture_output=True, text=True, check=False
-    )
-    if flags.returncode:
-        pytest.skip("needs libmodbus with its headers (libmodbus-dev)")
-    program = folder / "modbus_device"
-    source = PEERS / "modbus_device.c"
-    subprocess.run([compiler, "-O1", "-o", program, source, *flags.stdout.split()], check=True)
-    return program
 
 
 # A server of a few lines, which can be made to answer anything.

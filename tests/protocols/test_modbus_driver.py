@@ -1,11 +1,9 @@
 """The driver against real devices of other makes."""
 
 import asyncio
-import shutil
-import signal
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -18,56 +16,43 @@ from equipment.report import LinkState, NoticeKind, Quality
 from protocols.driver import DRIVERS, driver_class
 from protocols.modbus.driver import ModbusDriver, ModbusOptions
 from protocols.supervise import Supervisor
-from tests.protocols.modbus_peer import (
-    KNOWN,
-    PEERS,
-    Told,
-    answer,
-    asked,
-    bare_server,
-    built_device,
-    driver_for,
-    end,
-    failure_of,
-    free_port,
-    machine,
-    ready,
-    running,
-    until,
-)
+from tests.protocols.modbus_peer import KNOWN, answer, asked, bare_server, driver_for, machine
+from tests.support.places import PEERS, built_modbus_device, missing_node
+from tests.support.ports import free_port
+from tests.support.processes import Process
+from tests.support.processes import running as running_process
+from tests.support.sink import Told, failure_of, running
+from tests.support.waiting import until
 
-Start = Callable[..., tuple["subprocess.Popen[str]", int]]
+Start = Callable[..., tuple[Process, int]]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return built_device(tmp_path_factory.mktemp("modbus"))
+    return built_modbus_device(tmp_path_factory.mktemp("modbus"))
 
 
 @pytest.fixture
-def device(program: Path) -> Iterator[Start]:
+def device(program: Path, tmp_path: Path) -> Iterator[Start]:
     """Starts the libmodbus device; ends it with the test."""
-    processes = []
+    with ExitStack() as stack:
 
-    def start(
-        port: int = 0, per_s: int = 0, boot_id: int = 1, head: int = 0
-    ) -> "tuple[subprocess.Popen[str], int]":
-        process, listening = ready([program, *map(str, (port, per_s, boot_id, head))])
-        processes.append(process)
-        return process, listening
+        def start(
+            port: int = 0, per_s: int = 0, boot_id: int = 1, head: int = 0
+        ) -> tuple[Process, int]:
+            command = [str(part) for part in (program, port, per_s, boot_id, head)]
+            process = stack.enter_context(running_process(command, tmp_path, "device"))
+            return process, int(process.word_after("ready"))
 
-    yield start
-    for process in processes:
-        end(process)
+        yield start
 
 
 @pytest.fixture
-def node_device() -> Iterator[int]:
-    if shutil.which("node") is None or not (PEERS / "node_modules" / "jsmodbus").is_dir():
-        pytest.skip("needs node and `npm ci` in tests/peers (jsmodbus)")
-    process, port = ready(["node", "modbus_device.js"])
-    yield port
-    end(process)
+def node_device(tmp_path: Path) -> Iterator[int]:
+    if why := missing_node("jsmodbus"):
+        pytest.skip(why)
+    with running_process(["node", "modbus_device.js"], tmp_path, "device", cwd=PEERS) as process:
+        yield int(process.word_after("ready"))
 
 
 def uwb_reader() -> ModbusProfile:
@@ -78,7 +63,7 @@ def uwb_reader() -> ModbusProfile:
 
 async def gives_what_is_known(port: int) -> None:
     profile = machine(*(words for words, _ in KNOWN))
-    async with running(driver_for(profile, port)) as told:
+    async with running(driver_for(profile, port)) as (told, _):
         await until(lambda: told.got, 5, "a sample")
     latest = told.latest()
     wanted = dict(zip((point.name for point in profile.point), (v for _, v in KNOWN), strict=True))
@@ -103,7 +88,7 @@ async def test_a_device_that_refuses_what_lies_beyond_keeps_the_rest(device: Sta
         'name="bit"; table="coil"; address=9; type="bool"',
         more="gap = 100\n",
     )
-    async with running(driver_for(profile, port)) as told:
+    async with running(driver_for(profile, port)) as (told, _):
         await until(lambda: len(told.got) >= 9, 5, "three scans")
     latest = told.latest()
     assert (latest["inside"].value, latest["bit"].value) == (77.0, True)
@@ -126,7 +111,7 @@ async def test_jsmodbus_gives_a_short_answer_and_is_found_out(node_device: int) 
 
 async def test_a_ring_is_read_exactly_once_while_it_is_written(device: Start) -> None:
     _, port = device(per_s=1000, head=100)
-    async with running(driver_for(uwb_reader(), port)) as told:
+    async with running(driver_for(uwb_reader(), port)) as (told, _):
         await until(lambda: len(told.numbers()) > 2500, 20, "2,500 records, once around the ring")
     numbers = told.numbers()
     assert numbers == list(range(1, len(numbers) + 1))
@@ -135,7 +120,7 @@ async def test_a_ring_is_read_exactly_once_while_it_is_written(device: Start) ->
 
 async def test_records_come_as_columns(device: Start) -> None:
     _, port = device(head=2)
-    async with running(driver_for(uwb_reader(), port)) as told:
+    async with running(driver_for(uwb_reader(), port)) as (told, _):
         await until(lambda: told.batches, 5, "records")
     batch = told.batches[0]
     columns = batch.columns
@@ -154,7 +139,7 @@ async def test_records_come_as_columns(device: Start) -> None:
 
 async def test_a_full_ring_is_begun_with_its_oldest_record(device: Start) -> None:
     _, port = device(head=5000)
-    async with running(driver_for(uwb_reader(), port)) as told:
+    async with running(driver_for(uwb_reader(), port)) as (told, _):
         await until(lambda: len(told.numbers()) >= 2048, 10, "the ring")
     assert told.numbers() == list(range(5000 - 2048 + 1, 5001))
     assert told.notices == []
@@ -165,7 +150,7 @@ async def test_a_new_session_goes_on_where_the_last_one_was(device: Start) -> No
     driver = driver_for(uwb_reader(), port)
     numbers = []
     for _ in range(5):
-        async with running(driver) as told:
+        async with running(driver) as (told, _):
             await until(told.numbers, 5, "records")
         numbers += told.numbers()
         assert told.notices == []
@@ -180,7 +165,7 @@ async def test_a_killed_device_flows_again_when_it_is_back(device: Start) -> Non
     task = asyncio.create_task(supervisor.run())
     try:
         await until(lambda: len(told.numbers()) > 20, 5, "records")
-        first.send_signal(signal.SIGKILL)
+        first.kill()
         await until(lambda: told.links[-1][0] is LinkState.DOWN, 5, "down")
         assert "closed the connection" in told.links[-1][1]
         before = len(told.numbers())

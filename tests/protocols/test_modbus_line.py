@@ -22,13 +22,12 @@ from tests.protocols.modbus_peer import (
     asked,
     bare_server,
     driver_for,
-    failure_of,
     machine,
     refusal,
-    running,
     stream_server,
-    until,
 )
+from tests.support.sink import failure_of, running
+from tests.support.waiting import until
 
 PROFILE = machine('name="a"; address=7; type="uint32"')
 RIGHT = struct.pack(">I", 0x00010002)
@@ -116,7 +115,7 @@ async def test_an_answer_in_pieces_is_put_together(size: int) -> None:
                 writer.write(frame[start : start + size])
                 await asyncio.sleep(0.001)
 
-    async with stream_server(serve) as port, running(driver_for(PROFILE, port)) as told:
+    async with stream_server(serve) as port, running(driver_for(PROFILE, port)) as (told, _):
         await until(lambda: len(told.got) >= 2, 5, "two scans")
     assert {sample.value for sample in told.got} == {65538.0}
 
@@ -158,7 +157,7 @@ async def test_a_refused_table_is_bad_and_the_other_goes_on(code: int) -> None:
         function, _, _ = asked(request)
         return answer(request, RIGHT) if function == 3 else refusal(request, code)
 
-    async with bare_server(reply) as port, running(driver_for(profile, port)) as told:
+    async with bare_server(reply) as port, running(driver_for(profile, port)) as (told, _):
         await until(lambda: len(told.got) >= 30, 5, "ten scans")
     latest = told.latest()
     assert (latest["a"].value, latest["a"].quality) == (65538.0, Quality.GOOD)
@@ -178,7 +177,7 @@ async def test_a_device_that_is_busy_for_a_moment_stays_up() -> None:
         asked_for += 1
         return refusal(request, 6) if asked_for % 3 else answer(request, RIGHT)
 
-    async with bare_server(reply) as port, running(driver_for(PROFILE, port)) as told:
+    async with bare_server(reply) as port, running(driver_for(PROFILE, port)) as (told, _):
         await until(lambda: len(told.got) >= 5, 5, "samples")
     assert {sample.value for sample in told.got} == {65538.0}
 
@@ -201,7 +200,7 @@ async def test_a_block_that_is_refused_for_its_gaps_is_split_once() -> None:
         'name="c"; address=13; type="uint16"',
         'name="d"; address=30; type="uint16"',
     )
-    async with bare_server(reply) as port, running(driver_for(profile, port)) as told:
+    async with bare_server(reply) as port, running(driver_for(profile, port)) as (told, _):
         await until(lambda: len(told.got) >= 25, 5, "five scans")
     values = {name: sample.value for name, sample in told.latest().items()}
     assert values == {"a": 8.0, "b": 9.0, "hole": None, "c": 13.0, "d": 30.0}
@@ -219,7 +218,7 @@ async def test_a_device_that_refuses_long_reads_is_read_in_smaller_ones() -> Non
         return answer(request, struct.pack(f">{count}H", *range(address, address + count)))
 
     profile = machine(*(f'name="p{n}"; address={n}; type="uint16"' for n in range(60)))
-    async with bare_server(reply) as port, running(driver_for(profile, port)) as told:
+    async with bare_server(reply) as port, running(driver_for(profile, port)) as (told, _):
         await until(lambda: len(told.got) >= 60, 5, "a scan")
     assert {s.point: s.value for s in told.got} == {f"p{n}": float(n) for n in range(60)}
     assert told.notices == []

@@ -11,16 +11,9 @@ from equipment import catalogue
 from equipment.modbus_profile import ModbusProfile, Ring
 from equipment.report import NoticeKind, Quality
 from protocols.modbus.codec import Crc16
-from tests.protocols.modbus_peer import (
-    answer,
-    asked,
-    bare_server,
-    driver_for,
-    failure_of,
-    refusal,
-    running,
-    until,
-)
+from tests.protocols.modbus_peer import answer, asked, bare_server, driver_for, refusal
+from tests.support.sink import failure_of, running
+from tests.support.waiting import until
 
 READER = """
 id = "station"
@@ -99,10 +92,10 @@ async def test_lost_records_are_told_and_the_rest_comes() -> None:
     station.ring.add(1)
     async with bare_server(station.reply) as port:
         driver = driver_for(station.profile, port)
-        async with running(driver) as told:
+        async with running(driver) as (told, _):
             await until(told.numbers, 5, "the first record")
         station.ring.add(9)
-        async with running(driver) as told:
+        async with running(driver) as (told, _):
             await until(lambda: told.numbers() and told.lost(), 5, "the others")
     assert told.numbers() == [7, 8, 9, 10]
     assert told.notices == [
@@ -122,7 +115,7 @@ async def test_losses_are_told_now_and_then_and_none_is_forgotten(
     station.ring.add(1)
     async with (
         bare_server(station.reply) as port,
-        running(driver_for(station.profile, port)) as told,
+        running(driver_for(station.profile, port)) as (told, _),
     ):
         await until(told.numbers, 5, "the first record")
         for _ in range(20):
@@ -137,7 +130,7 @@ async def test_a_readers_health_is_read_once_a_second_beside_its_records() -> No
     station.ring.add(1)
     async with (
         bare_server(station.reply) as port,
-        running(driver_for(station.profile, port)) as told,
+        running(driver_for(station.profile, port)) as (told, _),
     ):
         await until(lambda: len(told.got) >= 2, 5, "two scans of points")
     assert station.functions[2] == 2
@@ -149,7 +142,7 @@ async def test_a_reader_that_refuses_its_health_still_gives_records() -> None:
     station.refuses[2] = 1
     async with (
         bare_server(station.reply) as port,
-        running(driver_for(station.profile, port)) as told,
+        running(driver_for(station.profile, port)) as (told, _),
     ):
         await until(lambda: told.got, 5, "a BAD sample")
         station.ring.add(3)

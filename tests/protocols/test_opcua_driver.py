@@ -24,7 +24,10 @@ from equipment.report import Quality
 from protocols.driver import DeviceError
 from protocols.opcua.driver import OpcUaDriver
 from protocols.opcua.options import OpcUaOptions
-from tests.protocols.opcua_peer import fails, free_port, running, until
+from tests.protocols.modbus_peer import Serve, stream_server
+from tests.support.ports import free_port
+from tests.support.sink import failure_of, running
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -108,14 +111,14 @@ async def test_status_becomes_quality(pump: Pump) -> None:
         await pump.server.write_attribute_value(node.nodeid, data)
     points = profile(*((name, f"S_{name}", "number") for name in codes))
     async with running(pump.driver(points)) as (told, _):
-        await until(lambda: all(told.latest(name) for name in codes), 5, "all points")
+        await until(lambda: all(told.last(name) for name in codes), 5, "all points")
     found = {s.point: (s.value, s.quality, s.reason) for s in told.got}
     assert found == {
         "good": (1.5, Quality.GOOD, ""),
         "unsure": (1.5, Quality.UNCERTAIN, "UncertainLastUsableValue"),
         "broken": (None, Quality.BAD, "BadSensorFailure"),
     }
-    good = told.latest("good")
+    good = told.last("good")
     assert good is not None
     assert good.source_t_ns == 1_772_366_400_250_000_000
 
@@ -173,10 +176,10 @@ async def test_unchanged_values_are_confirmed(pump: Pump) -> None:
 async def test_a_burst_arrives_in_order(pump: Pump) -> None:
     node = await pump.add("Burst", 0.0, ua.VariantType.Double)
     async with running(pump.driver(profile(("burst", "Burst", "number")))) as (told, _):
-        await until(lambda: told.latest("burst"), 5, "the first value")
+        await until(lambda: told.last("burst"), 5, "the first value")
         for value in range(1, 6):
             await node.write_value(float(value))
-        await until(lambda: told.latest("burst").value == 5.0, 5, "the last value")  # type: ignore[union-attr]  # the wait above
+        await until(lambda: told.last("burst").value == 5.0, 5, "the last value")  # type: ignore[union-attr]  # the wait above
     values = [sample.value for sample in told.of("burst")]
     assert values == sorted(values, key=float)  # type: ignore[arg-type]  # all are numbers
 
@@ -200,8 +203,8 @@ async def test_two_nodes_of_one_name_are_not_guessed_between(pump: Pump) -> None
         2.0,
     )
     async with running(pump.driver(profile(("twin", "Twin", "number")))) as (told, _):
-        await until(lambda: told.latest("twin"), 5, "the point")
-    twin = told.latest("twin")
+        await until(lambda: told.last("twin"), 5, "the point")
+    twin = told.last("twin")
     assert twin is not None
     assert (
         twin.reason == "2 nodes have the path step site:Twin in Objects/site:Pump: it must be one"
@@ -258,7 +261,7 @@ async def test_moved_namespaces_end_the_session(
 ) -> None:
     monkeypatch.setattr(protocols.opcua.watch, "RETRY_S", 0.1)
     async with running(pump.driver(profile(("late", "NotYet", "number")))) as (told, task):
-        await until(lambda: told.latest("late"), 5, "the point is missing")
+        await until(lambda: told.last("late"), 5, "the point is missing")
         await pump.server.register_namespace("urn:lamproom:test:another")
         await until(task.done, 5, "the change is noticed")
         assert "namespaces have changed" in str(task.exception())
@@ -267,37 +270,31 @@ async def test_moved_namespaces_end_the_session(
 async def test_nothing_listens(pump: Pump) -> None:
     port = free_port()
     options = OpcUaOptions(url=f"opc.tcp://127.0.0.1:{port}", root="site:Pump")
-    text = await fails(OpcUaDriver("pump1", profile(("a", "A", "number")), options))
+    text, _ = await failure_of(OpcUaDriver("pump1", profile(("a", "A", "number")), options))
     assert text.startswith(f"opc ua opc.tcp://127.0.0.1:{port} site:Pump: connection refused")
 
 
+async def failure_at(serve: Serve) -> str:
+    """What is said of a server that does `serve` with each connection."""
+    async with stream_server(serve) as port:
+        options = OpcUaOptions(url=f"opc.tcp://127.0.0.1:{port}", root="site:Pump", timeout_s=1.0)
+        driver = OpcUaDriver("pump1", profile(("a", "A", "number")), options)
+        return (await failure_of(driver))[0]
+
+
 async def test_a_port_that_never_answers() -> None:
-    writers = []
-    server = await asyncio.start_server(lambda _r, w: writers.append(w), "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    options = OpcUaOptions(url=f"opc.tcp://127.0.0.1:{port}", root="site:Pump", timeout_s=1.0)
-    try:
-        text = await fails(OpcUaDriver("pump1", profile(("a", "A", "number")), options))
-    finally:
-        server.close()
-        for writer in writers:
-            writer.close()
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    text = await failure_at(say_nothing)
     assert "no answer within 1 s" in text
 
 
 async def test_a_port_that_speaks_something_else() -> None:
     async def http(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-        writer.close()
 
-    server = await asyncio.start_server(http, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    options = OpcUaOptions(url=f"opc.tcp://127.0.0.1:{port}", root="site:Pump", timeout_s=1.0)
-    try:
-        text = await fails(OpcUaDriver("pump1", profile(("a", "A", "number")), options))
-    finally:
-        server.close()
-    assert "opc.tcp://127.0.0.1" in text
+    assert "opc.tcp://127.0.0.1" in await failure_at(http)
 
 
 async def test_a_message_beyond_all_measure_is_refused(
@@ -314,12 +311,12 @@ async def test_a_message_beyond_all_measure_is_refused(
 
 
 async def test_security_that_the_server_does_not_offer(pump: Pump) -> None:
-    text = await fails(pump.driver(profile(("a", "A", "number")), security="aes256"))
+    text, _ = await failure_of(pump.driver(profile(("a", "A", "number")), security="aes256"))
     assert "offers no endpoint with security aes256" in text
     assert "None None_" in text
 
 
 async def test_a_password_is_not_sent_in_the_clear(pump: Pump) -> None:
     user = {"user": "reader", "password": "secret"}
-    text = await fails(pump.driver(profile(("a", "A", "number")), **user))
+    text, _ = await failure_of(pump.driver(profile(("a", "A", "number")), **user))
     assert "would take the password unencrypted" in text

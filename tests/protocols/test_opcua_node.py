@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,15 @@ import protocols.opcua.connection
 import protocols.opcua.watch
 from equipment import catalogue
 from equipment.opcua_profile import OpcUaProfile
-from equipment.report import Quality
+from equipment.report import LinkState, Quality
 from protocols.opcua.driver import OpcUaDriver
 from protocols.opcua.options import OpcUaOptions
 from protocols.opcua.security import load_identity
 from protocols.supervise import Supervisor
-from tests.protocols.opcua_peer import NodeServer, Told, fails, free_port, running, shearer, until
+from tests.protocols.opcua_peer import NodeServer, shearer
+from tests.support.ports import free_port
+from tests.support.sink import Told, failure_of, running
+from tests.support.waiting import until
 
 SHEARER = catalogue.load("shearer_opc40560")
 POINTS = {
@@ -53,9 +56,9 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def server(pki: Path) -> Iterator[NodeServer]:
     peer = NodeServer(pki)
     try:
-        yield peer.wait_ready()
+        yield peer
     finally:
-        peer.close()
+        peer.end()
 
 
 @pytest.mark.parametrize("security", ["none", "basic256sha256", "aes128", "aes256"])
@@ -64,7 +67,7 @@ async def test_reads_every_point_of_the_profile(server: NodeServer, security: st
     async with running(shearer(SHEARER, server.port, **options)) as (told, _):
         await until(lambda: len(told.of("position")) > 3, 10, "position moves")
     for name, value in POINTS.items():
-        sample = told.latest(name)
+        sample = told.last(name)
         assert sample is not None
         assert (sample.value, sample.quality) == (value, Quality.GOOD), sample
     positions = told.of("position")
@@ -77,7 +80,7 @@ async def test_reads_every_point_of_the_profile(server: NodeServer, security: st
 
 async def test_wrong_password_is_refused_in_words(server: NodeServer) -> None:
     wrong = {"user": "reader", "password": "wrong", "security": "basic256sha256"}
-    text = await fails(shearer(SHEARER, server.port, **wrong))
+    text, _ = await failure_of(shearer(SHEARER, server.port, **wrong))
     assert f"opc.tcp://127.0.0.1:{server.port}" in text
     assert "refuses user 'reader'" in text
     assert "check user and password" in text
@@ -95,13 +98,15 @@ async def test_only_the_expected_server_is_spoken_to(
     other = tmp_path / "other.der"
     pair = OpcUaOptions.model_validate({"url": "opc.tcp://h", "root": "a", "security": "aes256"})
     other.write_bytes(load_identity(pair).certificate)
-    text = await fails(shearer(SHEARER, server.port, server_certificate=str(other), **secure))
+    text, _ = await failure_of(
+        shearer(SHEARER, server.port, server_certificate=str(other), **secure)
+    )
     assert "the server shows another certificate" in text
 
 
 async def test_a_missing_namespace_is_named(server: NodeServer) -> None:
     driver = shearer(SHEARER, server.port, namespaces={"app": "urn:elsewhere"})
-    text = await fails(driver)
+    text, _ = await failure_of(driver)
     assert "doesn't offer the namespace urn:elsewhere" in text
     assert "http://opcfoundation.org/UA/DI/" in text
 
@@ -109,8 +114,8 @@ async def test_a_missing_namespace_is_named(server: NodeServer) -> None:
 async def test_a_path_that_leads_nowhere_is_bad_while_the_rest_flows(server: NodeServer) -> None:
     profile = with_point("di:ParameterSet/sl:Speed")
     async with running(shearer(profile, server.port)) as (told, _):
-        await until(lambda: told.good("position") and told.latest("extra"), 10, "values")
-    extra = told.latest("extra")
+        await until(lambda: told.good("position") and told.last("extra"), 10, "values")
+    extra = told.last("extra")
     assert extra is not None
     assert extra.quality is Quality.BAD
     place = "Objects/di:DeviceSet/app:Shearer1/di:ParameterSet"
@@ -120,8 +125,8 @@ async def test_a_path_that_leads_nowhere_is_bad_while_the_rest_flows(server: Nod
 async def test_an_array_is_bad_and_says_so(server: NodeServer) -> None:
     profile = with_point("di:ParameterSet/sl:FloorOffset")
     async with running(shearer(profile, server.port)) as (told, _):
-        await until(lambda: told.latest("extra"), 10, "the array")
-    extra = told.latest("extra")
+        await until(lambda: told.last("extra"), 10, "the array")
+    extra = told.last("extra")
     assert extra is not None
     assert extra.quality is Quality.BAD
     assert extra.reason
@@ -141,7 +146,7 @@ async def test_a_node_that_goes_and_comes_back_is_found_again(
         await until(lambda: told.good("position"), 10, "position")
         server.tell("remove")
         gone = "node not found: path step app:Shearer1 in Objects/di:DeviceSet"
-        await until(lambda: (s := told.latest("position")) and s.reason == gone, 10, "it goes")
+        await until(lambda: (s := told.last("position")) and s.reason == gone, 10, "it goes")
         server.tell("add")
         seen = len(told.got)
         await until(lambda: told.good("position", after=seen), 10, "it comes back")
@@ -168,7 +173,6 @@ async def test_the_channel_is_renewed(server: NodeServer, monkeypatch: pytest.Mo
 async def test_an_untrusted_certificate_is_refused_in_words(tmp_path: Path) -> None:
     peer = NodeServer(tmp_path / "pki", trust="none")
     try:
-        peer.wait_ready()
         driver = shearer(
             SHEARER,
             peer.port,
@@ -176,9 +180,9 @@ async def test_an_untrusted_certificate_is_refused_in_words(tmp_path: Path) -> N
             certificate_folder=str(tmp_path / "own"),
             **USER,
         )
-        text = await fails(driver)
+        text, _ = await failure_of(driver)
     finally:
-        peer.close()
+        peer.end()
     assert "refuses this gateway's certificate" in text
     assert "thumbprint" in text
 
@@ -195,46 +199,36 @@ async def supervised(driver: OpcUaDriver) -> AsyncIterator[Told]:
         await asyncio.wait({task}, timeout=5)
 
 
-@pytest.mark.parametrize(
-    ("restart", "allowed_s"),
-    [({}, 15), ({"shift": 3}, 15), ({"shift": 2, "late_s": 5}, 15)],
-    ids=["plain", "shifted", "shifted-and-late"],
-)
-async def test_comes_back_after_a_kill(
-    pki: Path, restart: dict[str, int], allowed_s: float
-) -> None:
+async def test_comes_back_after_a_kill_with_other_namespaces_and_late_nodes(pki: Path) -> None:
     port = free_port()
-    first = NodeServer(pki, port=port)
-    peers = [first]
-    try:
-        first.wait_ready()
+    with ExitStack() as stack:
+        first = NodeServer(pki, port=port)
+        stack.callback(first.end)
+        assert first.port == port
         async with supervised(shearer(SHEARER, port, security="basic256sha256", **USER)) as told:
             await until(lambda: told.good("position"), 10, "position")
-            first.close()
-            second = NodeServer(pki, port=port, **restart)
-            peers.append(second)
+            first.kill()
+            second = NodeServer(pki, port=port, shift=2, late_s=5)
+            stack.callback(second.end)
             await until(lambda: second.ready, 40, "the peer is back")
             seen = len(told.got)
-            took_s = await until(lambda: told.good("position", seen), allowed_s, "position again")
+            took_s = await until(lambda: told.good("position", seen), 15, "position again")
             print(f"again after {took_s:.1f} s")
-    finally:
-        for peer in peers[1:]:
-            peer.close()
     assert any("shearer1" not in reason and reason for _, reason in told.links)
 
 
 async def test_comes_back_after_a_freeze(pki: Path) -> None:
     peer = NodeServer(pki)
     try:
-        peer.wait_ready()
-        async with supervised(shearer(SHEARER, peer.port)) as told:
+        async with supervised(shearer(SHEARER, peer.port, timeout_s=2.0)) as told:
             await until(lambda: told.good("position"), 10, "position")
-            peer.process.send_signal(signal.SIGSTOP)
-            await asyncio.sleep(8)
-            peer.process.send_signal(signal.SIGCONT)
+            peer.popen.send_signal(signal.SIGSTOP)
+            await until(lambda: told.count(LinkState.DOWN), 10, "the silence is noticed")
+            peer.popen.send_signal(signal.SIGCONT)
             seen = len(told.got)
             took_s = await until(lambda: told.good("position", seen), 15, "position again")
             print(f"again after {took_s:.1f} s")
     finally:
-        peer.close()
-    assert any("no answer within 5 s" in reason for _, reason in told.links)
+        peer.popen.send_signal(signal.SIGCONT)
+        peer.end()
+    assert any("no answer within 2 s" in reason for _, reason in told.links)

@@ -20,7 +20,7 @@ from protocols.opcua.options import OpcUaOptions
 from protocols.opcua.security import Identity
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.values import same, sample_of, source_t_ns
-from tests.protocols.opcua_peer import Told
+from tests.support.sink import Told
 
 OPTIONS = OpcUaOptions(url="opc.tcp://10.0.0.5", root="a")
 IDENTITY = Identity(b"certificate", b"key", "urn:host:lamproom")

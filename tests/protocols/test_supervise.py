@@ -1,40 +1,20 @@
 """The supervisor with drivers that fail in every way a driver can."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
 import protocols.supervise
-from equipment.report import LinkState, NoticeKind, Quality, RecordBatch, Sample
+from equipment.report import LinkState, Quality, Sample
 from protocols.driver import DeviceError, Sink
 from protocols.supervise import Supervisor
+from tests.support.sink import Told
+from tests.support.waiting import until
 
 Behaviour = Callable[[Sink], Coroutine[Any, Any, None]]
-
-
-@dataclass
-class Told:
-    links: list[tuple[LinkState, str]] = field(default_factory=list)
-    got: list[Sample] = field(default_factory=list)
-
-    def heard(self) -> None: ...
-
-    def samples(self, samples: Sequence[Sample]) -> None:
-        self.got.extend(samples)
-
-    def records(self, batch: RecordBatch) -> None: ...
-
-    def notice(self, kind: NoticeKind, count: int, text: str) -> None: ...
-
-    def link(self, state: LinkState, reason: str) -> None:
-        self.links.append((state, reason))
-
-    def count(self, state: LinkState) -> int:
-        return sum(1 for found, _ in self.links if found is state)
 
 
 class Scripted:
@@ -78,8 +58,8 @@ async def talk(sink: Sink) -> None:
 
 
 async def hang_on(sink: Sink) -> None:
-    """Goes on talking, whatever it is told, until the test is over."""
-    for _ in range(200):
+    """Goes on talking, whatever it is told, for longer than the test looks."""
+    for _ in range(40):
         try:
             sink.samples([SAMPLE])
             await asyncio.sleep(0.01)
@@ -107,12 +87,6 @@ async def supervised(driver: Scripted, silence_s: float = 5.0) -> AsyncIterator[
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_up_after_the_first_sign_of_life() -> None:
