@@ -17,6 +17,8 @@ from positioning.tracker import Tracker
 #: neighbourhood says far less than a range.
 PRESENCE_AFTER_NS: Final = 5_000_000_000
 
+_NEVER_NS: Final = np.iinfo(np.int64).min
+
 #: A card somewhere in a reader's disc of radius r, evenly: variance r²/4 in each direction.
 DISC_VARIANCE: Final = 0.25
 
@@ -32,22 +34,35 @@ class Locator:
         self._tracker = Tracker(anchors_m, self._card_z_m(anchors_m[:, :2]))
         self._readers_m = _points(mine_map.readers)
         self._radius_m = np.array([reader.radius_m for reader in mine_map.readers])
-        self._ranged_ns = np.zeros(0, np.int64)  # last fix from ranges, by card
+        # By card: the time of its last fix from ranges, and from a sighting.
+        self._ranged_ns = np.zeros(0, np.int64)
+        self._seen_ns = np.zeros(0, np.int64)
 
     def restore(self, fixes: Records) -> None:
-        """Goes on from fixes made from ranges before a restart."""
-        self._tracker.restore(fixes)
-        self._note_ranged(fixes)
+        """Goes on from the last fix of each card before a restart, (n,) FIX."""
+        if len(fixes) == 0:
+            return
+        self._reserve(int(fixes["card"].max()) + 1)
+        seen = fixes["fix_class"] == FixClass.ZONE
+        self._tracker.restore(fixes[~seen])
+        self._ranged_ns[fixes["card"][~seen]] = fixes["t_ns"][~seen]
+        self._seen_ns[fixes["card"][seen]] = fixes["t_ns"][seen]
 
     def locate(self, ranges: Records, sightings: Records) -> Records:
         """The fixes of these measurements: of ranges in their order, then of sightings in theirs.
+
+        A range gives no fix of a time before its card was last seen, and a sighting none that is
+        not newer than all before it: late measurements take no card back.
 
         Args:
             ranges: (n,) RANGE; `anchor` is the index in the map's anchors.
             sightings: (m,) SIGHTING; `reader` is the index in the map's readers.
         """
         fixes = self._tracker.update(ranges)
-        self._note_ranged(fixes)
+        if len(fixes):
+            self._reserve(int(fixes["card"].max()) + 1)
+            fixes = fixes[fixes["t_ns"] >= self._seen_ns[fixes["card"]]]
+            np.maximum.at(self._ranged_ns, fixes["card"], fixes["t_ns"])
         fixes = np.concatenate([fixes, self._presences(sightings)])
         if len(fixes):
             fixes["z_m"] = self._card_z_m(np.column_stack([fixes["x_m"], fixes["y_m"]]))
@@ -56,23 +71,23 @@ class Locator:
     def _card_z_m(self, places_m: NDArray[np.float64]) -> NDArray[np.float64]:
         return self._roadways.floor_z_m(places_m) + self._card_height_m
 
-    def _note_ranged(self, fixes: Records) -> None:
-        if len(fixes):
-            self._reserve(int(fixes["card"].max()) + 1)
-            np.maximum.at(self._ranged_ns, fixes["card"], fixes["t_ns"])
-
     def _reserve(self, cards: int) -> None:
-        if cards > len(self._ranged_ns):
-            grown = np.full(max(cards, 2 * len(self._ranged_ns)), np.iinfo(np.int64).min // 2)
-            grown[: len(self._ranged_ns)] = self._ranged_ns
-            self._ranged_ns = grown
+        size = len(self._ranged_ns)
+        if cards > size:
+            more = np.full(max(cards, 2 * size) - size, _NEVER_NS)
+            self._ranged_ns = np.concatenate([self._ranged_ns, more])
+            self._seen_ns = np.concatenate([self._seen_ns, more])
 
     def _presences(self, sightings: Records) -> Records:
         if len(sightings) == 0:
             return np.empty(0, FIX)
         self._reserve(int(sightings["card"].max()) + 1)
-        ranged_ns = self._ranged_ns[sightings["card"]]
-        seen = sightings[sightings["t_ns"] - ranged_ns > PRESENCE_AFTER_NS]
+        seen = sightings[sightings["t_ns"] - PRESENCE_AFTER_NS > self._ranged_ns[sightings["card"]]]
+        newer = np.zeros(len(seen), np.bool_)
+        for row, (card, t_ns) in enumerate(zip(seen["card"], seen["t_ns"], strict=True)):
+            newer[row] = t_ns > self._seen_ns[card]
+            self._seen_ns[card] = max(self._seen_ns[card], t_ns)
+        seen = seen[newer]
         fixes = np.zeros(len(seen), FIX)
         reader = seen["reader"]
         fixes["card"], fixes["t_ns"] = seen["card"], seen["t_ns"]

@@ -24,7 +24,7 @@ class AlarmKey(NamedTuple):
 
     @property
     def state_key(self) -> str:
-        """Where the journal keeps the open alarm. Ids hold no slash."""
+        """Where the journal keeps the open alarm. Of all ids only a card's may hold a slash."""
         return STATE_PREFIX + "/".join(self)
 
 

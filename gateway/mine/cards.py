@@ -12,10 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.observation import FIX, IdTable, Records
+from positioning.observation import FIX, FixClass, IdTable, Records
 
 #: Where the journal's state holds cards.
 STATE_PREFIX: Final = "card/"
+
+#: A reader's clock may be somewhat ahead; beyond this, it is the gateway's that was set back.
+AHEAD_MOST_NS: Final = 10_000_000_000
 
 #: Fields of a fix that are kept over a restart, as (name, type in JSON).
 _KEPT: Final = tuple(
@@ -26,11 +29,13 @@ _KEPT: Final = tuple(
 class Cards:
     """Every card that was ever heard, by handle."""
 
-    def __init__(self, table: IdTable) -> None:
+    def __init__(self, table: IdTable, silent_after_ns: int) -> None:
+        """A card below is silent once nothing was heard of it for `silent_after_ns`."""
         self._table = table
+        self._silent_after_ns = silent_after_ns
         size = 64
         self.last = np.zeros(size, FIX)  #: Last fix; its `fix_class` is 0 while there is none.
-        self.heard_ns = np.zeros(size, np.int64)  #: When data last came; 0 = never.
+        self.heard_ns = np.zeros(size, np.int64)  #: Since when it has not been heard; 0 = never.
         self.silent = np.zeros(size, np.bool_)
         self.at_wellhead = np.zeros(size, np.int32)  #: How many wellhead zones the card is in.
         self._unsaved = np.zeros(size, np.bool_)
@@ -47,30 +52,48 @@ class Cards:
             grown[: len(old)] = old
             setattr(self, name, grown)
 
-    def heard(self, cards: NDArray[np.uint32], now_ns: int) -> NDArray[np.intp]:
-        """Notes that these cards (by handle, repeats allowed) were heard.
+    def heard(
+        self, cards: NDArray[np.uint32], t_ns: NDArray[np.int64], now_ns: int
+    ) -> NDArray[np.intp]:
+        """Notes when these cards (by handle, repeats allowed) were heard, by the readers' clocks.
+
+        What comes late was heard when it was measured. A card of which nothing was known before
+        counts as heard now: it may be that its newer records are still on their way.
 
         Returns:
-            The handles, each once and ascending, of those that had been silent.
+            The handles, each once and ascending, of those that were never heard before.
         """
         unique = np.unique(cards).astype(np.intp)
-        self._unsaved[unique[self.heard_ns[unique] == 0]] = True
-        self.heard_ns[unique] = now_ns
-        back = unique[self.silent[unique]]
-        self.silent[back] = False
-        return back
+        new: NDArray[np.intp] = unique[self.heard_ns[unique] == 0]
+        np.maximum.at(self.heard_ns, cards, np.minimum(t_ns, now_ns))
+        self.heard_ns[new] = now_ns
+        return new
+
+    def shift(self, by_ns: int) -> None:
+        """Moves the beginning of every silence: for that time the gateway did not listen."""
+        self.heard_ns[self.heard_ns > 0] += by_ns
 
     def place(self, fixes: Records) -> None:
         """Takes over fixes, in order: the last of a card is where it is."""
         self.last[fixes["card"]] = fixes
         self._unsaved[fixes["card"]] = True
 
-    def newly_silent(self, now_ns: int, after_ns: int) -> NDArray[np.intp]:
-        """Marks and returns the cards below that have not been heard for `after_ns`."""
-        overdue = (self.heard_ns > 0) & (now_ns - self.heard_ns >= after_ns)
-        found = np.flatnonzero(overdue & ~self.silent & (self.at_wellhead == 0))
-        self.silent[found] = True
-        return found
+    def note_silence(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Marks who is silent now: the handles of those who were not before, and who are no more.
+
+        Silence at the wellhead is no news.
+        """
+        overdue = (self.heard_ns > 0) & (now_ns - self.heard_ns >= self._silent_after_ns)
+        silent = overdue & (self.at_wellhead == 0)
+        lost, back = np.flatnonzero(silent & ~self.silent), np.flatnonzero(self.silent & ~silent)
+        self.silent = silent
+        return lost, back
+
+    def shown(self) -> Records:
+        """The last place of every card that has one, (n,) FIX; of class LOST where it is silent."""
+        fixes = self.last.copy()
+        fixes["fix_class"][self.silent] = FixClass.LOST
+        return fixes[self.last["fix_class"] > 0]
 
     def underground(self) -> tuple[int, int]:
         """How many cards are below, and how many of these are silent."""
@@ -105,7 +128,9 @@ class Cards:
         """Takes up the cards of before a restart.
 
         A card that was not silent counts as heard now: the gateway did not listen while it was
-        down, and its own absence is not the card's silence.
+        down, and its own absence is not the card's silence. One that was silent stays so until it
+        is heard. Where the clock has been set back, a place of then counts as one of now: what is
+        measured from now on must not be older than it.
 
         Returns:
             When any card was last heard (0: never), and the zones that each card was in.
@@ -117,12 +142,18 @@ class Cards:
                 continue
             kept = json.loads(value)
             card = self._table.handle(key.removeprefix(STATE_PREFIX))
-            self.reserve()
             last_ns = max(last_ns, kept["heard_ns"])
-            self.silent[card] = kept["silent"]
-            self.heard_ns[card] = kept["heard_ns"] if kept["silent"] else now_ns
+            self.recall(card, now_ns, silent=kept["silent"])
             for name, _ in _KEPT:
                 self.last[name][card] = kept["fix"][name]
             self.last["card"][card] = card
+            if kept["fix"]["t_ns"] > now_ns + AHEAD_MOST_NS:
+                self.last["t_ns"][card] = now_ns
             zones[card] = tuple(kept["zones"])
         return last_ns, zones
+
+    def recall(self, card: int, now_ns: int, *, silent: bool) -> None:
+        """Takes up a card that is known to be there, silent or as if heard now."""
+        self.reserve()
+        self.silent[card] = silent
+        self.heard_ns[card] = now_ns - self._silent_after_ns if silent else now_ns

@@ -1,8 +1,8 @@
 """The mine core: one deterministic step from what was observed to what has changed.
 
 `Mine.step` does no I/O and has no clock: the same batches at the same times give the same
-changes, bit for bit. Order within a step: devices, cards that were heard, fixes, zones with their
-alarms, cards that have fallen silent.
+changes, bit for bit. Order within a step: devices, fixes, zones with their alarms, cards that have
+fallen silent or are heard again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gateway.mine.alarms import AlarmBook, AlarmKey
 from gateway.mine.cards import Cards
@@ -21,13 +22,19 @@ from gateway.mine.occupancy import Occupancy
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
 from positioning.locator import Locator
-from positioning.observation import FIX, FixClass, IdTable, Records
+from positioning.observation import FIX, IdTable, Records
 
 SECOND_NS: Final = 1_000_000_000
+
+SIGNAL_LOST: Final = "signal_lost"
 
 #: All cards are kept within this many seconds, one part of them each second, so that no single
 #: step pays for all.
 SAVE_PARTS: Final = 5
+
+#: Steps come every 0.2 s. Where two are further apart than this, the gateway itself stood still, or
+#: the clock has leapt: no more than this counts as silence of a card or a device.
+STEP_MOST_NS: Final = 2 * SECOND_NS
 
 
 class Mine:
@@ -44,13 +51,13 @@ class Mine:
         self._plan = plan
         self._table = table
         self._next_sequence = first_sequence
-        self._cards = Cards(table)
+        self._cards = Cards(table, round(plan.signal_lost.after_s * SECOND_NS))
         self._alarms = AlarmBook(state)
         self._notices = NoticeBook()
         self._links = Links(plan.devices, plan.device_down, self._alarms)
         self._occupancy = Occupancy(plan.map.zones, plan.restricted_entry, table)
         self._locator = Locator(plan.map, plan.card_height_m)
-        self._kept_second = 0
+        self._now_ns = 0
         self._kept = state
 
     def begin(self, now_ns: int, damage: Sequence[str] = ()) -> Changes:
@@ -59,70 +66,106 @@ class Mine:
         `damage` says, a sentence each, what of the time before could not be read; it is told.
         """
         record = StepRecord(self._next_sequence, now_ns)
+        self._now_ns = now_ns
         last_ns, zones = self._cards.restore(self._kept, now_ns)
         self._kept = {}
-        text = "the gateway has started with an empty mine"
-        if zones:
-            away_s = (now_ns - last_ns) / SECOND_NS
-            text = f"the gateway goes on with {len(zones)} cards, last heard {away_s:.1f} s ago"
-        record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
+        self._recall(zones)
+        record.event(
+            EventKind.GATEWAY_STARTED,
+            now_ns,
+            text=_started(len(zones), (now_ns - last_ns) / SECOND_NS),
+            count=len(zones),
+        )
         for sentence in damage:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
         self._occupancy.restore(zones, self._cards, self._alarms, record)
-        known = self._cards.last[self._cards.last["fix_class"] > 0]
-        self._locator.restore(known[known["fix_class"] != FixClass.ZONE])
+        self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
+        self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._keep(zones, record)
-        return self._changes(record, Batch(), known, zones)
+        return self._changes(record, Batch(), self._cards.shown(), zones)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
         """Takes all of `batch` at the time `now_ns`; a batch may be empty: time goes on."""
         record = StepRecord(self._next_sequence, now_ns)
+        before_ns, self._now_ns = self._now_ns, now_ns
+        self._pass_over(now_ns - before_ns)
         self._cards.reserve()
         self._links.note(batch.links, record)
         self._notices.note(batch.notices, record)
-        told = set(self._note_heard(batch, record))
+        changed = set(self._note_heard(batch, now_ns))
         fixes = self._locator.locate(batch.ranges, batch.sightings)
         self._cards.place(fixes)
         moved = self._occupancy.update(fixes, self._cards, self._alarms, record)
-        lost = self._note_silence(record)
-        self._keep(told | moved | set(lost["card"].tolist()), record)
-        fixes = np.concatenate([fixes, lost]) if len(lost) else fixes
+        lost, back = self._note_silence(record)
+        changed.update(moved, lost, back)
+        seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)[-SAVE_PARTS:]
+        for second in seconds:
+            changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
+        self._keep(changed, record)
+        if lost:
+            places = self._cards.shown()
+            fixes = np.concatenate([fixes, places[np.isin(places["card"], lost)]])
         return self._changes(record, batch, fixes, moved)
 
-    def _note_heard(self, batch: Batch, record: StepRecord) -> list[int]:
-        """Notes who was heard; returns those who had been silent, whose alarm ends."""
-        heard = np.concatenate([batch.ranges["card"], batch.sightings["card"]])
-        back: list[int] = self._cards.heard(heard, record.now_ns).tolist()
-        for card in back:
-            name = self._table.name(card)
-            text = f"card {name} is heard again"
-            self._alarms.close(AlarmKey("signal_lost", card=name), record.now_ns, record, text)
-        return back
+    def end(self, now_ns: int) -> Changes:
+        """The last changes, after all steps: what was not yet told or kept."""
+        record = StepRecord(self._next_sequence, now_ns)
+        self._notices.tell_all(record)
+        self._keep(self._cards.unsaved(0, 1).tolist(), record)
+        return self._changes(record, Batch(), np.empty(0, FIX), ())
 
-    def _note_silence(self, record: StepRecord) -> Records:
-        """Raises `signal_lost` for who has fallen silent; returns their last places as LOST."""
+    def _recall(self, zones: dict[int, tuple[str, ...]]) -> None:
+        """Takes up the cards of which only an open alarm is known: their own state was damaged."""
+        for key in self._alarms:
+            if not key.card:
+                continue
+            card = self._table.handle(key.card)
+            if card not in zones:
+                self._cards.recall(card, self._now_ns, silent=key.rule == SIGNAL_LOST)
+                zones[card] = ()
+            if key.zone and key.zone not in zones[card]:
+                zones[card] += (key.zone,)
+
+    def _pass_over(self, passed_ns: int) -> None:
+        """Leaves out a time in which the gateway did not listen."""
+        away_ns = passed_ns - min(max(passed_ns, 0), STEP_MOST_NS)
+        if away_ns:
+            for timed in (self._cards, self._links, self._notices):
+                timed.shift(away_ns)
+
+    def _note_heard(self, batch: Batch, now_ns: int) -> list[int]:
+        """Notes who was heard; returns those of whom nothing was known before."""
+        new: list[int] = self._cards.heard(
+            np.concatenate([batch.ranges["card"], batch.sightings["card"]]),
+            np.concatenate([batch.ranges["t_ns"], batch.sightings["t_ns"]]),
+            now_ns,
+        ).tolist()
+        return new
+
+    def _note_silence(self, record: StepRecord) -> tuple[list[int], list[int]]:
+        """Tells who has fallen silent and who is heard again; returns both."""
+        lost, back = self._cards.note_silence(record.now_ns)
+        for card in back.tolist():
+            name = self._table.name(card)
+            where = "at the wellhead" if self._cards.at_wellhead[card] else "heard again"
+            key = AlarmKey(SIGNAL_LOST, card=name)
+            self._alarms.close(key, record.now_ns, record, f"card {name} is {where}")
+        self._tell_lost(lost, record)
+        return lost.tolist(), back.tolist()
+
+    def _tell_lost(self, cards: NDArray[np.intp], record: StepRecord) -> None:
+        """Raises `signal_lost` for these cards, where it is not open."""
         rule = self._plan.signal_lost
-        silent = self._cards.newly_silent(record.now_ns, round(rule.after_s * SECOND_NS))
-        for card in silent.tolist():
+        for card in cards.tolist():
             name = self._table.name(card)
             text = f"card {name} has not been heard for {rule.after_s:g} s; its last place stands"
-            key = AlarmKey("signal_lost", card=name)
+            key = AlarmKey(SIGNAL_LOST, card=name)
             self._alarms.open(key, rule.level, record.now_ns, record, text)
-        lost = self._cards.last[silent]
-        lost = lost[lost["fix_class"] > 0]
-        lost["fix_class"] = FixClass.LOST
-        self._cards.place(lost)
-        return lost
 
-    def _keep(self, changed: Collection[int], record: StepRecord) -> None:
-        """Adds to the state what must outlive a restart: who has changed, and a part of all."""
-        second = record.now_ns // SECOND_NS
-        keep = set(changed)
-        if second != self._kept_second:
-            self._kept_second = second
-            keep.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
-        ordered = sorted(keep)
+    def _keep(self, cards: Collection[int], record: StepRecord) -> None:
+        """Adds to the state what must outlive a restart of these cards."""
+        ordered = sorted(cards)
         record.state |= self._cards.state_of(ordered, self._occupancy.zones_of(ordered))
 
     def _changes(
@@ -140,3 +183,14 @@ class Mine:
             links=batch.links,
             state=record.state,
         )
+
+
+def _started(cards: int, away_s: float) -> str:
+    if not cards:
+        return "the gateway has started with an empty mine"
+    if away_s < 0:
+        return (
+            f"the gateway goes on with {cards} cards; its clock is {-away_s:.1f} s behind what it"
+            " kept: set this computer's clock and start the gateway anew"
+        )
+    return f"the gateway goes on with {cards} cards, last heard {away_s:.1f} s ago"

@@ -19,7 +19,8 @@ class Links:
         self._devices = frozenset(devices)
         self._rule = rule
         self._alarms = alarms
-        self._down: dict[str, LinkChange] = {}
+        #: What went wrong first, and when it has lasted for too long.
+        self._down: dict[str, tuple[LinkChange, int]] = {}
 
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of devices that are no longer configured."""
@@ -28,8 +29,13 @@ class Links:
                 text = f"device {key.device} is no longer configured"
                 self._alarms.close(key, record.now_ns, record, text)
 
+    def shift(self, by_ns: int) -> None:
+        """Puts the alarms off by a time in which the gateway did not listen."""
+        self._down = {device: (link, due + by_ns) for device, (link, due) in self._down.items()}
+
     def note(self, links: Sequence[LinkChange], record: StepRecord) -> None:
         """Takes changes over; raises the alarm for devices that have been down for long enough."""
+        after_ns = round(self._rule.after_s * 1e9)
         for link in links:
             if link.state is LinkState.UP:
                 self._down.pop(link.device, None)
@@ -37,10 +43,9 @@ class Links:
                 self._alarms.close(key, link.t_ns, record, f"device {link.device} is heard again")
             elif link.state is LinkState.DOWN:
                 # The first failure counts: trying again in vain does not put the alarm off.
-                self._down.setdefault(link.device, link)
-        after_ns = round(self._rule.after_s * 1e9)
-        for device, link in self._down.items():
-            if record.now_ns - link.t_ns >= after_ns:
+                self._down.setdefault(link.device, (link, link.t_ns + after_ns))
+        for device, (link, due_ns) in self._down.items():
+            if record.now_ns >= due_ns:
                 key = AlarmKey(RULE, device=device)
                 text = f"device {device} is down: {link.reason}"
                 self._alarms.open(key, self._rule.level, link.t_ns, record, text)

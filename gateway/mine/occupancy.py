@@ -73,15 +73,25 @@ class Occupancy:
         alarms: AlarmBook,
         record: StepRecord,
     ) -> None:
-        """Puts cards back into their zones; a zone that is gone from the map is told as left."""
+        """Puts cards back into their zones; a zone that is gone from the map is told as left.
+
+        Alarms follow the map as it is now: a zone may have become restricted, or be so no more.
+        """
         for card, ids in zones.items():
             known = [self._index[zone] for zone in ids if zone in self._index]
             self._membership.restore(card, known)
-            for index in known:
-                self._follow(self._zones[index], card, cards, entered=True)
+            name = self._table.name(card)
+            for zone in (self._zones[index] for index in known):
+                self._follow(zone, card, cards, entered=True)
+                if zone.kind is ZoneKind.RESTRICTED:
+                    key = AlarmKey(RULE, card=name, zone=zone.id)
+                    text = f"card {name} is in restricted zone {zone.id} ({zone.name})"
+                    alarms.open(key, self._restricted.level, record.now_ns, record, text)
             for gone in (zone for zone in ids if zone not in self._index):
-                name = self._table.name(card)
                 text = f"zone {gone} is no longer on the map; card {name} was in it"
                 record.event(EventKind.ZONE_LEFT, record.now_ns, card=name, zone=gone, text=text)
-                key = AlarmKey(RULE, card=name, zone=gone)
+        restricted = {zone.id for zone in self._zones if zone.kind is ZoneKind.RESTRICTED}
+        for key in alarms:
+            if key.rule == RULE and key.zone not in restricted:
+                text = f"zone {key.zone} is no longer restricted; card {key.card} was in it"
                 alarms.close(key, record.now_ns, record, text)

@@ -25,7 +25,7 @@ def rectangle(x0: float, x1: float) -> tuple[np.ndarray, ...]:
 MAP = MineMap(
     roadways=(Roadway("main", "Main", 5.0, np.array([(-20.0, 0.0, -8.0), (140.0, 0.0, -8.0)])),),
     anchors=tuple(Anchor(f"A{n}", x, y, -5.0) for n, (x, y) in enumerate(ANCHORS)),
-    readers=(Reader("gate", 0.0, 0.0, -6.0, 8.0),),
+    readers=(Reader("gate", 0.0, 0.0, -6.0, 8.0), Reader("bend", 40.0, 0.0, -6.0, 8.0)),
     zones=(
         Zone("pit-top", "Landing", ZoneKind.WELLHEAD, rectangle(-20, 15)),
         Zone("sealed", "Sealed stub", ZoneKind.RESTRICTED, rectangle(60, 90)),
@@ -46,9 +46,15 @@ PLAN = MinePlan(
 class Walk:
     """A core, a table of cards, and what came of each step."""
 
-    def __init__(self, state: dict[str, bytes] | None = None, first_sequence: int = 1) -> None:
+    def __init__(
+        self,
+        state: dict[str, bytes] | None = None,
+        first_sequence: int = 1,
+        *,
+        plan: MinePlan = PLAN,
+    ) -> None:
         self.table = IdTable()
-        self.mine = Mine(PLAN, self.table, first_sequence, state or {})
+        self.mine = Mine(plan, self.table, first_sequence, state or {})
         self.state: dict[str, bytes] = dict(state or {})
         self.all: list[Changes] = []
 
@@ -105,6 +111,6 @@ def ranges_at(card: int, x_m: float, t_ns: int, y_m: float = 0.0) -> Records:
     return np.array(rows, RANGE)
 
 
-def sighting(card: int, t_ns: int) -> Records:
-    """The gate's reader sees the card."""
-    return np.array([(card, 0, t_ns, -60.0)], SIGHTING)
+def sighting(card: int, t_ns: int, reader: int = 0) -> Records:
+    """A reader, the gate's unless told otherwise, sees the card."""
+    return np.array([(card, reader, t_ns, -60.0)], SIGHTING)
