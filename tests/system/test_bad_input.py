@@ -19,8 +19,9 @@ from lamproom.v1 import (
     position_pb2,
     position_pb2_grpc,
 )
+from tests.support.ports import free_port
+from tests.support.processes import gateway, lamproom, running, simulator, watcher
 from tests.system import answers
-from tests.system.processes import free_port, gateway, lamproom, running, simulator, watcher
 
 Answer = Callable[[bytes], bytes | None]
 
@@ -126,8 +127,8 @@ port = {bad_port}
         seconds = set()
         end_s = time.monotonic() + 5
         while time.monotonic() < end_s:
-            before = watch.out.count('"position"')
-            watch.wait_for(lambda: watch.out.count('"position"') > before + 20, 2)
+            before = watch.count('"position"')
+            watch.wait_for(lambda: watch.count('"position"') > before + 20, 2)
             seconds.add(int(time.monotonic()))
         assert len(seconds) >= 5
 

@@ -2,39 +2,70 @@
 
 import re
 import signal
+import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import pytest
+from tests.support.ports import free_port
+from tests.support.processes import Process, lamproom, running
 
-from tests.system.processes import lamproom, running
-
-
-def test_the_demo_shows_people_machines_and_a_zone_event_and_ends(tmp_path: Path) -> None:
-    command = lamproom("demo", "--seconds", "15", "--grpc-port", "0", "--people", "60")
-    with running(command, tmp_path, "demo") as demo:
-        demo.wait_for(lambda: demo.popen.poll() is not None, timeout_s=90)
-        assert (demo.popen.returncode, demo.err) == (0, "")
-        shown = demo.out
-    last = shown[shown.rindex("lamproom ") :]
-    underground = re.search(r"(\d+) underground", last)
-    assert underground
-    assert 0 < int(underground[1]) <= 60
-    assert re.search(r"zone_entered", last)
-    assert re.search(r"shearer_3101\W+up\W+\w+", last)
-    assert re.search(r"shearer_3103\W+up\W+\w+", last)
-    assert re.search(r"\d+\.\d\W+\d+\.\d\W+[01]\.\d\W+precise", last), "people have places"
+#: What the table shows, once all has come.
+SHOWN = (
+    r"[1-9]\d* underground",
+    r"zone_entered",
+    r"shearer_3101\W+up\W+\w+",
+    r"shearer_3103\W+up\W+\w+",
+    r"\d+\.\d\W+\d+\.\d\W+[01]\.\d\W+precise",
+)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_demo_ends_at_once_and_cleanly_on_a_signal(tmp_path: Path, number: int) -> None:
-    command = lamproom("demo", "--grpc-port", "0", "--people", "5")
-    with running(command, tmp_path, "demo") as demo:
-        demo.wait_for(lambda: "underground" in demo.out)
-        children = subprocess.run(
-            ["pgrep", "-P", str(demo.popen.pid)], capture_output=True, text=True, check=True
-        ).stdout.split()
-        assert len(children) == 1
-        assert demo.stop(number, timeout_s=5) == 0
-        assert demo.err == ""
-    assert not Path("/proc", children[0]).exists()
+@contextmanager
+def demo(folder: Path, *options: str) -> Iterator[Process]:
+    """A demo, which leaves no simulator behind."""
+    with running(lamproom("demo", *options), folder, "demo") as process:
+        process.wait_for(lambda: "starting" in process.out)
+        process.wait_for(lambda: children(process))
+        (simulator,) = children(process)
+        yield process
+        assert process.err == ""
+    assert not Path("/proc", simulator).exists()
+
+
+def children(process: Process) -> list[str]:
+    command = ["pgrep", "-P", str(process.popen.pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+
+def missing(text: str) -> list[str]:
+    """What the last table does not show."""
+    table = text[max(text.rfind("lamproom "), 0) :]
+    return [pattern for pattern in SHOWN if not re.search(pattern, table)]
+
+
+def test_the_demo_shows_people_machines_and_a_zone_event_and_ends_on_ctrl_c(tmp_path: Path) -> None:
+    with demo(tmp_path, "--grpc-port", "0", "--people", "60") as process:
+        process.wait_for(lambda: not missing(process.out))
+        assert process.stop(signal.SIGINT, timeout_s=5) == 0
+        assert missing(process.out) == []
+
+
+def test_the_demo_ends_at_once_and_cleanly_on_a_signal(tmp_path: Path) -> None:
+    port = free_port()
+    with demo(tmp_path, "--grpc-port", str(port), "--people", "5") as process:
+        process.wait_for(lambda: answers(port))
+        assert process.stop(signal.SIGTERM, timeout_s=5) == 0
+
+
+def test_the_demo_ends_when_its_time_is_up(tmp_path: Path) -> None:
+    with demo(tmp_path, "--grpc-port", "0", "--people", "5", "--seconds", "1") as process:
+        assert process.popen.wait(60) == 0
+        assert "underground" in process.out
+
+
+def answers(port: int) -> bool:
+    """Whether someone listens there."""
+    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.system.processes import SHARED
+from tests.support.places import SHARED
 from tests.system.wire import cut, play
 
 HANYANG = SHARED / "data/hanyang_outdoor"

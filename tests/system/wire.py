@@ -16,7 +16,8 @@ from hil_sim.recording import write_recording_mine
 from positioning.accuracy import Accuracy, Errors, accuracy, errors_of_run, joined
 from positioning.locate import LocatedRun, locate_recording
 from positioning.observation import FIX, FixClass, Records
-from tests.system.processes import free_port, gateway, simulator, watcher
+from tests.support.ports import free_port
+from tests.support.processes import gateway, simulator, watcher
 
 CARD_HEIGHT_M = 1.0
 
@@ -68,9 +69,9 @@ def play(recording: Path, folder: Path, speed: float) -> Comparison:
     with ExitStack() as stack:
         stack.enter_context(gateway(mine, grpc_port, folder))
         watch = stack.enter_context(watcher(grpc_port, folder))
-        watch.wait_for(lambda: watch.out.count('"sync"') == 2)
+        watch.wait_for(lambda: watch.count('"sync"') == 2)
         stack.enter_context(simulator(mine, folder, *options))
-        watch.wait_for(lambda: watch.out.count('"position"') >= expected, 60 + span_s)
+        watch.wait_for(lambda: watch.count('"position"') >= expected, 60 + span_s)
         time.sleep(0.5)  # a fix too many would come now
         rows = [row for row in watch.lines() if row["kind"] == "position"]
     about = json.loads((mine / "recording.json").read_text())
