@@ -89,10 +89,11 @@ class Headcount:
 class Changes:
     """What one step has changed.
 
-    `fixes` holds every fix in the order in which it was made (and one of class LOST for a card
-    that has fallen silent); `zones` the zones that a card (by handle) is now in, for each card
-    for which they changed. `state` is what the journal keeps, with the events and in one
-    transaction, so that the core comes back as it was: key to bytes, or None to forget the key.
+    `fixes` holds every fix in the order in which it was made, then the last place once more of
+    each card that has fallen silent (as LOST) or is heard again; `zones` the zones that a card (by
+    handle) is now in, for each card for which they changed. `state` is what the journal keeps, with
+    the events and in one transaction, so that the core comes back as it was: key to bytes, or None
+    to forget the key.
     """
 
     now_ns: int

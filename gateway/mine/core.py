@@ -103,10 +103,8 @@ class Mine:
         for second in seconds:
             changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
         self._keep(changed, record)
-        if lost:
-            places = self._cards.shown()
-            fixes = np.concatenate([fixes, places[np.isin(places["card"], lost)]])
-        return self._changes(record, batch, fixes, moved)
+        again = self._shown_again(fixes, [*lost, *back])
+        return self._changes(record, batch, np.concatenate([fixes, again]), moved)
 
     def end(self, now_ns: int) -> Changes:
         """The last changes, after all steps: what was not yet told or kept."""
@@ -154,6 +152,16 @@ class Mine:
         self._tell_lost(lost, record)
         return lost.tolist(), back.tolist()
 
+    def _shown_again(self, fixes: Records, changed: Sequence[int]) -> Records:
+        """Last places of who is or was LOST: those whose silence has `changed`, and the late."""
+        cards = fixes["card"]
+        asked = {*changed, *cards[self._cards.silent[cards]].tolist()}
+        if not asked:
+            return np.empty(0, FIX)
+        fresh = set(cards[~self._cards.silent[cards]].tolist())
+        places = self._cards.shown()
+        return places[np.isin(places["card"], list(asked - fresh))]
+
     def _tell_lost(self, cards: NDArray[np.intp], record: StepRecord) -> None:
         """Raises `signal_lost` for these cards, where it is not open."""
         rule = self._plan.signal_lost
@@ -176,7 +184,7 @@ class Mine:
         return Changes(
             now_ns=record.now_ns,
             headcount=Headcount(underground, silent, self._occupancy.counts()),
-            fixes=fixes if len(fixes) else np.empty(0, FIX),
+            fixes=fixes,
             events=tuple(record.events),
             zones=self._occupancy.zones_of(sorted(moved)),
             samples=batch.samples,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equipment.report import LinkChange, LinkState, Notice, NoticeKind
-from gateway.mine.change import Batch, EventKind
+from gateway.mine.change import Batch, Changes, EventKind
 from positioning.mine_map import ZoneKind
 from positioning.observation import FixClass
 from tests.gateway.small_mine import PLAN, T0, S, Walk, ranges_at, sighting
@@ -16,6 +16,10 @@ CARD = "15062200000100007"
 
 def lost(mine: Walk) -> list[str]:
     return [kind for kind, _, rule in mine.events() if rule == "signal_lost"]
+
+
+def kept(changes: Changes) -> dict[str, bytes]:
+    return {key: value for key, value in changes.state.items() if value is not None}
 
 
 # Old records, as a reader's ring gives them after a restart or an outage.
@@ -90,7 +94,7 @@ def test_a_restart_does_not_see_again_what_a_reader_saw_before() -> None:
     card = mine.table.handle(CARD)
     for n in range(10):
         mine.step(Batch(sightings=sighting(card, T0 + n * S)), T0 + n * S)
-    again = Walk(mine.state | mine.mine.end(T0 + 10 * S).state, 100)
+    again = Walk(mine.state | kept(mine.mine.end(T0 + 10 * S)), 100)
     again.begin(T0 + 12 * S)
     card = again.table.handle(CARD)
     ring = np.concatenate([sighting(card, T0 + n * S) for n in range(12)])
@@ -125,7 +129,8 @@ def test_a_silent_card_that_only_a_reader_saw_comes_back_as_just_that() -> None:
     assert shown["fix_class"].tolist() == [FixClass.LOST]
     assert shown["t_ns"].tolist() == [T0]
     # Its place came from no range, so the first range does not start from there.
-    assert len(again.step(Batch(ranges=ranges_at(0, 30, t_ns + S)[:1]), t_ns + S).fixes) == 0
+    fixes = again.step(Batch(ranges=ranges_at(0, 30, t_ns + S)[:1]), t_ns + S).fixes
+    assert fixes["fix_class"].tolist() == [FixClass.ZONE], "it is shown as heard again, no more"
 
 
 def test_a_card_is_kept_as_soon_as_it_is_heard() -> None:
@@ -163,7 +168,7 @@ def test_the_end_keeps_everyone_and_tells_what_was_not_told() -> None:
     last = mine.all[-1].fixes[-1]
     ended = mine.mine.end(t_ns)
     assert [(event.kind, event.count) for event in ended.events] == [(EventKind.DATA_LOST, 4)]
-    again = Walk(mine.state | {k: v for k, v in ended.state.items() if v}, 100)
+    again = Walk(mine.state | kept(ended), 100)
     assert again.begin(t_ns).fixes["t_ns"].tolist() == [int(last["t_ns"])]
 
 
