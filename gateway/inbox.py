@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -17,6 +18,7 @@ from equipment.report import (
     RecordBatch,
     Sample,
 )
+from gateway.clock import Clock
 from gateway.mine.change import Batch
 from positioning.observation import RANGE, SIGHTING, IdTable, Records
 from protocols.device_clock import DeviceClock
@@ -26,7 +28,16 @@ from protocols.readers import ranges_of, sightings_of
 #: has stood still for so long that new data are refused aloud rather than memory filled.
 WAITING_MOST: Final = 1_000_000
 
-Clock = Callable[[], int]
+#: Distinct notices that may wait; of more of them only the counts are kept. A reader gives a few
+#: a second at most.
+NOTICES_MOST: Final = 256
+
+#: Changes of links that may wait; beyond it only the newest of each device is kept.
+LINKS_MOST: Final = 4096
+
+#: A record may be this much later than the reader's clock when it was read, which it can't be by
+#: more than the clock's own corrections.
+AHEAD_MOST_NS: Final = 1_000_000_000
 
 
 class Inbox:
@@ -37,7 +48,7 @@ class Inbox:
         self._sightings: list[Records] = []
         self._samples: list[Sample] = []
         self._links: list[LinkChange] = []
-        self._notices: list[Notice] = []
+        self._notices: dict[tuple[str, NoticeKind, str], Notice] = {}
         self._waiting = 0
         self._filled = asyncio.Event()
 
@@ -48,7 +59,7 @@ class Inbox:
             sightings=np.concatenate(self._sightings) if self._sightings else np.empty(0, SIGHTING),
             samples=tuple(self._samples),
             links=tuple(self._links),
-            notices=tuple(self._notices),
+            notices=tuple(self._notices.values()),
         )
         for part in (self._ranges, self._sightings, self._samples, self._links, self._notices):
             part.clear()
@@ -88,12 +99,21 @@ class Inbox:
 
     def put_link(self, link: LinkChange) -> None:
         """Takes a change of a link."""
+        if len(self._links) >= LINKS_MOST:
+            self._links = list({one.device: one for one in self._links}.values())
         self._links.append(link)
         self._filled.set()
 
     def put_notice(self, notice: Notice) -> None:
-        """Takes word of lost or refused data."""
-        self._notices.append(notice)
+        """Takes word of lost or refused data; the same words are summed."""
+        key = (notice.device, notice.kind, notice.text)
+        if key not in self._notices and len(self._notices) >= NOTICES_MOST:
+            key = (notice.device, notice.kind, "")
+        waiting = self._notices.get(key)
+        if waiting:
+            count = waiting.count + notice.count
+            notice = dataclasses.replace(notice, count=count, text=waiting.text)
+        self._notices[key] = notice
         self._filled.set()
 
 
@@ -112,13 +132,17 @@ class DeviceInbox:
         clock_tolerance_ns: int,
         now_ns: Clock,
     ) -> None:
-        """`anchors` and `readers` give the indices of the map; `cards` gives out handles."""
+        """`anchors` and `readers` give the indices of the map; `cards` gives out handles.
+
+        What the gateway's clock `now_ns` says counts, not when a driver thinks that it read.
+        """
         self._device = device
         self._kind = kind
         self._inbox = inbox
         self._cards = cards
         self._anchors = anchors
         self._reader = readers.find(device)
+        self._tolerance_ns = clock_tolerance_ns
         self._clock = DeviceClock(clock_tolerance_ns)
         self._now_ns = now_ns
 
@@ -132,7 +156,12 @@ class DeviceInbox:
 
     def records(self, batch: RecordBatch) -> None:
         """Takes records of a reader, with the device's clock checked."""
-        shift_ns = self._checked_shift_ns(batch)
+        now_ns = self._now_ns()
+        shift_ns = self._checked_shift_ns(batch, now_ns)
+        if batch.device_t_ns is None:
+            latest_ns = now_ns - shift_ns + self._tolerance_ns
+        else:
+            latest_ns = batch.device_t_ns + AHEAD_MOST_NS
         put: Callable[[Records], None]
         if self._kind is Kind.UWB_READER:
             found, refusals = ranges_of(batch, self._cards, self._anchors)
@@ -141,13 +170,26 @@ class DeviceInbox:
             found, refusals = sightings_of(batch, self._reader, self._cards)
             put = self._inbox.put_sightings
         else:
-            self.notice(NoticeKind.DATA_REFUSED, 1, "it gives sightings but is not on the map")
+            count = len(batch.columns["card"])
+            self.notice(NoticeKind.DATA_REFUSED, count, "it gives sightings but is not on the map")
             return
         for text, count in refusals:
             self.notice(NoticeKind.DATA_REFUSED, count, text)
+        found = self._timely(found, -shift_ns, latest_ns)
         if len(found) and self._has_room(len(found), "records"):
             found["t_ns"] += shift_ns
             put(found)
+
+    def _timely(self, found: Records, after_ns: int, latest_ns: int) -> Records:
+        """Those later than `after_ns` and not after `latest_ns`; the others are refused aloud."""
+        early, late = found["t_ns"] <= after_ns, found["t_ns"] > latest_ns
+        for wrong, text in (
+            (early, "no time that can be true; set the reader's clock"),
+            (late, "their times lie in the future; check the reader's clock"),
+        ):
+            if wrong.any():
+                self.notice(NoticeKind.DATA_REFUSED, int(wrong.sum()), text)
+        return found[~(early | late)]
 
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         """Takes word of lost or refused data."""
@@ -163,15 +205,15 @@ class DeviceInbox:
         self.notice(NoticeKind.DATA_LOST, count, f"{what} lost: the gateway can't keep up")
         return False
 
-    def _checked_shift_ns(self, batch: RecordBatch) -> int:
+    def _checked_shift_ns(self, batch: RecordBatch, now_ns: int) -> int:
         if batch.device_t_ns is None:
-            return 0
-        shift_ns, changed = self._clock.shift_ns(batch.device_t_ns, batch.receive_t_ns)
+            return self._clock.last_shift_ns
+        shift_ns, changed = self._clock.shift_ns(batch.device_t_ns, now_ns)
         if changed and shift_ns:
             off_s = -shift_ns / 1e9
             text = (
                 f"its clock is off by {off_s:+.1f} s and not believed: times are shifted to the "
                 "gateway's; set the device's clock"
             )
-            self.notice(NoticeKind.DATA_REFUSED, len(next(iter(batch.columns.values()))), text)
+            self.notice(NoticeKind.DATA_REFUSED, len(batch.columns["card"]), text)
         return shift_ns

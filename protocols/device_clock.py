@@ -16,6 +16,11 @@ class DeviceClock:
         self._tolerance_ns = tolerance_ns
         self._shift_ns = 0
 
+    @property
+    def last_shift_ns(self) -> int:
+        """What was last found to be added to the device's times."""
+        return self._shift_ns
+
     def shift_ns(self, device_t_ns: int, receive_t_ns: int) -> tuple[int, bool]:
         """What to add to the device's times, and whether that has just changed.
 

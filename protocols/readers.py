@@ -2,7 +2,7 @@
 
 A reader's profile gives the columns: `t_us` (the reader's clock, microseconds since the Unix
 epoch), `card`, and for a UWB reader `anchor` and `range_m`; `rssi_dbm` and `first_path_dbm` where
-it has them. Whether a distance is plausible is for the tracker to judge.
+it has them. A card is heard also where its distance is none (NaN).
 """
 
 from __future__ import annotations
@@ -29,6 +29,9 @@ T_US_MOST: Final = (1 << 63) // 1000 - 1
 #: What was refused and why, in words, and how many records.
 Refusals = list[tuple[str, int]]
 
+#: No radio reaches further in a roadway, in metres; the tracker would take none of these.
+RANGE_MOST_M: Final = 2000.0
+
 _REFUSED: Final = -1
 
 
@@ -41,7 +44,8 @@ def ranges_of(batch: RecordBatch, cards: IdTable, anchors: IdTable) -> tuple[Rec
         anchors: the anchors of the map; others are refused.
 
     Returns:
-        (n,) RANGE, and what was refused: bad card ids, unknown anchors, impossible times.
+        (n,) RANGE, and what was refused: bad card ids, unknown anchors, impossible times, and
+        impossible distances, which are NaN in the range: their card was heard.
     """
     refused = _Refused(batch)
     anchor = refused.handles(batch.columns["anchor"], _AnchorNames(anchors))
@@ -51,6 +55,13 @@ def ranges_of(batch: RecordBatch, cards: IdTable, anchors: IdTable) -> tuple[Rec
     ranges["card"], ranges["anchor"] = card[good], anchor[good]
     ranges["t_ns"] = _t_us(batch)[good] * 1000
     ranges["range_m"] = batch.columns["range_m"][good]
+    # A comparison with NaN is false.
+    wrong = (ranges["range_m"] < 0.0) | (ranges["range_m"] > RANGE_MOST_M)
+    if wrong.any():
+        shown_m = ranges["range_m"][wrong][0]
+        text = f"no distance that can be true (0 to {RANGE_MOST_M:g} m): {shown_m:g} m"
+        refused.refusals.append((text, int(wrong.sum())))
+        ranges["range_m"][wrong] = np.nan
     ranges["rssi_dbm"] = _optional(batch, "rssi_dbm")[good]
     ranges["first_path_dbm"] = _optional(batch, "first_path_dbm")[good]
     return ranges, refused.refusals

@@ -54,6 +54,15 @@ def test_ranges() -> None:
     assert ranges["first_path_dbm"][0] == -72.0
 
 
+@pytest.mark.parametrize("range_m", [-0.1, 2000.1, np.inf, -np.inf])
+def test_a_distance_that_can_not_be_true_is_told_and_its_card_was_heard(range_m: float) -> None:
+    ranges, refusals = ranges_of(
+        batch(["1", "2"], ["A", "A"], range_m=[range_m, 2000.0]), IdTable(), IdTable(("A",))
+    )
+    assert refusals == [(f"no distance that can be true (0 to 2000 m): {range_m:g} m", 1)]
+    assert np.isnan(ranges["range_m"]).tolist() == [True, False]
+
+
 def test_sightings() -> None:
     cards = IdTable()
     sightings, refusals = sightings_of(batch(["7", "8"], rssi_dbm=[-60.0, np.nan]), 3, cards)
@@ -153,7 +162,8 @@ def test_each_record_is_a_range_or_refused_once(records: list[tuple[str, str, in
         range_m=[record[3] for record in records],
     )
     ranges, refusals = ranges_of(given_batch, cards, anchors)
-    assert len(ranges) + sum(count for _, count in refusals) == len(records)
+    refused = sum(count for text, count in refusals if "distance" not in text)
+    assert len(ranges) + refused == len(records)
     good = [r for r in records if r[0] in "12" and r[0] and r[1] in "AB" and r[2] > 0]
     assert [
         (cards.name(r["card"]), anchors.name(r["anchor"]), r["t_ns"] // 1000) for r in ranges
