@@ -1,19 +1,18 @@
-"""The live table of `lamproom demo`: what any client sees over gRPC."""
+"""The live picture of `lamproom demo`: what any client sees over gRPC."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections import deque
-from datetime import UTC, datetime
+import time
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import grpc
-from rich.console import Console, Group, RenderableType
+from rich.console import Console
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
+from gateway.cli.live_picture import PEOPLE_MOST, Seen, picture
 from lamproom.v1 import (
     equipment_pb2,
     equipment_pb2_grpc,
@@ -25,16 +24,16 @@ from lamproom.v1 import (
     position_pb2_grpc,
 )
 
-#: How often the table is drawn, on a terminal and into a file.
+#: How often the picture is drawn on a terminal, and printed elsewhere.
 DRAW_S: Final = 0.5
-DRAW_PLAIN_S: Final = 5.0
+PRINT_S: Final = 5.0
 
-#: How many people, and how many of the last events, are shown.
-PEOPLE_SHOWN: Final = 8
-EVENTS_SHOWN: Final = 8
+#: How large it is where there is no terminal.
+PRINT_SIZE: Final = (110, 40)
 
-#: The values of a machine that are shown, in the order of its profile.
-VALUES_SHOWN: Final = 4
+#: Other people are shown so often, and only instead of those who stand still.
+CHOOSE_S: Final = 5.0
+MOVING_M_S: Final = 0.3
 
 
 class LiveView:
@@ -42,150 +41,120 @@ class LiveView:
 
     def __init__(self, address: str) -> None:
         """`address`: the gateway's `host:port`."""
-        self._address = address
+        self._seen = Seen(address)
         self._cards: dict[int, str] = {}
-        self._places: dict[int, tuple[float, float, float, position_pb2.FixClass.ValueType]] = {}
-        self._fixes = 0
-        self._names: dict[str, str] = {}
-        self._zones: dict[str, mine_pb2.Zone] = {}
-        self._headcount = mine_pb2.GetHeadcountResponse()
-        self._equipment: dict[str, equipment_pb2.Equipment] = {}
-        self._events: deque[event_pb2.Event] = deque(maxlen=EVENTS_SHOWN)
-        self._open: dict[str, event_pb2.Event] = {}
-        self._crossings = 0
+        self._speeds_m_s: dict[str, float] = {}
+        self._last_sequence = 0
 
     async def show(self) -> None:
-        """Draws until cancelled; at the end the last picture stays."""
-        async with (
-            grpc.aio.insecure_channel(self._address) as channel,
-            asyncio.TaskGroup() as group,
-        ):
-            group.create_task(self._follow_positions(channel))
-            group.create_task(self._follow_events(channel))
-            group.create_task(self._follow_equipment(channel))
-            group.create_task(self._follow_mine(channel))
-            await self._draw()
+        """Draws until it is cancelled or nobody reads; the last picture stays."""
+        async with grpc.aio.insecure_channel(self._seen.address) as channel:
+            following = [
+                asyncio.create_task(_again_and_again(follow, channel))
+                for follow in (self._positions, self._events, self._equipment, self._mine)
+            ]
+            try:
+                await self._draw()
+            finally:
+                for task in following:
+                    task.cancel()
+                await asyncio.gather(*following, return_exceptions=True)
 
     async def _draw(self) -> None:
         console = Console()
-        if not sys.stdout.isatty():
-            await self._draw_plain(Console(width=110))
-        with Live(self.picture(), console=console, auto_refresh=False) as live:
+        if not console.is_terminal or console.is_dumb_terminal:
+            await self._print(Console(width=PRINT_SIZE[0], no_color=True))
+            return
+        # The whole picture is drawn anew, so it must fit: the cursor can't leave the screen.
+        with Live(console=console, auto_refresh=False) as live:
             while True:
+                live.update(picture(self._seen, *console.size), refresh=True)
                 await asyncio.sleep(DRAW_S)
-                live.update(self.picture(), refresh=True)
 
-    async def _draw_plain(self, console: Console) -> None:
+    async def _print(self, console: Console) -> None:
+        """Prints a picture now and then, and one at the end unless that was just now."""
+        printed_s = -PRINT_S
         try:
             while True:
-                await asyncio.sleep(DRAW_PLAIN_S)
-                console.print(self.picture())
+                await asyncio.sleep(DRAW_S)
+                if time.monotonic() - printed_s >= PRINT_S and self._seen.positions:
+                    printed_s = time.monotonic()
+                    self._write(console)
+        except BrokenPipeError:
+            return  # whoever read has seen enough
         finally:
-            console.print(self.picture())
+            if time.monotonic() - printed_s > PRINT_S / 2 and not sys.stdout.closed:
+                self._write(console)
 
-    async def _follow_positions(self, channel: grpc.aio.Channel) -> None:
+    def _write(self, console: Console) -> None:
+        with console.capture() as drawn:
+            console.print(picture(self._seen, *PRINT_SIZE))
+        lines = (line.rstrip() for line in drawn.get().splitlines())
+        sys.stdout.write("\n".join(lines) + "\n\n")
+        sys.stdout.flush()
+
+    async def _positions(self, channel: grpc.aio.Channel) -> None:
         stub = position_pb2_grpc.PositionServiceStub(channel)
         async for answer in stub.WatchPositions(position_pb2.WatchPositionsRequest()):
             for entry in answer.directory.entries:
                 self._cards[entry.tag_handle] = entry.card
             frame = answer.frame
-            self._fixes += len(frame.tag_handles) + frame.coalesced_count
-            columns = (frame.x_mm, frame.y_mm, frame.vx_mm_s, frame.vy_mm_s, frame.fix_classes)
-            for handle, x_mm, y_mm, vx, vy, fix_class in zip(
-                frame.tag_handles, *columns, strict=True
-            ):
-                speed_m_s = (vx * vx + vy * vy) ** 0.5 / 1000
-                self._places[handle] = (x_mm / 1000, y_mm / 1000, speed_m_s, fix_class)
+            if not frame.snapshot:
+                self._seen.fixes += len(frame.tag_handles) + frame.coalesced_count
+            columns = (frame.tag_handles, frame.vx_mm_s, frame.vy_mm_s)
+            for handle, vx, vy in zip(*columns, strict=True):
+                self._speeds_m_s[self._cards[handle]] = (vx * vx + vy * vy) ** 0.5 / 1000
 
-    async def _follow_events(self, channel: grpc.aio.Channel) -> None:
+    async def _events(self, channel: grpc.aio.Channel) -> None:
         stub = event_pb2_grpc.EventServiceStub(channel)
-        async for answer in stub.WatchEvents(event_pb2.WatchEventsRequest(sequence=1)):
-            if not answer.HasField("event"):
-                continue
-            event = answer.event
-            self._events.append(event)
-            if event.kind == event_pb2.EVENT_KIND_ALARM_RAISED:
-                self._open[event.alarm.alarm_id] = event
-            elif event.kind == event_pb2.EVENT_KIND_ALARM_CLEARED:
-                self._open.pop(event.alarm.alarm_id, None)
-            elif event.zone_id:
-                self._crossings += 1
+        request = event_pb2.WatchEventsRequest(sequence=self._last_sequence + 1)
+        async for answer in stub.WatchEvents(request):
+            if answer.HasField("event"):
+                self._last_sequence = answer.event.sequence
+                self._seen.take_event(answer.event)
 
-    async def _follow_equipment(self, channel: grpc.aio.Channel) -> None:
+    async def _equipment(self, channel: grpc.aio.Channel) -> None:
         stub = equipment_pb2_grpc.EquipmentServiceStub(channel)
         async for answer in stub.WatchEquipment(equipment_pb2.WatchEquipmentRequest()):
-            if not answer.HasField("equipment"):
-                continue
-            change = answer.equipment
-            known = self._equipment.setdefault(change.device_id, change)
-            values = {value.point: value for value in known.values}
-            values |= {value.point: value for value in change.values}
-            known.CopyFrom(change)
-            del known.values[:]
-            known.values.extend(values.values())
+            if answer.HasField("equipment"):
+                self._seen.take_equipment(answer.equipment)
 
-    async def _follow_mine(self, channel: grpc.aio.Channel) -> None:
-        stub = mine_pb2_grpc.MineServiceStub(channel)
-        zones = await stub.ListZones(mine_pb2.ListZonesRequest())
-        self._zones = {zone.zone_id: zone for zone in zones.zones}
-        people = await stub.ListPeople(mine_pb2.ListPeopleRequest())
-        self._names = {person.card: person.name for person in people.people}
+    async def _mine(self, channel: grpc.aio.Channel) -> None:
+        mine = mine_pb2_grpc.MineServiceStub(channel)
+        positions = position_pb2_grpc.PositionServiceStub(channel)
+        seen = self._seen
+        seen.map = await mine.GetMap(mine_pb2.GetMapRequest())
+        page = ""
+        while page or not seen.names:
+            listed = await mine.ListPeople(mine_pb2.ListPeopleRequest(page_token=page))
+            seen.names |= {person.card: person.name for person in listed.people}
+            page = listed.next_page_token
+        chosen_s = -CHOOSE_S
+        shown: list[str] = []
         while True:
-            self._headcount = await stub.GetHeadcount(mine_pb2.GetHeadcountRequest())
+            if time.monotonic() - chosen_s >= CHOOSE_S or len(shown) < PEOPLE_MOST:
+                chosen_s = time.monotonic()
+                shown = self._choose(shown)
+            seen.count(time.monotonic())
+            seen.headcount = await mine.GetHeadcount(mine_pb2.GetHeadcountRequest())
+            if shown:
+                asked = position_pb2.ListPositionsRequest(cards=shown)
+                seen.positions = list((await positions.ListPositions(asked)).positions)
             await asyncio.sleep(DRAW_S)
 
-    def picture(self) -> RenderableType:
-        """All tables, as they are now."""
-        count = self._headcount
-        title = Text(
-            f"lamproom  {count.underground} underground, {count.silent} silent, "
-            f"{self._fixes} fixes, {self._crossings} zone crossings",
-            style="bold",
-        )
-        return Group(title, self._zone_table(), self._people(), self._machines(), self._happened())
-
-    def _zone_table(self) -> Table:
-        table = Table("zone", "kind", "people", title="zones", title_justify="left")
-        for zone in self._headcount.zones:
-            known = self._zones.get(zone.zone_id, mine_pb2.Zone())
-            kind = mine_pb2.ZoneKind.Name(known.kind).removeprefix("ZONE_KIND_").lower()
-            table.add_row(known.name or zone.zone_id, kind, str(zone.count))
-        return table
-
-    def _people(self) -> Table:
-        table = Table("card", "name", "x m", "y m", "m/s", "fix", title="people (some)")
-        table.title_justify = "left"
-        for handle in sorted(self._places)[:PEOPLE_SHOWN]:
-            x_m, y_m, speed_m_s, fix_class = self._places[handle]
-            card = self._cards.get(handle, "?")
-            quality = position_pb2.FixClass.Name(fix_class).removeprefix("FIX_CLASS_").lower()
-            row = (f"{x_m:.1f}", f"{y_m:.1f}", f"{speed_m_s:.1f}", quality)
-            table.add_row(card, self._names.get(card, ""), *row)
-        return table
-
-    def _machines(self) -> Table:
-        table = Table("device", "link", "values", title="devices", title_justify="left")
-        for device in self._equipment.values():
-            link = equipment_pb2.LinkState.Name(device.link_state)
-            values = ", ".join(_value_text(value) for value in device.values[:VALUES_SHOWN])
-            text = values or device.link_reason
-            table.add_row(device.device_id, link.removeprefix("LINK_STATE_").lower(), text)
-        return table
-
-    def _happened(self) -> Table:
-        title = f"events (last {EVENTS_SHOWN}); {len(self._open)} alarms open"
-        table = Table("no", "time", "what", title=title, title_justify="left")
-        for event in self._events:
-            time = datetime.fromtimestamp(event.event_time.seconds, UTC).strftime("%H:%M:%S")
-            alarm = f"[level {event.alarm.level}] " if event.HasField("alarm") else ""
-            kind = event_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_").lower()
-            table.add_row(str(event.sequence), time, Text(f"{kind}: {alarm}{event.text}"))
-        return table
+    def _choose(self, shown: list[str]) -> list[str]:
+        """Who is shown next: those of `shown` who move, others who do, then anybody."""
+        speeds = self._speeds_m_s
+        by_speed = sorted(speeds, key=lambda card: (speeds[card] < MOVING_M_S, card not in shown))
+        return sorted(by_speed[:PEOPLE_MOST])
 
 
-def _value_text(value: equipment_pb2.PointValue) -> str:
-    if value.quality != equipment_pb2.QUALITY_GOOD:
-        return f"{value.point} ?"
-    kind = value.WhichOneof("value")
-    shown = f"{value.number:g}" if kind == "number" else str(getattr(value, kind or "text"))
-    return f"{value.point} {shown} {value.unit}".rstrip()
+async def _again_and_again(
+    follow: Callable[[grpc.aio.Channel], Awaitable[None]], channel: grpc.aio.Channel
+) -> None:
+    """Follows until cancelled; a stream that breaks off is begun anew."""
+    while True:
+        try:
+            await follow(channel)
+        except grpc.aio.AioRpcError:
+            await asyncio.sleep(DRAW_S)

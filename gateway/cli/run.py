@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.stopping import end_well_on_signals, end_with_parent, stop_on_signals
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
 
 
 def run(
-    folder: Annotated[Path, typer.Argument(help="The mine's configuration folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The mine's folder.")],
     grpc_port: Annotated[
-        int | None, typer.Option(help="Instead of the port in mine.toml; 0 takes a free one.")
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="Instead of the port in mine.toml; 0 takes a free one."
+        ),
     ] = None,
+    leash: Annotated[
+        bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")
+    ] = False,
 ) -> None:
-    """Run the gateway for the mine in FOLDER until Ctrl-C or SIGTERM."""
+    """Run the gateway for the mine in DIR until Ctrl-C or SIGTERM.
+
+    Prints `READY grpc HOST:PORT` once clients are served. Its log goes to standard error.
+    """
+    end_well_on_signals()
+    if leash:
+        end_with_parent()
     from equipment.toml_source import ConfigurationError
     from gateway.app import Gateway
     from gateway.cli.log import log_to_stderr
@@ -34,14 +46,11 @@ def run(
         bundle = load(folder)
         if grpc_port is not None:
             bundle = bundle.with_grpc_port(grpc_port)
-        asyncio.run(_run(Gateway(bundle)))
+        asyncio.run(_run(Gateway(bundle), bundle.settings.grpc.address))
     except (ConfigurationError, JournalError, ServeError) as error:
         fail(str(error))
 
 
-async def _run(gateway: Gateway) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    await gateway.run(stop, lambda port: typer.echo(f"READY grpc 127.0.0.1:{port}"))
+async def _run(gateway: Gateway, host: str) -> None:
+    shown = f"[{host}]" if ":" in host else host
+    await gateway.run(stop_on_signals(), lambda port: typer.echo(f"READY grpc {shown}:{port}"))

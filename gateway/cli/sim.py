@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.stopping import end_well_on_signals, end_with_parent
 
 
 def sim(
@@ -18,14 +20,15 @@ def sim(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another day.")] = 1,
     truth: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write where everyone truly is to it.")
+        Path | None, typer.Option(metavar="DIR", help="Write where everyone truly is into it.")
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long.")] = None,
     nlos: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of ranges without line of sight.")
     ] = 0.0,
     recording: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Play this recording instead of a mine.")
+        Path | None,
+        typer.Option(metavar="RECORDING_DIR", help="Play the recording that DIR was made from."),
     ] = None,
     speed: Annotated[
         float, typer.Option(min=0.01, max=1000, help="How fast a recording is played.")
@@ -33,11 +36,23 @@ def sim(
     wait_client: Annotated[
         bool, typer.Option("--wait-client", help="Play only once someone reads.")
     ] = False,
+    leash: Annotated[
+        bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")
+    ] = False,
 ) -> None:
-    """Serve the devices of a mine, simulated."""
+    """Serve the devices of the mine in DIR, simulated, until Ctrl-C or SIGTERM.
+
+    They listen where devices.toml says that they are. Prints `READY {...}` once they do.
+    """
+    end_well_on_signals()
+    if leash:
+        end_with_parent()
     from hil_sim.app import Wish, run
     from hil_sim.folder import SimulationError
 
+    with suppress(OSError):  # told by `run`
+        if folder.is_file():
+            fail(f"{folder}: is not a folder (`lamproom init DIR` writes a folder with all files)")
     try:
         run(
             Wish(
