@@ -6,14 +6,15 @@ The only place that knows them all.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import structlog
 
-from equipment.report import LinkState
+from equipment.report import LinkState, Notice, NoticeKind
+from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.journal.journal import Journal
@@ -31,6 +32,8 @@ STEP_MOST_S: Final = 0.2
 
 #: How long streams may take to end when the gateway stops.
 STOP_GRACE_S: Final = 1.0
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -53,11 +56,14 @@ class Gateway:
 
     def __init__(self, bundle: Bundle) -> None:
         self._bundle = bundle
+        self._clock = SteadyClock()
         self._cards = IdTable()
         self._inbox = Inbox()
+        # Of its own: steps must not wait for threads that look up the names of dead devices.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="step")
 
     async def run(self, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
-        """Runs until `stop` is set; calls `ready(port)` once clients are served.
+        """Runs once, until `stop` is set; calls `ready(port)` once clients are served.
 
         Raises:
             JournalError: events can't be kept, so none may be sent.
@@ -65,13 +71,16 @@ class Gateway:
         """
         async with AsyncExitStack() as stack:
             warm = asyncio.create_task(asyncio.to_thread(warm_up))
-            journal = await asyncio.to_thread(Journal.open, self._bundle.journal_folder)
+            journal = await self._blocking(Journal.open, self._bundle.journal_folder)
             stack.callback(journal.close)
-            state = await asyncio.to_thread(journal.load_state)
+            # Before that: what is being stored is either stored or not when the journal closes.
+            stack.callback(self._thread.shutdown)
+            state = await self._blocking(journal.load_state)
             await warm
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
-            server = Server(self._bundle, self._cards, journal)
-            await self._commit(mine.begin(time.time_ns(), journal.damage), journal, server)
+            now_ns = self._clock.now_ns
+            server = Server(self._bundle, self._cards, journal, now_ns=now_ns)
+            await self._commit(mine.begin(now_ns(), journal.damage), journal, server)
             port = await server.start()
             stack.push_async_callback(server.stop, STOP_GRACE_S)
             ready(port)
@@ -80,29 +89,50 @@ class Gateway:
     async def _serve(
         self, mine: Mine, journal: Journal, server: Server, stop: asyncio.Event
     ) -> None:
-        """Devices and steps side by side; the end of either ends both."""
+        """Devices and steps side by side; the end of either ends both, a step only when done."""
         devices = [asyncio.create_task(supervisor.run()) for supervisor in self._supervisors()]
-        steps = asyncio.create_task(self._steps(mine, journal, server))
         stopping = asyncio.create_task(stop.wait())
-        tasks = [*devices, steps, stopping]
+        ending = asyncio.Event()
+        steps = asyncio.create_task(self._steps(mine, journal, server, ending))
+        tasks = [*devices, stopping, steps]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in tasks:
+            ending.set()
+            for task in (*devices, stopping):
                 task.cancel()
             results = await asyncio.gather(*tasks, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
 
-    async def _steps(self, mine: Mine, journal: Journal, server: Server) -> None:
+    async def _steps(
+        self, mine: Mine, journal: Journal, server: Server, ending: asyncio.Event
+    ) -> None:
         """Takes all that has gathered, steps, keeps, tells; a slow step makes a larger batch."""
-        while True:
+        while not ending.is_set():
             await self._inbox.filled(STEP_MOST_S)
+            self._look_at_clock()
             batch = self._inbox.take()
             _log_links(batch)
-            changes = await asyncio.to_thread(mine.step, batch, time.time_ns())
+            changes = await self._blocking(mine.step, batch, self._clock.now_ns())
             await self._commit(changes, journal, server)
+        await self._commit(mine.end(self._clock.now_ns()), journal, server)
+
+    def _look_at_clock(self) -> None:
+        by_ns = self._clock.set_by_ns()
+        if by_ns:
+            text = (
+                f"this computer's clock was set by {by_ns / 1e9:+.1f} s, which the gateway does "
+                "not follow while it runs: start it anew to take the new time"
+            )
+            log.warning(text)
+            now_ns = self._clock.now_ns()
+            self._inbox.put_notice(Notice("", NoticeKind.DATA_REFUSED, 0, text, now_ns))
+
+    async def _blocking(self, call: Callable[..., T], *given: Any) -> T:
+        """What `call` returns, which runs off the event loop, after all such calls before it."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *given)
 
     async def _commit(self, changes: Changes, journal: Journal, server: Server) -> None:
         """Positions leave at once, events only when they are on disk."""
@@ -114,7 +144,7 @@ class Gateway:
             (event.sequence, event.record_t_ns, payload)
             for event, payload in zip(changes.events, payloads, strict=True)
         ]
-        await asyncio.to_thread(journal.append, rows, changes.state)
+        await self._blocking(journal.append, rows, changes.state)
         if payloads:
             server.publish_events(changes.events[0].sequence, payloads)
 
@@ -132,7 +162,7 @@ class Gateway:
                 anchors=anchors,
                 readers=readers,
                 clock_tolerance_ns=round(tolerance_s * 1e9),
-                now_ns=time.time_ns,
+                now_ns=self._clock.now_ns,
             )
             driver = setup.driver(setup.device.id, setup.profile, setup.options)
             silence_s = setup.profile.scan.silence_s

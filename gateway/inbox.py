@@ -150,7 +150,15 @@ class DeviceInbox:
         """A sign of life needs no step."""
 
     def samples(self, samples: Sequence[Sample]) -> None:
-        """Takes values of points."""
+        """Takes values of points.
+
+        Raises:
+            ValueError: one is another device's; only a driver with a bug gives such.
+        """
+        for sample in samples:
+            if sample.device != self._device:
+                msg = f"a value of {sample.device!r} came from {self._device!r}"
+                raise ValueError(msg)
         if self._has_room(len(samples), "values"):
             self._inbox.put_samples(samples)
 

@@ -100,7 +100,7 @@ class Supervisor:
 
     async def _session(self, session: _Session) -> str:
         """Runs one session to its end; returns why it ended."""
-        task = asyncio.create_task(self._driver.session(session))
+        task = asyncio.create_task(self._drive(session))
         try:
             while not task.done():
                 await asyncio.wait({task}, timeout=LOOK_S)
@@ -114,6 +114,10 @@ class Supervisor:
         finally:
             session.over = True
             await self._end(task)
+
+    async def _drive(self, session: _Session) -> None:
+        # Within the task, so that whatever the driver raises is the session's end and no more.
+        await self._driver.session(session)
 
     def _why(self, task: asyncio.Task[None]) -> str:
         if task.cancelled():

@@ -6,13 +6,13 @@ version that it has; the newest value wins.
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Final
 
 import grpc
 
 from equipment.report import Sample
+from gateway.clock import Clock
 from gateway.serve.cursor import Kind
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import RequestError
@@ -32,10 +32,11 @@ _ALL: Final = -1
 class EquipmentHub:
     """Serves the streams and lists of equipment. On the event loop only."""
 
-    def __init__(self, picture: Picture, epoch: int, heartbeat_s: float) -> None:
+    def __init__(self, picture: Picture, epoch: int, heartbeat_s: float, now_ns: Clock) -> None:
         self._picture = picture
         self._epoch = epoch
         self._heartbeat_s = heartbeat_s
+        self._now_ns = now_ns
         self._pace = Pace(VERSION_INTERVAL_S, self._make_version)
         self._signal = Signal()
         self._version = 0
@@ -77,9 +78,9 @@ class EquipmentHub:
                     if device.version > since:
                         yield self._message(device, since)
                 if since == _ALL:
-                    yield _wrap(sync=sync_message(time.time_ns()))
+                    yield _wrap(sync=sync_message(self._now_ns()))
             elif not await self._signal.wait(self._heartbeat_s):
-                yield _wrap(heartbeat=heartbeat_message(time.time_ns()))
+                yield _wrap(heartbeat=heartbeat_message(self._now_ns()))
 
     def list_equipment(
         self, request: equipment_pb2.ListEquipmentRequest

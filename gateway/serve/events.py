@@ -7,13 +7,13 @@ slowly reads on from the journal, page by page, and loses nothing.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import grpc
 
+from gateway.clock import Clock
 from gateway.journal.journal import READERS, Gap, Journal, Record
 from gateway.journal.sqlite import JournalError
 from gateway.serve.cursor import CursorError, Kind, seal, seal_page, unseal
@@ -35,9 +35,10 @@ LIST_BYTES_MAX: Final = 2 << 20
 class EventHub:
     """Serves the streams and lists of events. On the event loop; reads the journal in threads."""
 
-    def __init__(self, journal: Journal, heartbeat_s: float) -> None:
+    def __init__(self, journal: Journal, heartbeat_s: float, now_ns: Clock) -> None:
         self._journal = journal
         self._heartbeat_s = heartbeat_s
+        self._now_ns = now_ns
         self._signal = Signal()
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="journal-read")
         self._last = journal.last_sequence
@@ -77,7 +78,7 @@ class EventHub:
         while True:
             self._signal.check()
             if not synced and following > goal:
-                yield _wrap(sync=sync_message(time.time_ns(), self._cursor(following - 1)))
+                yield _wrap(sync=sync_message(self._now_ns(), self._cursor(following - 1)))
                 synced = True
             elif (payload := self._recent.get(following)) is not None:
                 following += 1
@@ -91,7 +92,7 @@ class EventHub:
                     following = _end(item) + 1
                     yield item.payload if isinstance(item, Record) else _wrap(gap=self._gap(item))
             elif not await self._signal.wait(self._heartbeat_s):
-                beat = heartbeat_message(time.time_ns(), self._cursor(following - 1))
+                beat = heartbeat_message(self._now_ns(), self._cursor(following - 1))
                 yield _wrap(heartbeat=beat)
 
     async def list_events(

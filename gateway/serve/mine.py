@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,6 +9,7 @@ import grpc
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
@@ -25,10 +25,13 @@ _NS_PER_S: Final = 1_000_000_000
 class MineAnswers:
     """Answers from the configuration and the picture. On the event loop only."""
 
-    def __init__(self, bundle: Bundle, cards: IdTable, picture: Picture, epoch: int) -> None:
+    def __init__(
+        self, bundle: Bundle, cards: IdTable, picture: Picture, epoch: int, now_ns: Clock
+    ) -> None:
         self._cards = cards
         self._picture = picture
         self._epoch = epoch
+        self._now_ns = now_ns
         self._map = _map_message(bundle.settings.mine.code, bundle.settings.mine.name, bundle.map)
         self._roster = tuple(
             mine_pb2.Person(
@@ -97,7 +100,7 @@ class MineAnswers:
         )
 
     def _positions(self, fixes: Records) -> Iterator[position_pb2.Position]:
-        now_ns = time.time_ns()
+        now_ns = self._now_ns()
         for fix in fixes:
             message = position_pb2.Position(
                 card=self._cards.name(int(fix["card"])),

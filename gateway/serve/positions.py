@@ -7,7 +7,6 @@ away. So a client costs one message of memory, however slow it is.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from typing import Any, Final
 import numpy as np
 import structlog
 
+from gateway.clock import Clock
 from gateway.serve.cursor import CursorError, Kind, seal, unseal
 from gateway.serve.encode import (
     FRAME_ROWS_MAX,
@@ -71,11 +71,17 @@ class PositionHub:
     """
 
     def __init__(
-        self, cards: IdTable, epoch: int, frame_interval_s: float, heartbeat_s: float
+        self,
+        cards: IdTable,
+        epoch: int,
+        frame_interval_s: float,
+        heartbeat_s: float,
+        now_ns: Clock,
     ) -> None:
         self._cards = cards
         self._epoch = epoch
         self._heartbeat_s = heartbeat_s
+        self._now_ns = now_ns
         self._pace = Pace(frame_interval_s, self._make_frames)
         self._signal = Signal()
         self._latest = LatestFixes()
@@ -143,13 +149,13 @@ class PositionHub:
         while True:
             self._signal.check()
             if not synced and reader.at >= goal:
-                yield _wrap(sync=sync_message(time.time_ns(), self._cursor(reader.at)))
+                yield _wrap(sync=sync_message(self._now_ns(), self._cursor(reader.at)))
                 synced = True
             elif reader.at < self._last:
                 for message in self._next(reader):
                     yield message
             elif not await self._signal.wait(self._heartbeat_s):
-                beat = heartbeat_message(time.time_ns(), self._cursor(reader.at))
+                beat = heartbeat_message(self._now_ns(), self._cursor(reader.at))
                 yield _wrap(heartbeat=beat)
 
     def _start(self, cursor: bytes) -> tuple[int | None, str]:

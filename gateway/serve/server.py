@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import secrets
 import socket
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from operator import methodcaller
@@ -17,6 +18,7 @@ from google.protobuf.message import Message
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
@@ -69,16 +71,22 @@ class Server:
     """The services of one gateway. All methods are called on the event loop."""
 
     def __init__(
-        self, bundle: Bundle, cards: IdTable, journal: Journal, *, heartbeat_s: float = HEARTBEAT_S
+        self,
+        bundle: Bundle,
+        cards: IdTable,
+        journal: Journal,
+        *,
+        heartbeat_s: float = HEARTBEAT_S,
+        now_ns: Clock = time.time_ns,
     ) -> None:
         settings = bundle.settings
         epoch = secrets.randbits(64)
         self._picture = picture = Picture(bundle.devices)
         interval_s = settings.positions.frame_interval_ms / 1000
-        self._positions = PositionHub(cards, epoch, interval_s, heartbeat_s)
-        self._equipment = EquipmentHub(picture, epoch, heartbeat_s)
-        self._events = EventHub(journal, heartbeat_s)
-        self._answers = MineAnswers(bundle, cards, picture, epoch)
+        self._positions = PositionHub(cards, epoch, interval_s, heartbeat_s, now_ns)
+        self._equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
+        self._events = EventHub(journal, heartbeat_s, now_ns)
+        self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None

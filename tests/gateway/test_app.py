@@ -1,0 +1,279 @@
+"""The parts put together: what ends the gateway, how it ends, and what goes on meanwhile."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import grpc
+import numpy as np
+import pytest
+
+import protocols.supervise
+from equipment.profile import Profile
+from equipment.report import Notice, NoticeKind, Quality, RecordBatch, Sample
+from gateway.app import Gateway
+from gateway.config.bundle import Bundle
+from gateway.journal.journal import Gap, Journal, JournalError
+from gateway.mine.core import Mine
+from lamproom.v1 import event_pb2, event_pb2_grpc, mine_pb2, mine_pb2_grpc
+from protocols.driver import DriverOptions, Sink
+from tests.gateway.serve_rig import NoOptions, bundle_of
+
+WAIT_S = 20.0
+
+
+class FakeDriver:
+    """Does what the test has put under its device's id."""
+
+    Options: ClassVar[type[DriverOptions]] = NoOptions
+    scripts: ClassVar[dict[str, Callable[[Sink], Any]]] = {}
+
+    def __init__(self, device: str, profile: Profile, options: Any, /) -> None:
+        self.device = device
+
+    def describe(self) -> str:
+        return f"fake {self.device}"
+
+    def session(self, sink: Sink) -> Any:
+        return self.scripts[self.device](sink)
+
+
+async def quiet(sink: Sink) -> None:
+    while True:
+        sink.heard()
+        await asyncio.sleep(0.05)
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[Sink], Any]]:
+    found: dict[str, Callable[[Sink], Any]] = {"shearer-1": quiet, "shearer-2": quiet}
+    monkeypatch.setattr(FakeDriver, "scripts", found)
+    monkeypatch.setattr(protocols.supervise, "PAUSE_FIRST_S", 0.01)
+    return found
+
+
+def bundle_in(folder: Path) -> Bundle:
+    bundle = bundle_of()
+    alarm = bundle.settings.alarm.model_copy(
+        update={
+            "device_down": bundle.settings.alarm.device_down.model_copy(update={"after_s": 0.0})
+        }
+    )
+    return replace(
+        bundle,
+        folder=folder,
+        settings=bundle.settings.model_copy(update={"alarm": alarm}),
+        devices=tuple(replace(setup, driver=FakeDriver) for setup in bundle.devices),
+    )
+
+
+class Running:
+    def __init__(self, folder: Path) -> None:
+        self.gateway = Gateway(bundle_in(folder))
+        self.stop = asyncio.Event()
+        self.ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.task = asyncio.create_task(self.gateway.run(self.stop, self.ready.set_result))
+
+    async def channel(self) -> grpc.aio.Channel:
+        async with asyncio.timeout(60):
+            return grpc.aio.insecure_channel(f"127.0.0.1:{await self.ready}")
+
+    async def end(self) -> None:
+        self.stop.set()
+        async with asyncio.timeout(WAIT_S):
+            await self.task
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[Running]:
+    run = Running(folder)
+    try:
+        await (await run.channel()).close()
+        yield run
+    finally:
+        run.task.cancel()
+        await asyncio.gather(run.task, return_exceptions=True)
+
+
+def stored(folder: Path) -> list[event_pb2.Event]:
+    journal = Journal.open(folder / "journal")
+    try:
+        found = journal.read(1, 1000)
+        assert not any(isinstance(one, Gap) for one in found)
+        return [
+            event_pb2.WatchEventsResponse.FromString(one.payload).event
+            for one in found
+            if not isinstance(one, Gap)
+        ]
+    finally:
+        journal.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+async def test_it_starts_and_ends_and_starts_again(tmp_path: Path) -> None:
+    for _ in range(2):
+        async with running(tmp_path) as run:
+            await run.end()
+    kinds = [event.kind for event in stored(tmp_path)]
+    assert kinds == [event_pb2.EVENT_KIND_GATEWAY_STARTED] * 2
+
+
+@pytest.mark.parametrize(
+    ("fails", "error"),
+    [("append", JournalError("the disk is full")), ("step", ZeroDivisionError("a bug"))],
+)
+async def test_a_pipeline_that_fails_ends_the_gateway_and_all_streams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, error: Exception
+) -> None:
+    async with running(tmp_path) as run:
+        channel = await run.channel()
+        watch = event_pb2_grpc.EventServiceStub(channel).WatchEvents(event_pb2.WatchEventsRequest())
+        await watch.read()
+
+        def fail(*_: Any) -> None:
+            raise error
+
+        monkeypatch.setattr(Journal if fails == "append" else Mine, fails, fail)
+        FakeDriver.scripts["shearer-1"] = lambda sink: 1 / 0
+        run.gateway._inbox.put_notice(notice())
+        with pytest.raises(type(error), match=str(error)):
+            async with asyncio.timeout(WAIT_S):
+                await run.task
+        assert await watch.code() is grpc.StatusCode.UNAVAILABLE
+        await channel.close()
+
+
+def notice() -> Notice:
+    return Notice("shearer-1", NoticeKind.DATA_LOST, 1, "something", time.time_ns())
+
+
+async def test_a_stop_while_events_are_stored_stores_and_sends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as run:
+        channel = await run.channel()
+        watch = event_pb2_grpc.EventServiceStub(channel).WatchEvents(event_pb2.WatchEventsRequest())
+        assert (await watch.read()).WhichOneof("message") == "sync"
+        appending, go_on = threading.Event(), threading.Event()
+        append = Journal.append
+
+        def slow(journal: Journal, events: Any, state: Any) -> None:
+            if events:
+                appending.set()
+                assert go_on.wait(WAIT_S)
+            append(journal, events, state)
+
+        monkeypatch.setattr(Journal, "append", slow)
+        run.gateway._inbox.put_notice(notice())
+        await until(appending.is_set)
+        run.stop.set()
+        await asyncio.sleep(0.3)
+        go_on.set()
+        async with asyncio.timeout(WAIT_S):
+            message = await watch.read()
+            while message.WhichOneof("message") == "heartbeat":
+                message = await watch.read()
+        assert message.event.kind == event_pb2.EVENT_KIND_DATA_LOST
+        await run.task
+        await channel.close()
+    assert stored(tmp_path)[-1].kind == event_pb2.EVENT_KIND_DATA_LOST
+
+
+async def test_what_was_grouped_is_told_at_the_end(tmp_path: Path) -> None:
+    async with running(tmp_path) as run:
+        for _ in range(3):
+            run.gateway._inbox.put_notice(notice())
+            await until(lambda: not run.gateway._inbox._notices)
+        await run.end()
+    told = [event.count for event in stored(tmp_path) if event.device_id]
+    assert sum(told) == 3
+
+
+async def test_a_gateway_that_is_cancelled_leaves_nothing_open(tmp_path: Path) -> None:
+    async with running(tmp_path) as run:
+        run.task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run.task
+    Journal.open(tmp_path / "journal").close()
+
+
+def silly(sink: Sink) -> None:
+    msg = "not even a coroutine"
+    raise RuntimeError(msg)
+
+
+async def wrong_points(sink: Sink) -> None:
+    sink.samples([Sample("no-such-device", "p", 1.0, Quality.GOOD, "", None, 0)])
+    await quiet(sink)
+
+
+async def wrong_records(sink: Sink) -> None:
+    columns: dict[str, Any] = {"card": np.array([1, 2])}
+    sink.records(RecordBatch("shearer-1", columns, time.time_ns()))
+    await quiet(sink)
+
+
+@pytest.mark.parametrize("bad", [silly, wrong_records, wrong_points])
+async def test_a_driver_with_a_bug_stops_nothing_else(
+    tmp_path: Path, scripts: dict[str, Callable[[Sink], Any]], bad: Callable[[Sink], Any]
+) -> None:
+    got = []
+
+    async def good(sink: Sink) -> None:
+        while True:
+            got.append(1)
+            sink.samples([Sample("shearer-2", "speed", 1.0, Quality.GOOD, "", None, 0)])
+            await asyncio.sleep(0.02)
+
+    scripts |= {"shearer-1": bad, "shearer-2": good}
+    async with running(tmp_path) as run:
+        await until(lambda: len(got) > 20)
+        assert not run.task.done()
+        await run.end()
+
+
+async def test_steps_go_on_while_names_are_looked_up(tmp_path: Path) -> None:
+    """Names that no server knows take the default executor's threads for a while."""
+    go_on = threading.Event()
+    async with running(tmp_path) as run:
+        loop = asyncio.get_running_loop()
+        waiting = [loop.run_in_executor(None, go_on.wait, WAIT_S) for _ in range(64)]
+        try:
+            channel = await run.channel()
+            mine = mine_pb2_grpc.MineServiceStub(channel)
+            request = mine_pb2.GetHeadcountRequest()
+            first = (await mine.GetHeadcount(request)).count_time.ToNanoseconds()
+            async with asyncio.timeout(5):
+                while (await mine.GetHeadcount(request)).count_time.ToNanoseconds() <= first:
+                    await asyncio.sleep(0.05)
+            await channel.close()
+        finally:
+            go_on.set()
+            await asyncio.gather(*waiting)
+        await run.end()
+
+
+async def test_a_computer_clock_that_is_set_is_told_and_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as run:
+        now_ns = time.time_ns
+        monkeypatch.setattr(run.gateway._clock, "_wall_ns", lambda: now_ns() - 3600 * 10**9)
+        await asyncio.sleep(0.5)
+        await run.end()
+    events = stored(tmp_path)
+    told = [event for event in events if "clock" in event.text]
+    assert [event.kind for event in told] == [event_pb2.EVENT_KIND_DATA_REFUSED]
+    assert "-3600.0 s" in told[0].text
+    times = [event.record_time.ToNanoseconds() for event in events]
+    assert times == sorted(times)
