@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,10 +25,11 @@ from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, posit
 from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records
 from protocols.driver import DriverOptions, Sink
+from tests.support.waiting import LONG_S
 
 S = 1_000_000_000
 T0_NS = 1_800_000_000 * S
-WAIT_S = 20.0
+WAIT_S = LONG_S
 HEARTBEAT_S = 0.2
 
 PROFILE = ModbusProfile.model_validate(
@@ -210,11 +210,3 @@ async def served(
             for channel in rig.channels:
                 await channel.close()
             await server.stop(0.5)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Waits for a condition, with a deadline."""
-    deadline_s = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not come"
-        await asyncio.sleep(0.005)

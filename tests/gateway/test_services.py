@@ -26,6 +26,7 @@ from tests.gateway.serve_rig import (
     sample,
     served,
 )
+from tests.gateway.stream_client import StreamClient
 
 SERVICES = ["EquipmentService", "EventService", "MineService", "PositionService"]
 
@@ -200,15 +201,10 @@ async def test_a_value_that_is_missing_says_why(rig: Rig) -> None:
     assert value.source_time.ToNanoseconds() == T0_NS - 1
 
 
-class EquipmentWatch:
+class EquipmentWatch(StreamClient[WatchEquipmentResponse]):
     def __init__(self, rig: Rig, *device_ids: str) -> None:
-        self.call = rig.equipment().WatchEquipment(WatchEquipmentRequest(device_ids=device_ids))
-
-    async def read(self) -> WatchEquipmentResponse:
-        async with asyncio.timeout(WAIT_S):
-            message: WatchEquipmentResponse | Any = await self.call.read()
-        assert isinstance(message, WatchEquipmentResponse), "the stream has ended"
-        return message
+        request = WatchEquipmentRequest(device_ids=device_ids)
+        super().__init__(rig.equipment().WatchEquipment(request))
 
     async def until_sync(self) -> list[equipment_pb2.Equipment]:
         got = []

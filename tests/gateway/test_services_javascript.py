@@ -1,59 +1,28 @@
 """A client in JavaScript, from the .proto files alone."""
 
-import asyncio
-import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.gateway.serve_rig import T0_NS, WAIT_S, served
+from tests.gateway.serve_rig import T0_NS, served
+from tests.support.json_lines import printing
+from tests.support.places import PEERS, missing_node
 
-PEERS = Path(__file__).parents[1] / "peers"
-
-pytestmark = [
-    pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed"),
-    pytest.mark.skipif(
-        not (PEERS / "node_modules/@grpc/grpc-js").exists(),
-        reason="@grpc/grpc-js is not installed: npm ci in tests/peers",
-    ),
-]
+MISSING = missing_node("@grpc/grpc-js")
 
 
-class Client:
-    """The running client, its lines as they come."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout
-        self._lines = process.stdout
-        self.read: list[dict[str, Any]] = []
-
-    async def until(self, **expected: Any) -> dict[str, Any]:
-        async with asyncio.timeout(WAIT_S):
-            while line := await self._lines.readline():
-                found: dict[str, Any] = json.loads(line)
-                self.read.append(found)
-                if expected.items() <= found.items():
-                    return found
-        pytest.fail(f"the client has ended: {self.read}")
-
-
+@pytest.mark.skipif(MISSING != "", reason=MISSING)
 async def test_snapshot_sync_deltas_and_events_arrive(tmp_path: Path) -> None:
     async with served(tmp_path) as rig:
         rig.move((0, 1.0))
         await rig.happen(2)
-        process = await asyncio.create_subprocess_exec(
-            *("node", PEERS / "grpc_client.js", f"127.0.0.1:{rig.port}", "60", "1"),
-            stdout=asyncio.subprocess.PIPE,
-        )
-        client = Client(process)
-        try:
+        command = ("node", PEERS / "grpc_client.js", f"127.0.0.1:{rig.port}", "60", "1")
+        async with printing(*command) as client:
             synced = {(await client.until(kind="sync"))["stream"] for _ in range(2)}
             assert synced == {"positions", "events"}
-            snapshot = next(line for line in client.read if line["kind"] == "position")
+            snapshot = next(line for line in client.lines if line["kind"] == "position")
             assert (snapshot["card"], snapshot["x_m"], snapshot["snapshot"]) == ("1001", 1.0, True)
-            stored = [line["sequence"] for line in client.read if line["kind"] == "event"]
+            stored = [line["sequence"] for line in client.lines if line["kind"] == "event"]
             assert stored == [1, 2]
 
             rig.move((1, 2.125), t_ns=T0_NS + 7)
@@ -73,9 +42,4 @@ async def test_snapshot_sync_deltas_and_events_arrive(tmp_path: Path) -> None:
             await rig.server.stop(0.5)
             ends = [await client.until(kind="end") for _ in range(2)]
             assert {end["code"] for end in ends} == {"UNAVAILABLE"}
-            async with asyncio.timeout(WAIT_S):
-                assert await process.wait() == 0
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
+            assert await client.status() == 0

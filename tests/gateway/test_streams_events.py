@@ -19,6 +19,7 @@ from lamproom.v1.event_pb2 import (
     WatchEventsResponse,
 )
 from tests.gateway.serve_rig import WAIT_S, Rig, event, served
+from tests.gateway.stream_client import StreamClient
 
 
 @pytest.fixture
@@ -27,26 +28,11 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield running
 
 
-class Watch:
-    """A client: reads messages one by one."""
+class Watch(StreamClient[WatchEventsResponse]):
+    """A client of the events."""
 
     def __init__(self, rig: Rig, **start: Any) -> None:
-        self.call = rig.events().WatchEvents(WatchEventsRequest(**start))
-
-    async def read(self) -> WatchEventsResponse:
-        async with asyncio.timeout(WAIT_S):
-            message: WatchEventsResponse | Any = await self.call.read()
-        assert isinstance(message, WatchEventsResponse), "the stream has ended"
-        return message
-
-    async def kind(self) -> str:
-        return str((await self.read()).WhichOneof("message"))
-
-    async def until(self, kind: str) -> WatchEventsResponse:
-        while True:
-            message = await self.read()
-            if message.WhichOneof("message") == kind:
-                return message
+        super().__init__(rig.events().WatchEvents(WatchEventsRequest(**start)))
 
     async def events(self, count: int) -> list[Event]:
         """So many messages, all of which must be events."""
@@ -56,11 +42,6 @@ class Watch:
 
     async def sequences(self, count: int) -> list[int]:
         return [one.sequence for one in await self.events(count)]
-
-    async def refusal(self) -> grpc.aio.AioRpcError:
-        with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await self.until("nothing")
-        return failure.value
 
 
 async def test_from_now_on(rig: Rig) -> None:

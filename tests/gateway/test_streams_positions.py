@@ -2,7 +2,6 @@ import asyncio
 import resource
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import grpc
 import numpy as np
@@ -27,6 +26,7 @@ from tests.gateway.serve_rig import (
     changes,
     served,
 )
+from tests.gateway.stream_client import StreamClient
 
 
 @pytest.fixture
@@ -35,35 +35,24 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
         yield running
 
 
-class Watch:
-    """A client: reads messages one by one and keeps what it was told."""
+class Watch(StreamClient[WatchPositionsResponse]):
+    """A client that keeps what it was told."""
 
     def __init__(
         self, rig: Rig, cursor: bytes = b"", sampling: Sampling.ValueType = SAMPLING_EVERY_FIX
     ) -> None:
         request = WatchPositionsRequest(cursor=cursor, sampling=sampling)
-        self.call = rig.positions().WatchPositions(request)
+        super().__init__(rig.positions().WatchPositions(request))
         self.names: dict[int, str] = {}
         self.cursor = cursor
 
     async def read(self) -> WatchPositionsResponse:
-        async with asyncio.timeout(WAIT_S):
-            message: WatchPositionsResponse | Any = await self.call.read()
-        assert isinstance(message, WatchPositionsResponse), "the stream has ended"
+        message = await super().read()
         inner = getattr(message, str(message.WhichOneof("message")))
         self.cursor = getattr(inner, "cursor", b"") or self.cursor
         for entry in message.directory.entries:
             self.names[entry.tag_handle] = entry.card
         return message
-
-    async def kind(self) -> str:
-        return str((await self.read()).WhichOneof("message"))
-
-    async def until(self, kind: str) -> WatchPositionsResponse:
-        while True:
-            message = await self.read()
-            if message.WhichOneof("message") == kind:
-                return message
 
     async def frame(self) -> PositionFrame:
         return (await self.until("frame")).frame
@@ -78,11 +67,6 @@ class Watch:
     def told(self, frame: PositionFrame) -> list[tuple[str, float]]:
         named = [self.names[handle] for handle in frame.tag_handles]
         return [(card, x / 1000) for card, x in zip(named, frame.x_mm, strict=True)]
-
-    async def refusal(self) -> grpc.aio.AioRpcError:
-        with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await self.until("nothing")
-        return failure.value
 
 
 async def settled(rig: Rig) -> None:

@@ -1,92 +1,20 @@
-import asyncio
-import json
-import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.gateway.serve_rig import T0_NS, WAIT_S, bundle_of, served
+from tests.gateway.serve_rig import T0_NS, bundle_of, served
+from tests.support.json_lines import JsonLines, printing
+from tests.support.ports import free_port
 
-ROOT = Path(__file__).parents[2]
 COMMAND = "import typer; from gateway.cli.watch import watch; typer.run(watch)"
 
 
-class Watcher:
+def watching(port: int, *options: str | Path) -> AbstractAsyncContextManager[JsonLines]:
     """A running `lamproom watch`."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        assert process.stdout
-        assert process.stderr
-        self.process = process
-        self._out, self._err = process.stdout, process.stderr
-        self.lines: list[dict[str, Any]] = []
-
-    async def until(self, **expected: Any) -> dict[str, Any]:
-        """The next line of JSON that holds what is expected."""
-        while True:
-            found: dict[str, Any] = json.loads(await self.text())
-            self.lines.append(found)
-            if expected.items() <= found.items():
-                return found
-
-    async def until_all(self, *expected: dict[str, Any]) -> None:
-        """Reads on until each of these has come, in whatever order."""
-        waiting = list(expected)
-        while waiting:
-            line = await self.until()
-            waiting = [one for one in waiting if not one.items() <= line.items()]
-
-    async def text(self) -> str:
-        async with asyncio.timeout(WAIT_S):
-            line = await self._out.readline()
-        assert line, (await self._err.read()).decode()
-        return line.decode().rstrip("\n")
-
-    async def complaint(self) -> str:
-        async with asyncio.timeout(WAIT_S):
-            return (await self._err.readline()).decode()
-
-    async def status(self) -> int:
-        async with asyncio.timeout(WAIT_S):
-            return await self.process.wait()
-
-    async def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        async with asyncio.timeout(2):
-            return await self.process.wait()
-
-    def sequences(self) -> list[int]:
-        return [line["sequence"] for line in self.lines if line["kind"] == "event"]
-
-
-@asynccontextmanager
-async def watching(port: int, *options: str | Path) -> AsyncIterator[Watcher]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", COMMAND, f"127.0.0.1:{port}", *options),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'proto'}"},
-    )
-    try:
-        yield Watcher(process)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    return printing(sys.executable, "-c", COMMAND, f"127.0.0.1:{port}", *options)
 
 
 async def test_json_lines_hold_everything(tmp_path: Path) -> None:

@@ -17,12 +17,7 @@ from hil_sim.registers import Registers
 from hil_sim.serve.modbus import ModbusServer
 from hil_sim.serve.servers import Servers
 from hil_sim.stations import Stations
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+from tests.support.ports import free_port
 
 
 @contextlib.asynccontextmanager

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +11,7 @@ from equipment.catalogue import load
 from equipment.opcua_profile import OpcUaProfile
 from hil_sim.machines import Shearer
 from hil_sim.serve.opcua import OpcUaServer
+from tests.support.ports import free_port
 
 ROOT = "di:DeviceSet/app:Shearer1"
 DI = "http://opcfoundation.org/UA/DI/"
@@ -22,9 +22,7 @@ APP = "urn:test:longwall"
 
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[OpcUaServer, str]]:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        url = f"opc.tcp://127.0.0.1:{sock.getsockname()[1]}"
+    url = f"opc.tcp://127.0.0.1:{free_port()}"
     profile = load("shearer_opc40560")
     assert isinstance(profile, OpcUaProfile)
     server = await OpcUaServer.prepare(url)
