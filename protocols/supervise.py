@@ -29,6 +29,9 @@ CLEAN_UP_S: Final = 3.0
 #: How often a session is looked at for silence.
 LOOK_S: Final = 0.25
 
+#: A look that comes so much late shows that the gateway itself stood still.
+STALL_LEAST_S: Final = 1.0
+
 log = structlog.get_logger()
 
 
@@ -100,11 +103,17 @@ class Supervisor:
 
     async def _session(self, session: _Session) -> str:
         """Runs one session to its end; returns why it ended."""
+        loop = asyncio.get_running_loop()
         task = asyncio.create_task(self._drive(session))
         try:
             while not task.done():
+                looked_s = loop.time()
                 await asyncio.wait({task}, timeout=LOOK_S)
-                silent_s = asyncio.get_running_loop().time() - session.heard_s
+                late_s = loop.time() - looked_s - LOOK_S
+                if late_s > STALL_LEAST_S:
+                    # What the device said meanwhile has yet to be read.
+                    session.heard_s = min(session.heard_s + late_s, loop.time())
+                silent_s = loop.time() - session.heard_s
                 if not task.done() and silent_s > self._silence_s:
                     return (
                         f"{self._driver.describe()} has given no sign of life for "

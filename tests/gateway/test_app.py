@@ -137,7 +137,7 @@ async def test_a_pipeline_that_fails_ends_the_gateway_and_all_streams(
 ) -> None:
     async with running(tmp_path) as run:
         channel = await run.channel()
-        watch = event_pb2_grpc.EventServiceStub(channel).WatchEvents(event_pb2.WatchEventsRequest())
+        watch = events_of(channel)
         await watch.read()
 
         def fail(*_: Any) -> None:
@@ -153,6 +153,11 @@ async def test_a_pipeline_that_fails_ends_the_gateway_and_all_streams(
         await channel.close()
 
 
+def events_of(channel: grpc.aio.Channel) -> Any:
+    """A stream of the events from now on."""
+    return event_pb2_grpc.EventServiceStub(channel).WatchEvents(event_pb2.WatchEventsRequest())
+
+
 def notice() -> Notice:
     return Notice("shearer-1", NoticeKind.DATA_LOST, 1, "something", time.time_ns())
 
@@ -162,7 +167,7 @@ async def test_a_stop_while_events_are_stored_stores_and_sends_them(
 ) -> None:
     async with running(tmp_path) as run:
         channel = await run.channel()
-        watch = event_pb2_grpc.EventServiceStub(channel).WatchEvents(event_pb2.WatchEventsRequest())
+        watch = events_of(channel)
         assert (await watch.read()).WhichOneof("message") == "sync"
         appending, go_on = threading.Event(), threading.Event()
         append = Journal.append

@@ -1,6 +1,7 @@
 """The supervisor with drivers that fail in every way a driver can."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -75,6 +76,7 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocols.supervise, "PAUSE_FIRST_S", 0.01)
     monkeypatch.setattr(protocols.supervise, "PAUSE_MOST_S", 0.05)
     monkeypatch.setattr(protocols.supervise, "LOOK_S", 0.01)
+    monkeypatch.setattr(protocols.supervise, "STALL_LEAST_S", 0.1)
     monkeypatch.setattr(protocols.supervise, "CLEAN_UP_S", 0.05)
 
 
@@ -132,3 +134,31 @@ async def test_pauses_grow_and_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert 0.25 <= pauses[0] <= 0.5
     assert all(2.5 <= pause <= 5.0 for pause in pauses[5:])
     assert len(set(pauses)) > 50
+
+
+async def test_a_gateway_that_stood_still_does_not_blame_its_devices() -> None:
+    async def slow(sink: Sink) -> None:
+        while True:
+            sink.heard()
+            await asyncio.sleep(0.06)
+
+    driver = Scripted(slow)
+    async with supervised(driver, silence_s=0.3) as told:
+        for _ in range(5):
+            await until(lambda: told.count(LinkState.UP) == 1)
+            await asyncio.sleep(0.1)
+            time.sleep(0.5)  # noqa: ASYNC251  the whole process stands still
+    assert driver.sessions == 1
+    assert told.count(LinkState.DOWN) == 0
+
+
+def not_a_coroutine(sink: Sink) -> Any:
+    msg = "a bug"
+    raise ZeroDivisionError(msg)
+
+
+async def test_a_driver_that_can_not_even_begin_is_down() -> None:
+    driver = Scripted(not_a_coroutine, talk)
+    async with supervised(driver) as told:
+        await until(lambda: told.count(LinkState.UP) == 1)
+    assert "unexpected ZeroDivisionError: a bug" in told.links[1][1]
