@@ -62,7 +62,8 @@ class EventHub:
     def close(self) -> None:
         """Ends all streams."""
         self._signal.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        # What waits to be read is not cancelled: its clients are to be told why it ends.
+        self._threads.shutdown(wait=False)
 
     async def watch(self, request: event_pb2.WatchEventsRequest) -> AsyncGenerator[bytes]:
         """The messages of one `WatchEvents`, for ever.
