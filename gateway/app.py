@@ -45,6 +45,7 @@ def plan_of(bundle: Bundle) -> MinePlan:
         map=bundle.map,
         devices=tuple(setup.device.id for setup in bundle.devices),
         card_height_m=bundle.settings.positioning.card_height_m,
+        clock_tolerance_s=bundle.settings.positioning.clock_tolerance_s,
         restricted_entry=AlarmRule(alarm.restricted_entry.level),
         signal_lost=AlarmRule(alarm.signal_lost.level, alarm.signal_lost.after_s),
         device_down=AlarmRule(alarm.device_down.level, alarm.device_down.after_s),

@@ -29,10 +29,14 @@ _KEPT: Final = tuple(
 class Cards:
     """Every card that was ever heard, by handle."""
 
-    def __init__(self, table: IdTable, silent_after_ns: int) -> None:
-        """A card below is silent once nothing was heard of it for `silent_after_ns`."""
+    def __init__(self, table: IdTable, *, silent_after_ns: int, clock_tolerance_ns: int) -> None:
+        """A card below is silent once nothing was heard of it for `silent_after_ns`.
+
+        Readers' clocks may be off by `clock_tolerance_ns`.
+        """
         self._table = table
         self._silent_after_ns = silent_after_ns
+        self._tolerance_ns = clock_tolerance_ns
         size = 64
         self.last = np.zeros(size, FIX)  #: Last fix; its `fix_class` is 0 while there is none.
         self.heard_ns = np.zeros(size, np.int64)  #: Since when it has not been heard; 0 = never.
@@ -57,15 +61,17 @@ class Cards:
     ) -> NDArray[np.intp]:
         """Notes when these cards (by handle, repeats allowed) were heard, by the readers' clocks.
 
-        What comes late was heard when it was measured. A card of which nothing was known before
-        counts as heard now: it may be that its newer records are still on their way.
+        What comes late was heard when it was measured; what is late by no more than clocks may be
+        off was heard now. So was a card of which nothing was known before: its newer records may
+        still be on their way.
 
         Returns:
             The handles, each once and ascending, of those that were never heard before.
         """
         unique = np.unique(cards).astype(np.intp)
         new: NDArray[np.intp] = unique[self.heard_ns[unique] == 0]
-        np.maximum.at(self.heard_ns, cards, np.minimum(t_ns, now_ns))
+        late = t_ns < now_ns - self._tolerance_ns
+        np.maximum.at(self.heard_ns, cards, np.where(late, t_ns, now_ns))
         self.heard_ns[new] = now_ns
         return new
 

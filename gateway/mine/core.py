@@ -51,7 +51,11 @@ class Mine:
         self._plan = plan
         self._table = table
         self._next_sequence = first_sequence
-        self._cards = Cards(table, round(plan.signal_lost.after_s * SECOND_NS))
+        self._cards = Cards(
+            table,
+            silent_after_ns=round(plan.signal_lost.after_s * SECOND_NS),
+            clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
+        )
         self._alarms = AlarmBook(state)
         self._notices = NoticeBook()
         self._links = Links(plan.devices, plan.device_down, self._alarms)

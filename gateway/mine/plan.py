@@ -19,12 +19,14 @@ class AlarmRule:
 class MinePlan:
     """The mine as the core sees it.
 
-    `card_height_m` is how high a card is carried above the floor; `devices` are their ids.
+    `card_height_m` is how high a card is carried above the floor; `devices` are their ids. The
+    clocks that the measurements' times come from may be off by `clock_tolerance_s`.
     """
 
     map: MineMap
     devices: tuple[str, ...]
     card_height_m: float
+    clock_tolerance_s: float
     restricted_entry: AlarmRule
     signal_lost: AlarmRule
     device_down: AlarmRule

@@ -78,6 +78,21 @@ def test_a_card_first_heard_by_old_records_is_not_silent_at_once() -> None:
     assert lost(mine) == ["ALARM_RAISED"]
 
 
+@pytest.mark.parametrize("tolerance_s", [5.0, 60.0])
+def test_a_reader_whose_clock_is_believed_makes_no_one_silent(tolerance_s: float) -> None:
+    mine = Walk(plan=dataclasses.replace(PLAN, clock_tolerance_s=tolerance_s))
+    mine.begin()
+    card, t_ns = mine.table.handle(CARD), T0
+    behind_ns = round((tolerance_s - 0.5) * S)
+    for n in range(60):
+        t_ns += S
+        mine.step(Batch(ranges=ranges_at(card, 30 + n / 10, t_ns - behind_ns)), t_ns)
+    t_ns = mine.wait(29, t_ns)
+    assert lost(mine) == []
+    mine.wait(1, t_ns)
+    assert lost(mine) == ["ALARM_RAISED"]
+
+
 def test_sightings_never_move_a_card_back_in_time() -> None:
     mine = Walk()
     mine.begin()
