@@ -74,12 +74,8 @@ class Mine:
         last_ns, zones = self._cards.restore(self._kept, now_ns)
         self._kept = {}
         self._recall(zones)
-        record.event(
-            EventKind.GATEWAY_STARTED,
-            now_ns,
-            text=_started(len(zones), (now_ns - last_ns) / SECOND_NS),
-            count=len(zones),
-        )
+        text = _started(len(zones), last_ns, now_ns)
+        record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
         for sentence in damage:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
@@ -103,8 +99,7 @@ class Mine:
         moved = self._occupancy.update(fixes, self._cards, self._alarms, record)
         lost, back = self._note_silence(record)
         changed.update(moved, lost, back)
-        seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)[-SAVE_PARTS:]
-        for second in seconds:
+        for second in range(before_ns // SECOND_NS, now_ns // SECOND_NS)[-SAVE_PARTS:]:
             changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
         self._keep(changed, record)
         again = self._shown_again(fixes, [*lost, *back])
@@ -197,12 +192,16 @@ class Mine:
         )
 
 
-def _started(cards: int, away_s: float) -> str:
+def _started(cards: int, last_ns: int, now_ns: int) -> str:
     if not cards:
         return "the gateway has started with an empty mine"
-    if away_s < 0:
-        return (
-            f"the gateway goes on with {cards} cards; its clock is {-away_s:.1f} s behind what it"
-            " kept: set this computer's clock and start the gateway anew"
-        )
-    return f"the gateway goes on with {cards} cards, last heard {away_s:.1f} s ago"
+    text = f"the gateway goes on with {cards} cards"
+    if last_ns == 0:
+        return text
+    away_s = (now_ns - last_ns) / SECOND_NS
+    if away_s >= 0:
+        return f"{text}, last heard {away_s:.1f} s ago"
+    return (
+        f"{text}; its clock is {-away_s:.1f} s behind what it kept: set this computer's clock and"
+        " start the gateway anew"
+    )

@@ -227,6 +227,7 @@ def test_a_card_whose_state_is_damaged_is_where_its_alarm_says() -> None:
     again = Walk(state, 100)
     again.begin(t_ns)
     assert again.events() == [("GATEWAY_STARTED", "", "")]
+    assert again.all[0].events[0].text == "the gateway goes on with 1 cards"
     assert again.all[-1].headcount.underground == 1
     assert again.all[-1].headcount.by_zone["sealed"] == 1
     again.walk(CARD, range(75, 110), t_ns)
