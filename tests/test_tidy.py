@@ -3,16 +3,22 @@
 import ast
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.places import ENVIRONMENT, ROOT
+
 PACKAGES = ("gateway", "protocols", "positioning", "equipment", "hil_sim")
 
 MODULE_LINES_MOST = 400
 FUNCTION_LINES_MOST = 60
+
+#: Names of numbers that someone chose, and of those that nobody did.
+LIMIT = re.compile("[A-Z][A-Z0-9_]*|_[A-Z0-9_]*(MOST|MAX|LEAST|MIN|BYTES|_S|_MS)")
+UNITS = ("SECOND_NS", "_NS_PER_S")
 
 #: Hosts of package registries, spelled so that this file does not hold them.
 REGISTRIES = ("pypi." + "org", "registry." + "npmjs", "files." + "pythonhosted", "deb." + "debian")
@@ -43,7 +49,8 @@ def place(path: Path, line: int = 0) -> str:
 
 
 def test_modules_are_small() -> None:
-    lengths = {place(path): len(path.read_text().splitlines()) for path in sources()}
+    files = [*sources(), *tracked("tests/*.py", "bench/*.py")]
+    lengths = {place(path): len(path.read_text().splitlines()) for path in files}
     assert {path: n for path, n in lengths.items() if n > MODULE_LINES_MOST} == {}
 
 
@@ -56,6 +63,56 @@ def test_functions_are_small() -> None:
         if (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MOST
     }
     assert long == {}
+
+
+def test_numbers_at_module_level_say_why() -> None:
+    """Every limit, buffer and pause of what runs in a mine has its reason above or beside it.
+
+    Private names that are no limits (`_VERSION`) speak for themselves.
+    """
+    bare = []
+    for package in ("gateway", "protocols"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            lines = path.read_text().splitlines()
+            explained_to = 0
+            for node in ast.parse("\n".join(lines)).body:
+                first, last = node.lineno, node.end_lineno or node.lineno
+                near = [lines[first - 2], *lines[first - 1 : last]]
+                # One comment may speak for the lines below it.
+                if any("#" in line for line in near) or explained_to == first - 1:
+                    explained_to = last
+                elif number_named_by(node) not in ("", *UNITS):
+                    bare.append(place(path, first))
+    assert bare == []
+
+
+def number_named_by(node: ast.stmt) -> str:
+    """The name that an assignment such as `RETRY_S: Final = 2.0` gives to a number; else empty."""
+    if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+        return ""
+    target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+    parts = list(ast.walk(node.value))
+    numbers = {type(part.value) for part in parts if isinstance(part, ast.Constant)}
+    other = [part for part in parts if isinstance(part, ast.Call | ast.Tuple | ast.Dict)]
+    is_number = bool(numbers) and numbers <= {int, float} and not other
+    name = target.id if isinstance(target, ast.Name) else ""
+    return name if is_number and LIMIT.fullmatch(name) else ""
+
+
+def test_names_of_test_modules_are_unique() -> None:
+    names = [path.name for path in tracked("tests/*.py")]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def test_public_names_are_explained() -> None:
+    bare = [
+        place(path, node.lineno)
+        for path in sources()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+        if not node.name.startswith("_") and not ast.get_docstring(node)
+    ]
+    assert bare == []
 
 
 def test_no_mutable_state_at_module_level() -> None:
@@ -119,5 +176,4 @@ import gateway.cli.main
 loaded = {{name for name in "{heavy}".split(", ") if name in sys.modules}}
 sys.exit(f"loaded at start: {{sorted(loaded)}}" if loaded else 0)
 """
-    python = ROOT / ".venv/env/bin/python"
-    subprocess.run([python, "-c", code], cwd=ROOT, check=True, env={"PYTHONPATH": "proto"})
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, env=ENVIRONMENT)

@@ -1,12 +1,8 @@
-import os
 import random
 import sqlite3
-import subprocess
-import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +10,8 @@ import pytest
 from gateway.journal.guard import GUARD_FILE
 from gateway.journal.journal import DAMAGED, MISSING, Gap, Journal, JournalError, Record
 from gateway.journal.sqlite import APPLICATION_ID, DATABASE_FILE, SCHEMA_VERSION
+from tests.gateway.journal_rig import killed_writer, records
 from tests.gateway.journal_writer import payload_of
-
-WRITER = Path(__file__).with_name("journal_writer.py")
 
 Open = Callable[[], Journal]
 
@@ -39,10 +34,6 @@ def open_journal(tmp_path: Path) -> Iterator[Open]:
 def store(journal: Journal, count: int) -> None:
     first = journal.last_sequence + 1
     journal.append([(n, n * 1000, payload_of(n)) for n in range(first, first + count)], {})
-
-
-def records(first: int, last: int) -> list[Record | Gap]:
-    return [Record(n, payload_of(n)) for n in range(first, last + 1)]
 
 
 def edit(journal: Journal, statement: str, *values: object) -> None:
@@ -236,7 +227,7 @@ def test_a_lost_tail_is_noticed_and_its_numbers_are_not_given_again(open_journal
 
 def test_a_flipped_bit_in_the_write_ahead_log_is_noticed(tmp_path: Path) -> None:
     # A killed writer leaves its log behind; damage in it hides all that follows it.
-    done = _run_writer(tmp_path, acks=40)
+    done = killed_writer(tmp_path, acks=40)
     log_file = tmp_path / f"{DATABASE_FILE}-wal"
     damaged = bytearray(log_file.read_bytes())
     damaged[len(damaged) // 2] ^= 4
@@ -328,76 +319,3 @@ def test_a_closed_journal_says_so(open_journal: Open) -> None:
     journal.close()
     with pytest.raises(JournalError, match="closed"):
         journal.read(1, 1)
-
-
-def _run_writer(folder: Path, acks: int) -> list[int]:
-    """Runs a writer, kills it after so many acknowledgements; returns all that it gave."""
-    with subprocess.Popen(
-        [sys.executable, WRITER, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as writer:
-        assert writer.stdout
-        assert writer.stderr
-        given = [int(writer.stdout.readline()) for _ in range(acks)]
-        writer.kill()
-        given += [int(line) for line in writer.stdout if line.endswith("\n")]
-        assert writer.stderr.read() == ""
-    return given
-
-
-def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> None:
-    chance = random.Random(11)
-    last = 0
-    for _ in range(12):
-        given = _run_writer(tmp_path, acks=chance.randrange(1, 40))
-        assert given[0] > last
-        last = given[-1]
-        with closing(Journal.open(tmp_path)) as journal:
-            assert journal.damage == ()
-            assert journal.last_sequence >= last
-            stored = journal.last_sequence
-            # Everything once, in order, and the state of the same transaction.
-            assert journal.read(1, stored) == records(1, stored)
-            assert journal.load_state() == {"last": str(stored).encode()}
-        last = stored
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: mounts a small file system")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(tmp_path)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("a tmpfs can't be mounted here")
-    yield tmp_path
-    _unmount(tmp_path)
-
-
-def test_a_full_disk_is_told_and_goes_on_when_there_is_room(small_disk: Path) -> None:
-    with closing(Journal.open(small_disk)) as journal:
-        journal.append([(1, 0, b"x" * 1000)], {})
-        filler = small_disk / "filler"
-        with suppress(OSError), filler.open("wb", buffering=0) as file:
-            for _ in range(1000):
-                file.write(bytes(4096))
-        with pytest.raises(JournalError, match="disk is full"):
-            journal.append([(2, 0, b"y" * 100_000)], {"a": b"1"})
-        assert journal.last_sequence == 1
-        filler.unlink()
-        journal.append([(2, 0, b"y" * 100_000)], {"a": b"1"})
-    with closing(Journal.open(small_disk)) as journal:
-        assert journal.read(1, 9) == [Record(1, b"x" * 1000), Record(2, b"y" * 100_000)]
-
-
-def test_a_disk_that_is_only_for_reading_is_told(small_disk: Path) -> None:
-    Journal.open(small_disk).close()
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(JournalError, match=r"Read-only file system; check the folder's rights"):
-        Journal.open(small_disk)
-
-
-def _unmount(folder: Path) -> None:
-    deadline_s = time.monotonic() + 5
-    while subprocess.run(["umount", str(folder)], capture_output=True, check=False).returncode:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.05)

@@ -17,6 +17,7 @@ from equipment.modbus_profile import (
 )
 from hil_sim.registers import Registers
 from hil_sim.ring import RingWriter, crc16
+from tests.support.crc import crc16_bit_by_bit
 
 CAPACITY = 10
 
@@ -36,15 +37,6 @@ def small_ring() -> Ring:
     return Ring(header_address=4, first_address=20, capacity=CAPACITY, field=tuple(fields))
 
 
-def slow_crc(data: bytes) -> int:
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            crc = (crc >> 1) ^ 0xA001 if crc & 1 else crc >> 1
-    return crc
-
-
 def columns(first: int, count: int) -> dict[str, list[str] | list[float] | list[int]]:
     numbers = range(first, first + count)
     return {
@@ -58,7 +50,7 @@ def columns(first: int, count: int) -> dict[str, list[str] | list[float] | list[
 def test_the_crc_is_that_of_modbus() -> None:
     assert crc16(b"123456789") == 0x4B37
     data = bytes(np.random.default_rng(1).integers(0, 256, 300, np.uint8))
-    assert crc16(data) == slow_crc(data)
+    assert crc16(data) == crc16_bit_by_bit(data)
 
 
 def test_records_decode_with_a_few_independent_lines_also_after_the_ring_went_round() -> None:
@@ -79,7 +71,7 @@ def test_records_decode_with_a_few_independent_lines_also_after_the_ring_went_ro
         assert high << 16 | low == number * 10_000 + 1234
         assert rssi == (-32768 if number % 2 else -8025)
         assert flags == 0
-        assert crc == slow_crc(wire[:-2])
+        assert crc == crc16_bit_by_bit(wire[:-2])
 
 
 def test_values_with_four_decimals_come_through_unchanged() -> None:

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from hil_sim.sample_mine import Ports, write_sample_mine
-from tests.system.processes import ROOT, free_port, gateway, running, simulator
+from tests.support.places import ROOT
+from tests.support.ports import free_port
+from tests.support.processes import gateway, running, simulator
 
 PEERS = ROOT / "tests/peers"
 
