@@ -10,9 +10,12 @@ import typer
 
 
 def check(
-    folder: Annotated[Path, typer.Argument(help="The mine's configuration folder.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The mine's folder.")],
 ) -> None:
-    """Check the mine in FOLDER: tell every mistake, with file, line, key and what would do."""
+    """Tell every mistake in a mine's folder.
+
+    Each with file, line, key and what would do. Status 1 when there is one, else what the gateway would do, in words.
+    """
     from equipment.toml_source import ConfigurationError
     from gateway.config.bundle import load
     from gateway.config.summary import summary

@@ -35,12 +35,15 @@ HEIGHT_MOST_M: Final = 10_000.0
 
 def locate(
     recording: Annotated[
-        Path, typer.Argument(help="Folder with ranges.csv, anchors.csv and maybe truth.csv.")
+        Path,
+        typer.Argument(
+            metavar="RECORDING_DIR", help="Folder with ranges.csv, anchors.csv and maybe truth.csv."
+        ),
     ],
     height_m: Annotated[
         float | None,
         typer.Option(
-            help="Height of the cards (z). Default: 1.0, or 0 where all anchors have z 0."
+            help="Height of the cards (z), metres.  [default: 1.0, or 0 where all anchors have z 0]"
         ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Write the fixes here, as CSV.")] = None,
@@ -48,7 +51,10 @@ def locate(
         bool, typer.Option("--json", help="Print the figures as one JSON object.")
     ] = False,
 ) -> None:
-    """Turn recorded ranges into fixes, and score them where there is a truth."""
+    """Turn recorded ranges into fixes, and score them.
+
+    The figures compare the fixes with truth.csv, where there is one.
+    """
     from positioning.locate import locate_recording
     from positioning.recording import RecordingError
 

@@ -27,9 +27,9 @@ def run(
         bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")
     ] = False,
 ) -> None:
-    """Run the gateway for the mine in DIR until Ctrl-C or SIGTERM.
+    """Run the gateway for a mine.
 
-    Prints `READY grpc HOST:PORT` once clients are served. Its log goes to standard error.
+    Until Ctrl-C or SIGTERM. Prints `READY grpc HOST:PORT` once clients are served. Its log goes to standard error.
     """
     end_well_on_signals()
     if leash:

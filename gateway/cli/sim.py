@@ -22,7 +22,9 @@ def sim(
     truth: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write where everyone truly is into it.")
     ] = None,
-    seconds: Annotated[float | None, typer.Option(min=0.1, help="End after so long.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0.1, help="End after so long; without it, on Ctrl-C.")
+    ] = None,
     nlos: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of ranges without line of sight.")
     ] = 0.0,
@@ -40,9 +42,9 @@ def sim(
         bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")
     ] = False,
 ) -> None:
-    """Serve the devices of the mine in DIR, simulated, until Ctrl-C or SIGTERM.
+    """Serve the devices of a mine, simulated.
 
-    They listen where devices.toml says that they are. Prints `READY {...}` once they do.
+    Until Ctrl-C or SIGTERM. They listen where devices.toml says that they are. Prints `READY {...}` once they do.
     """
     end_well_on_signals()
     if leash:

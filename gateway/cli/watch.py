@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
+import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.stopping import end_well_on_signals, stop_on_signals
 
 if TYPE_CHECKING:
     from gateway.cli.watch_streams import Follower
+
+
+#: A name or an IPv4 address, or an IPv6 address in brackets, and a port.
+ADDRESS: Final = re.compile(r"([^\s:/\[\]]+|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}")
 
 
 def watch(
@@ -22,20 +27,31 @@ def watch(
         str, typer.Argument(metavar="HOST:PORT", help="The gateway's gRPC address.")
     ] = "127.0.0.1:50051",
     as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object a line, with every fix.")
+        bool,
+        typer.Option(
+            "--json",
+            help="One JSON object a line, with every fix; else a line a second for each card.",
+        ),
     ] = False,
-    seconds: Annotated[float | None, typer.Option(min=0, help="End after so long.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="End after so long; without it, on Ctrl-C.")
+    ] = None,
     from_sequence: Annotated[
-        int | None, typer.Option(min=1, help="First event; without it, from now on.")
+        int | None,
+        typer.Option(min=1, help="The first event to print, 1 for all; without it, from now on."),
     ] = None,
     cursor_file: Annotated[
         Path | None, typer.Option(help="Where to keep the place in the events between runs.")
     ] = None,
 ) -> None:
-    """Print people and events of the gateway at HOST:PORT; comes back after every break-off.
+    """Print what a gateway tells: positions and events.
 
-    Ends with status 1 when the gateway was never reached, or refuses what is asked.
+    Comes back after every break-off, until Ctrl-C or SIGTERM. Status 1 when the gateway was never
+    reached within --seconds, or refuses what is asked.
     """
+    end_well_on_signals()
+    if not ADDRESS.fullmatch(address):
+        fail(f"{address!r} is no address: write HOST:PORT, such as 127.0.0.1:50051")
     from gateway.cli.watch_lines import JsonLines, PlainLines
     from gateway.cli.watch_streams import Follower, WatchError
 
@@ -55,10 +71,7 @@ def watch(
 
 async def _watch(follower: Follower, seconds: float | None) -> bool:
     """Whether the time was up before a signal came."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_on_signals()
     following = asyncio.create_task(follower.run())
     stopping = asyncio.create_task(stop.wait())
     tasks = (following, stopping)

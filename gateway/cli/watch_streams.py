@@ -92,7 +92,8 @@ class Follower:
                 await follow(heard)
                 reason = "the stream has ended"
             except grpc.aio.AioRpcError as error:
-                reason = f"{error.details()}"
+                # The library's words, after what they all begin with.
+                reason = f"{error.details()}".rpartition("Failed to connect to remote host: ")[2]
                 if error.code() in _FINAL:
                     msg = f"{stream}: {self._address} refuses: {reason}"
                     raise WatchError(msg) from error
