@@ -23,6 +23,7 @@ from gateway.mine.core import Mine
 from lamproom.v1 import event_pb2, event_pb2_grpc, mine_pb2, mine_pb2_grpc
 from protocols.driver import DriverOptions, Sink
 from tests.gateway.serve_rig import NoOptions, bundle_of
+from tests.support.waiting import until
 
 WAIT_S = 20.0
 
@@ -112,12 +113,6 @@ def stored(folder: Path) -> list[event_pb2.Event]:
         ]
     finally:
         journal.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 async def test_it_starts_and_ends_and_starts_again(tmp_path: Path) -> None:
@@ -274,7 +269,7 @@ async def test_a_computer_clock_that_is_set_is_told_and_not_followed(
     async with running(tmp_path) as run:
         now_ns = time.time_ns
         monkeypatch.setattr(run.gateway._clock, "_wall_ns", lambda: now_ns() - 3600 * 10**9)
-        await asyncio.sleep(0.5)
+        await until(lambda: run.gateway._clock._told_ns != 0)
         await run.end()
     events = stored(tmp_path)
     told = [event for event in events if "clock" in event.text]
