@@ -14,7 +14,8 @@ def check(
 ) -> None:
     """Tell every mistake in a mine's folder.
 
-    Each with file, line, key and what would do. Status 1 when there is one, else what the gateway would do, in words.
+    Each with file, line, key and what would do. Status 1 when there is one, else
+    what the gateway would do, in words.
     """
     from equipment.toml_source import ConfigurationError
     from gateway.config.bundle import load

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import tempfile
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
@@ -35,6 +36,7 @@ def demo(
     from hil_sim.folder import SimulationError
     from hil_sim.sample_mine import Ports, write_sample_mine
 
+    _check_free(grpc_port)
     with tempfile.TemporaryDirectory(prefix="lamproom-") as scratch:
         folder = Path(scratch, "mine")
         try:
@@ -42,6 +44,18 @@ def demo(
             asyncio.run(_demo(folder, seconds, seed, grpc_port))
         except (ChildError, SimulationError) as error:
             fail(str(error))
+
+
+def _check_free(port: int) -> None:
+    """Fails at once where the gateway would after it has started."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            fail(
+                f"port {port}: {error.strerror}; give another with --grpc-port, 0 takes a free one"
+            )
 
 
 async def _demo(folder: Path, seconds: float | None, seed: int, grpc_port: int) -> None:

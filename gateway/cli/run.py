@@ -29,7 +29,8 @@ def run(
 ) -> None:
     """Run the gateway for a mine.
 
-    Until Ctrl-C or SIGTERM. Prints `READY grpc HOST:PORT` once clients are served. Its log goes to standard error.
+    Until Ctrl-C or SIGTERM. Prints `READY grpc HOST:PORT` once clients are served. Its
+    log goes to standard error.
     """
     end_well_on_signals()
     if leash:

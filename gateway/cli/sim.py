@@ -44,7 +44,8 @@ def sim(
 ) -> None:
     """Serve the devices of a mine, simulated.
 
-    Until Ctrl-C or SIGTERM. They listen where devices.toml says that they are. Prints `READY {...}` once they do.
+    Until Ctrl-C or SIGTERM. They listen where devices.toml says that they are. Prints
+    `READY {...}` once they do.
     """
     end_well_on_signals()
     if leash:
