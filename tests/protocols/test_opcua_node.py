@@ -1,7 +1,9 @@
 """The driver against node-opcua with the official nodesets: another make, other habits."""
 
 import asyncio
+import dataclasses
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -168,6 +170,30 @@ async def test_the_channel_is_renewed(server: NodeServer, monkeypatch: pytest.Mo
         await until(lambda: len(renewed) > 2, 10, "three renewals")
         seen = len(told.got)
         await until(lambda: told.good("position", after=seen), 5, "values after the renewals")
+
+
+async def test_all_that_a_session_does_from_time_to_time_only_reads(
+    server: NodeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols.opcua.watch, "RETRY_S", 0.2)
+    monkeypatch.setattr(protocols.opcua.watch, "TICK_S", 0.1)
+    monkeypatch.setattr(protocols.opcua.connection, "renew_after_s", lambda _client: 0.4)
+    done: Counter[str] = Counter()
+    # What `Watch.run` does again and again, and a point that it goes on looking for.
+    for job in ("_probe", "_look_again", "_reread", "_confirm_suspects", "_renew"):
+        original = getattr(protocols.opcua.watch.Watch, job)
+
+        async def counted(watch: Any, job: str = job, original: Any = original) -> None:
+            await original(watch)
+            done[job] += 1
+
+        monkeypatch.setattr(protocols.opcua.watch.Watch, job, counted)
+    profile = with_point("di:ParameterSet/sl:Speed")
+    driver = shearer(profile, server.port, security="basic256sha256", **USER)
+    driver._plan = dataclasses.replace(driver._plan, probe_s=0.2, reread_s=0.3)
+    async with running(driver):
+        await until(lambda: len(done) == 5 and min(done.values()) > 1, 10, "all jobs, twice")
+    assert server.requests <= READ_ONLY
 
 
 async def test_an_untrusted_certificate_is_refused_in_words(tmp_path: Path) -> None:
