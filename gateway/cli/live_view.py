@@ -43,7 +43,8 @@ class LiveView:
         """`address`: the gateway's `host:port`."""
         self._seen = Seen(address)
         self._cards: dict[int, str] = {}
-        self._speeds_m_s: dict[str, float] = {}
+        #: Of each card: its last speed, and when it was heard.
+        self._moved: dict[str, tuple[float, float]] = {}
         self._last_sequence = 0
 
     async def show(self) -> None:
@@ -101,9 +102,10 @@ class LiveView:
             frame = answer.frame
             if not frame.snapshot:
                 self._seen.fixes += len(frame.tag_handles) + frame.coalesced_count
+            now_s = time.monotonic()
             columns = (frame.tag_handles, frame.vx_mm_s, frame.vy_mm_s)
             for handle, vx, vy in zip(*columns, strict=True):
-                self._speeds_m_s[self._cards[handle]] = (vx * vx + vy * vy) ** 0.5 / 1000
+                self._moved[self._cards[handle]] = ((vx * vx + vy * vy) ** 0.5 / 1000, now_s)
 
     async def _events(self, channel: grpc.aio.Channel) -> None:
         stub = event_pb2_grpc.EventServiceStub(channel)
@@ -144,9 +146,13 @@ class LiveView:
 
     def _choose(self, shown: list[str]) -> list[str]:
         """Who is shown next: those of `shown` who move, others who do, then anybody."""
-        speeds = self._speeds_m_s
-        by_speed = sorted(speeds, key=lambda card: (speeds[card] < MOVING_M_S, card not in shown))
-        return sorted(by_speed[:PEOPLE_MOST])
+        heard_s = time.monotonic() - CHOOSE_S
+
+        def rank(card: str) -> tuple[bool, bool]:
+            speed_m_s, at_s = self._moved[card]
+            return speed_m_s < MOVING_M_S or at_s < heard_s, card not in shown
+
+        return sorted(sorted(self._moved, key=rank)[:PEOPLE_MOST])
 
 
 async def _again_and_again(

@@ -1,0 +1,155 @@
+"""What README.md and docs/configuration.md show is loaded; each key of the schema is told there."""
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from equipment import catalogue
+from equipment.device import Device
+from equipment.modbus_profile import ModbusProfile, RegisterType, Table
+from equipment.opcua_profile import OpcUaProfile
+from equipment.toml_source import ConfigurationError
+from gateway.config.bundle import load
+from gateway.config.people import COLUMNS
+from gateway.config.schema import MineSettings
+from positioning.mine_map import ZoneKind
+from protocols.modbus.driver import ModbusOptions
+from protocols.opcua.options import OpcUaOptions
+from tests.support.places import ROOT
+
+CONFIGURATION = ROOT / "docs/configuration.md"
+PAGES = ("README.md", "docs/architecture.md", "docs/configuration.md", "docs/clients.md")
+
+
+def samples(page: Path) -> dict[str, str]:
+    """The samples of a page that name a file."""
+    found = re.findall(r"```\w+ (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    return {str(name): str(text) for name, text in found}
+
+
+def write(folder: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_the_samples_of_the_configuration_are_one_mine(tmp_path: Path) -> None:
+    files = samples(CONFIGURATION)
+    files["devices.toml"] += """
+[[device]]
+id = "pump_1"
+profile = "pump"
+host = "10.1.0.50"
+[[device]]
+id = "hoist_1"
+profile = "hoist"
+url = "opc.tcp://10.1.0.60"
+root = "maker:Hoist"
+"""
+    bundle = load(write(tmp_path / "mine", files))
+    assert bundle.settings.alarm.signal_lost.after_s == 20
+    assert [setup.profile.id for setup in bundle.devices] == [
+        "uwb_reader",
+        "shearer_opc40560",
+        "pump",
+        "hoist",
+    ]
+    assert [person.name for person in bundle.people] == ["张伟"]
+
+
+def test_the_samples_of_the_readme_go_into_a_mine(tmp_path: Path) -> None:
+    mine, shown = samples(CONFIGURATION), samples(ROOT / "README.md")
+    identity, _, _ = mine["mine.toml"].partition("[alarm")
+    header, _, _ = mine["profiles/pump.toml"].partition("[[point]]")
+    places = json.loads(mine["map.geojson"])
+    places["features"].append(json.loads(shown["map.geojson"]))
+    pump = '\n[[device]]\nid = "pump_1"\nprofile = "pump"\nhost = "10.1.0.50"\n'
+    files = {
+        "mine.toml": identity + shown["mine.toml"],
+        "devices.toml": shown["devices.toml"] + pump,
+        "people.csv": f"{','.join(COLUMNS)}\n{shown['people.csv']}",
+        "map.geojson": json.dumps(places),
+        "profiles/pump.toml": header + shown["profile"],
+    }
+    bundle = load(write(tmp_path / "mine", files))
+    assert [setup.device.id for setup in bundle.devices] == ["shearer_3101", "pump_1"]
+    assert [zone.id for zone in bundle.map.zones] == ["pit_top", "old_stub"]
+
+
+def test_the_mistake_that_is_shown_is_told_so(tmp_path: Path) -> None:
+    files = samples(CONFIGURATION)
+    files["devices.toml"] = files["devices.toml"].replace(
+        'host = "10.1.0.11"', 'porte = 502\nhost = "10.1.0.11"'
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load(write(tmp_path / "mine", files))
+    (mistake,) = caught.value.mistakes
+    assert f"\n{mistake}\n" in CONFIGURATION.read_text(encoding="utf-8")
+
+
+def models(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models within an annotation."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from models(part)
+
+
+def keys(model: type[BaseModel]) -> Iterator[str]:
+    """All keys of a model and of those within it; tables are named by their path."""
+    for name, field in model.model_fields.items():
+        inner = list(models(field.annotation))
+        for part in inner:
+            yield from keys(part)
+        if not inner:
+            yield name
+
+
+@pytest.mark.parametrize(
+    "model", [MineSettings, Device, ModbusOptions, OpcUaOptions, ModbusProfile, OpcUaProfile]
+)
+def test_every_key_is_documented(model: type[BaseModel]) -> None:
+    named = set(re.findall(r"`\[*([a-z_.]+)\]*`|\b(en|zh) = ", CONFIGURATION.read_text()))
+    words = {word for pair in named for word in pair if word}
+    assert {key for key in keys(model) if key not in words} == set()
+
+
+def test_every_choice_is_documented() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    choices = [*Table, *RegisterType, *ZoneKind, *COLUMNS, *catalogue.shipped()]
+    assert [choice for choice in choices if f"`{choice}`" not in text] == []
+
+
+def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    part = text[text.index("## mine.toml") : text.index("## devices.toml")]
+    settings = MineSettings.model_validate({"mine": {"code": "1" * 12, "name": "x"}}).model_dump()
+    section: dict[str, Any] = {}
+    seen = 0
+    for line in re.findall(r"^\| (`.*)", part, re.MULTILINE):
+        first, _, default, *_ = (cell.strip() for cell in line.split("|"))
+        table = re.search(r"`\[([a-z_.]+)\]`", first)
+        if table:
+            section = settings
+            for name in table[1].split("."):
+                section = section[name]
+        key = re.findall(r"`([a-z_]+)`", first)[-1]
+        if default != "needed":
+            assert tomllib.loads(f"value = {default.strip('`')}")["value"] == section[key]
+            seen += 1
+    assert seen == 11
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text)
+    assert [to for to in targets if not (ROOT / page).parent.joinpath(to).exists()] == []
+    assert "@@" not in text
