@@ -19,12 +19,24 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
+# Why a range was not used: the kernel counts by these indices, in the order of `Rejections`.
+NOT_FINITE: Final = 0
+OUT_OF_SCALE: Final = 1
+UNKNOWN_ANCHOR: Final = 2
+UNKNOWN_CARD: Final = 3
+REPEATED: Final = 4
+REPLAYED: Final = 5
+TOO_OLD: Final = 6
+GATED: Final = 7
+
+
 @dataclass(frozen=True, slots=True)
 class Rejections:
     """How many ranges were not used, by reason, since the start.
 
     All but `gated` left no trace. `gated` ranges were sound in form but too far from what the
-    filter expected, mostly for lack of a line of sight.
+    filter expected, mostly for lack of a line of sight. `replayed` ones are not newer than what
+    their card was restored with; `too_old` ones came too long after a newer one of their card.
     """
 
     not_finite: int
@@ -32,6 +44,7 @@ class Rejections:
     unknown_anchor: int
     unknown_card: int
     repeated: int
+    replayed: int
     too_old: int
     gated: int
 

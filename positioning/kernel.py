@@ -15,27 +15,17 @@ from typing import Final
 import numpy as np
 
 from positioning import cards as cards_module
-from positioning import range_update
+from positioning import intake, range_update
 from positioning import search as search_module
-from positioning.cards import RING, SLOTS, Card, Floats, Integers, Site
+from positioning.cards import GATED, RING, SLOTS, Card, Floats, Integers, Site
+from positioning.intake import SOUND, refusal
 from positioning.jit import njit, njit_cached, sources_stamp
 from positioning.observation import FixClass, Records
 from positioning.range_update import VARIANCE_FLOOR, describe, predict, update
 from positioning.search import cost, gather, search
 
-# Why a range was not used: the indices of `rejected`, in the order of `Rejections`.
-NOT_FINITE: Final = 0
-OUT_OF_SCALE: Final = 1
-UNKNOWN_ANCHOR: Final = 2
-UNKNOWN_CARD: Final = 3
-REPEATED: Final = 4
-TOO_OLD: Final = 5
-GATED: Final = 6
-_SOUND: Final = -1
+#: Beside `SOUND` and the reasons of `positioning.cards`: a range that was used without a fix.
 _NO_FIX: Final = -2
-
-#: Within these times the difference of two never overflows.
-T_LIMIT_NS: Final = 1 << 62
 
 _PRECISE: Final = int(FixClass.PRECISE)
 _EXTRAPOLATED: Final = int(FixClass.EXTRAPOLATED)
@@ -278,28 +268,6 @@ def _emit(card: Card, site: Site, t_ns: int, nis: float, fix: np.void) -> None:
 
 
 @njit
-def _refusal(r: np.void, cards: Records, site: Site) -> int:
-    """Why a range cannot be used at all, or `_SOUND`."""
-    c, anchor, t_ns, range_m, s = r["card"], r["anchor"], r["t_ns"], r["range_m"], site.settings
-    if not math.isfinite(range_m):
-        return NOT_FINITE
-    if range_m < 0.0 or range_m > s["range_max_m"] or t_ns > T_LIMIT_NS or t_ns < -T_LIMIT_NS:
-        return OUT_OF_SCALE
-    if anchor >= len(site.anchors):
-        return UNKNOWN_ANCHOR
-    if c >= s["cards_max"]:
-        return UNKNOWN_CARD
-    card = cards[c]
-    ring_anchor, ring_t_ns = card["ring_anchor"], card["ring_t_ns"]
-    for k in range(RING):
-        if ring_t_ns[k] == t_ns and ring_anchor[k] == anchor:
-            return REPEATED
-    if t_ns <= card["floor_t_ns"] or (card["running"] and card["t_ns"] - t_ns > s["late_max_ns"]):
-        return TOO_OLD
-    return _SOUND
-
-
-@njit
 def _remember(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) -> None:
     """Puts a range into the card's ring; notes when the card was heard first, or anew."""
     k = card["ring_next"]
@@ -317,7 +285,7 @@ def _remember(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) ->
 
 @njit
 def _take(card: Card, site: Site, r: np.void, fix: np.void) -> int:
-    """One sound range into its card's filter and into a fix: `_SOUND`, `GATED`, or `_NO_FIX`."""
+    """One sound range into its card's filter and into a fix: `SOUND`, `GATED`, or `_NO_FIX`."""
     anchor, t_ns, range_m = int(r["anchor"]), r["t_ns"], r["range_m"]
     _remember(card, site, anchor, t_ns, range_m)
     accepted, nis = True, math.nan
@@ -327,11 +295,11 @@ def _take(card: Card, site: Site, r: np.void, fix: np.void) -> int:
             return _NO_FIX
     elif _is_jump(card, site, t_ns):
         _emit(card, site, t_ns, nis, fix)
-        return _SOUND
+        return SOUND
     elif not _coasts(card, site, t_ns):
         accepted, nis = _measure(card, site, anchor, t_ns, range_m)
     _emit(card, site, card["t_ns"], nis, fix)
-    return _SOUND if accepted else GATED
+    return SOUND if accepted else GATED
 
 
 @njit
@@ -373,8 +341,8 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
         filled = 0
         for i in range(len(ranges)):
             r = ranges[i]
-            reason = _refusal(r, cards, site)
-            if reason == _SOUND:
+            reason = refusal(r, cards, site)
+            if reason == SOUND:
                 reason = _take(cards[r["card"]], site, r, fixes[filled])
                 filled += int(reason != _NO_FIX)
             if reason >= 0:
@@ -395,5 +363,7 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
 #: from the front and gives how many; `cards` must hold every handle below `cards_max`.
 #: `restore(cards, around, fixes)` puts cards where sound `fixes` say; not newer ranges are refused.
 run, restore = _entries(
-    sources_stamp(cards_module.__file__, range_update.__file__, search_module.__file__)
+    sources_stamp(
+        cards_module.__file__, intake.__file__, range_update.__file__, search_module.__file__
+    )
 )

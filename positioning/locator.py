@@ -38,6 +38,11 @@ class Locator:
         self._ranged_ns = np.zeros(0, np.int64)
         self._seen_ns = np.zeros(0, np.int64)
 
+    @property
+    def too_old(self) -> int:
+        """How many ranges came so long after a newer one of their card that they gave no fix."""
+        return self._tracker.rejections.too_old
+
     def restore(self, fixes: Records) -> None:
         """Goes on from the last fix of each card before a restart, (n,) FIX."""
         if len(fixes) == 0:

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning import kernel
-from positioning.cards import SETTINGS, Rejections, grown_cards, new_cards
+from positioning.cards import (
+    NOT_FINITE,
+    OUT_OF_SCALE,
+    SETTINGS,
+    UNKNOWN_CARD,
+    Rejections,
+    grown_cards,
+    new_cards,
+)
+from positioning.intake import T_LIMIT_NS
 from positioning.observation import FIX, RANGE, Records
 
 #: Room for cards at first; doubled when it is used up.
@@ -145,14 +154,14 @@ class Tracker:
         self._make_room(int(owned["card"].max()))
         known = owned["card"] < self._cards_max
         finite = np.all([np.isfinite(owned[name]) for name in _RESTORED], axis=0)
-        scaled = np.abs(owned["t_ns"]) <= kernel.T_LIMIT_NS
+        scaled = np.abs(owned["t_ns"]) <= T_LIMIT_NS
         scaled &= (owned["var_x_m2"] > 0.0) & (owned["var_y_m2"] > 0.0)
         with np.errstate(over="ignore", invalid="ignore"):
             scaled &= owned["cov_xy_m2"] ** 2 < owned["var_x_m2"] * owned["var_y_m2"]
         rejected = self._rejected
-        rejected[kernel.UNKNOWN_CARD] += (~known).sum()
-        rejected[kernel.NOT_FINITE] += (known & ~finite).sum()
-        rejected[kernel.OUT_OF_SCALE] += (known & finite & ~scaled).sum()
+        rejected[UNKNOWN_CARD] += (~known).sum()
+        rejected[NOT_FINITE] += (known & ~finite).sum()
+        rejected[OUT_OF_SCALE] += (known & finite & ~scaled).sum()
         kernel.restore(self._cards, self._around, owned[known & finite & scaled])
 
     def _make_room(self, card: int) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from equipment.report import Notice, NoticeKind
 from gateway.mine.alarms import AlarmBook, AlarmKey
 from gateway.mine.cards import Cards
 from gateway.mine.change import Batch, Changes, EventKind, Headcount
@@ -92,9 +93,11 @@ class Mine:
         self._pass_over(now_ns - before_ns)
         self._cards.reserve()
         self._links.note(batch.links, record)
-        self._notices.note(batch.notices, record)
         changed = set(self._note_heard(batch, now_ns))
+        too_old = self._locator.too_old
         fixes = self._locator.locate(batch.ranges, batch.sightings)
+        late = _late(self._locator.too_old - too_old, now_ns)
+        self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
         moved = self._occupancy.update(fixes, self._cards, self._alarms, record)
         lost, back = self._note_silence(record)
@@ -190,6 +193,17 @@ class Mine:
             links=batch.links,
             state=record.state,
         )
+
+
+def _late(count: int, now_ns: int) -> tuple[Notice, ...]:
+    """Word of ranges that came too late to tell where a card is."""
+    if not count:
+        return ()
+    text = (
+        "ranges came long after newer ones of the same card and were left out: a reader is late, "
+        "or the clocks of two readers differ"
+    )
+    return (Notice("", NoticeKind.DATA_REFUSED, count, text, now_ns),)
 
 
 def _started(cards: int, last_ns: int, now_ns: int) -> str:

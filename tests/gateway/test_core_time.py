@@ -93,6 +93,24 @@ def test_a_reader_whose_clock_is_believed_makes_no_one_silent(tolerance_s: float
     assert lost(mine) == ["ALARM_RAISED"]
 
 
+def test_ranges_that_come_too_late_are_told_and_a_replay_after_a_restart_is_not() -> None:
+    mine = Walk()
+    mine.begin()
+    t_ns = mine.walk(CARD, range(30, 40), T0)
+    card = mine.table.handle(CARD)
+    late = ranges_at(card, 30, t_ns - 3 * S - S // 2)
+    changes = mine.step(Batch(ranges=late), t_ns)
+    assert len(changes.fixes) == 0
+    (told,) = changes.events
+    assert (told.kind, told.count) == (EventKind.DATA_REFUSED, len(late))
+    assert "clocks" in told.text
+
+    again = Walk(mine.state, 100)
+    again.begin(t_ns)
+    replayed = ranges_at(again.table.handle(CARD), 32, T0 + 3 * S)
+    assert again.step(Batch(ranges=replayed), t_ns + S).events == ()
+
+
 def test_sightings_never_move_a_card_back_in_time() -> None:
     mine = Walk()
     mine.begin()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from positioning import kernel
+from positioning import cards, kernel
 from positioning import search as search_module
 from positioning.cards import Rejections
 from positioning.jit import sources_stamp
@@ -144,7 +144,7 @@ def test_search_finds_the_mirror_of_anchors_in_a_line() -> None:
 
 def test_refusals_are_counted_under_their_own_names() -> None:
     names = [field.upper() for field in Rejections.__dataclass_fields__]
-    assert [getattr(kernel, name) for name in names] == list(range(len(names)))
+    assert [getattr(cards, name) for name in names] == list(range(len(names)))
 
 
 def test_the_stamp_of_sources_follows_their_contents() -> None:

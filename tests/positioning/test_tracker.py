@@ -279,7 +279,7 @@ def test_a_restored_card_goes_on_and_refuses_what_is_not_newer() -> None:
     restored.restore(fixes[-50:-49])
     cut_ns = fixes["t_ns"][-50]
     again = restored.update(ranges)
-    assert restored.rejections.too_old == int((ranges["t_ns"] <= cut_ns).sum())
+    assert restored.rejections.replayed == int((ranges["t_ns"] <= cut_ns).sum())
     assert len(again) == 49
     apart_m = np.hypot(again["x_m"] - fixes["x_m"][-49:], again["y_m"] - fixes["y_m"][-49:])
     assert apart_m.max() < 1.0
