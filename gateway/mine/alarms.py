@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
-from gateway.mine.change import Alarm, EventKind
+from gateway.mine.change import Alarm, EventKind, Place
 from gateway.mine.record import StepRecord
 
 #: Where the journal's state holds open alarms.
@@ -45,15 +45,24 @@ class AlarmBook:
     def __iter__(self) -> Iterator[AlarmKey]:
         return iter(tuple(self._open))
 
-    def open(self, key: AlarmKey, level: int, t_ns: int, record: StepRecord, text: str) -> None:
-        """Raises the alarm, unless it is open."""
+    def open(
+        self,
+        key: AlarmKey,
+        level: int,
+        t_ns: int,
+        record: StepRecord,
+        text: str,
+        *,
+        place: Place | None = None,
+    ) -> None:
+        """Raises the alarm, unless it is open; `place` is where its card is, if that is known."""
         if key in self._open:
             return
         alarm = Alarm(f"{key.rule}-{record.next_sequence}", key.rule, level, t_ns)
         self._open[key] = alarm
         kept = {"key": key, "alarm": dataclasses.asdict(alarm)}
         record.state[key.state_key] = json.dumps(kept).encode()
-        _tell(EventKind.ALARM_RAISED, key, alarm, record, text)
+        _tell(EventKind.ALARM_RAISED, key, alarm, record, text, place=place)
 
     def close(self, key: AlarmKey, t_ns: int, record: StepRecord, text: str) -> None:
         """Clears the alarm, if it is open. It never ends before it began."""
@@ -65,8 +74,22 @@ class AlarmBook:
         _tell(EventKind.ALARM_CLEARED, key, ended, record, text)
 
 
-def _tell(kind: EventKind, key: AlarmKey, alarm: Alarm, record: StepRecord, text: str) -> None:
-    t_ns = alarm.start_t_ns if alarm.end_t_ns is None else alarm.end_t_ns
+def _tell(
+    kind: EventKind,
+    key: AlarmKey,
+    alarm: Alarm,
+    record: StepRecord,
+    text: str,
+    *,
+    place: Place | None = None,
+) -> None:
     record.event(
-        kind, t_ns, card=key.card, device=key.device, zone=key.zone, alarm=alarm, text=text
+        kind,
+        alarm.start_t_ns if alarm.end_t_ns is None else alarm.end_t_ns,
+        card=key.card,
+        device=key.device,
+        zone=key.zone,
+        alarm=alarm,
+        place=place,
+        text=text,
     )

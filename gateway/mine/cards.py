@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.mine.change import Place
 from positioning.observation import FIX, FixClass, IdTable, Records
 
 #: Where the journal's state holds cards.
@@ -24,6 +25,11 @@ AHEAD_MOST_NS: Final = 10_000_000_000
 _KEPT: Final = tuple(
     (name, int if FIX[name].kind in "iu" else float) for name in FIX.names or () if name != "card"
 )
+
+
+def place_of(fix: np.void) -> Place:
+    """The place in a record of FIX."""
+    return Place(float(fix["x_m"]), float(fix["y_m"]), float(fix["z_m"]), int(fix["t_ns"]))
 
 
 class Cards:
@@ -94,6 +100,11 @@ class Cards:
         lost, back = np.flatnonzero(silent & ~self.silent), np.flatnonzero(self.silent & ~silent)
         self.silent = silent
         return lost, back
+
+    def last_place(self, card: int) -> Place | None:
+        """Where the card was last; None while it has only been heard."""
+        fix = self.last[card]
+        return place_of(fix) if fix["fix_class"] > 0 else None
 
     def shown(self) -> Records:
         """The last place of every card that has one, (n,) FIX; of class LOST where it is silent."""

@@ -171,7 +171,8 @@ class Mine:
             name = self._table.name(card)
             text = f"card {name} has not been heard for {rule.after_s:g} s; its last place stands"
             key = AlarmKey(SIGNAL_LOST, card=name)
-            self._alarms.open(key, rule.level, record.now_ns, record, text)
+            place = self._cards.last_place(card)
+            self._alarms.open(key, rule.level, record.now_ns, record, text, place=place)
 
     def _keep(self, cards: Collection[int], record: StepRecord) -> None:
         """Adds to the state what must outlive a restart of these cards."""

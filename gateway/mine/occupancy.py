@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from gateway.mine.alarms import AlarmBook, AlarmKey
-from gateway.mine.cards import Cards
-from gateway.mine.change import EventKind, Place
+from gateway.mine.cards import Cards, place_of
+from gateway.mine.change import EventKind
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 from positioning.mine_map import Zone, ZoneKind
@@ -51,13 +51,13 @@ class Occupancy:
             kind = EventKind.ZONE_ENTERED if crossing.entered else EventKind.ZONE_LEFT
             verb = "entered" if crossing.entered else "left"
             text = f"card {name} {verb} {zone.kind} zone {zone.id} ({zone.name})"
-            place = Place(float(fix["x_m"]), float(fix["y_m"]), float(fix["z_m"]), t_ns)
+            place = place_of(fix)
             record.event(kind, t_ns, card=name, zone=zone.id, place=place, text=text)
             self._follow(zone, card, cards, entered=crossing.entered)
             if zone.kind is ZoneKind.RESTRICTED:
                 key = AlarmKey(RULE, card=name, zone=zone.id)
                 if crossing.entered:
-                    alarms.open(key, self._restricted.level, t_ns, record, text)
+                    alarms.open(key, self._restricted.level, t_ns, record, text, place=place)
                 else:
                     alarms.close(key, t_ns, record, text)
         return moved
@@ -86,7 +86,8 @@ class Occupancy:
                 if zone.kind is ZoneKind.RESTRICTED:
                     key = AlarmKey(RULE, card=name, zone=zone.id)
                     text = f"card {name} is in restricted zone {zone.id} ({zone.name})"
-                    alarms.open(key, self._restricted.level, record.now_ns, record, text)
+                    level, place = self._restricted.level, cards.last_place(card)
+                    alarms.open(key, level, record.now_ns, record, text, place=place)
             for gone in (zone for zone in ids if zone not in self._index):
                 text = f"zone {gone} is no longer on the map; card {name} was in it"
                 record.event(EventKind.ZONE_LEFT, record.now_ns, card=name, zone=gone, text=text)

@@ -48,6 +48,9 @@ def test_silence_is_not_absence() -> None:
     assert ("ALARM_RAISED", CARD, "signal_lost") not in mine.events()
     t_ns = mine.wait(1, t_ns)
     assert mine.events()[-1] == ("ALARM_RAISED", CARD, "signal_lost")
+    (raised,) = mine.all[-1].events
+    assert raised.place
+    assert (raised.place.x_m, raised.place.t_ns) == (last["x_m"], last["t_ns"])
     lost = mine.all[-1].fixes[-1]
     assert lost["fix_class"] == FixClass.LOST
     assert (lost["x_m"], lost["t_ns"]) == (last["x_m"], last["t_ns"])
