@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.fail import fail
 
+#: A shift of a small mine: every zone of the sample sees someone.
 DEFAULT_PEOPLE: Final = 200
 
 

@@ -2,16 +2,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import queue
 import signal
 import socket
-import subprocess
 import sys
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -20,73 +18,45 @@ from typer.testing import CliRunner
 
 from gateway.cli.init import init
 from gateway.cli.sim import sim
-from hil_sim.folder import read_folder
+from hil_sim.app import Wish, run
+from hil_sim.folder import SimulationError, read_folder
 from hil_sim.recording import write_recording_mine
+from tests.support.ports import free_port
+from tests.support.processes import READY_S, Process
 
-REPOSITORY = Path(__file__).parents[2]
-
-#: A cold start imports asyncua and numpy from disk.
-START_S = 60.0
+Start = Callable[..., "Simulator"]
 
 
-class Simulator:
+class Simulator(Process):
     """`python -m hil_sim` in a process of its own."""
 
-    def __init__(self, *arguments: object) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hil_sim", *map(str, arguments)],
-            cwd=REPOSITORY,
-            env=os.environ | {"PYTHONPATH": f"{REPOSITORY}{os.pathsep}{REPOSITORY / 'proto'}"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self._lines.put(line)
+    def __init__(self, folder: Path, *arguments: object) -> None:
+        command = [sys.executable, "-m", "hil_sim", *map(str, arguments)]
+        super().__init__(command, folder, "simulator")
 
     def said(self, word: str) -> dict[str, int]:
-        """The facts of the next line, which must begin with `word`."""
-        line = self._lines.get(timeout=START_S)
-        assert line.startswith(word + " "), line
-        facts: dict[str, int] = json.loads(line.removeprefix(word))
+        """The facts of the line that begins with `word`, once it is there."""
+        facts: dict[str, int] = json.loads(self.word_after(word))
         return facts
 
-    def silent(self) -> bool:
-        return self._lines.empty()
-
-    def end(self, number: signal.Signals) -> float:
+    def ends_by(self, number: signal.Signals) -> float:
         """Sends a signal; how long it took to end, cleanly and without complaint."""
-        start = time.monotonic()
-        self.process.send_signal(number)
-        assert self.wait() == (0, "")
-        return time.monotonic() - start
-
-    def wait(self) -> tuple[int, str]:
-        """The exit status and what was complained about."""
-        assert self.process.stderr is not None
-        status = self.process.wait(timeout=START_S)
-        return status, self.process.stderr.read()
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe:
-                pipe.close()
+        start_s = time.monotonic()
+        assert (self.stop(number), self.err) == (0, "")
+        return time.monotonic() - start_s
 
 
 @pytest.fixture
-def simulators() -> Iterator[list[Simulator]]:
-    started: list[Simulator] = []
-    yield started
-    for simulator in started:
-        simulator.close()
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a simulator, which ends with the test."""
+    with ExitStack() as stack:
+
+        def start(*arguments: object) -> Simulator:
+            simulator = Simulator(tmp_path, *arguments)
+            stack.callback(simulator.end)
+            return simulator
+
+        yield start
 
 
 def read_ring(client: ModbusTcpClient, first: int) -> tuple[int, dict[int, Sequence[int]]]:
@@ -102,10 +72,9 @@ def read_ring(client: ModbusTcpClient, first: int) -> tuple[int, dict[int, Seque
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_mine_is_served_with_its_truth_beside_and_ends_on_a_signal(
-    sample_folder: Path, tmp_path: Path, simulators: list[Simulator], number: signal.Signals
+    sample_folder: Path, tmp_path: Path, start: Start, number: signal.Signals
 ) -> None:
-    simulator = Simulator(sample_folder, "--truth", tmp_path / "truth")
-    simulators.append(simulator)
+    simulator = start(sample_folder, "--truth", tmp_path / "truth")
     assert simulator.said("READY") == {"devices": 8}
     folder = read_folder(sample_folder)
     port = folder.modbus[0].port
@@ -119,7 +88,7 @@ def test_a_mine_is_served_with_its_truth_beside_and_ends_on_a_signal(
         assert len(records) >= 100
         assert abs(clock_us - time.time_ns() // 1000) < 2_000_000
         with socket.create_connection(("127.0.0.1", folder.modbus[1].port)):
-            assert simulator.end(number) < 10
+            assert simulator.ends_by(number) < 10
     with (tmp_path / "truth" / "truth.csv").open() as lines:
         truth = list(csv.DictReader(lines))
     cards = {person.card for person in folder.people}
@@ -135,23 +104,16 @@ def test_a_mine_is_served_with_its_truth_beside_and_ends_on_a_signal(
     }
 
 
-def test_a_recording_waits_for_its_reader_and_is_read_whole(
-    tmp_path: Path, simulators: list[Simulator]
-) -> None:
+def test_a_recording_waits_for_its_reader_and_is_read_whole(tmp_path: Path, start: Start) -> None:
     count = 6000
     lines = [f"{i / 200 - 1:.4f},T{i % 3},A1,{i / 1000:.4f}" for i in range(count)]
     (tmp_path / "ranges.csv").write_text("t_s,tag,anchor,range_m\n" + "\n".join(lines))
     (tmp_path / "anchors.csv").write_text("anchor,x_m,y_m,z_m\nA1,0,0,2\n")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     write_recording_mine(tmp_path, tmp_path / "mine", port=port)
-    simulator = Simulator(
-        tmp_path / "mine", "--recording", tmp_path, "--speed", 50, "--wait-client"
-    )
-    simulators.append(simulator)
+    simulator = start(tmp_path / "mine", "--recording", tmp_path, "--speed", 50, "--wait-client")
     assert simulator.said("READY") == {"devices": 1, "records": count}
-    assert simulator.silent()
+    assert "PLAYING" not in simulator.out
     got: dict[int, Sequence[int]] = {}
     with ModbusTcpClient("127.0.0.1", port=port) as client:
         deadline = time.monotonic() + 30
@@ -170,30 +132,23 @@ def test_a_recording_waits_for_its_reader_and_is_read_whole(
         assert int.from_bytes(wire[:4], "big") == number
         assert int.from_bytes(wire[4:12], "big") == base_us + (number - 1) * 5000 - 1_000_000
         assert int.from_bytes(wire[38:42], "big") == (number - 1) * 10
-    assert simulator.end(signal.SIGTERM) < 10
+    assert simulator.ends_by(signal.SIGTERM) < 10
 
 
-def test_it_ends_by_itself_when_the_time_is_up(
-    sample_folder: Path, simulators: list[Simulator]
-) -> None:
-    simulator = Simulator(sample_folder, "--seconds", 0.5, "--people", 3)
-    simulators.append(simulator)
-    simulator.said("READY")
-    assert simulator.wait() == (0, "")
+def test_it_ends_by_itself_when_the_time_is_up(sample_folder: Path, start: Start) -> None:
+    simulator = start(sample_folder, "--seconds", 0.5, "--people", 3)
+    assert (simulator.popen.wait(READY_S), simulator.err) == (0, "")
+    assert simulator.said("READY") == {"devices": 8}
 
 
-def test_a_port_in_use_is_told_with_device_and_remedy(
-    sample_folder: Path, simulators: list[Simulator]
-) -> None:
+def test_a_port_in_use_is_told_with_device_and_remedy(sample_folder: Path, start: Start) -> None:
     url = read_folder(sample_folder).opcua[0].url
     with socket.socket() as other:
         other.bind(("127.0.0.1", int(url.rpartition(":")[2])))
         other.listen()
-        simulator = Simulator(sample_folder)
-        simulators.append(simulator)
-        status, errors = simulator.wait()
-    assert status == 1
-    assert errors == (
+        simulator = start(sample_folder)
+        assert simulator.popen.wait(READY_S) == 1
+    assert simulator.err == (
         f"devices.toml: device 'shearer_3103': {url} is in use: end the program that listens "
         "there, or write another port\n"
     )
@@ -216,6 +171,32 @@ def test_the_command_line_tells_what_is_wrong(
     result = CliRunner().invoke(app, [str(sample_folder), *arguments])
     assert result.exit_code == 1
     assert problem in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("wish", "problem"),
+    [
+        ({"nlos_share": -0.1}, "--nlos must be 0 to .*, not -0.1"),
+        ({"nlos_share": 2.0}, "--nlos must be 0 to .*, not 2"),
+        ({"recording": Path(), "speed": 0.0}, "--speed must be more than 0, not 0"),
+        ({"wait_client": True}, "--speed and --wait-client are for a recording"),
+    ],
+)
+def test_what_cannot_be_simulated_is_told(
+    sample_folder: Path, wish: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(SimulationError, match=problem):
+        run(Wish(sample_folder, **wish))
+
+
+def test_a_signal_ends_the_wait_for_a_client(tmp_path: Path, start: Start) -> None:
+    (tmp_path / "ranges.csv").write_text("t_s,tag,anchor,range_m\n0,T0,A1,1\n1,T0,A1,2\n")
+    (tmp_path / "anchors.csv").write_text("anchor,x_m,y_m,z_m\nA1,0,0,2\n")
+    write_recording_mine(tmp_path, tmp_path / "mine", port=free_port())
+    simulator = start(tmp_path / "mine", "--recording", tmp_path, "--wait-client")
+    assert simulator.said("READY") == {"devices": 1, "records": 2}
+    assert simulator.ends_by(signal.SIGINT) < 10
+    assert "PLAYING" not in simulator.out
 
 
 def test_init_writes_a_mine_and_says_what_to_do_next(tmp_path: Path) -> None:
