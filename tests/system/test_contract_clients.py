@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ import pytest
 from hil_sim.sample_mine import Ports, write_sample_mine
 from tests.support.places import ROOT
 from tests.support.ports import free_port
-from tests.support.processes import gateway, running, simulator
+from tests.support.processes import Process, gateway, running, simulator
 
 PEERS = ROOT / "tests/peers"
 
@@ -36,9 +36,9 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
 
 
-def blocks(language: str) -> list[str]:
-    """The README's samples in a language."""
-    text = (ROOT / "README.md").read_text()
+def blocks(page: str, language: str) -> list[str]:
+    """A page's samples in a language."""
+    text = (ROOT / page).read_text()
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
@@ -67,15 +67,42 @@ def test_a_javascript_client_gets_snapshot_sync_deltas_and_events(port: int) -> 
 
 @pytest.mark.parametrize("language", ["python", pytest.param("js", marks=needs_node)])
 def test_the_readmes_clients_run(port: int, language: str, tmp_path: Path) -> None:
-    (sample,) = blocks(language)
+    (sample,) = blocks("README.md", language)
     assert len(sample.strip().splitlines()) <= 5
-    file = tmp_path / f"client.{language}"
-    file.write_text(sample.replace("50051", str(port)))
-    if language == "js":
-        # Where a user would have run `npm install`.
-        (tmp_path / "node_modules").symlink_to(PEERS / "node_modules")
-    program = "node" if language == "js" else sys.executable
-    with running([program, file], tmp_path, "client") as client:
+    with client_of(sample, language, port, tmp_path) as client:
         client.wait_for(lambda: len(client.out.splitlines()) > 5, timeout_s=20)
         first = client.out.splitlines()[0]
     assert re.match(r"1 the gateway has started", first)
+
+
+def test_the_python_client_of_the_guide_follows_events(port: int, tmp_path: Path) -> None:
+    (sample,) = blocks("docs/clients.md", "python")
+    with client_of(sample, "python", port, tmp_path) as client:
+        client.wait_for(lambda: len(client.out.splitlines()) > 5, timeout_s=20)
+        numbers = [line.split()[0] for line in client.out.splitlines()[:5]]
+    assert numbers == ["1", "2", "3", "4", "5"]
+
+
+@needs_node
+def test_the_javascript_client_of_the_guide_follows_positions(port: int, tmp_path: Path) -> None:
+    (sample,) = blocks("docs/clients.md", "js")
+    with client_of(sample, "js", port, tmp_path) as client:
+        number = r"-?\d+(\.\d+)?"
+        line = rf"^\d{{17}} {number} {number} FIX_CLASS_[A-Z]+ \d{{19}}$"
+        fix = re.compile(line, re.MULTILINE)
+        client.wait_for(
+            lambda: fix.search(client.out.partition("whole\n")[2]) is not None, timeout_s=20
+        )
+        assert client.err == ""
+
+
+def client_of(
+    sample: str, language: str, port: int, folder: Path
+) -> AbstractContextManager[Process]:
+    """A sample, run as a program of its own against the gateway at `port`."""
+    file = folder / f"client.{language}"
+    file.write_text(sample.replace("50051", str(port)))
+    if language == "js":
+        # Where a user would have run `npm install`.
+        (folder / "node_modules").symlink_to(PEERS / "node_modules")
+    return running(["node" if language == "js" else sys.executable, file], folder, "client")

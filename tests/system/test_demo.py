@@ -1,69 +1,141 @@
 """The demo as a user runs it."""
 
+import os
 import re
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.ports import free_port
+import pytest
+
+from tests.support.places import ENVIRONMENT, ROOT
 from tests.support.processes import Process, lamproom, running
 
-#: What the table shows, once all has come.
+
+#: What the picture shows, once all has come.
 SHOWN = (
     r"[1-9]\d* underground",
     r"zone_entered",
     r"shearer_3101\W+up\W+\w+",
     r"shearer_3103\W+up\W+\w+",
-    r"\d+\.\d\W+\d+\.\d\W+[01]\.\d\W+precise",
+    # A place, a speed, a deviation and a class.
+    r"\d+\.\d\W+\d+\.\d\W+[01]\.\d\W+\d+\.\d\W+precise",
 )
 
 
 @contextmanager
 def demo(folder: Path, *options: str) -> Iterator[Process]:
-    """A demo, which leaves no simulator and no gateway behind."""
-    with running(lamproom("demo", *options), folder, "demo") as process:
-        process.wait_for(lambda: len(children(process)) == 2)
-        both = children(process)
+    command = lamproom("demo", "--grpc-port", "0", *options)
+    with running(command, folder, "demo") as process:
         yield process
-        assert process.err == ""
-    assert [child for child in both if Path("/proc", child).exists()] == []
 
 
-def children(process: Process) -> list[str]:
-    command = ["pgrep", "-P", str(process.popen.pid)]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+def children(process: Process) -> dict[str, int]:
+    """The processes that it has started, by command."""
+    found = subprocess.run(
+        ["pgrep", "-a", "-P", str(process.popen.pid)], capture_output=True, text=True, check=False
+    )
+    lines = (
+        re.match(r"(\d+) .*gateway\.cli\.main (\w+)", line) for line in found.stdout.split("\n")
+    )
+    return {line[2]: int(line[1]) for line in lines if line}
+
+
+def gone(number: int) -> bool:
+    """Whether a process has ended."""
+    deadline_s = time.monotonic() + 15
+    while Path("/proc", str(number)).exists():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def missing(text: str) -> list[str]:
-    """What the last table does not show."""
-    table = text[max(text.rfind("lamproom "), 0) :]
-    return [pattern for pattern in SHOWN if not re.search(pattern, table)]
+    """What the last picture does not show."""
+    last = text[max(text.rfind("lamproom "), 0) :]
+    return [pattern for pattern in SHOWN if not re.search(pattern, last)]
 
 
-def test_the_demo_shows_people_machines_and_a_zone_event_and_ends_on_ctrl_c(tmp_path: Path) -> None:
-    with demo(tmp_path, "--grpc-port", "0", "--people", "60") as process:
+def test_the_demo_shows_people_machines_and_a_zone_event(tmp_path: Path) -> None:
+    with demo(tmp_path, "--people", "60") as process:
         process.wait_for(lambda: not missing(process.out))
-        assert process.stop(signal.SIGINT, timeout_s=5) == 0
+        assert process.stop(signal.SIGINT, timeout_s=8) == 0
+        assert process.err == ""
 
 
-def test_the_demo_ends_at_once_and_cleanly_on_a_signal(tmp_path: Path) -> None:
-    port = free_port()
-    with demo(tmp_path, "--grpc-port", str(port), "--people", "5") as process:
-        process.wait_for(lambda: answers(port))
-        assert process.stop(signal.SIGTERM, timeout_s=5) == 0
-
-
-def test_the_demo_ends_when_its_time_is_up(tmp_path: Path) -> None:
-    with demo(tmp_path, "--grpc-port", "0", "--people", "5", "--seconds", "1") as process:
+def test_the_demo_ends_by_itself_and_shows_no_picture_twice(tmp_path: Path) -> None:
+    with demo(tmp_path, "--people", "5", "--seconds", "3") as process:
         assert process.popen.wait(60) == 0
-        assert "underground" in process.out
+        assert process.err == ""
+        pictures = [part for part in process.out.split("\n\n") if "underground" in part]
+    assert len(set(pictures)) == len(pictures) > 0
 
 
-def answers(port: int) -> bool:
-    """Whether someone listens there."""
-    with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-        return True
-    return False
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_ends_cleanly_on_a_signal(tmp_path: Path, number: int) -> None:
+    with demo(tmp_path, "--people", "5") as process:
+        process.wait_for(lambda: "underground" in process.out)
+        started = children(process)
+        assert set(started) == {"sim", "run"}
+        assert process.stop(number, timeout_s=8) == 0
+        assert process.err == ""
+    assert not any(Path("/proc", str(one)).exists() for one in started.values())
+
+
+def test_the_demo_ends_at_once_while_it_starts(tmp_path: Path) -> None:
+    with demo(tmp_path, "--people", "5") as process:
+        process.wait_for(lambda: "starting" in process.out)
+        assert process.stop(signal.SIGINT, timeout_s=8) == 0
+        assert process.err == ""
+
+
+@pytest.mark.parametrize(("command", "name"), [("sim", "simulator"), ("run", "gateway")])
+def test_a_part_that_dies_is_told(tmp_path: Path, command: str, name: str) -> None:
+    with demo(tmp_path, "--people", "5") as process:
+        process.wait_for(lambda: "underground" in process.out)
+        os.kill(children(process)[command], signal.SIGKILL)
+        assert process.popen.wait(15) == 1
+        assert f"the {name} has ended (SIGKILL)" in process.err
+        assert "Traceback" not in process.err
+
+
+def test_what_the_demo_has_started_never_outlives_it(tmp_path: Path) -> None:
+    with demo(tmp_path, "--people", "5") as process:
+        process.wait_for(lambda: "underground" in process.out)
+        started = children(process)
+        process.kill()
+        assert all(gone(one) for one in started.values())
+
+
+def test_a_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        with running(lamproom("demo", "--grpc-port", port), tmp_path, "demo") as process:
+            assert process.popen.wait(30) == 1
+            assert process.err.startswith(f"port {port}: Address already in use")
+            assert process.out == ""
+
+
+def test_whoever_has_seen_enough_may_leave() -> None:
+    command = list(map(str, lamproom("demo", "--grpc-port", "0", "--people", "5")))
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
