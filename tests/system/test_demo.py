@@ -15,7 +15,6 @@ import pytest
 from tests.support.places import ENVIRONMENT, ROOT
 from tests.support.processes import Process, lamproom, running
 
-
 #: What the picture shows, once all has come.
 SHOWN = (
     r"[1-9]\d* underground",
