@@ -28,7 +28,8 @@ SHOWN = (
 
 @contextmanager
 def demo(folder: Path, *options: str) -> Iterator[Process]:
-    command = lamproom("demo", "--grpc-port", "0", *options)
+    # What a killed demo leaves behind goes with the test.
+    command = ["env", f"TMPDIR={folder}", *lamproom("demo", "--grpc-port", "0", *options)]
     with running(command, folder, "demo") as process:
         yield process
 
