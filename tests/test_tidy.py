@@ -172,7 +172,7 @@ def test_the_command_line_starts_without_heavy_imports() -> None:
     heavy = "numba, grpc, pymodbus, asyncua, numpy"
     code = f"""
 import sys
-import gateway.cli.main
+import gateway.cli.commands
 loaded = {{name for name in "{heavy}".split(", ") if name in sys.modules}}
 sys.exit(f"loaded at start: {{sorted(loaded)}}" if loaded else 0)
 """

@@ -1,56 +1,18 @@
-"""The command line `lamproom`. Heavy imports are inside the commands, so that `--help` is quick."""
+"""The command line `lamproom`."""
 
 from __future__ import annotations
 
 import sys
-from importlib.metadata import version
-from typing import Annotated
-
-import typer
-
-from gateway.cli.check import check
-from gateway.cli.demo import demo
-from gateway.cli.init import init
-from gateway.cli.locate import locate
-from gateway.cli.run import run
-from gateway.cli.sim import sim
-from gateway.cli.watch import watch
-
-app = typer.Typer(
-    name="lamproom",
-    help="Underground personnel positioning and intelligent-mining gateway.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-
-
-def _show_version(asked: bool) -> None:
-    if asked:
-        typer.echo(f"lamproom {version('lamproom')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_show_version, is_eager=True, help="Show the version and end."
-        ),
-    ] = False,
-) -> None:
-    """Underground personnel positioning and intelligent-mining gateway."""
-
-
-for command in (demo, init, check, run, sim, watch, locate):
-    app.command()(command)
 
 
 def main() -> None:
     """The entry point."""
-    sys.exit(app())
+    try:
+        from gateway.cli.commands import app
+
+        sys.exit(app())
+    except KeyboardInterrupt:  # before the command had begun
+        sys.exit(130)
 
 
 if __name__ == "__main__":
