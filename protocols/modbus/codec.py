@@ -134,7 +134,8 @@ def _column(field: RecordField, raw: NDArray[np.generic]) -> NDArray[np.generic]
     whole = field.type not in (RegisterType.FLOAT32, RegisterType.FLOAT64)
     if whole and field.none is None and (field.scale, field.offset) == (1.0, 0.0):
         return raw.astype(np.int64)
-    scaled = raw.astype(np.float64) * field.scale + field.offset
+    with np.errstate(invalid="ignore"):  # a signalling NaN on the wire is NaN like any other
+        scaled = raw.astype(np.float64) * field.scale + field.offset
     if field.none is not None:
         scaled[raw == field.none] = np.nan
     return scaled

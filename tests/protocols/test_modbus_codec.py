@@ -2,6 +2,7 @@
 
 import math
 import struct
+from typing import cast
 
 import numpy as np
 import pytest
@@ -164,6 +165,22 @@ def test_records_decode_as_pymodbus_does(count: int, order: WordOrder, data: st.
                 value = struct.unpack("q", struct.pack("Q", value))[0]
             assert same(columns[field.name][record].item(), value)
         at += field.width
+
+
+@pytest.mark.parametrize(
+    ("kind", "registers"),
+    [(RegisterType.FLOAT32, [0x7F81, 0]), (RegisterType.FLOAT64, [0x7FF0, 0, 0, 1])],
+)
+def test_a_signalling_nan_is_nan_without_complaint(
+    kind: RegisterType, registers: list[int]
+) -> None:
+    layout = RecordLayout(ring(RecordField(name="value", type=kind)))
+    row = as_registers([0, 1, *registers, 0])
+    assert np.isnan(layout.columns(layout.rows(row))["value"]).tolist() == [True]
+    profile = machine(f'name="value"; address=0; type="{kind.value}"')
+    (block,) = plan(profile.point, 0)
+    (value,) = BlockLayout(block).values(as_registers(registers))
+    assert math.isnan(cast("float", value))
 
 
 def test_columns_are_scaled_and_none_is_nan() -> None:
