@@ -7,7 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -36,13 +36,14 @@ def demo(folder: Path, *options: str) -> Iterator[Process]:
 
 def children(process: Process) -> dict[str, int]:
     """The processes that it has started, by command."""
-    found = subprocess.run(
-        ["pgrep", "-a", "-P", str(process.popen.pid)], capture_output=True, text=True, check=False
-    )
-    lines = (
-        re.match(r"(\d+) .*gateway\.cli\.main (\w+)", line) for line in found.stdout.split("\n")
-    )
-    return {line[2]: int(line[1]) for line in lines if line}
+    found = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended meanwhile
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            words = (folder / "cmdline").read_text().split("\0")
+            if int(parent) == process.popen.pid and "gateway.cli.main" in words:
+                found[words[words.index("gateway.cli.main") + 1]] = int(folder.name)
+    return found
 
 
 def gone(number: int) -> bool:
