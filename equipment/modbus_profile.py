@@ -7,7 +7,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from equipment.profile import Kind, Name, Point, Profile, Strict
+from equipment.profile import Kind, Name, Point, Profile, Strict, refuse_twice
 
 ADDRESSES: Final = 1 << 16
 
@@ -199,11 +199,7 @@ class Ring(Strict):
 
     @model_validator(mode="after")
     def _parts_can_be_told_apart(self) -> Self:
-        names = [field.name for field in self.field]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            msg = f"two fields have the name {', '.join(twice)}"
-            raise ValueError(msg)
+        refuse_twice("fields", [field.name for field in self.field])
         header_end = self.header_address + RING_HEADER_WIDTH
         records_end = self.first_address + self.capacity * self.record_width
         if header_end > ADDRESSES:
@@ -241,11 +237,7 @@ class ModbusProfile(Profile):
 
     @model_validator(mode="after")
     def _has_something_to_read(self) -> Self:
-        names = [point.name for point in self.point]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            msg = f"two points have the name {', '.join(twice)}"
-            raise ValueError(msg)
+        refuse_twice("points", [point.name for point in self.point])
         if (self.kind is not Kind.MACHINE) != (self.ring is not None):
             msg = "a reader needs a [ring], a machine has none"
             raise ValueError(msg)

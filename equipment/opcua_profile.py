@@ -6,7 +6,7 @@ from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from equipment.profile import Name, Point, Profile
+from equipment.profile import Name, Point, Profile, refuse_twice
 
 #: Namespace 0, always there under this prefix.
 UA_URI: Final = "http://opcfoundation.org/UA/"
@@ -63,11 +63,7 @@ class OpcUaProfile(Profile):
 
     @model_validator(mode="after")
     def _points_can_be_told_apart(self) -> Self:
-        names = [point.name for point in self.point]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            msg = f"two points have the name {', '.join(twice)}"
-            raise ValueError(msg)
+        refuse_twice("points", [point.name for point in self.point])
         return self
 
     @model_validator(mode="after")

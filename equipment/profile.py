@@ -7,6 +7,7 @@ is the same for every protocol is here; how a point is addressed is in `modbus_p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from math import inf, isfinite
 from typing import Annotated, Literal, Self
@@ -119,3 +120,11 @@ class Profile(Strict):
     kind: Kind
     protocol: Literal["modbus", "opcua"]
     scan: Scan = Scan()
+
+
+def refuse_twice(what: str, names: Sequence[str]) -> None:
+    """Raises ValueError when a name stands twice; `what` is of several, such as `points`."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        msg = f"two {what} have the name {', '.join(twice)}"
+        raise ValueError(msg)
