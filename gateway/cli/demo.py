@@ -61,16 +61,20 @@ def _check_free(port: int) -> None:
 async def _demo(folder: Path, seconds: float | None, seed: int, grpc_port: int) -> None:
     """Runs simulator and gateway as in a mine: each is a process of its own."""
     stop = stop_on_signals()
-    typer.echo("starting the simulated mine and its gateway ...")
+    typer.echo("starting a simulated mine and its gateway (10 s or more the first time) ...")
     async with AsyncExitStack() as stack:
         simulate = ("sim", str(folder), "--seed", str(seed))
         serve = ("run", str(folder), "--grpc-port", str(grpc_port))
         simulator = await stack.enter_async_context(child("simulator", folder.parent, *simulate))
-        gateway = await stack.enter_async_context(child("gateway", folder.parent, *serve))
-        ready = await _first(asyncio.gather(simulator.ready(), gateway.ready()), stop.wait())
+        # One after the other, so that no device is down at first.
+        await _first(simulator.ready(), stop.wait())
         if stop.is_set():
             return
-        address = ready[1].removeprefix("grpc ")
+        gateway = await stack.enter_async_context(child("gateway", folder.parent, *serve))
+        ready = await _first(gateway.ready(), simulator.ended(), stop.wait())
+        if stop.is_set():
+            return
+        address = ready.removeprefix("grpc ")
 
         from gateway.cli.live_view import LiveView
 
@@ -82,7 +86,7 @@ async def _demo(folder: Path, seconds: float | None, seed: int, grpc_port: int) 
             pass
 
 
-async def _first(*coroutines: Coroutine[Any, Any, Any] | asyncio.Future[Any]) -> Any:
+async def _first(*coroutines: Coroutine[Any, Any, Any]) -> Any:
     """What the first to be done gives or raises; the others are ended."""
     tasks = [asyncio.ensure_future(coroutine) for coroutine in coroutines]
     try:
