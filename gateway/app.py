@@ -56,6 +56,8 @@ class Gateway:
     """A running gateway for one mine."""
 
     def __init__(self, bundle: Bundle) -> None:
+        """Compiles the kernels: seconds the first time, when there is nothing to close yet."""
+        warm_up()
         self._bundle = bundle
         self._clock = SteadyClock()
         self._cards = IdTable()
@@ -71,13 +73,11 @@ class Gateway:
             ServeError: the gRPC port can't be had.
         """
         async with AsyncExitStack() as stack:
-            warm = asyncio.create_task(asyncio.to_thread(warm_up))
             journal = await self._blocking(Journal.open, self._bundle.journal_folder)
             stack.callback(journal.close)
             # Before that: what is being stored is either stored or not when the journal closes.
             stack.callback(self._thread.shutdown)
             state = await self._blocking(journal.load_state)
-            await warm
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             now_ns = self._clock.now_ns
             server = Server(self._bundle, self._cards, journal, now_ns=now_ns)

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gateway.cli.fail import fail
-from gateway.cli.stopping import end_well_on_signals, end_with_parent, stop_on_signals
+from gateway.cli.stopping import (
+    end_at_once_on_signals,
+    end_well_on_signals,
+    end_with_parent,
+    stop_on_signals,
+)
 
 if TYPE_CHECKING:
     from gateway.app import Gateway
@@ -47,7 +52,9 @@ def run(
         bundle = load(folder)
         if grpc_port is not None:
             bundle = bundle.with_grpc_port(grpc_port)
-        asyncio.run(_run(Gateway(bundle), bundle.settings.grpc.address))
+        end_at_once_on_signals()
+        gateway = Gateway(bundle)
+        asyncio.run(_run(gateway, bundle.settings.grpc.address))
     except (ConfigurationError, JournalError, ServeError) as error:
         fail(str(error))
 

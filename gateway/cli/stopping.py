@@ -24,6 +24,16 @@ def end_well_on_signals() -> None:
         signal.signal(number, end)
 
 
+def end_at_once_on_signals() -> None:
+    """The same where kernels are compiled: the compiler would swallow what `sys.exit` raises."""
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        os._exit(0)
+
+    for number in SIGNALS:
+        signal.signal(number, end)
+
+
 def stop_on_signals() -> asyncio.Event:
     """An event of the running loop that a signal sets."""
     stop = asyncio.Event()

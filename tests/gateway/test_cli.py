@@ -2,6 +2,7 @@
 
 import math
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ import pytest
 from hil_sim.sample_mine import Ports, write_sample_mine
 from tests.support.places import ENVIRONMENT, ROOT
 from tests.support.processes import gateway, lamproom, running
+from tests.support.waiting import blocked_until
 
 COMMANDS = ("demo", "init", "check", "run", "sim", "watch", "locate")
 
@@ -133,6 +135,18 @@ def record(folder: Path) -> None:
             range_m = math.dist((2 + step * 0.1, 6, 1), (x, y, 2))
             ranges.append(f"{step * 0.1 + number * 0.01:.3f},T1,{name},{range_m:.3f}")
     (folder / "ranges.csv").write_text("\n".join([*ranges, ""]))
+
+
+def test_a_gateway_ends_at_once_while_it_compiles(tmp_path: Path) -> None:
+    write_sample_mine(tmp_path / "mine", people=1, ports=Ports.free())
+    cold = ENVIRONMENT | {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
+    command = lamproom("run", tmp_path / "mine", "--grpc-port", "0")
+    with subprocess.Popen(command, cwd=ROOT, env=cold, stdout=subprocess.PIPE) as process:
+        maps = Path(f"/proc/{process.pid}/maps")
+        blocked_until(lambda: "llvmlite" in maps.read_text(), 30, "the compiler is loaded")
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=5)
+        assert (process.returncode, out) == (0, b"")
 
 
 def test_a_recording_goes_through_a_gateway_by_commands_alone(tmp_path: Path) -> None:
