@@ -20,6 +20,9 @@ FUNCTION_LINES_MOST = 60
 LIMIT = re.compile("[A-Z][A-Z0-9_]*|_[A-Z0-9_]*(MOST|MAX|LEAST|MIN|BYTES|_S|_MS)")
 UNITS = ("SECOND_NS", "_NS_PER_S")
 
+#: Where this checkout and its user live on this machine.
+HOMES = tuple(f"{folder}/" for folder in (ROOT.parent, Path.home()) if folder != Path("/"))
+
 #: Hosts of package registries, spelled so that this file does not hold them.
 REGISTRIES = ("pypi." + "org", "registry." + "npmjs", "files." + "pythonhosted", "deb." + "debian")
 
@@ -154,7 +157,7 @@ def test_nothing_names_a_registry_or_a_place_on_one_machine() -> None:
         except UnicodeDecodeError:
             continue
         found += [place(path) for host in REGISTRIES if host in text]
-        found += [place(path) for home in (str(ROOT.parent) + "/", "/root/") if home in text]
+        found += [place(path) for home in HOMES if home in text]
     assert found == []
 
 
