@@ -20,8 +20,8 @@ FUNCTION_LINES_MOST = 60
 LIMIT = re.compile("[A-Z][A-Z0-9_]*|_[A-Z0-9_]*(MOST|MAX|LEAST|MIN|BYTES|_S|_MS)")
 UNITS = ("SECOND_NS", "_NS_PER_S")
 
-#: Where this checkout and its user live on this machine.
-HOMES = tuple(f"{folder}/" for folder in (ROOT.parent, Path.home()) if folder != Path("/"))
+#: Where this checkout, what is shared beside it and its user live on this machine.
+HOMES = tuple(f"{folder}/" for folder in (ROOT, ROOT.parent / "shared", Path.home()))
 
 #: Hosts of package registries, spelled so that this file does not hold them.
 REGISTRIES = ("pypi." + "org", "registry." + "npmjs", "files." + "pythonhosted", "deb." + "debian")
