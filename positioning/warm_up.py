@@ -11,7 +11,7 @@ from positioning.zones import ZoneMembership
 
 
 def warm_up() -> None:
-    """Compiles all kernels: some 15 s the first time, half a second once they are on disk."""
+    """Compiles all kernels: seconds the first time, quick once they are on disk."""
     fixes = np.zeros(1, FIX)
     fixes["var_x_m2"] = fixes["var_y_m2"] = 1.0
     tracker = Tracker(np.zeros((1, 3)), np.zeros(1))

@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
 
 #: Ctrl-C, and what a service manager sends.
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -16,22 +17,20 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 def end_well_on_signals() -> None:
     """A signal ends this process with status 0 from now on, before there is anything to close."""
-
-    def end(_number: int, _frame: FrameType | None) -> None:
-        sys.exit(0)
-
-    for number in SIGNALS:
-        signal.signal(number, end)
+    _on_signals(lambda: sys.exit(0))
 
 
 def end_at_once_on_signals() -> None:
     """The same where kernels are compiled: the compiler would swallow what `sys.exit` raises."""
+    _on_signals(lambda: os._exit(0))
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        os._exit(0)
+
+def _on_signals(end: Callable[[], NoReturn]) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        end()
 
     for number in SIGNALS:
-        signal.signal(number, end)
+        signal.signal(number, handle)
 
 
 def stop_on_signals() -> asyncio.Event:
