@@ -1,4 +1,4 @@
-"""The map of a mine: roadways, anchors, readers and zones, in the mine's own metres."""
+"""The map of a mine: roadways, open areas, anchors, readers and zones, in the mine's own metres."""
 
 from __future__ import annotations
 
@@ -47,13 +47,18 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A device that says "card seen here", and how far it sees."""
+    """A device that says "card seen here", and how far it sees.
+
+    A directional reader tells on which side of it a card is: ahead is the direction `heading_deg`,
+    anticlockwise from the x axis. None where it does not tell.
+    """
 
     id: str
     x_m: float
     y_m: float
     z_m: float
     radius_m: float
+    heading_deg: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -61,11 +66,26 @@ class Zone:
     """A named area.
 
     `rings_m` are closed (first point = last), (n, 2) float64 metres: the outer ring, then holes.
+    `z_band_m` is the height of its lowest and highest point; None where it has no limits, as where
+    all floors that lie above one another belong to it.
     """
 
     id: str
     name: str
     kind: ZoneKind
+    rings_m: tuple[NDArray[np.float64], ...]
+    z_band_m: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Area:
+    """A chamber, a face or a piece of surface in which cards move freely, not along a centreline.
+
+    `rings_m` as of a `Zone`.
+    """
+
+    id: str
+    name: str
     rings_m: tuple[NDArray[np.float64], ...]
 
 
@@ -77,3 +97,4 @@ class MineMap:
     anchors: tuple[Anchor, ...]
     readers: tuple[Reader, ...]
     zones: tuple[Zone, ...]
+    areas: tuple[Area, ...] = ()

@@ -25,17 +25,70 @@ RANGE: Final = np.dtype(
     ]
 )
 
-#: One "card seen here" by a reader. `rssi_dbm`: NaN if unknown.
+#: How much further a card is from `anchor` than from `other`, by the difference of arrival times.
+DIFFERENCE: Final = np.dtype(
+    [
+        ("card", np.uint32),
+        ("anchor", np.uint32),
+        ("other", np.uint32),
+        ("t_ns", np.int64),
+        ("difference_m", np.float64),
+    ]
+)
+
+#: One "card seen here" by a reader. `rssi_dbm`: NaN if unknown. `side`: +1 where a directional
+#: reader saw the card ahead, in the direction of its heading, -1 behind, 0 where it did not say.
 SIGHTING: Final = np.dtype(
     [
         ("card", np.uint32),
         ("reader", np.uint32),
         ("t_ns", np.int64),
         ("rssi_dbm", np.float32),
+        ("side", np.int8),
     ]
 )
 
-#: An estimated place of a card. `nis` is the normalised innovation squared of the last measurement.
+#: A place that another positioning engine has found, with its horizontal covariance.
+PLACE: Final = np.dtype(
+    [
+        ("card", np.uint32),
+        ("t_ns", np.int64),
+        ("x_m", np.float64),
+        ("y_m", np.float64),
+        ("var_x_m2", np.float64),
+        ("cov_xy_m2", np.float64),
+        ("var_y_m2", np.float64),
+    ]
+)
+
+#: Any of the four above, so that one array holds all that was measured in the order of its arrival;
+#: `kind` is a `Kind`. `source` is the anchor or reader, `other` the second anchor; `value_m` the
+#: range, the difference or x; `y_m` and the covariance are those of a place.
+MEASUREMENT: Final = np.dtype(
+    [
+        ("kind", np.uint8),
+        ("side", np.int8),
+        ("card", np.uint32),
+        ("source", np.uint32),
+        ("other", np.uint32),
+        ("t_ns", np.int64),
+        ("value_m", np.float64),
+        ("y_m", np.float64),
+        ("var_x_m2", np.float64),
+        ("cov_xy_m2", np.float64),
+        ("var_y_m2", np.float64),
+        ("rssi_dbm", np.float32),
+        ("first_path_dbm", np.float32),
+    ],
+    align=True,
+)
+
+#: An estimated place of a card. `roadway` is the index of the roadway it is in, -1 in an open area
+#: or unknown; `chainage_m` how far along its centreline, NaN where there is none. `age_s`: since
+#: the last measurement that supports the place. `anchors_used`, `anchors_rejected`: heard within
+#: the last second and in accord with the place, or not. `nis`: normalised innovation squared of the
+#: last measurement. `hdop`: horizontal dilution of precision of the anchors used; `protection_m`:
+#: the horizontal error that a single undetected fault of an anchor may cause; NaN if unknown.
 FIX: Final = np.dtype(
     [
         ("card", np.uint32),
@@ -48,10 +101,17 @@ FIX: Final = np.dtype(
         ("var_x_m2", np.float64),
         ("cov_xy_m2", np.float64),
         ("var_y_m2", np.float64),
+        ("chainage_m", np.float64),
+        ("roadway", np.int32),
+        ("nis", np.float32),
+        ("hdop", np.float32),
+        ("protection_m", np.float32),
+        ("age_s", np.float32),
         ("fix_class", np.uint8),
         ("anchors_used", np.uint8),
-        ("nis", np.float32),
-    ]
+        ("anchors_rejected", np.uint8),
+    ],
+    align=True,
 )
 
 #: A record array of one of the types above.
@@ -67,6 +127,58 @@ class FixClass(IntEnum):
     EXTRAPOLATED = 4
     AMBIGUOUS = 5
     LOST = 6
+
+
+class Kind(IntEnum):
+    """What a `MEASUREMENT` is."""
+
+    RANGE = 0
+    DIFFERENCE = 1
+    SIGHTING = 2
+    PLACE = 3
+
+
+#: Fields of a measurement by the fields of its own type, where the names differ.
+_RENAMED: Final = {
+    "anchor": "source",
+    "reader": "source",
+    "range_m": "value_m",
+    "difference_m": "value_m",
+    "x_m": "value_m",
+}
+_KIND_OF: Final = {
+    RANGE: Kind.RANGE,
+    DIFFERENCE: Kind.DIFFERENCE,
+    SIGHTING: Kind.SIGHTING,
+    PLACE: Kind.PLACE,
+}
+
+
+def measurements(*observed: Records) -> Records:
+    """(n,) MEASUREMENT of arrays of RANGE, DIFFERENCE, SIGHTING and PLACE, one after the other.
+
+    Raises:
+        KeyError: an array is of another type.
+    """
+    joined = np.zeros(sum(len(part) for part in observed), MEASUREMENT)
+    start = 0
+    for part in observed:
+        rows = joined[start : start + len(part)]
+        start += len(part)
+        rows["kind"] = _KIND_OF[part.dtype]
+        rows["rssi_dbm"] = rows["first_path_dbm"] = np.nan
+        for name in part.dtype.names or ():
+            rows[_RENAMED.get(name, name)] = part[name]
+    return joined
+
+
+def new_fixes(count: int) -> Records:
+    """(count,) FIX: zeros, in no roadway, and with nothing known of their quality."""
+    fixes = np.zeros(count, FIX)
+    fixes["roadway"] = -1
+    for name in ("chainage_m", "nis", "hdop", "protection_m"):
+        fixes[name] = np.nan
+    return fixes
 
 
 class TableFullError(Exception):
