@@ -1,332 +1,313 @@
-"""The range filter for all cards: compiled, one pass over the ranges, a row of state per card.
+"""The filter of all cards: compiled, one pass over the measurements, a row of state per card.
 
-A card's row depends on nothing but that card's own ranges, in their order: so the result is the
-same however the input is cut into batches. Times enter only as differences.
-
-`card` is one record of `CARD`.
+A card's row depends on nothing but that card's own measurements, in their order: so the result is
+the same however the input is cut into batches. Times enter only as differences.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from positioning import cards as cards_module
-from positioning import intake, range_update
-from positioning import search as search_module
-from positioning.cards import GATED, RING, SLOTS, Card, Floats, Integers, Site
-from positioning.intake import SOUND, refusal
+from positioning.answer import answer, answer_clone, keep_clone, ripe_clone
+from positioning.area_track import (
+    advance_in_area,
+    hold_in_area,
+    look_after_area,
+    measure_in_area,
+    place_in_area,
+    put_in_area,
+)
+from positioning.cards import (
+    ACCEPTED,
+    AMBIGUOUS,
+    BATCH,
+    COASTING,
+    FIRST,
+    FLOOR,
+    GATED,
+    HAS_FLOOR,
+    IN_AREA,
+    JUMP,
+    JUMPING,
+    MODEL,
+    NEWEST,
+    ON_ROADWAY,
+    PLACES,
+    RANGED,
+    REJECTS,
+    REVIEWED,
+    RING_NEXT,
+    SEEN,
+    UNPLACED,
+    USED_SLOTS,
+    Cards,
+    Scratch,
+    Site,
+    T,
+    V,
+)
+from positioning.graph import Graph
+from positioning.intake import SOUND, refusal, remember
 from positioning.jit import njit, njit_cached, sources_stamp
-from positioning.observation import FixClass, Records
-from positioning.range_update import VARIANCE_FLOOR, describe, predict, update
-from positioning.search import cost, gather, search
+from positioning.observation import FixClass, Kind, Records
+from positioning.passing import pass_over, start
+from positioning.roadway_track import (
+    advance_on_roadway,
+    begin_on_roadway,
+    look_after_roadway,
+    measure_on_roadway,
+    place_on_roadway,
+    put_on_roadway,
+)
+from positioning.sighting import sight
 
-#: Beside `SOUND` and the reasons of `positioning.cards`: a range that was used without a fix.
+#: Beside `SOUND` and the reasons of `positioning.cards`: a measurement that was used without a fix.
 _NO_FIX: Final = -2
-
-_PRECISE: Final = int(FixClass.PRECISE)
-_EXTRAPOLATED: Final = int(FixClass.EXTRAPOLATED)
-_AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
 _S_PER_NS: Final = 1e-9
-#: A card leaps to a place only if that fits: one anchor in three may be blocked.
-_MISFIT_MAX: Final = 0.7
-#: And only if it fits better than where the card is, by odds of about 1 : 3.
-_BETTER_COST: Final = 1.0
+_SIGHTING: Final = int(Kind.SIGHTING)
+_PLACE: Final = int(Kind.PLACE)
+_RANGE: Final = int(Kind.RANGE)
+_AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
+_ZONE: Final = int(FixClass.ZONE)
+#: An outlier of an anchor's statistics weighs less beyond so many sigmas.
+_STATS_GATE: Final = 3.0
+#: How an anchor's usual reach follows its ranges, metres a range.
+_REACH_STEP_M: Final = 0.5
+_REACH_SHARE: Final = 0.9
 
 
 @njit
-def _reset(card: Card, site: Site, x: float, y: float) -> None:
-    """A card's state at rest at (x, y); the covariance of its place is left to the caller."""
-    mean, cov, s = card["mean"], card["cov"], site.settings
-    mean[:] = 0.0
-    cov[:, :] = 0.0
-    mean[0], mean[1] = x, y
-    cov[2, 2] = cov[3, 3] = s["start_speed_m_s"] * s["start_speed_m_s"]
-    for b in range(4, 4 + card["slots"]):
-        cov[b, b] = s["bias_var_m2"]
-
-
-@njit
-def _settle(card: Card, site: Site, t_ns: int, best: Floats, other: Floats) -> None:
-    """Puts the card's filter at `best`; `other` is the place that stands against it."""
-    cov, s = card["cov"], site.settings
-    _reset(card, site, best[0], best[1])
-    behind = other[2] - best[2]
-    odds, dx, dy = 0.0, 0.0, 0.0
-    if behind < s["ambiguous_cost"]:  # the other place belongs to the uncertainty of this one
-        odds = 1.0 / (1.0 + math.exp(behind))
-        dx, dy = other[0] - best[0], other[1] - best[1]
-    cov[0, 0] = best[3] + s["bias_var_m2"] + odds * dx * dx
-    cov[0, 1] = best[4] + odds * dx * dy
-    cov[1, 0] = cov[0, 1]
-    cov[1, 1] = best[5] + s["bias_var_m2"] + odds * dy * dy
-    card["running"] = 1
-    card["coasting"] = 0
-    card["ambiguous"] = int(behind < s["ambiguous_cost"])
-    card["rejects"] = 0
-    card["t_ns"] = card["accepted_t_ns"] = card["reviewed_t_ns"] = t_ns
-
-
-@njit
-def _slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
-    """The bias state of `anchor`, made now if it has none."""
-    slot_anchor, heard_ns = card["slot_anchor"], card["slot_heard_ns"]
-    slots = card["slots"]
-    slot = 0
-    for k in range(slots):
-        if slot_anchor[k] == anchor:
-            heard_ns[k] = t_ns
-            return k
-        if heard_ns[k] < heard_ns[slot]:
-            slot = k
-    if slots < SLOTS:
-        slot = slots
-        card["slots"] = slots + 1
-    slot_anchor[slot] = anchor
-    heard_ns[slot] = t_ns
-    card["slot_used"][slot] = 0
-    b = 4 + slot
-    card["mean"][b] = 0.0
-    card["cov"][b, :] = 0.0
-    card["cov"][:, b] = 0.0
-    card["cov"][b, b] = site.settings["bias_var_m2"]
-    return slot
-
-
-@njit
-def _start(card: Card, site: Site, t_ns: int) -> bool:
-    """Starts the card's filter if its recent ranges tell where it is."""
-    s = site.settings
-    near = np.empty((RING, 6))
-    best, other = np.empty(6), np.empty(6)
-    count, distinct = gather(card, site, t_ns, s["start_window_ns"], near)
-    waited = t_ns - card["first_t_ns"] >= s["start_wait_ns"]
-    if distinct < 2 or (distinct < 3 and not waited):
-        return False
-    behind = search(near, count, distinct, best, other)
-    if behind < s["ambiguous_cost"] and not waited:
-        return False
-    _settle(card, site, t_ns, best, other)
-    for k in range(RING):
-        age_ns = t_ns - card["ring_t_ns"][k]
-        if card["ring_anchor"][k] >= 0 and -s["late_max_ns"] <= age_ns <= s["start_window_ns"]:
-            slot = _slot(card, site, card["ring_anchor"][k], t_ns)
-            card["slot_used"][slot] = 1
-            card["slot_used_ns"][slot] = card["ring_t_ns"][k]
-    return True
-
-
-@njit
-def _reacquire(card: Card, site: Site) -> None:
-    """After many rejects: goes elsewhere, if the recent ranges fit clearly better there."""
-    mean, cov, t_ns, s = card["mean"], card["cov"], card["t_ns"], site.settings
-    near = np.empty((RING, 6))
-    best, other = np.empty(6), np.empty(6)
-    count, distinct = gather(card, site, t_ns, s["reacquire_window_ns"], near)
-    if distinct < 3:
-        count, distinct = gather(card, site, t_ns, s["start_window_ns"], near)
-    card["rejects"] = 0
-    if distinct >= 3:
-        behind = search(near, count, distinct, best, other)
-        from_best_m = math.hypot(best[0] - mean[0], best[1] - mean[1])
-        from_other_m = math.hypot(other[0] - mean[0], other[1] - mean[1])
-        if behind < s["ambiguous_cost"] and from_other_m < from_best_m:
-            best, other = other, best
-        here = cost(mean[0], mean[1], near, count, distinct)
-        if best[2] < _MISFIT_MAX * distinct and best[2] + _BETTER_COST < here:
-            _settle(card, site, t_ns, best, other)
-            return
-    cov[0, 0] += 1.0
-    cov[1, 1] += 1.0
-
-
-@njit
-def _review(card: Card, site: Site) -> None:
-    """Where a place stays uncertain: do the ranges of the last seconds tell of another?"""
-    mean, cov, t_ns, s = card["mean"], card["cov"], card["t_ns"], site.settings
-    near = np.empty((RING, 6))
-    best, other = np.empty(6), np.empty(6)
-    card["reviewed_t_ns"] = t_ns
-    count, distinct = gather(card, site, t_ns, s["start_window_ns"], near)
-    if distinct < 3:
-        return
-    behind = search(near, count, distinct, best, other)
-    reach_m = 1.0 + 3.0 * math.sqrt(cov[0, 0] + cov[1, 1])
-    if math.hypot(best[0] - mean[0], best[1] - mean[1]) < reach_m:
-        if behind > s["ambiguous_cost"]:
-            card["ambiguous"] = 0
-        return
-    here = cost(mean[0], mean[1], near, count, distinct)
-    if best[2] < _MISFIT_MAX * distinct and best[2] + s["ambiguous_cost"] < here:
-        _settle(card, site, t_ns, best, other)
-
-
-@njit
-def _measure(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) -> tuple[bool, float]:
-    """Brings the filter to the range's time and the range into the filter: (accepted, NIS)."""
-    cov, s = card["cov"], site.settings
-    dt_ns = t_ns - card["t_ns"]
-    if dt_ns > 0:
-        predict(card, site, dt_ns * _S_PER_NS)
-        card["t_ns"] = t_ns
-    now_ns = card["t_ns"]
-    slot = _slot(card, site, anchor, now_ns)
-    near = np.empty(6)
-    describe(site, near, anchor, range_m)
-    accepted, nis = update(card, site, slot, max(-dt_ns, 0) * _S_PER_NS, near)
-    if accepted:
-        card["rejects"] = max(card["rejects"] - 1, 0)
-        card["accepted_t_ns"] = now_ns
-        card["slot_used"][slot] = 1
-        card["slot_used_ns"][slot] = now_ns
-    else:
-        card["rejects"] += 1
-    uncertain = card["ambiguous"] != 0 or cov[0, 0] + cov[1, 1] > s["review_var_m2"]
-    if card["rejects"] >= s["rejects_max"]:
-        _reacquire(card, site)
-    elif not uncertain:
-        card["reviewed_t_ns"] = now_ns
-    elif now_ns - card["reviewed_t_ns"] >= s["review_ns"]:
-        _review(card, site)
-    return accepted, nis
-
-
-@njit
-def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
-    """Is this far after the filter's time, and not confirmed by a second range?
+def _is_jump(cards: Cards, site: Site, c: int, t_ns: int) -> bool:
+    """Is this far after the filter's time, and not confirmed by a second measurement?
 
     One wrong time stamp must not make all that follows too old. When it is confirmed, the card is
     where it was, or as far from there as one walks, until a new place is found.
     """
-    cov, s = card["cov"], site.settings
-    silence_ns = t_ns - card["t_ns"]
-    if silence_ns <= s["jump_ns"]:
-        card["jumping"] = 0
+    marks, s = cards.marks, site.settings[0]
+    if t_ns - marks[c, T] <= s["jump_ns"]:
+        marks[c, JUMPING] = 0
         return False
-    confirmed = card["jumping"] != 0 and abs(t_ns - card["jump_t_ns"]) <= s["jump_ns"]
-    card["jumping"] = int(not confirmed)
-    card["jump_t_ns"] = t_ns
+    confirmed = marks[c, JUMPING] != 0 and abs(t_ns - marks[c, JUMP]) <= s["jump_ns"]
+    marks[c, JUMPING] = int(not confirmed)
+    marks[c, JUMP] = t_ns
     if not confirmed:
         return True
-    xx, xy, yy = cov[0, 0], cov[0, 1], cov[1, 1]
-    walked_m = min(s["start_speed_m_s"] * silence_ns * _S_PER_NS, s["hold_max_m"])
-    _reset(card, site, card["mean"][0], card["mean"][1])
-    cov[0, 0], cov[1, 1] = xx + walked_m * walked_m, yy + walked_m * walked_m
-    cov[0, 1], cov[1, 0] = xy, xy
-    card["t_ns"] = card["first_t_ns"] = t_ns
-    card["coasting"] = 1
+    marks[c, FIRST] = t_ns
+    if marks[c, MODEL] == IN_AREA:
+        hold_in_area(cards, site, c, t_ns)
+        marks[c, T] = t_ns
+        marks[c, COASTING] = 1
     return False
 
 
 @njit
-def _coasts(card: Card, site: Site, t_ns: int) -> bool:
+def _coasts(cards: Cards, site: Site, c: int, t_ns: int) -> bool:
     """After a long silence: is the place still being searched? If not, the filter goes on."""
-    if not card["coasting"]:
+    marks = cards.marks
+    if not marks[c, COASTING]:
         return False
-    card["t_ns"] = max(card["t_ns"], t_ns)
-    if not _start(card, site, card["t_ns"]):
-        searching = t_ns - card["first_t_ns"] < site.settings["start_wait_ns"]
-        card["coasting"] = int(searching)
+    marks[c, T] = max(marks[c, T], t_ns)
+    if not start(cards, site, c, marks[c, T]):
+        searching = t_ns - marks[c, FIRST] < site.settings[0]["start_wait_ns"]
+        marks[c, COASTING] = int(searching)
         return bool(searching)
     return True
 
 
 @njit
-def _emit(card: Card, site: Site, t_ns: int, nis: float, fix: np.void) -> None:
-    """Writes the card's state, moved on to `t_ns`, as a fix."""
-    mean, cov, s = card["mean"], card["cov"], site.settings
-    used, nearest, nearest_m2, nearest_used = 0, -1, math.inf, False
-    for k in range(card["slots"]):
-        anchor = card["slot_anchor"][k]
-        recent = card["slot_used"][k] != 0 and t_ns - card["slot_used_ns"][k] <= s["used_ns"]
-        used += int(recent)
-        dx, dy = site.anchors[anchor, 0] - mean[0], site.anchors[anchor, 1] - mean[1]
-        apart_m2 = dx * dx + dy * dy
-        if (recent and not nearest_used) or (recent == nearest_used and apart_m2 < nearest_m2):
-            nearest, nearest_m2, nearest_used = anchor, apart_m2, recent
-    dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
-    moved_s = min(dt_s, s["extrapolated_ns"] * _S_PER_NS)
-    walked_m = min(s["start_speed_m_s"] * dt_s, s["hold_max_m"])
-    var_x_m2, var_y_m2 = cov[0, 0] + walked_m * walked_m, cov[1, 1] + walked_m * walked_m
-    most_m2 = 0.9999 * math.sqrt(var_x_m2 * var_y_m2)  # so that the ellipse has a width
-    if nearest >= 0:
-        card["z_m"] = site.anchors[nearest, 3]
-    fix["t_ns"] = t_ns
-    fix["x_m"], fix["y_m"] = mean[0] + moved_s * mean[2], mean[1] + moved_s * mean[3]
-    fix["z_m"] = card["z_m"]
-    fix["vx_m_s"], fix["vy_m_s"] = mean[2], mean[3]
-    fix["var_x_m2"], fix["var_y_m2"] = var_x_m2, var_y_m2
-    fix["cov_xy_m2"] = min(max(cov[0, 1], -most_m2), most_m2)
-    fix["fix_class"] = _AMBIGUOUS if card["ambiguous"] else _PRECISE
-    if t_ns - card["accepted_t_ns"] > s["extrapolated_ns"]:
-        fix["fix_class"] = _EXTRAPOLATED
-    fix["anchors_used"] = used
-    fix["nis"] = nis
+def _note_anchor(
+    site: Site, m: Any, residual_m: float, var_m2: float, ux: float, uy: float, accepted: bool
+) -> None:
+    """Adds a range to its anchor's sums."""
+    a = site.stats[m["source"]]
+    score = abs(residual_m) / math.sqrt(var_m2)
+    w = min(1.0, _STATS_GATE / score if score > 0.0 else 1.0) / var_m2
+    a["heard"] += 1
+    a["rejected"] += int(not accepted)
+    a["heard_t_ns"] = m["t_ns"]
+    if accepted:
+        a["used_t_ns"] = m["t_ns"]
+    a["weight"] += w
+    a["r"] += w * residual_m
+    a["rr"] += w * residual_m * residual_m
+    a["x"] += w * ux
+    a["y"] += w * uy
+    a["xx"] += w * ux * ux
+    a["xy"] += w * ux * uy
+    a["yy"] += w * uy * uy
+    a["rx"] += w * residual_m * ux
+    a["ry"] += w * residual_m * uy
+    further = m["value_m"] > a["reach_m"]
+    a["reach_m"] += _REACH_STEP_M * (_REACH_SHARE - (0.0 if further else 1.0))
 
 
 @njit
-def _remember(card: Card, site: Site, anchor: int, t_ns: int, range_m: float) -> None:
-    """Puts a range into the card's ring; notes when the card was heard first, or anew."""
-    k = card["ring_next"]
-    before = k - 1 if k > 0 else RING - 1
-    silence_ns = abs(t_ns - card["ring_t_ns"][before])
-    if not card["running"] and (
-        card["ring_anchor"][before] < 0 or silence_ns > site.settings["jump_ns"]
-    ):
-        card["first_t_ns"] = t_ns
-    card["ring_anchor"][k] = anchor
-    card["ring_t_ns"][k] = t_ns
-    card["ring_range_m"][k] = range_m
-    card["ring_next"] = (k + 1) % RING
+def _range_in_area(cards: Cards, site: Site, m: Any) -> tuple[bool, float]:
+    c = m["card"]
+    lag_s = advance_in_area(cards, site, c, m["t_ns"])
+    if m["kind"] == _PLACE:
+        return place_in_area(cards, site, m, lag_s)
+    accepted, nis, residual_m, var_m2, ux, uy = measure_in_area(cards, site, m, lag_s)
+    if m["kind"] == _RANGE:
+        _note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
+    return accepted, nis
 
 
 @njit
-def _take(card: Card, site: Site, r: np.void, fix: np.void) -> int:
-    """One sound range into its card's filter and into a fix: `SOUND`, `GATED`, or `_NO_FIX`."""
-    anchor, t_ns, range_m = int(r["anchor"]), r["t_ns"], r["range_m"]
-    _remember(card, site, anchor, t_ns, range_m)
+def _range_on_roadway(cards: Cards, site: Site, m: Any) -> tuple[bool, float]:
+    c = m["card"]
+    lag_s = advance_on_roadway(cards, site, c, m["t_ns"])
+    if m["kind"] == _PLACE:
+        return place_on_roadway(cards, site, m, lag_s)
+    accepted, nis, residual_m, var_m2, ux, uy = measure_on_roadway(cards, site, m, lag_s)
+    if m["kind"] == _RANGE:
+        _note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
+    return accepted, nis
+
+
+@njit
+def _begin(cards: Cards, site: Site, m: Any) -> bool:
+    """A card that has no place yet: does the measurement give it one?"""
+    c, t_ns, marks = m["card"], m["t_ns"], cards.marks
+    if m["kind"] != _PLACE:
+        return start(cards, site, c, t_ns)
+    put_in_area(
+        cards, site, c, m["value_m"], m["y_m"], m["var_x_m2"], m["cov_xy_m2"], m["var_y_m2"]
+    )
+    marks[c, T] = marks[c, ACCEPTED] = marks[c, RANGED] = marks[c, REVIEWED] = t_ns
+    pass_over(cards, site, c)
+    return True
+
+
+@njit
+def _take(cards: Cards, site: Site, m: Any) -> tuple[int, float]:
+    """One sound measurement into its card's filter: why it was not used or `SOUND`, and NIS."""
+    c, t_ns, marks = m["card"], m["t_ns"], cards.marks
     accepted, nis = True, math.nan
-    fix["card"] = r["card"]
-    if not card["running"]:
-        if not _start(card, site, t_ns):
-            return _NO_FIX
-    elif _is_jump(card, site, t_ns):
-        _emit(card, site, t_ns, nis, fix)
-        return SOUND
-    elif not _coasts(card, site, t_ns):
-        accepted, nis = _measure(card, site, anchor, t_ns, range_m)
-    _emit(card, site, card["t_ns"], nis, fix)
-    return SOUND if accepted else GATED
+    if marks[c, MODEL] == UNPLACED:
+        if not _begin(cards, site, m):
+            return _NO_FIX, nis
+    elif _is_jump(cards, site, c, t_ns):
+        return SOUND, nis
+    elif not _coasts(cards, site, c, t_ns):
+        if marks[c, MODEL] == IN_AREA:
+            accepted, nis = _range_in_area(cards, site, m)
+            look_after_area(cards, site, c, accepted)
+        else:
+            accepted, nis = _range_on_roadway(cards, site, m)
+            look_after_roadway(cards, site, c, accepted)
+    pass_over(cards, site, c)
+    return SOUND if accepted else GATED, nis
 
 
 @njit
-def _restore(card: Card, site: Site, fix: np.void) -> None:
+def _note_first(cards: Cards, site: Site, m: Any) -> None:
+    """When a card is heard first, or anew after a silence, its search for a place begins."""
+    c, t_ns, marks = m["card"], m["t_ns"], cards.marks
+    silence_ns = abs(t_ns - marks[c, NEWEST])
+    if marks[c, MODEL] == UNPLACED:
+        if marks[c, RING_NEXT] == 0 or silence_ns > site.settings[0]["jump_ns"]:
+            marks[c, FIRST] = t_ns
+    remember(m, cards)
+
+
+@njit
+def _sighted(cards: Cards, site: Site, m: Any, conflicts: Records, filled: int) -> tuple[int, int]:
+    """A sighting: (`SOUND` or `_NO_FIX`, conflicts written so far)."""
+    c, marks = m["card"], cards.marks
+    late = marks[c, MODEL] != UNPLACED and m["t_ns"] < marks[c, T]
+    ranged = marks[c, MODEL] != UNPLACED
+    ranged = ranged and m["t_ns"] - marks[c, RANGED] <= site.settings[0]["presence_after_ns"]
+    if late and not ranged:
+        return _NO_FIX, filled
+    placed, off_m = sight(cards, site, m)
+    if off_m > 0.0 and filled < len(conflicts):
+        one = conflicts[filled]
+        one["card"], one["reader"], one["t_ns"] = c, m["source"], m["t_ns"]
+        one["apart_m"] = off_m
+        filled += 1
+    return SOUND if placed and not ranged else _NO_FIX, filled
+
+
+@njit
+def _restore(cards: Cards, site: Site, fix: Any) -> None:
     """Puts a card where a fix says."""
-    card["slots"] = 0
-    _reset(card, site, fix["x_m"], fix["y_m"])
-    mean, cov = card["mean"], card["cov"]
-    mean[2], mean[3] = fix["vx_m_s"], fix["vy_m_s"]
-    cov[0, 0] = max(fix["var_x_m2"], VARIANCE_FLOOR)
-    cov[1, 1] = max(fix["var_y_m2"], VARIANCE_FLOOR)
-    cov[0, 1], cov[1, 0] = fix["cov_xy_m2"], fix["cov_xy_m2"]
-    card["z_m"] = fix["z_m"]
-    card["t_ns"] = card["floor_t_ns"] = card["first_t_ns"] = fix["t_ns"]
-    card["accepted_t_ns"] = card["reviewed_t_ns"] = fix["t_ns"]
-    card["rejects"] = 0
-    card["running"] = 1
-    card["coasting"] = card["jumping"] = 0
-    card["ambiguous"] = int(fix["fix_class"] == _AMBIGUOUS)
-    card["ring_anchor"][:] = -1
+    c, marks = fix["card"], cards.marks
+    marks[c, USED_SLOTS] = marks[c, PLACES] = marks[c, RING_NEXT] = 0
+    x, y, xx, xy, yy = (
+        fix["x_m"],
+        fix["y_m"],
+        fix["var_x_m2"],
+        fix["cov_xy_m2"],
+        fix["var_y_m2"],
+    )
+    if fix["roadway"] >= 0 and not _restore_on_roadway(cards, site, fix):
+        fix["roadway"] = -1
+    if fix["roadway"] < 0:
+        put_in_area(cards, site, c, x, y, xx, xy, yy)
+        cards.mean[c, 2], cards.mean[c, 3] = fix["vx_m_s"], fix["vy_m_s"]
+    cards.z_m[c] = fix["z_m"]
+    for mark in (T, FLOOR, FIRST, ACCEPTED, REVIEWED, RANGED):
+        marks[c, mark] = fix["t_ns"]
+    marks[c, HAS_FLOOR] = 1
+    marks[c, REJECTS] = marks[c, COASTING] = marks[c, JUMPING] = 0
+    marks[c, AMBIGUOUS] = int(fix["fix_class"] == _AMBIGUOUS)
+    marks[c, SEEN] = int(fix["fix_class"] == _ZONE)
+    if marks[c, SEEN]:
+        marks[c, RANGED] = fix["t_ns"] - site.settings[0]["presence_after_ns"] - 1
+    pass_over(cards, site, c)
 
 
-#: Anchors as in `Site`, and (1,) SETTINGS: a plain tuple, because numba keeps the types of what it
-#: is called with on disk, and fails where a class of ours there has changed its name since.
-Surroundings = tuple[Floats, Records]
-Run = Callable[[Records, Surroundings, Integers, Records, Records], int]
-Restore = Callable[[Records, Surroundings, Records], None]
+@njit
+def _restore_on_roadway(cards: Cards, site: Site, fix: Any) -> bool:
+    """Puts a card at its roadway and chainage; False where the map has them no more."""
+    g, c = site.graph, fix["card"]
+    for piece in range(len(g.piece_length_m)):
+        edge = g.piece_edge[piece]
+        s_m = fix["chainage_m"] - g.chainage_m[edge]
+        inside = g.piece_s_m[piece] <= s_m <= g.piece_s_m[piece] + g.piece_length_m[piece]
+        if g.roadway[edge] == fix["roadway"] and inside:
+            tx, ty = g.along[piece, 0], g.along[piece, 1]
+            var = tx * tx * fix["var_x_m2"] + 2.0 * tx * ty * fix["cov_xy_m2"]
+            k = put_on_roadway(cards, site, c, piece, s_m, var + ty * ty * fix["var_y_m2"], 0.0)
+            cards.hypotheses[c, k, V] = tx * fix["vx_m_s"] + ty * fix["vy_m_s"]
+            begin_on_roadway(cards, c, fix["t_ns"])
+            return True
+    return False
+
+
+#: What the kernel's entry points are called with, as plain tuples, because numba keeps the types of
+#: what it is called with on disk, and fails where a class of ours there has changed its name since:
+#: the arrays of `Cards`, and those of `Site` (graph and scratch as tuples, (1,) SETTINGS).
+AnyCards = tuple[Any, ...]
+AnySite = tuple[Any, ...]
+Counts = NDArray[np.int64]
+Run = Callable[
+    [AnyCards, AnySite, Counts, Records, Records, Records, Records, bool, tuple[int, int]],
+    tuple[int, int, int, int],
+]
+Restore = Callable[[AnyCards, AnySite, Records], None]
+
+
+@njit
+def _site(plain: AnySite) -> Site:
+    anchors, readers, areas_m, everywhere, graph, settings, stats, scratch = plain
+    return Site(
+        anchors,
+        readers,
+        areas_m,
+        everywhere,
+        Graph(*graph),
+        settings,
+        stats,
+        Scratch(*scratch),
+    )
 
 
 def _entries(stamp: str) -> tuple[Run, Restore]:
@@ -334,36 +315,77 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
 
     @njit_cached
     def run_stamped(
-        cards: Records, around: Surroundings, rejected: Integers, ranges: Records, fixes: Records
-    ) -> int:
+        plain_cards: AnyCards,
+        plain_site: AnySite,
+        rejected: Counts,
+        measured: Records,
+        fixes: Records,
+        lagged: Records,
+        conflicts: Records,
+        latest: bool,
+        begin: tuple[int, int],
+    ) -> tuple[int, int, int, int]:
         _ = stamp
-        site = Site(around[0], around[1][0])
-        filled = 0
-        for i in range(len(ranges)):
-            r = ranges[i]
-            reason = refusal(r, cards, site)
+        cards, site = Cards(*plain_cards), _site(plain_site)
+        i, batch = begin
+        filled, smoothed, told = 0, 0, 0
+        while i < len(measured):
+            if smoothed + len(cards.clones[0]) > len(lagged) > 0:
+                break
+            m = measured[i]
+            i += 1
+            reason, nis = refusal(m, cards, site), math.nan
+            c = m["card"]
             if reason == SOUND:
-                reason = _take(cards[r["card"]], site, r, fixes[filled])
-                filled += int(reason != _NO_FIX)
+                _note_first(cards, site, m)
+                if m["kind"] == _SIGHTING:
+                    reason, told = _sighted(cards, site, m, conflicts, told)
+                else:
+                    reason, nis = _take(cards, site, m)
+                if reason != _NO_FIX:
+                    t_ns = max(m["t_ns"], cards.marks[c, T])
+                    row = filled
+                    if latest:
+                        if cards.marks[c, BATCH] > batch:
+                            row = cards.marks[c, BATCH] - batch - 1
+                        else:
+                            cards.marks[c, BATCH] = batch + filled + 1
+                            filled += 1
+                        fixes[row]["card"], fixes[row]["nis"] = c, nis
+                        fixes[row]["t_ns"] = t_ns
+                    else:
+                        answer(cards, site, c, t_ns, nis, fixes[row])
+                        filled += 1
+                    if len(lagged):
+                        keep_clone(cards, site, c, fixes[row]["fix_class"])
+                        j = ripe_clone(cards, site, c)
+                        while j >= 0:
+                            smoothed += int(answer_clone(cards, site, c, j, lagged[smoothed]))
+                            j = ripe_clone(cards, site, c)
             if reason >= 0:
                 rejected[reason] += 1
-        return filled
+        if latest:
+            for row in range(filled):
+                fix = fixes[row]
+                answer(cards, site, fix["card"], fix["t_ns"], fix["nis"], fix)
+        return i, filled, smoothed, told
 
     @njit_cached
-    def restore_stamped(cards: Records, around: Surroundings, fixes: Records) -> None:
+    def restore_stamped(plain_cards: AnyCards, plain_site: AnySite, fixes: Records) -> None:
         _ = stamp
-        site = Site(around[0], around[1][0])
+        cards, site = Cards(*plain_cards), _site(plain_site)
         for i in range(len(fixes)):
-            _restore(cards[fixes[i]["card"]], site, fixes[i])
+            _restore(cards, site, fixes[i])
 
     return run_stamped, restore_stamped
 
 
-#: `run(cards, around, rejected, ranges, fixes)` takes `ranges` (n,) in order, fills `fixes` (n,)
-#: from the front and gives how many; `cards` must hold every handle below `cards_max`.
-#: `restore(cards, around, fixes)` puts cards where sound `fixes` say; not newer ranges are refused.
+#: `run(cards, site, rejected, measured, fixes, lagged, conflicts, latest, (first, batch))` takes
+#: `measured` (n,) MEASUREMENT in order from row `first`, fills `fixes`, `lagged` and `conflicts`
+#: from the front, and gives where it stopped (before the end where `lagged` is full) and how many
+#: of each. `latest`: one fix for each card, the last; `batch` is then a number that has grown by
+#: more than the rows of `fixes` since the call before. `restore(cards, site, fixes)` puts cards
+#: where sound `fixes` say; measurements that are not newer are refused from then on.
 run, restore = _entries(
-    sources_stamp(
-        cards_module.__file__, intake.__file__, range_update.__file__, search_module.__file__
-    )
+    sources_stamp(*(str(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
 )

@@ -1,0 +1,190 @@
+"""Where on the roadways a card may be, from its recent measurements alone. Compiled.
+
+Every place at which a range of one of the anchors ends is tried; those that fit best are kept, as
+rows of the scratch `trial`: s, cost, piece, variance along, x, y, z.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+from positioning.cards import HYPOTHESES, Cards, Site
+from positioning.graph import Graph
+from positioning.jit import njit
+from positioning.roadway_filter import half_widths_var_m2, point_at
+from positioning.search import VARIANCE, gather
+
+#: Places that are tried further are at most this many, and this far apart in space.
+_KEPT: Final = 2 * HYPOTHESES
+_APART_M: Final = 3.0
+#: A range ends on a roadway that it misses by no more than this.
+_MISS_M: Final = 3.0
+_STEPS: Final = 4
+_S: Final = 0
+COST: Final = 1
+_PIECE: Final = 2
+_VAR: Final = 3
+_X: Final = 4
+
+# Columns of `near`, as `positioning.search` fills them.
+_VALUE: Final = 3
+_OWNER: Final = 5
+_IS_DIFFERENCE: Final = 6
+
+
+@njit
+def _distance(
+    site: Site, anchor: int, piece: int, x: float, y: float, z: float
+) -> tuple[float, float, float]:
+    """Distance of a point of a piece to an anchor, its gradient along, and its variance across."""
+    g = site.graph
+    dx, dy = x - site.anchors[anchor, 0], y - site.anchors[anchor, 1]
+    dz = z - site.anchors[anchor, 2]
+    var = half_widths_var_m2(g, g.piece_edge[piece])
+    slant_m = math.sqrt(dx * dx + dy * dy + dz * dz + var)
+    tx, ty, tz = g.along[piece, 0], g.along[piece, 1], g.along[piece, 2]
+    by_s = (dx * tx + dy * ty + dz * tz) / slant_m
+    across = (dy * tx - dx * ty) / slant_m
+    return slant_m, by_s, across * across * var
+
+
+@njit
+def _misfit(
+    site: Site, i: int, piece: int, x: float, y: float, z: float
+) -> tuple[float, float, float]:
+    """What row `i` of `near` says more than the point, its gradient along, and the variance."""
+    near = site.scratch.near
+    owner = near[i, _OWNER]
+    anchor = int(owner % 1e6)
+    expected_m, by_s, var = _distance(site, anchor, piece, x, y, z)
+    if near[i, _IS_DIFFERENCE] != 0.0:
+        other = int(owner / 1e6) - 1
+        other_m, other_by_s, other_var = _distance(site, other, piece, x, y, z)
+        expected_m -= other_m
+        by_s -= other_by_s
+        var += other_var
+    return near[i, _VALUE] - expected_m, by_s, near[i, VARIANCE] + var
+
+
+@njit
+def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: int) -> float:
+    """Cauchy loss of being there, scaled to one measurement per anchor; `near` is filled."""
+    x, y, z = point_at(site.graph, piece, s_m)
+    total = 0.0
+    for i in range(count):
+        error, _, var = _misfit(site, i, piece, x, y, z)
+        total += 0.5 * math.log(1.0 + error * error / var)
+    return total * distinct / count
+
+
+@njit
+def _consider(
+    site: Site, found: int, piece: int, way_m: float, count: int, distinct: int
+) -> int:
+    """Takes a place into `trial` if it is new and fits well enough: how many there are now."""
+    g, trial = site.graph, site.scratch.trial
+    way_m = min(max(way_m, 0.0), g.piece_length_m[piece])
+    s_m = g.piece_s_m[piece] + way_m
+    value = cost_on_roadway(site, piece, s_m, count, distinct)
+    x, y, z = point_at(g, piece, s_m)
+    row, worst = -1, -1
+    for k in range(found):
+        apart = abs(trial[k, _X] - x) + abs(trial[k, _X + 1] - y) + abs(trial[k, _X + 2] - z)
+        if apart < _APART_M:
+            row = k
+        if worst < 0 or trial[k, COST] > trial[worst, COST]:
+            worst = k
+    if row >= 0:
+        if trial[row, COST] <= value:
+            return found
+    elif found < _KEPT:
+        row = found
+        found += 1
+    elif trial[worst, COST] > value:
+        row = worst
+    else:
+        return found
+    trial[row, _S], trial[row, COST], trial[row, _PIECE] = s_m, value, piece
+    trial[row, _X], trial[row, _X + 1], trial[row, _X + 2] = x, y, z
+    return found
+
+
+@njit
+def _refine(site: Site, row: int, count: int, distinct: int) -> None:
+    """Gauss–Newton along the piece, with Cauchy weights; and how sure the place is along."""
+    g, trial = site.graph, site.scratch.trial
+    piece = int(trial[row, _PIECE])
+    low_m = g.piece_s_m[piece]
+    high_m = low_m + g.piece_length_m[piece]
+    information = 1e-4
+    for _ in range(_STEPS):
+        x, y, z = point_at(g, piece, trial[row, _S])
+        information, pull = 1e-4, 0.0
+        for i in range(count):
+            error, by_s, var = _misfit(site, i, piece, x, y, z)
+            weight = 1.0 / (var + error * error)
+            information += weight * by_s * by_s
+            pull += weight * by_s * error
+        step_m = min(max(pull / information, -5.0), 5.0)
+        trial[row, _S] = min(max(trial[row, _S] + step_m, low_m), high_m)
+    trial[row, COST] = cost_on_roadway(site, piece, trial[row, _S], count, distinct)
+    trial[row, _VAR] = count / (information * distinct)
+    trial[row, _X], trial[row, _X + 1], trial[row, _X + 2] = point_at(g, piece, trial[row, _S])
+
+
+@njit
+def _ends_on(g: Graph, site: Site, anchor: int, range_m: float, piece: int) -> tuple[float, float]:
+    """How far along a piece a range ends, twice; NaN where it does not."""
+    ox = g.piece_m[piece, 0] - site.anchors[anchor, 0]
+    oy = g.piece_m[piece, 1] - site.anchors[anchor, 1]
+    oz = g.piece_m[piece, 2] - site.anchors[anchor, 2]
+    half = ox * g.along[piece, 0] + oy * g.along[piece, 1] + oz * g.along[piece, 2]
+    aside_m2 = ox * ox + oy * oy + oz * oz - half * half
+    reach_m = range_m + _MISS_M
+    if aside_m2 > reach_m * reach_m:
+        return math.nan, math.nan
+    root = math.sqrt(max(range_m * range_m - aside_m2, 0.0))
+    first, second = -half - root, -half + root
+    length_m = g.piece_length_m[piece]
+    if not -_MISS_M <= first <= length_m + _MISS_M:
+        first = math.nan
+    if not -_MISS_M <= second <= length_m + _MISS_M:
+        second = math.nan
+    return first, second
+
+
+@njit
+def search_roadways(
+    cards: Cards, site: Site, c: int, t_ns: int, window_ns: int
+) -> tuple[int, int, int]:
+    """The places that fit the measurements of the last `window_ns`, in `trial`.
+
+    Gives (how many places, how many measurements, of how many anchors or pairs of them).
+    """
+    g, near = site.graph, site.scratch.near
+    count, distinct = gather(cards, site, c, t_ns, window_ns)
+    found = 0
+    for i in range(count):
+        newest = True
+        for j in range(count):
+            same = near[j, _OWNER] == near[i, _OWNER]
+            if same and (near[j, VARIANCE], j) < (near[i, VARIANCE], i):
+                newest = False
+        if not newest:
+            continue
+        difference = near[i, _IS_DIFFERENCE] != 0.0
+        anchor = int(near[i, _OWNER] % 1e6)
+        for piece in range(len(g.piece_length_m)):
+            if difference:  # every 20 m: where on a piece a hyperbola passes is not worth a formula
+                for step in range(int(g.piece_length_m[piece] / 20.0) + 1):
+                    found = _consider(site, found, piece, 20.0 * step, count, distinct)
+                continue
+            first, second = _ends_on(g, site, anchor, near[i, _VALUE], piece)
+            if not math.isnan(first):
+                found = _consider(site, found, piece, first, count, distinct)
+            if not math.isnan(second):
+                found = _consider(site, found, piece, second, count, distinct)
+    for row in range(found):
+        _refine(site, row, count, distinct)
+    return found, count, distinct
