@@ -8,9 +8,13 @@ the normal equations of a weighted least-squares estimate of (dx, dy, b).
 
 from __future__ import annotations
 
-from typing import Final
+import math
+from typing import Any, Final
 
 import numpy as np
+
+from positioning.jit import njit
+from positioning.observation import Records
 
 #: Sums of one anchor. `heard`: ranges sound in form of located cards; `rejected`: those of them
 #: that were gated away; `used_t_ns`, `heard_t_ns`: times of the newest accepted and of the newest
@@ -36,3 +40,36 @@ ANCHOR_STATS: Final = np.dtype(
         ("reach_m", np.float64),
     ]
 )
+
+#: An outlier weighs less beyond so many sigmas.
+_GATE: Final = 3.0
+#: How an anchor's usual reach follows its ranges, metres a range.
+_REACH_STEP_M: Final = 0.5
+_REACH_SHARE: Final = 0.9
+
+
+@njit
+def note_anchor(
+    stats: Records, m: Any, residual_m: float, var_m2: float, ux: float, uy: float, accepted: bool
+) -> None:
+    """Adds a range to its anchor's sums."""
+    a = stats[m["source"]]
+    score = abs(residual_m) / math.sqrt(var_m2)
+    w = min(1.0, _GATE / score if score > 0.0 else 1.0) / var_m2
+    a["heard"] += 1
+    a["rejected"] += int(not accepted)
+    a["heard_t_ns"] = m["t_ns"]
+    if accepted:
+        a["used_t_ns"] = m["t_ns"]
+    a["weight"] += w
+    a["r"] += w * residual_m
+    a["rr"] += w * residual_m * residual_m
+    a["x"] += w * ux
+    a["y"] += w * uy
+    a["xx"] += w * ux * ux
+    a["xy"] += w * ux * uy
+    a["yy"] += w * uy * uy
+    a["rx"] += w * residual_m * ux
+    a["ry"] += w * residual_m * uy
+    further = m["value_m"] > a["reach_m"]
+    a["reach_m"] += _REACH_STEP_M * (_REACH_SHARE - (0.0 if further else 1.0))

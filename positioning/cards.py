@@ -1,14 +1,15 @@
-"""The state of all cards' filters, as arrays over cards, and what is the same for all of them.
+"""The state of all cards' filters, a record for each, and what is the same for all of them.
 
 All zeros is a card of which nothing has been heard. So room for every card that there may be is
 asked of the system at the start, which gives memory only where something is written: nothing is
-ever copied to make room, and no step waits for it.
+ever copied to make room, and no step waits for it. A measurement touches all of one card's state
+and nothing of another's; so the state of one card stands together.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,10 @@ SLOTS: Final = 8
 RING: Final = 32
 #: Places on the roadways that a card may be at, kept side by side.
 HYPOTHESES: Final = 8
-#: Past places that are still being smoothed: this many in the time of the lag.
+#: Past places that are smoothed are made this often in the time of the lag; there is room for two
+#: more, because the last are ripe only with the next measurement.
 CLONES: Final = 10
+_CLONES_MOST: Final = CLONES + 2
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -60,40 +63,10 @@ class Rejections:
     gated: int
 
 
-# How a card is followed: `marks[c, MODEL]`.
+# How a card is followed: `card["model"]`.
 UNPLACED: Final = 0
 IN_AREA: Final = 1
 ON_ROADWAY: Final = 2
-
-# Columns of `marks`. Times are nanoseconds.
-MODEL: Final = 0
-T: Final = 1  # of the state
-NEWEST: Final = 2  # the newest measurement
-FIRST: Final = 3  # when the present search for a place began
-ACCEPTED: Final = 4  # the last measurement in accord with the place
-RANGED: Final = 5  # the last that was better than a sighting
-SEEN: Final = 6  # the newest sighting
-REVIEWED: Final = 7
-JUMP: Final = 8
-FLOOR: Final = 9  # nothing so old is taken, where HAS_FLOOR
-HAS_FLOOR: Final = 10
-REJECTS: Final = 11
-USED_SLOTS: Final = 12
-AMBIGUOUS: Final = 13
-COASTING: Final = 14  # heard again after a long silence; its place is being searched
-JUMPING: Final = 15  # one measurement was far ahead in time; the next one tells
-RING_NEXT: Final = 16
-PLACES: Final = 17  # how many hypotheses
-LAGGED: Final = 18  # when the last clone was made
-BATCH: Final = 19  # the last batch with news of the card
-MARKS: Final = 20
-
-# Columns of `slot_ns` and `slot_value`.
-HEARD: Final = 0
-USED: Final = 1
-REJECTED: Final = 2
-SLOPE: Final = 0  # metres that the place moves for a range wrong by one sigma
-BLOCKED: Final = 1  # how likely the anchor has no line of sight now
 
 # Columns of `hypotheses`: place and speed along an edge, their covariance, weight.
 S: Final = 0
@@ -103,115 +76,177 @@ SV: Final = 3
 VV: Final = 4
 LOG_WEIGHT: Final = 5
 
-# Columns of a clone in an open area: x, y, vx, vy, covariance xx, xy, yy, and the class; then its
-# covariance with the state of now, x first.
-CLONE_CLASS: Final = 7
-CLONE_CROSS: Final = 8
+# Columns of a clone in an open area: x, y, vx, vy, covariance xx, xy, yy; then its covariance with
+# the state of now, x first.
+CLONE_CROSS: Final = 7
 
-#: One measurement as it is kept; `source` and `other` count from 1, 0 is none.
-HEARD_MEASUREMENT: Final = np.dtype(
+
+def card_type(biases: int, clones: int) -> np.dtype[np.void]:
+    """The record of a card, with states for `biases` anchors and room for `clones` past places."""
+    k = 4 + biases
+    of_slots, of_ring, of_places = (SLOTS,), (RING,), (HYPOTHESES,)
+    fields: list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]] = [
+        ("model", np.int64),
+        ("t_ns", np.int64),  # of the state
+        ("newest_ns", np.int64),  # the newest measurement
+        ("first_ns", np.int64),  # when the present search for a place began
+        ("accepted_ns", np.int64),  # the last measurement in accord with the place
+        ("ranged_ns", np.int64),  # the last that was better than a sighting
+        ("reviewed_ns", np.int64),
+        ("jump_ns", np.int64),
+        ("floor_ns", np.int64),  # nothing so old is taken, where `has_floor`
+        ("cloned_ns", np.int64),  # when the last clone was made
+        ("batch", np.int64),  # the last batch with news of the card
+        ("ring_next", np.int64),
+        ("rejects", np.int64),
+        ("slots", np.int64),  # anchors heard
+        ("places", np.int64),  # hypotheses
+        ("has_floor", np.uint8),
+        ("seen", np.uint8),  # a reader has placed it
+        ("ambiguous", np.uint8),
+        ("coasting", np.uint8),  # heard again after a long silence; its place is being searched
+        ("jumping", np.uint8),  # one measurement was far ahead in time; the next one tells
+        ("z_m", np.float64),  # of the last fix
+        ("speed_max_m_s", np.float64),  # 0: the usual limit
+        # In an open area: x, y, vx, vy, then the bias of the anchor in each slot.
+        ("mean", np.float64, (k,)),
+        ("cov", np.float64, (k, k)),
+        # Anchors heard lately: which; when heard, in accord, rejected; how many metres the place
+        # moves for a range wrong by one sigma; how likely the anchor has no line of sight.
+        ("slot_anchor", np.int64, of_slots),
+        ("slot_heard_ns", np.int64, of_slots),
+        ("slot_used_ns", np.int64, of_slots),
+        ("slot_rejected_ns", np.int64, of_slots),
+        ("slot_slope_m", np.float64, of_slots),
+        ("slot_blocked", np.float64, of_slots),
+        # On the roadways: hypotheses, and the piece of the graph that each is on.
+        ("hypotheses", np.float64, (HYPOTHESES, 6)),
+        ("pieces", np.int64, of_places),
+        # The last measurements, as in MEASUREMENT.
+        ("ring_t_ns", np.int64, of_ring),
+        ("ring_value_m", np.float64, of_ring),
+        ("ring_rssi_dbm", np.float32, of_ring),
+        ("ring_source", np.int32, of_ring),
+        ("ring_other", np.int32, of_ring),
+        ("ring_kind", np.uint8, of_ring),
+    ]
+    # Past places still being smoothed: when, and of which class (0: none); in areas, and for each
+    # hypothesis (piece, -1 for none; s, variance, covariance with s and v, speed).
+    fields += [
+        ("clone_ns", np.int64, (clones,)),
+        ("clone_class", np.int64, (clones,)),
+        ("clone_in_area", np.uint8, (clones,)),
+        ("clones", np.float64, (clones, CLONE_CROSS + 2 * k)),
+        ("trails", np.float64, (HYPOTHESES, clones, 5)),
+        ("trail_pieces", np.int64, (HYPOTHESES, clones)),
+    ]
+    return np.dtype(fields, align=True)
+
+
+#: One record of `card_type`.
+Card = Any
+
+#: `card_z_m`: how high a card is that is near this anchor.
+ANCHOR: Final = np.dtype(
+    [("x_m", np.float64), ("y_m", np.float64), ("z_m", np.float64), ("card_z_m", np.float64)]
+)
+#: `head_x`, `head_y`: unit vector of a directional reader's heading, else 0, 0.
+READER: Final = np.dtype(
     [
-        ("t_ns", np.int64),
-        ("value_m", np.float64),
-        ("rssi_dbm", np.float32),
-        ("source", np.uint32),
-        ("other", np.uint32),
-        ("kind", np.uint8),
-        ("side", np.int8),
-    ],
-    align=True,
+        ("x_m", np.float64),
+        ("y_m", np.float64),
+        ("z_m", np.float64),
+        ("radius_m", np.float64),
+        ("head_x", np.float64),
+        ("head_y", np.float64),
+    ]
+)
+#: A straight piece of an edge: its first point, unit vector, length, where on the edge it begins.
+PIECE: Final = np.dtype(
+    [
+        ("x_m", np.float64),
+        ("y_m", np.float64),
+        ("z_m", np.float64),
+        ("tx", np.float64),
+        ("ty", np.float64),
+        ("tz", np.float64),
+        ("length_m", np.float64),
+        ("s_m", np.float64),
+        ("edge", np.int64),
+    ]
+)
+#: `aside_m2`: variance of where a card is between the walls. The ways on from end 0 and end 1 are
+#: `first_way` to `last_way` (not included) of the list of ways, among them the edge itself.
+EDGE: Final = np.dtype(
+    [
+        ("length_m", np.float64),
+        ("aside_m2", np.float64),
+        ("chainage_m", np.float64),
+        ("roadway", np.int64),
+        ("first_piece", np.int64),
+        ("last_piece", np.int64),
+        ("first_way", np.int64, (2,)),
+        ("last_way", np.int64, (2,)),
+    ]
+)
+#: An edge that begins at a node with its end 0 or 1.
+WAY: Final = np.dtype([("edge", np.int64), ("end", np.int64)])
+#: Room to work in, so that nothing is allocated.
+SCRATCH: Final = np.dtype(
+    [
+        ("gain", np.float64, (4 + SLOTS,)),
+        ("near", np.float64, (RING, 10)),
+        ("trial", np.float64, (2 * HYPOTHESES, 8)),
+        ("best", np.float64, (8,)),
+        ("other", np.float64, (8,)),
+        ("log", np.float64, (HYPOTHESES,)),
+    ]
 )
 
-
-class Cards(NamedTuple):
-    """The state of all cards, arrays with a row for each.
-
-    `marks` (n, MARKS) int64. In an open area: `mean` (n, k) is x, y, vx, vy, then the bias of the
-    anchor in each slot, and `cov` (n, k, k) belongs to it; k is 4 where biases are left out. On the
-    roadways: `hypotheses` (n, HYPOTHESES, 6), and the piece of the graph that each is on. Of both:
-    anchors heard lately (`slot_…`, an anchor counts from 1), `ring` (n, RING) HEARD_MEASUREMENT,
-    `speed_max_m_s` and the height of the last fix; and clones, past places that are still being
-    smoothed: when (`clone_ns`, 0 for none), in areas (`clones`) and for each hypothesis
-    (`trails`: s, variance, covariance with s and v, how the edge runs, speed; `trail_pieces`).
-    """
-
-    marks: Integers
-    mean: Floats
-    cov: Floats
-    slot_anchor: Integers
-    slot_ns: Integers
-    slot_value: Floats
-    ring: Records
-    hypotheses: Floats
-    pieces: Integers
-    speed_max_m_s: Floats
-    z_m: Floats
-    clone_ns: Integers
-    clones: Floats
-    trails: Floats
-    trail_pieces: Integers
-
-
-class Scratch(NamedTuple):
-    """Room to work in, so that nothing is allocated: rows of floats, by use."""
-
-    gain: Floats
-    near: Floats
-    trial: Floats
-    best: Floats
-    other: Floats
-    spare: Floats
+#: People keep this far from the walls.
+_WALL_GAP_M: Final = 0.4
 
 
 class Site(NamedTuple):
-    """What is the same for all cards.
+    """What is the same for all cards: arrays of the types above, and one record each of the last.
 
-    `anchors` (n, 4): x, y, z, and how high a card is that is near this anchor; metres. `readers`
-    (n, 6): x, y, z, radius, and the unit vector of its heading (0, 0 where it has none).
-    `areas_m` (e, 4): the borders of all open areas as segments, x, y of either end; `everywhere`:
-    whether there are no roadways, so that all is one open area. `graph` is at the height of a card.
-    `settings`: (1,) SETTINGS. `stats` (n,) ANCHOR_STATS. `conflicts`: room for CONFLICT.
+    `borders_m` (e, 4): the borders of all open areas as segments, x, y of either end. The pieces
+    are at the height of a card. Without pieces, all is one open area.
     """
 
-    anchors: Floats
-    readers: Floats
-    areas_m: Floats
-    everywhere: bool
-    graph: Graph
-    settings: Records
+    anchors: Records
+    readers: Records
+    borders_m: Floats
+    pieces: Records
+    edges: Records
+    ways: Records
     stats: Records
-    scratch: Scratch
+    settings: Any
+    scratch: Any
 
 
-def new_cards(count: int, biases: int, clones: int) -> Cards:
-    """Room for `count` cards, with states for `biases` anchors each and `clones` past places."""
-    states = 4 + biases
-    return Cards(
-        marks=np.zeros((count, MARKS), np.int64),
-        mean=np.zeros((count, states)),
-        cov=np.zeros((count, states, states)),
-        slot_anchor=np.zeros((count, SLOTS), np.int64),
-        slot_ns=np.zeros((count, SLOTS, 3), np.int64),
-        slot_value=np.zeros((count, SLOTS, 2)),
-        ring=np.zeros((count, RING), HEARD_MEASUREMENT),
-        hypotheses=np.zeros((count, HYPOTHESES, 6)),
-        pieces=np.zeros((count, HYPOTHESES), np.int64),
-        speed_max_m_s=np.zeros(count),
-        z_m=np.zeros(count),
-        clone_ns=np.zeros((count, clones), np.int64),
-        clones=np.zeros((count, clones, CLONE_CROSS + 2 * states)),
-        trails=np.zeros((count, HYPOTHESES, clones, 6)),
-        trail_pieces=np.zeros((count, HYPOTHESES, clones), np.int64),
-    )
+def new_cards(count: int, biases: int, *, smoothed: bool) -> Records:
+    """(count,) records of cards of which nothing has been heard."""
+    return np.zeros(count, card_type(biases, _CLONES_MOST if smoothed else 1))
 
 
-def new_scratch() -> Scratch:
-    """Room for one kernel call at a time."""
-    return Scratch(
-        gain=np.zeros(4 + SLOTS),
-        near=np.zeros((RING, 10)),
-        trial=np.zeros((64, 8)),
-        best=np.zeros(8),
-        other=np.zeros(8),
-        spare=np.zeros((HYPOTHESES + 8, 8)),
-    )
+def roadway_records(graph: Graph) -> tuple[Records, Records, Records]:
+    """The graph for the kernel: (k,) PIECE, (e,) EDGE, (w,) WAY."""
+    pieces = np.zeros(len(graph.piece_length_m), PIECE)
+    for i, name in enumerate(("x_m", "y_m", "z_m")):
+        pieces[name] = graph.piece_m[:, i]
+    for i, name in enumerate(("tx", "ty", "tz")):
+        pieces[name] = graph.along[:, i]
+    pieces["length_m"], pieces["s_m"] = graph.piece_length_m, graph.piece_s_m
+    pieces["edge"] = graph.piece_edge
+    edges = np.zeros(len(graph.length_m), EDGE)
+    edges["length_m"], edges["chainage_m"] = graph.length_m, graph.chainage_m
+    edges["roadway"] = graph.roadway
+    # An even spread over a width w has the variance w²/12.
+    edges["aside_m2"] = np.maximum(graph.width_m - 2.0 * _WALL_GAP_M, 0.5) ** 2 / 12.0
+    edges["first_piece"], edges["last_piece"] = graph.first_piece[:-1], graph.first_piece[1:] - 1
+    edges["first_way"] = graph.node_start[graph.ends]
+    edges["last_way"] = graph.node_start[graph.ends + 1]
+    ways = np.zeros(len(graph.node_edges), WAY)
+    ways["edge"], ways["end"] = graph.node_edges, graph.node_ends
+    return pieces, edges, ways

@@ -1,6 +1,6 @@
 """Which measurements can be used at all: sound in form, of a known source, new, in time. Compiled.
 
-`m` is one record of `MEASUREMENT`, `c` its card.
+`m` is one record of `MEASUREMENT`.
 """
 
 from __future__ import annotations
@@ -9,26 +9,20 @@ import math
 from typing import Any, Final
 
 from positioning.cards import (
-    FLOOR,
-    HAS_FLOOR,
-    MODEL,
-    NEWEST,
     NOT_FINITE,
     OUT_OF_SCALE,
     REPEATED,
     REPLAYED,
     RING,
-    RING_NEXT,
     TOO_OLD,
     UNKNOWN_ANCHOR,
     UNKNOWN_CARD,
     UNPLACED,
-    Cards,
+    Card,
     Site,
-    T,
 )
 from positioning.jit import njit
-from positioning.observation import Kind
+from positioning.observation import Kind, Records
 
 #: Beside the reasons of `positioning.cards`: nothing speaks against the measurement.
 SOUND: Final = -1
@@ -68,7 +62,7 @@ def _form_problem(m: Any, site: Site) -> int:
         return SOUND if m["source"] < len(site.readers) else UNKNOWN_ANCHOR
     if not math.isfinite(value_m):
         return NOT_FINITE
-    if abs(value_m) > site.settings[0]["range_max_m"]:
+    if abs(value_m) > site.settings["range_max_m"]:
         return OUT_OF_SCALE
     if m["source"] >= len(site.anchors):
         return UNKNOWN_ANCHOR
@@ -82,53 +76,49 @@ def _form_problem(m: Any, site: Site) -> int:
 
 
 @njit
-def refusal(m: Any, cards: Cards, site: Site) -> int:
-    """Why a measurement cannot be used at all, or `SOUND`."""
-    c, t_ns = m["card"], m["t_ns"]
+def refusal(m: Any, cards: Records, site: Site) -> int:
+    """Why a measurement cannot be used at all, or `SOUND`; `cards` (n,) records of `Card`."""
+    t_ns = m["t_ns"]
     problem = _form_problem(m, site)
     if problem != SOUND:
         return problem
     if t_ns > T_LIMIT_NS or t_ns < -T_LIMIT_NS:
         return OUT_OF_SCALE
-    if c >= site.settings[0]["cards_max"]:
+    if m["card"] >= len(cards):
         return UNKNOWN_CARD
-    marks = cards.marks
-    if marks[c, HAS_FLOOR] and t_ns <= marks[c, FLOOR]:
+    card = cards[m["card"]]
+    if card["has_floor"] and t_ns <= card["floor_ns"]:
         return REPLAYED
-    if t_ns > marks[c, NEWEST] and marks[c, RING_NEXT] > 0:
+    if card["ring_next"] > 0 and t_ns > card["newest_ns"]:
         return SOUND  # newer than all before it: so it is not one of them
-    if _is_repeated(m, cards):
+    if _is_repeated(m, card):
         return REPEATED
-    if marks[c, MODEL] != UNPLACED and marks[c, T] - t_ns > site.settings[0]["late_max_ns"]:
+    if card["model"] != UNPLACED and card["t_ns"] - t_ns > site.settings["late_max_ns"]:
         return TOO_OLD
     return SOUND
 
 
 @njit
-def _is_repeated(m: Any, cards: Cards) -> bool:
-    c, t_ns, source, kind = m["card"], m["t_ns"], m["source"], m["kind"]
-    other = m["other"] if kind == _DIFFERENCE else 0
-    for k in range(min(cards.marks[c, RING_NEXT], RING)):
-        old = cards.ring[c, k]
-        same = old["t_ns"] == t_ns and old["source"] == source + 1 and old["kind"] == kind
-        if same and (kind != _DIFFERENCE or old["other"] == other + 1):
-            return True
+def _is_repeated(m: Any, card: Card) -> bool:
+    t_ns, source, kind = m["t_ns"], m["source"], m["kind"]
+    ring_t_ns, ring_source, ring_kind = card["ring_t_ns"], card["ring_source"], card["ring_kind"]
+    for k in range(min(card["ring_next"], RING)):
+        if ring_t_ns[k] == t_ns and ring_source[k] == source and ring_kind[k] == kind:
+            if kind != _DIFFERENCE or card["ring_other"][k] == m["other"]:
+                return True
     return False
 
 
 @njit
-def remember(m: Any, cards: Cards) -> None:
+def remember(m: Any, card: Card) -> None:
     """Puts a measurement into its card's ring."""
-    c = m["card"]
-    k = cards.marks[c, RING_NEXT] % RING
-    kept = cards.ring[c, k]
-    kept["t_ns"] = m["t_ns"]
-    kept["value_m"] = m["value_m"]
-    kept["rssi_dbm"] = m["rssi_dbm"]
-    kept["source"] = m["source"] + 1
-    kept["other"] = m["other"] + 1
-    kept["kind"] = m["kind"]
-    kept["side"] = m["side"]
-    if cards.marks[c, RING_NEXT] == 0 or m["t_ns"] > cards.marks[c, NEWEST]:
-        cards.marks[c, NEWEST] = m["t_ns"]
-    cards.marks[c, RING_NEXT] += 1
+    k = card["ring_next"] % RING
+    card["ring_t_ns"][k] = m["t_ns"]
+    card["ring_value_m"][k] = m["value_m"]
+    card["ring_rssi_dbm"][k] = m["rssi_dbm"]
+    card["ring_source"][k] = m["source"]
+    card["ring_other"][k] = m["other"]
+    card["ring_kind"][k] = m["kind"]
+    if card["ring_next"] == 0 or m["t_ns"] > card["newest_ns"]:
+        card["newest_ns"] = m["t_ns"]
+    card["ring_next"] += 1

@@ -1,7 +1,7 @@
-"""The filter of all cards: compiled, one pass over the measurements, a row of state per card.
+"""The filter of all cards: compiled, one pass over the measurements, a record of state per card.
 
-A card's row depends on nothing but that card's own measurements, in their order: so the result is
-the same however the input is cut into batches. Times enter only as differences.
+A card's record depends on nothing but that card's own measurements, in their order: so the result
+is the same however the input is cut into batches. Times enter only as differences.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.answer import answer, answer_clone, keep_clone, ripe_clone
+from positioning.anchor_stats import note_anchor
+from positioning.answer import answer
 from positioning.area_track import (
     advance_in_area,
     hold_in_area,
@@ -23,364 +24,235 @@ from positioning.area_track import (
     place_in_area,
     put_in_area,
 )
-from positioning.cards import (
-    ACCEPTED,
-    AMBIGUOUS,
-    BATCH,
-    COASTING,
-    FIRST,
-    FLOOR,
-    GATED,
-    HAS_FLOOR,
-    IN_AREA,
-    JUMP,
-    JUMPING,
-    MODEL,
-    NEWEST,
-    ON_ROADWAY,
-    PLACES,
-    RANGED,
-    REJECTS,
-    REVIEWED,
-    RING_NEXT,
-    SEEN,
-    UNPLACED,
-    USED_SLOTS,
-    Cards,
-    Scratch,
-    Site,
-    T,
-    V,
-)
-from positioning.graph import Graph
+from positioning.cards import CLONES, GATED, IN_AREA, UNPLACED, Card, Site
 from positioning.intake import SOUND, refusal, remember
 from positioning.jit import njit, njit_cached, sources_stamp
-from positioning.observation import FixClass, Kind, Records
+from positioning.observation import Kind, Records
 from positioning.passing import pass_over, start
+from positioning.restoring import restore_card
 from positioning.roadway_track import (
     advance_on_roadway,
-    begin_on_roadway,
     look_after_roadway,
     measure_on_roadway,
     place_on_roadway,
-    put_on_roadway,
 )
 from positioning.sighting import sight
+from positioning.smoothing import smooth
 
 #: Beside `SOUND` and the reasons of `positioning.cards`: a measurement that was used without a fix.
 _NO_FIX: Final = -2
-_S_PER_NS: Final = 1e-9
 _SIGHTING: Final = int(Kind.SIGHTING)
 _PLACE: Final = int(Kind.PLACE)
 _RANGE: Final = int(Kind.RANGE)
-_AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
-_ZONE: Final = int(FixClass.ZONE)
-#: An outlier of an anchor's statistics weighs less beyond so many sigmas.
-_STATS_GATE: Final = 3.0
-#: How an anchor's usual reach follows its ranges, metres a range.
-_REACH_STEP_M: Final = 0.5
-_REACH_SHARE: Final = 0.9
 
 
 @njit
-def _is_jump(cards: Cards, site: Site, c: int, t_ns: int) -> bool:
+def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
     """Is this far after the filter's time, and not confirmed by a second measurement?
 
     One wrong time stamp must not make all that follows too old. When it is confirmed, the card is
     where it was, or as far from there as one walks, until a new place is found.
     """
-    marks, s = cards.marks, site.settings[0]
-    if t_ns - marks[c, T] <= s["jump_ns"]:
-        marks[c, JUMPING] = 0
+    s = site.settings
+    if t_ns - card["t_ns"] <= s["jump_ns"]:
+        card["jumping"] = 0
         return False
-    confirmed = marks[c, JUMPING] != 0 and abs(t_ns - marks[c, JUMP]) <= s["jump_ns"]
-    marks[c, JUMPING] = int(not confirmed)
-    marks[c, JUMP] = t_ns
+    confirmed = card["jumping"] != 0 and abs(t_ns - card["jump_ns"]) <= s["jump_ns"]
+    card["jumping"] = int(not confirmed)
+    card["jump_ns"] = t_ns
     if not confirmed:
         return True
-    marks[c, FIRST] = t_ns
-    if marks[c, MODEL] == IN_AREA:
-        hold_in_area(cards, site, c, t_ns)
-        marks[c, T] = t_ns
-        marks[c, COASTING] = 1
+    card["first_ns"] = t_ns
+    if card["model"] == IN_AREA:
+        hold_in_area(card, site, t_ns)
+        card["t_ns"] = t_ns
+        card["coasting"] = 1
     return False
 
 
 @njit
-def _coasts(cards: Cards, site: Site, c: int, t_ns: int) -> bool:
+def _coasts(card: Card, site: Site, t_ns: int) -> bool:
     """After a long silence: is the place still being searched? If not, the filter goes on."""
-    marks = cards.marks
-    if not marks[c, COASTING]:
+    if not card["coasting"]:
         return False
-    marks[c, T] = max(marks[c, T], t_ns)
-    if not start(cards, site, c, marks[c, T]):
-        searching = t_ns - marks[c, FIRST] < site.settings[0]["start_wait_ns"]
-        marks[c, COASTING] = int(searching)
+    card["t_ns"] = max(card["t_ns"], t_ns)
+    if not start(card, site, card["t_ns"]):
+        searching = t_ns - card["first_ns"] < site.settings["start_wait_ns"]
+        card["coasting"] = int(searching)
         return bool(searching)
     return True
 
 
 @njit
-def _note_anchor(
-    site: Site, m: Any, residual_m: float, var_m2: float, ux: float, uy: float, accepted: bool
-) -> None:
-    """Adds a range to its anchor's sums."""
-    a = site.stats[m["source"]]
-    score = abs(residual_m) / math.sqrt(var_m2)
-    w = min(1.0, _STATS_GATE / score if score > 0.0 else 1.0) / var_m2
-    a["heard"] += 1
-    a["rejected"] += int(not accepted)
-    a["heard_t_ns"] = m["t_ns"]
-    if accepted:
-        a["used_t_ns"] = m["t_ns"]
-    a["weight"] += w
-    a["r"] += w * residual_m
-    a["rr"] += w * residual_m * residual_m
-    a["x"] += w * ux
-    a["y"] += w * uy
-    a["xx"] += w * ux * ux
-    a["xy"] += w * ux * uy
-    a["yy"] += w * uy * uy
-    a["rx"] += w * residual_m * ux
-    a["ry"] += w * residual_m * uy
-    further = m["value_m"] > a["reach_m"]
-    a["reach_m"] += _REACH_STEP_M * (_REACH_SHARE - (0.0 if further else 1.0))
-
-
-@njit
-def _range_in_area(cards: Cards, site: Site, m: Any) -> tuple[bool, float]:
-    c = m["card"]
-    lag_s = advance_in_area(cards, site, c, m["t_ns"])
-    if m["kind"] == _PLACE:
-        return place_in_area(cards, site, m, lag_s)
-    accepted, nis, residual_m, var_m2, ux, uy = measure_in_area(cards, site, m, lag_s)
-    if m["kind"] == _RANGE:
-        _note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
-    return accepted, nis
-
-
-@njit
-def _range_on_roadway(cards: Cards, site: Site, m: Any) -> tuple[bool, float]:
-    c = m["card"]
-    lag_s = advance_on_roadway(cards, site, c, m["t_ns"])
-    if m["kind"] == _PLACE:
-        return place_on_roadway(cards, site, m, lag_s)
-    accepted, nis, residual_m, var_m2, ux, uy = measure_on_roadway(cards, site, m, lag_s)
-    if m["kind"] == _RANGE:
-        _note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
-    return accepted, nis
-
-
-@njit
-def _begin(cards: Cards, site: Site, m: Any) -> bool:
+def _begin(card: Card, site: Site, m: Any) -> bool:
     """A card that has no place yet: does the measurement give it one?"""
-    c, t_ns, marks = m["card"], m["t_ns"], cards.marks
+    t_ns = m["t_ns"]
     if m["kind"] != _PLACE:
-        return start(cards, site, c, t_ns)
-    put_in_area(
-        cards, site, c, m["value_m"], m["y_m"], m["var_x_m2"], m["cov_xy_m2"], m["var_y_m2"]
-    )
-    marks[c, T] = marks[c, ACCEPTED] = marks[c, RANGED] = marks[c, REVIEWED] = t_ns
-    pass_over(cards, site, c)
+        return start(card, site, t_ns)
+    put_in_area(card, site, m["value_m"], m["y_m"], m["var_x_m2"], m["cov_xy_m2"], m["var_y_m2"])
+    card["t_ns"] = card["accepted_ns"] = card["ranged_ns"] = card["reviewed_ns"] = t_ns
     return True
 
 
 @njit
-def _take(cards: Cards, site: Site, m: Any) -> tuple[int, float]:
-    """One sound measurement into its card's filter: why it was not used or `SOUND`, and NIS."""
-    c, t_ns, marks = m["card"], m["t_ns"], cards.marks
-    accepted, nis = True, math.nan
-    if marks[c, MODEL] == UNPLACED:
-        if not _begin(cards, site, m):
-            return _NO_FIX, nis
-    elif _is_jump(cards, site, c, t_ns):
-        return SOUND, nis
-    elif not _coasts(cards, site, c, t_ns):
-        if marks[c, MODEL] == IN_AREA:
-            accepted, nis = _range_in_area(cards, site, m)
-            look_after_area(cards, site, c, accepted)
+def _measure(card: Card, site: Site, m: Any) -> tuple[bool, float]:
+    """Brings the filter to the measurement's time and it into the filter: (accepted, NIS)."""
+    in_area = card["model"] == IN_AREA
+    if in_area:
+        lag_s = advance_in_area(card, site, m["t_ns"])
+    else:
+        lag_s = advance_on_roadway(card, site, m["t_ns"])
+    if m["kind"] == _PLACE:
+        if in_area:
+            accepted, nis = place_in_area(card, site, m, lag_s)
         else:
-            accepted, nis = _range_on_roadway(cards, site, m)
-            look_after_roadway(cards, site, c, accepted)
-    pass_over(cards, site, c)
+            accepted, nis = place_on_roadway(card, site, m, lag_s)
+    else:
+        if in_area:
+            accepted, nis, residual_m, var_m2, ux, uy = measure_in_area(card, site, m, lag_s)
+        else:
+            accepted, nis, residual_m, var_m2, ux, uy = measure_on_roadway(card, site, m, lag_s)
+        if m["kind"] == _RANGE:
+            note_anchor(site.stats, m, residual_m, var_m2, ux, uy, accepted)
+    if in_area:
+        look_after_area(card, site, accepted)
+    else:
+        look_after_roadway(card, site, accepted)
+    return accepted, nis
+
+
+@njit
+def _take(card: Card, site: Site, m: Any) -> tuple[int, float]:
+    """One sound measurement into its card's filter: why it was not used or `SOUND`, and NIS."""
+    accepted, nis = True, math.nan
+    if card["model"] == UNPLACED:
+        if not _begin(card, site, m):
+            return _NO_FIX, nis
+    elif _is_jump(card, site, m["t_ns"]):
+        return SOUND, nis
+    elif not _coasts(card, site, m["t_ns"]):
+        accepted, nis = _measure(card, site, m)
+    pass_over(card, site)
     return SOUND if accepted else GATED, nis
 
 
 @njit
-def _note_first(cards: Cards, site: Site, m: Any) -> None:
+def _note_first(card: Card, site: Site, m: Any) -> None:
     """When a card is heard first, or anew after a silence, its search for a place begins."""
-    c, t_ns, marks = m["card"], m["t_ns"], cards.marks
-    silence_ns = abs(t_ns - marks[c, NEWEST])
-    if marks[c, MODEL] == UNPLACED:
-        if marks[c, RING_NEXT] == 0 or silence_ns > site.settings[0]["jump_ns"]:
-            marks[c, FIRST] = t_ns
-    remember(m, cards)
+    if card["model"] == UNPLACED:
+        silence_ns = abs(m["t_ns"] - card["newest_ns"])
+        if card["ring_next"] == 0 or silence_ns > site.settings["jump_ns"]:
+            card["first_ns"] = m["t_ns"]
+    remember(m, card)
 
 
 @njit
-def _sighted(cards: Cards, site: Site, m: Any, conflicts: Records, filled: int) -> tuple[int, int]:
-    """A sighting: (`SOUND` or `_NO_FIX`, conflicts written so far)."""
-    c, marks = m["card"], cards.marks
-    late = marks[c, MODEL] != UNPLACED and m["t_ns"] < marks[c, T]
-    ranged = marks[c, MODEL] != UNPLACED
-    ranged = ranged and m["t_ns"] - marks[c, RANGED] <= site.settings[0]["presence_after_ns"]
-    if late and not ranged:
-        return _NO_FIX, filled
-    placed, off_m = sight(cards, site, m)
-    if off_m > 0.0 and filled < len(conflicts):
-        one = conflicts[filled]
-        one["card"], one["reader"], one["t_ns"] = c, m["source"], m["t_ns"]
+def _sighted(card: Card, site: Site, m: Any, conflicts: Records, told: int) -> tuple[int, int]:
+    """A sighting: (`SOUND` or `_NO_FIX`, conflicts written so far).
+
+    It takes no card back to where it was before.
+    """
+    placed = card["model"] != UNPLACED
+    since_ns = m["t_ns"] - card["ranged_ns"]
+    ranged = placed and since_ns <= site.settings["presence_after_ns"]
+    if placed and not ranged and m["t_ns"] < card["t_ns"]:
+        return _NO_FIX, told
+    off_m = sight(card, site, m, ranged)
+    if off_m > 0.0 and told < len(conflicts):
+        one = conflicts[told]
+        one["card"], one["reader"], one["t_ns"] = m["card"], m["source"], m["t_ns"]
         one["apart_m"] = off_m
-        filled += 1
-    return SOUND if placed and not ranged else _NO_FIX, filled
+        told += 1
+    return _NO_FIX if ranged else SOUND, told
 
 
 @njit
-def _restore(cards: Cards, site: Site, fix: Any) -> None:
-    """Puts a card where a fix says."""
-    c, marks = fix["card"], cards.marks
-    marks[c, USED_SLOTS] = marks[c, PLACES] = marks[c, RING_NEXT] = 0
-    x, y, xx, xy, yy = (
-        fix["x_m"],
-        fix["y_m"],
-        fix["var_x_m2"],
-        fix["cov_xy_m2"],
-        fix["var_y_m2"],
-    )
-    if fix["roadway"] >= 0 and not _restore_on_roadway(cards, site, fix):
-        fix["roadway"] = -1
-    if fix["roadway"] < 0:
-        put_in_area(cards, site, c, x, y, xx, xy, yy)
-        cards.mean[c, 2], cards.mean[c, 3] = fix["vx_m_s"], fix["vy_m_s"]
-    cards.z_m[c] = fix["z_m"]
-    for mark in (T, FLOOR, FIRST, ACCEPTED, REVIEWED, RANGED):
-        marks[c, mark] = fix["t_ns"]
-    marks[c, HAS_FLOOR] = 1
-    marks[c, REJECTS] = marks[c, COASTING] = marks[c, JUMPING] = 0
-    marks[c, AMBIGUOUS] = int(fix["fix_class"] == _AMBIGUOUS)
-    marks[c, SEEN] = int(fix["fix_class"] == _ZONE)
-    if marks[c, SEEN]:
-        marks[c, RANGED] = fix["t_ns"] - site.settings[0]["presence_after_ns"] - 1
-    pass_over(cards, site, c)
+def _row_of(card: Card, batch: int, filled: int) -> int:
+    """The row of the card's fix in this batch: a new one, where the answer is `filled`."""
+    if card["batch"] > batch:
+        return int(card["batch"]) - batch - 1
+    card["batch"] = batch + filled + 1
+    return filled
 
 
-@njit
-def _restore_on_roadway(cards: Cards, site: Site, fix: Any) -> bool:
-    """Puts a card at its roadway and chainage; False where the map has them no more."""
-    g, c = site.graph, fix["card"]
-    for piece in range(len(g.piece_length_m)):
-        edge = g.piece_edge[piece]
-        s_m = fix["chainage_m"] - g.chainage_m[edge]
-        inside = g.piece_s_m[piece] <= s_m <= g.piece_s_m[piece] + g.piece_length_m[piece]
-        if g.roadway[edge] == fix["roadway"] and inside:
-            tx, ty = g.along[piece, 0], g.along[piece, 1]
-            var = tx * tx * fix["var_x_m2"] + 2.0 * tx * ty * fix["cov_xy_m2"]
-            k = put_on_roadway(cards, site, c, piece, s_m, var + ty * ty * fix["var_y_m2"], 0.0)
-            cards.hypotheses[c, k, V] = tx * fix["vx_m_s"] + ty * fix["vy_m_s"]
-            begin_on_roadway(cards, c, fix["t_ns"])
-            return True
-    return False
-
-
-#: What the kernel's entry points are called with, as plain tuples, because numba keeps the types of
-#: what it is called with on disk, and fails where a class of ours there has changed its name since:
-#: the arrays of `Cards`, and those of `Site` (graph and scratch as tuples, (1,) SETTINGS).
-AnyCards = tuple[Any, ...]
+#: What the kernel is called with, as a plain tuple, because numba keeps the types of what it is
+#: called with on disk, and fails where a class of ours there has changed its name since: the arrays
+#: of `Site`, settings and scratch as arrays of one record.
 AnySite = tuple[Any, ...]
 Counts = NDArray[np.int64]
+Outputs = tuple[Records, Records, Records]
 Run = Callable[
-    [AnyCards, AnySite, Counts, Records, Records, Records, Records, bool, tuple[int, int]],
+    [Records, AnySite, Counts, Records, Outputs, bool, tuple[int, int]],
     tuple[int, int, int, int],
 ]
-Restore = Callable[[AnyCards, AnySite, Records], None]
-
-
-@njit
-def _site(plain: AnySite) -> Site:
-    anchors, readers, areas_m, everywhere, graph, settings, stats, scratch = plain
-    return Site(
-        anchors,
-        readers,
-        areas_m,
-        everywhere,
-        Graph(*graph),
-        settings,
-        stats,
-        Scratch(*scratch),
-    )
+Restore = Callable[[Records, AnySite, Records], None]
 
 
 def _entries(stamp: str) -> tuple[Run, Restore]:
     """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
 
+    @njit
+    def take_one(
+        cards: Records, site: Site, m: Any, conflicts: Records, told: int
+    ) -> tuple[int, float, int]:
+        reason, nis = refusal(m, cards, site), math.nan
+        if reason == SOUND:
+            card = cards[m["card"]]
+            _note_first(card, site, m)
+            if m["kind"] == _SIGHTING:
+                reason, told = _sighted(card, site, m, conflicts, told)
+            else:
+                reason, nis = _take(card, site, m)
+        return reason, nis, told
+
     @njit_cached
     def run_stamped(
-        plain_cards: AnyCards,
-        plain_site: AnySite,
+        cards: Records,
+        plain: AnySite,
         rejected: Counts,
         measured: Records,
-        fixes: Records,
-        lagged: Records,
-        conflicts: Records,
+        outputs: Outputs,
         latest: bool,
         begin: tuple[int, int],
     ) -> tuple[int, int, int, int]:
         _ = stamp
-        cards, site = Cards(*plain_cards), _site(plain_site)
+        fixes, lagged, conflicts = outputs
+        site = Site(*plain[:7], plain[7][0], plain[8][0])
         i, batch = begin
         filled, smoothed, told = 0, 0, 0
-        while i < len(measured):
-            if smoothed + len(cards.clones[0]) > len(lagged) > 0:
-                break
+        while i < len(measured) and (smoothed + 2 * CLONES <= len(lagged) or not len(lagged)):
             m = measured[i]
             i += 1
-            reason, nis = refusal(m, cards, site), math.nan
-            c = m["card"]
-            if reason == SOUND:
-                _note_first(cards, site, m)
-                if m["kind"] == _SIGHTING:
-                    reason, told = _sighted(cards, site, m, conflicts, told)
-                else:
-                    reason, nis = _take(cards, site, m)
-                if reason != _NO_FIX:
-                    t_ns = max(m["t_ns"], cards.marks[c, T])
-                    row = filled
-                    if latest:
-                        if cards.marks[c, BATCH] > batch:
-                            row = cards.marks[c, BATCH] - batch - 1
-                        else:
-                            cards.marks[c, BATCH] = batch + filled + 1
-                            filled += 1
-                        fixes[row]["card"], fixes[row]["nis"] = c, nis
-                        fixes[row]["t_ns"] = t_ns
-                    else:
-                        answer(cards, site, c, t_ns, nis, fixes[row])
-                        filled += 1
-                    if len(lagged):
-                        keep_clone(cards, site, c, fixes[row]["fix_class"])
-                        j = ripe_clone(cards, site, c)
-                        while j >= 0:
-                            smoothed += int(answer_clone(cards, site, c, j, lagged[smoothed]))
-                            j = ripe_clone(cards, site, c)
+            reason, nis, told = take_one(cards, site, m, conflicts, told)
             if reason >= 0:
                 rejected[reason] += 1
-        if latest:
+            if reason != SOUND and reason != GATED:
+                continue
+            card = cards[m["card"]]
+            row = _row_of(card, batch, filled) if latest else filled
+            filled = max(filled, row + 1)
+            fix = fixes[row]
+            fix["card"], fix["nis"], fix["t_ns"] = m["card"], nis, max(m["t_ns"], card["t_ns"])
+            if not latest or len(lagged):
+                answer(card, site, fix)
+            if len(lagged):
+                smoothed = smooth(card, site, fix, lagged, smoothed)
+        if latest and not len(lagged):
             for row in range(filled):
-                fix = fixes[row]
-                answer(cards, site, fix["card"], fix["t_ns"], fix["nis"], fix)
+                answer(cards[fixes[row]["card"]], site, fixes[row])
         return i, filled, smoothed, told
 
     @njit_cached
-    def restore_stamped(plain_cards: AnyCards, plain_site: AnySite, fixes: Records) -> None:
+    def restore_stamped(cards: Records, plain: AnySite, fixes: Records) -> None:
         _ = stamp
-        cards, site = Cards(*plain_cards), _site(plain_site)
+        site = Site(*plain[:7], plain[7][0], plain[8][0])
         for i in range(len(fixes)):
-            _restore(cards, site, fixes[i])
+            restore_card(cards[fixes[i]["card"]], site, fixes[i])
 
     return run_stamped, restore_stamped
 
 
-#: `run(cards, site, rejected, measured, fixes, lagged, conflicts, latest, (first, batch))` takes
+#: `run(cards, site, rejected, measured, (fixes, lagged, conflicts), latest, (first, batch))` takes
 #: `measured` (n,) MEASUREMENT in order from row `first`, fills `fixes`, `lagged` and `conflicts`
 #: from the front, and gives where it stopped (before the end where `lagged` is full) and how many
 #: of each. `latest`: one fix for each card, the last; `batch` is then a number that has grown by

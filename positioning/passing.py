@@ -1,4 +1,4 @@
-"""How a card passes between roadways and open areas, by the map. Compiled. `c` is the card."""
+"""How a card passes between roadways and open areas, by the map. Compiled."""
 
 from __future__ import annotations
 
@@ -8,24 +8,20 @@ from typing import Final
 from positioning.area_filter import VARIANCE_FLOOR
 from positioning.area_track import put_in_area, start_in_area
 from positioning.cards import (
-    AMBIGUOUS,
     IN_AREA,
-    MODEL,
     ON_ROADWAY,
-    PLACES,
     SS,
     SV,
     UNPLACED,
     VV,
-    Cards,
+    Card,
     Floats,
     S,
     Site,
-    T,
     V,
 )
 from positioning.jit import njit
-from positioning.roadway_filter import best_place, half_widths_var_m2, point_at, tidy_places
+from positioning.roadway_filter import best_place, point_at, tidy_places
 from positioning.roadway_search import COST, search_roadways
 from positioning.roadway_track import (
     begin_on_roadway,
@@ -59,77 +55,77 @@ def depth_in_areas_m(areas_m: Floats, x: float, y: float) -> float:
 
 
 @njit
-def start(cards: Cards, site: Site, c: int, t_ns: int) -> bool:
+def start(card: Card, site: Site, t_ns: int) -> bool:
     """Starts the card's filter where its recent ranges fit best."""
-    if site.everywhere:
-        return start_in_area(cards, site, c, t_ns)
-    if len(site.areas_m) and start_in_area(cards, site, c, t_ns):
-        fit = site.scratch.best[2]
-        if depth_in_areas_m(site.areas_m, cards.mean[c, 0], cards.mean[c, 1]) > 0.0:
-            found = search_roadways(cards, site, c, t_ns, site.settings[0]["start_window_ns"])[0]
+    if len(site.pieces) == 0:
+        return start_in_area(card, site, t_ns)
+    if len(site.borders_m) and start_in_area(card, site, t_ns):
+        fit = site.scratch["best"][2]
+        if depth_in_areas_m(site.borders_m, card["mean"][0], card["mean"][1]) > 0.0:
+            found = search_roadways(card, site, t_ns, site.settings["start_window_ns"])[0]
             better = False
             for row in range(found):
-                better = better or site.scratch.trial[row, COST] <= fit
+                better = better or site.scratch["trial"][row, COST] <= fit
             if not better:
                 return True
-        cards.marks[c, MODEL] = UNPLACED
-    return start_on_roadway(cards, site, c, t_ns)
+        card["model"] = UNPLACED
+    return start_on_roadway(card, site, t_ns)
 
 
 @njit
-def pass_over(cards: Cards, site: Site, c: int) -> None:
+def pass_over(card: Card, site: Site) -> None:
     """Follows the card as the map asks at its present place."""
-    if site.everywhere or len(site.areas_m) == 0:
+    if len(site.pieces) == 0 or len(site.borders_m) == 0:
         return
-    if cards.marks[c, MODEL] == ON_ROADWAY:
-        if not cards.marks[c, AMBIGUOUS]:
-            _enter_area(cards, site, c)
-    elif cards.marks[c, MODEL] == IN_AREA:
-        depth_m = depth_in_areas_m(site.areas_m, cards.mean[c, 0], cards.mean[c, 1])
+    if card["model"] == ON_ROADWAY:
+        if not card["ambiguous"]:
+            _enter_area(card, site)
+    elif card["model"] == IN_AREA:
+        depth_m = depth_in_areas_m(site.borders_m, card["mean"][0], card["mean"][1])
         if depth_m < -_OUTSIDE_M:
-            _take_roadway(cards, site, c)
+            _take_roadway(card, site)
 
 
 @njit
-def _enter_area(cards: Cards, site: Site, c: int) -> None:
-    g, h = site.graph, cards.hypotheses
-    k = best_place(cards, c)
-    piece = cards.pieces[c, k]
-    x, y, _ = point_at(g, piece, h[c, k, S])
-    if depth_in_areas_m(site.areas_m, x, y) <= 0.0:
+def _enter_area(card: Card, site: Site) -> None:
+    h = card["hypotheses"]
+    k = best_place(card)
+    piece = card["pieces"][k]
+    x, y, _ = point_at(site, piece, h[k, S])
+    if depth_in_areas_m(site.borders_m, x, y) <= 0.0:
         return
-    tx, ty = g.along[piece, 0], g.along[piece, 1]
-    along, aside = h[c, k, SS], half_widths_var_m2(g, g.piece_edge[piece])
+    tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
+    along, aside = h[k, SS], site.edges[site.pieces[piece]["edge"]]["aside_m2"]
     xx = along * tx * tx + aside * ty * ty
     yy = along * ty * ty + aside * tx * tx
-    put_in_area(cards, site, c, x, y, xx, (along - aside) * tx * ty, yy)
-    cards.mean[c, 2], cards.mean[c, 3] = h[c, k, V] * tx, h[c, k, V] * ty
-    cards.marks[c, PLACES] = 0
+    put_in_area(card, site, x, y, xx, (along - aside) * tx * ty, yy)
+    card["mean"][2], card["mean"][3] = h[k, V] * tx, h[k, V] * ty
+    card["places"] = 0
 
 
 @njit
-def _take_roadway(cards: Cards, site: Site, c: int) -> None:
+def _take_roadway(card: Card, site: Site) -> None:
     """Puts the card on the roadways near it."""
-    g, mean, cov = site.graph, cards.mean, cards.cov
-    var_m2 = max(cov[c, 0, 0] + cov[c, 1, 1], VARIANCE_FLOOR)
+    mean, cov = card["mean"], card["cov"]
+    var_m2 = max(cov[0, 0] + cov[1, 1], VARIANCE_FLOOR)
     reach_m = max(_NEAR_M, 3.0 * math.sqrt(var_m2))
-    cards.marks[c, PLACES] = 0
-    for piece in range(len(g.piece_length_m)):
-        ox, oy = mean[c, 0] - g.piece_m[piece, 0], mean[c, 1] - g.piece_m[piece, 1]
-        tx, ty = g.along[piece, 0], g.along[piece, 1]
+    card["places"] = 0
+    for piece in range(len(site.pieces)):
+        ox, oy = mean[0] - site.pieces[piece]["x_m"], mean[1] - site.pieces[piece]["y_m"]
+        tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
         way_m = (ox * tx + oy * ty) / (tx * tx + ty * ty)
-        way_m = min(max(way_m, 0.0), g.piece_length_m[piece])
+        way_m = min(max(way_m, 0.0), site.pieces[piece]["length_m"])
         off_m = math.hypot(ox - way_m * tx, oy - way_m * ty)
         if off_m < reach_m:
             log_weight = -0.5 * off_m * off_m / (var_m2 + _NEAR_M)
-            s_m = g.piece_s_m[piece] + way_m
-            k = put_on_roadway(cards, site, c, piece, s_m, var_m2, log_weight)
+            s_m = site.pieces[piece]["s_m"] + way_m
+            k = put_on_roadway(card, site, piece, s_m, var_m2, log_weight)
             if k >= 0:
-                cards.hypotheses[c, k, V] = mean[c, 2] * tx + mean[c, 3] * ty
-                cards.hypotheses[c, k, VV] = cov[c, 2, 2] + cov[c, 3, 3]
-                cards.hypotheses[c, k, SV] = 0.0
-                cards.hypotheses[c, k, SS] = var_m2
-    if cards.marks[c, PLACES]:
-        begin_on_roadway(cards, c, cards.marks[c, T])
-        tidy_places(cards, site, c)
-        note_ambiguity(cards, site, c)
+                card["hypotheses"][k, V] = mean[2] * tx + mean[3] * ty
+                card["hypotheses"][k, VV] = cov[2, 2] + cov[3, 3]
+                card["hypotheses"][k, SV] = 0.0
+                card["hypotheses"][k, SS] = var_m2
+    if card["places"]:
+        begin_on_roadway(card, card["t_ns"])
+        tidy_places(card, site)
+        note_ambiguity(card, site)

@@ -10,7 +10,7 @@ A range is in line of sight, or it is not and too long by an exponential error; 
 for an anchor is remembered from its last range (a Markov chain). Both ways out are weighed, as in
 probabilistic data association (Bar-Shalom, Li & Kirubarajan 2001, section 3.4).
 
-`c` is the card, `k` the hypothesis.
+`k` is the hypothesis.
 """
 
 from __future__ import annotations
@@ -21,16 +21,14 @@ from typing import Final
 from positioning.cards import (
     HYPOTHESES,
     LOG_WEIGHT,
-    PLACES,
     SS,
     SV,
     VV,
-    Cards,
+    Card,
     S,
     Site,
     V,
 )
-from positioning.graph import Graph
 from positioning.jit import njit
 
 #: No variance along a roadway falls below (5 cm)²: people are not points.
@@ -51,115 +49,108 @@ _SAME_M_S: Final = 1.5
 _GIVE_UP: Final = 12.0
 _SQRT_2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
-#: An even spread over a width w has the variance w²/12; people keep this far from the walls.
-_WALL_GAP_M: Final = 0.4
 
 
 @njit
-def half_widths_var_m2(g: Graph, edge: int) -> float:
-    """Variance of where a card is between the walls."""
-    free_m = max(g.width_m[edge] - 2.0 * _WALL_GAP_M, 0.5)
-    return free_m * free_m / 12.0
-
-
-@njit
-def edge_of(cards: Cards, site: Site, c: int, k: int) -> int:
+def edge_of(card: Card, site: Site, k: int) -> int:
     """The edge a hypothesis is on."""
-    return int(site.graph.piece_edge[cards.pieces[c, k]])
+    return int(site.pieces[card["pieces"][k]]["edge"])
 
 
 @njit
-def find_piece(g: Graph, piece: int, s_m: float) -> int:
+def find_piece(site: Site, piece: int, s_m: float) -> int:
     """The piece of the same edge that holds `s_m`, from one near it."""
-    edge = g.piece_edge[piece]
-    while piece > g.first_piece[edge] and s_m < g.piece_s_m[piece]:
+    edge = site.pieces[piece]["edge"]
+    while piece > site.edges[edge]["first_piece"] and s_m < site.pieces[piece]["s_m"]:
         piece -= 1
-    last = g.first_piece[edge + 1] - 1
-    while piece < last and s_m > g.piece_s_m[piece] + g.piece_length_m[piece]:
+    last = site.edges[edge]["last_piece"]
+    while piece < last and s_m > site.pieces[piece]["s_m"] + site.pieces[piece]["length_m"]:
         piece += 1
     return piece
 
 
 @njit
-def point_at(g: Graph, piece: int, s_m: float) -> tuple[float, float, float]:
+def point_at(site: Site, piece: int, s_m: float) -> tuple[float, float, float]:
     """x, y, z at `s_m` of the edge, in the line of `piece`."""
-    way_m = s_m - g.piece_s_m[piece]
+    way_m = s_m - site.pieces[piece]["s_m"]
     return (
-        g.piece_m[piece, 0] + way_m * g.along[piece, 0],
-        g.piece_m[piece, 1] + way_m * g.along[piece, 1],
-        g.piece_m[piece, 2] + way_m * g.along[piece, 2],
+        site.pieces[piece]["x_m"] + way_m * site.pieces[piece]["tx"],
+        site.pieces[piece]["y_m"] + way_m * site.pieces[piece]["ty"],
+        site.pieces[piece]["z_m"] + way_m * site.pieces[piece]["tz"],
     )
 
 
 @njit
-def predict_places(cards: Cards, site: Site, c: int, dt_s: float) -> None:
+def predict_places(card: Card, site: Site, dt_s: float) -> None:
     """Moves all hypotheses on by `dt_s`; those that come to a junction go all ways."""
-    tau_s, var = site.settings[0]["walk_tau_s"], site.settings[0]["walk_var_m2_s2"]
+    tau_s, var = site.settings["walk_tau_s"], site.settings["walk_var_m2_s2"]
     keep = math.exp(-dt_s / tau_s)
     reach_s = tau_s * (1.0 - keep)
     grown = var * tau_s * tau_s * (2.0 * dt_s / tau_s - 3.0 + 4.0 * keep - keep * keep)
-    h = cards.hypotheses
-    for k in range(cards.marks[c, PLACES]):
-        h[c, k, S] += reach_s * h[c, k, V]
-        h[c, k, V] *= keep
-        ss = h[c, k, SS] + 2.0 * reach_s * h[c, k, SV] + reach_s * reach_s * h[c, k, VV]
-        h[c, k, SS] = min(ss + max(grown, 0.0), _PLACE_VAR_MAX_M2)
-        sv = keep * (h[c, k, SV] + reach_s * h[c, k, VV])
-        h[c, k, SV] = sv + var * tau_s * (1.0 - keep) * (1.0 - keep)
-        h[c, k, VV] = keep * keep * h[c, k, VV] + var * (1.0 - keep * keep)
-        for j in range(cards.trails.shape[2]):
-            cards.trails[c, k, j, 2] += reach_s * cards.trails[c, k, j, 3]
-            cards.trails[c, k, j, 3] *= keep
-    cross_junctions(cards, site, c)
+    h = card["hypotheses"]
+    for k in range(card["places"]):
+        h[k, S] += reach_s * h[k, V]
+        h[k, V] *= keep
+        ss = h[k, SS] + 2.0 * reach_s * h[k, SV] + reach_s * reach_s * h[k, VV]
+        h[k, SS] = min(ss + max(grown, 0.0), _PLACE_VAR_MAX_M2)
+        sv = keep * (h[k, SV] + reach_s * h[k, VV])
+        h[k, SV] = sv + var * tau_s * (1.0 - keep) * (1.0 - keep)
+        h[k, VV] = keep * keep * h[k, VV] + var * (1.0 - keep * keep)
+        if site.settings["lag_ns"] > 0:
+            trails = card["trails"]
+            for j in range(trails.shape[1]):
+                trails[k, j, 2] += reach_s * trails[k, j, 3]
+                trails[k, j, 3] *= keep
+    cross_junctions(card, site)
 
 
 @njit
-def cross_junctions(cards: Cards, site: Site, c: int) -> None:
+def cross_junctions(card: Card, site: Site) -> None:
     """Hypotheses that have gone beyond an end of their edge go on where it leads."""
-    for k in range(cards.marks[c, PLACES]):
-        s_m = cards.hypotheses[c, k, S]
-        edge = edge_of(cards, site, c, k)
-        if s_m < 0.0 or s_m > site.graph.length_m[edge]:
-            _cross(cards, site, c, k, edge)
+    for k in range(card["places"]):
+        s_m = card["hypotheses"][k, S]
+        edge = edge_of(card, site, k)
+        if s_m < 0.0 or s_m > site.edges[edge]["length_m"]:
+            _cross(card, site, k, edge)
         else:
-            cards.pieces[c, k] = find_piece(site.graph, cards.pieces[c, k], s_m)
+            card["pieces"][k] = find_piece(site, card["pieces"][k], s_m)
 
 
 @njit
-def _cross(cards: Cards, site: Site, c: int, k: int, edge: int) -> None:
-    g, h = site.graph, cards.hypotheses
-    end = int(h[c, k, S] > 0.0)
-    length_m = g.length_m[edge]
-    over_m = h[c, k, S] - length_m if end else -h[c, k, S]
-    node = g.ends[edge, end]
-    first, last = g.node_start[node], g.node_start[node + 1]
+def _cross(card: Card, site: Site, k: int, edge: int) -> None:
+    h = card["hypotheses"]
+    end = int(h[k, S] > 0.0)
+    length_m = site.edges[edge]["length_m"]
+    over_m = h[k, S] - length_m if end else -h[k, S]
+    first, last = site.edges[edge]["first_way"][end], site.edges[edge]["last_way"][end]
     ways = last - first - 1
     outward = 1.0 if end else -1.0
-    stays = 0.5 * math.erfc(over_m / math.sqrt(2.0 * h[c, k, SS]))
-    log_weight = h[c, k, LOG_WEIGHT]
+    stays = 0.5 * math.erfc(over_m / math.sqrt(2.0 * h[k, SS]))
+    log_weight = h[k, LOG_WEIGHT]
     goes = log_weight - math.log(max(ways, 1))
     if ways > 1:
         goes += math.log(1.0 - max(stays, _STAY_LEAST))
     source = k
     for i in range(first, last):
-        if g.node_edges[i] == edge and g.node_ends[i] == end:
+        if site.ways[i]["edge"] == edge and site.ways[i]["end"] == end:
             continue
-        to = _place_for(cards, site, c, k, i, over_m, goes, alone=ways == 1)
+        to = _place_for(card, site, k, i, over_m, goes, alone=ways == 1)
         if to >= 0:
-            _go(cards, site, c, source, to, i, over_m, outward, goes)
+            _go(card, site, source, to, i, over_m, outward, goes)
     if ways != 1:  # a dead end, or the junction's near side
-        h[c, k, S] = length_m if end else 0.0
-        h[c, k, V] = 0.0
-        cards.pieces[c, k] = g.first_piece[edge + 1] - 1 if end else g.first_piece[edge]
+        h[k, S] = length_m if end else 0.0
+        h[k, V] = 0.0
+        card["pieces"][k] = (
+            site.edges[edge]["last_piece"] if end else site.edges[edge]["first_piece"]
+        )
         if ways > 1:
-            h[c, k, LOG_WEIGHT] = log_weight + math.log(max(stays, _STAY_LEAST))
+            h[k, LOG_WEIGHT] = log_weight + math.log(max(stays, _STAY_LEAST))
 
 
 @njit
 def _place_for(
-    cards: Cards,
+    card: Card,
     site: Site,
-    c: int,
     k: int,
     way: int,
     over_m: float,
@@ -169,29 +160,29 @@ def _place_for(
     """Where the hypothesis that goes this way is put; -1 where it is there already, or too weak."""
     if alone:
         return k
-    g, h = site.graph, cards.hypotheses
-    edge = g.node_edges[way]
-    s_m = over_m if g.node_ends[way] == 0 else g.length_m[edge] - over_m
-    for j in range(cards.marks[c, PLACES]):
-        near_m = max(_SAME_M, math.sqrt(h[c, j, SS]))
-        if j != k and edge_of(cards, site, c, j) == edge and abs(h[c, j, S] - s_m) < near_m:
-            h[c, j, LOG_WEIGHT] = _log_sum(h[c, j, LOG_WEIGHT], log_weight)
+    h = card["hypotheses"]
+    edge = site.ways[way]["edge"]
+    s_m = over_m if site.ways[way]["end"] == 0 else site.edges[edge]["length_m"] - over_m
+    for j in range(card["places"]):
+        near_m = max(_SAME_M, math.sqrt(h[j, SS]))
+        if j != k and edge_of(card, site, j) == edge and abs(h[j, S] - s_m) < near_m:
+            h[j, LOG_WEIGHT] = _log_sum(h[j, LOG_WEIGHT], log_weight)
             return -1
-    return room_for(cards, c, log_weight, k)
+    return room_for(card, log_weight, k)
 
 
 @njit
-def room_for(cards: Cards, c: int, log_weight: float, but: int) -> int:
+def room_for(card: Card, log_weight: float, but: int) -> int:
     """A row for another hypothesis: a free one, or that of the least likely (not `but`); or -1."""
-    h, places = cards.hypotheses, cards.marks[c, PLACES]
+    h, places = card["hypotheses"], card["places"]
     if places < HYPOTHESES:
-        cards.marks[c, PLACES] = places + 1
+        card["places"] = places + 1
         return int(places)
     weakest = -1
     for j in range(places):
-        if j != but and (weakest < 0 or h[c, j, LOG_WEIGHT] < h[c, weakest, LOG_WEIGHT]):
+        if j != but and (weakest < 0 or h[j, LOG_WEIGHT] < h[weakest, LOG_WEIGHT]):
             weakest = j
-    return weakest if h[c, weakest, LOG_WEIGHT] < log_weight else -1
+    return weakest if h[weakest, LOG_WEIGHT] < log_weight else -1
 
 
 @njit
@@ -202,9 +193,8 @@ def _log_sum(a: float, b: float) -> float:
 
 @njit
 def _go(
-    cards: Cards,
+    card: Card,
     site: Site,
-    c: int,
     source: int,
     to: int,
     way: int,
@@ -213,68 +203,78 @@ def _go(
     log_weight: float,
 ) -> None:
     """Puts a copy of hypothesis `source` on the edge behind a junction, as row `to`."""
-    g, h = site.graph, cards.hypotheses
-    edge, from_start = g.node_edges[way], g.node_ends[way] == 0
-    over_m = min(over_m, g.length_m[edge])
-    copy_place(cards, c, source, to)
+    h = card["hypotheses"]
+    edge, from_start = site.ways[way]["edge"], site.ways[way]["end"] == 0
+    over_m = min(over_m, site.edges[edge]["length_m"])
+    copy_place(card, site, source, to)
     sign = (1.0 if from_start else -1.0) * outward
-    h[c, to, S] = over_m if from_start else g.length_m[edge] - over_m
-    h[c, to, V] *= sign
-    h[c, to, LOG_WEIGHT] = log_weight
-    for j in range(cards.trails.shape[2]):
-        cards.trails[c, to, j, 2] *= sign
-        cards.trails[c, to, j, 3] *= sign
-    start = g.first_piece[edge] if from_start else g.first_piece[edge + 1] - 1
-    cards.pieces[c, to] = find_piece(g, start, h[c, to, S])
+    h[to, S] = over_m if from_start else site.edges[edge]["length_m"] - over_m
+    h[to, V] *= sign
+    h[to, LOG_WEIGHT] = log_weight
+    if site.settings["lag_ns"] > 0:
+        trails = card["trails"]
+        for j in range(trails.shape[1]):
+            trails[to, j, 2] *= sign
+            trails[to, j, 3] *= sign
+    start = site.edges[edge]["first_piece"] if from_start else site.edges[edge]["last_piece"]
+    card["pieces"][to] = find_piece(site, start, h[to, S])
 
 
 @njit
-def copy_place(cards: Cards, c: int, source: int, to: int) -> None:
+def copy_place(card: Card, site: Site, source: int, to: int) -> None:
     """Row `to` of the hypotheses becomes as row `source`."""
     if source == to:
         return
-    for i in range(cards.hypotheses.shape[2]):
-        cards.hypotheses[c, to, i] = cards.hypotheses[c, source, i]
-    cards.pieces[c, to] = cards.pieces[c, source]
-    for j in range(cards.trails.shape[2]):
-        cards.trail_pieces[c, to, j] = cards.trail_pieces[c, source, j]
-        for i in range(cards.trails.shape[3]):
-            cards.trails[c, to, j, i] = cards.trails[c, source, j, i]
+    h = card["hypotheses"]
+    for i in range(h.shape[1]):
+        h[to, i] = h[source, i]
+    card["pieces"][to] = card["pieces"][source]
+    if site.settings["lag_ns"] > 0:
+        _copy_trail(card, source, to)
+
+
+@njit
+def _copy_trail(card: Card, source: int, to: int) -> None:
+    trails, pieces = card["trails"], card["trail_pieces"]
+    for j in range(trails.shape[1]):
+        pieces[to, j] = pieces[source, j]
+        for i in range(trails.shape[2]):
+            trails[to, j, i] = trails[source, j, i]
 
 
 @njit
 def expect_on_roadway(
-    cards: Cards, site: Site, c: int, k: int, anchor: int, lag_s: float
+    card: Card, site: Site, k: int, anchor: int, lag_s: float
 ) -> tuple[float, float, float, float, float]:
     """The expected distance to an anchor: (distance, by s, by the way across, direction x, y).
 
     The mean over the width is a little longer than from the centreline: the second order.
     """
-    g, h = site.graph, cards.hypotheses
-    piece = cards.pieces[c, k]
-    x, y, z = point_at(g, piece, h[c, k, S] - lag_s * h[c, k, V])
-    dx, dy = x - site.anchors[anchor, 0], y - site.anchors[anchor, 1]
-    dz = z - site.anchors[anchor, 2]
-    tx, ty, tz = g.along[piece, 0], g.along[piece, 1], g.along[piece, 2]
+    h = card["hypotheses"]
+    piece = card["pieces"][k]
+    x, y, z = point_at(site, piece, h[k, S] - lag_s * h[k, V])
+    dx, dy = x - site.anchors[anchor]["x_m"], y - site.anchors[anchor]["y_m"]
+    dz = z - site.anchors[anchor]["z_m"]
+    tx, ty, tz = site.pieces[piece]["tx"], site.pieces[piece]["ty"], site.pieces[piece]["tz"]
     flat = max(math.sqrt(tx * tx + ty * ty), 1e-6)
     across = (dy * tx - dx * ty) / flat
-    var = half_widths_var_m2(g, g.piece_edge[piece])
+    var = site.edges[site.pieces[piece]["edge"]]["aside_m2"]
     slant_m = math.sqrt(dx * dx + dy * dy + dz * dz + var)
     by_s = (dx * tx + dy * ty + dz * tz) / slant_m
-    bend_m = 0.5 * h[c, k, SS] * (1.0 - by_s * by_s) / slant_m
-    bend_m = min(bend_m, 0.5 * math.sqrt(h[c, k, SS]))
+    bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) / slant_m
+    bend_m = min(bend_m, 0.5 * math.sqrt(h[k, SS]))
     return slant_m + bend_m, by_s, across / slant_m, dx / slant_m, dy / slant_m
 
 
 @njit
 def noise_on_roadway(
-    cards: Cards, site: Site, c: int, k: int, by_s: float, across: float, slant_m: float
+    card: Card, site: Site, k: int, by_s: float, across: float, slant_m: float
 ) -> float:
     """Variance of a range that the place along the roadway does not explain: all but the noise."""
-    var = half_widths_var_m2(site.graph, edge_of(cards, site, c, k))
+    var = site.edges[edge_of(card, site, k)]["aside_m2"]
     curve = (1.0 - across * across) * var / slant_m
-    sagitta = (1.0 - by_s * by_s) * cards.hypotheses[c, k, SS] / slant_m
-    sagitta = min(sagitta, math.sqrt(cards.hypotheses[c, k, SS]))
+    sagitta = (1.0 - by_s * by_s) * card["hypotheses"][k, SS] / slant_m
+    sagitta = min(sagitta, math.sqrt(card["hypotheses"][k, SS]))
     return across * across * var + 0.5 * curve * curve + 0.5 * sagitta * sagitta
 
 
@@ -305,9 +305,8 @@ def weigh(
 
 @njit
 def absorb_on_roadway(
-    cards: Cards,
+    card: Card,
     site: Site,
-    c: int,
     k: int,
     by_s: float,
     by_v: float,
@@ -319,104 +318,104 @@ def absorb_on_roadway(
 
     The gradient is `by_s` in s and `by_v` in v; `total_m2` is the innovation's variance.
     """
-    h, trails = cards.hypotheses, cards.trails
-    gain_s = (h[c, k, SS] * by_s + h[c, k, SV] * by_v) / total_m2
-    gain_v = (h[c, k, SV] * by_s + h[c, k, VV] * by_v) / total_m2
-    h[c, k, S] += share * gain_s * innovation_m
-    h[c, k, V] += share * gain_v * innovation_m
+    h = card["hypotheses"]
+    gain_s = (h[k, SS] * by_s + h[k, SV] * by_v) / total_m2
+    gain_v = (h[k, SV] * by_s + h[k, VV] * by_v) / total_m2
+    h[k, S] += share * gain_s * innovation_m
+    h[k, V] += share * gain_v * innovation_m
     # What is known more if the update holds, and the spread between holding and not.
     more = share * (total_m2 - (1.0 - share) * innovation_m * innovation_m)
-    h[c, k, SS] = max(h[c, k, SS] - more * gain_s * gain_s, _PLACE_VAR_MIN_M2)
-    h[c, k, SV] -= more * gain_s * gain_v
-    h[c, k, VV] = max(h[c, k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)
-    most = 0.999 * math.sqrt(h[c, k, SS] * h[c, k, VV])
-    h[c, k, SV] = min(max(h[c, k, SV], -most), most)
-    for j in range(trails.shape[2]):
-        gain = (trails[c, k, j, 2] * by_s + trails[c, k, j, 3] * by_v) / total_m2
-        trails[c, k, j, 0] += share * gain * innovation_m
-        trails[c, k, j, 1] -= more * gain * gain
-        trails[c, k, j, 2] -= more * gain * gain_s
-        trails[c, k, j, 3] -= more * gain * gain_v
-    _limit_speed(cards, site, c, k)
+    h[k, SS] = max(h[k, SS] - more * gain_s * gain_s, _PLACE_VAR_MIN_M2)
+    h[k, SV] -= more * gain_s * gain_v
+    h[k, VV] = max(h[k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)
+    most = 0.999 * math.sqrt(h[k, SS] * h[k, VV])
+    h[k, SV] = min(max(h[k, SV], -most), most)
+    if site.settings["lag_ns"] > 0:
+        trails = card["trails"]
+        for j in range(trails.shape[1]):
+            gain = (trails[k, j, 2] * by_s + trails[k, j, 3] * by_v) / total_m2
+            trails[k, j, 0] += share * gain * innovation_m
+            trails[k, j, 1] -= more * gain * gain
+            trails[k, j, 2] -= more * gain * gain_s
+            trails[k, j, 3] -= more * gain * gain_v
+    _limit_speed(card, site, k)
 
 
 @njit
-def _limit_speed(cards: Cards, site: Site, c: int, k: int) -> None:
-    most_m_s = cards.speed_max_m_s[c]
+def _limit_speed(card: Card, site: Site, k: int) -> None:
+    most_m_s = card["speed_max_m_s"]
     if most_m_s <= 0.0:
-        most_m_s = site.settings[0]["speed_max_m_s"]
-    h = cards.hypotheses
-    h[c, k, V] = min(max(h[c, k, V], -most_m_s), most_m_s)
+        most_m_s = site.settings["speed_max_m_s"]
+    h = card["hypotheses"]
+    h[k, V] = min(max(h[k, V], -most_m_s), most_m_s)
 
 
 @njit
-def best_place(cards: Cards, c: int) -> int:
+def best_place(card: Card) -> int:
     """The most likely hypothesis, the first of equals."""
     best = 0
-    for k in range(1, cards.marks[c, PLACES]):
-        if cards.hypotheses[c, k, LOG_WEIGHT] > cards.hypotheses[c, best, LOG_WEIGHT]:
+    for k in range(1, card["places"]):
+        if card["hypotheses"][k, LOG_WEIGHT] > card["hypotheses"][best, LOG_WEIGHT]:
             best = k
     return best
 
 
 @njit
-def tidy_places(cards: Cards, site: Site, c: int) -> None:
+def tidy_places(card: Card, site: Site) -> None:
     """Merges hypotheses that have become one, gives up those that have become too unlikely."""
-    h = cards.hypotheses
-    best = best_place(cards, c)
-    top = h[c, best, LOG_WEIGHT]
+    h = card["hypotheses"]
+    best = best_place(card)
+    top = h[best, LOG_WEIGHT]
     k = 0
-    while k < cards.marks[c, PLACES]:
-        h[c, k, LOG_WEIGHT] -= top
+    while k < card["places"]:
+        h[k, LOG_WEIGHT] -= top
         k += 1
-    if cards.marks[c, PLACES] == 1:
+    if card["places"] == 1:
         return
     k = 0
-    while k < cards.marks[c, PLACES]:
-        into = _double_of(cards, site, c, k)
+    while k < card["places"]:
+        into = _double_of(card, site, k)
         if into >= 0:
-            _merge(cards, site, c, k, into)
-        if into >= 0 or h[c, k, LOG_WEIGHT] < -_GIVE_UP:
-            last = cards.marks[c, PLACES] - 1
-            copy_place(cards, c, last, k)
-            cards.marks[c, PLACES] = last
+            _merge(card, site, k, into)
+        if into >= 0 or h[k, LOG_WEIGHT] < -_GIVE_UP:
+            last = card["places"] - 1
+            copy_place(card, site, last, k)
+            card["places"] = last
         else:
             k += 1
 
 
 @njit
-def _double_of(cards: Cards, site: Site, c: int, k: int) -> int:
+def _double_of(card: Card, site: Site, k: int) -> int:
     """An earlier hypothesis that is about the same as `k`, or -1."""
-    h = cards.hypotheses
-    edge = edge_of(cards, site, c, k)
+    h = card["hypotheses"]
+    edge = edge_of(card, site, k)
     for j in range(k):
-        if edge_of(cards, site, c, j) != edge:
+        if edge_of(card, site, j) != edge:
             continue
-        apart_m = abs(h[c, j, S] - h[c, k, S])
-        if apart_m < _SAME_M and abs(h[c, j, V] - h[c, k, V]) < _SAME_M_S:
+        apart_m = abs(h[j, S] - h[k, S])
+        if apart_m < _SAME_M and abs(h[j, V] - h[k, V]) < _SAME_M_S:
             return j
     return -1
 
 
 @njit
-def _merge(cards: Cards, site: Site, c: int, k: int, into: int) -> None:
+def _merge(card: Card, site: Site, k: int, into: int) -> None:
     """Makes one of two hypotheses on one edge, with the moments of both."""
-    h = cards.hypotheses
-    if h[c, k, LOG_WEIGHT] > h[c, into, LOG_WEIGHT]:  # the likelier one's past is kept
+    h = card["hypotheses"]
+    if h[k, LOG_WEIGHT] > h[into, LOG_WEIGHT]:  # the likelier one's past is kept
         for i in range(6):
-            h[c, k, i], h[c, into, i] = h[c, into, i], h[c, k, i]
-        for j in range(cards.trails.shape[2]):
-            cards.trail_pieces[c, into, j] = cards.trail_pieces[c, k, j]
-            for i in range(cards.trails.shape[3]):
-                cards.trails[c, into, j, i] = cards.trails[c, k, j, i]
-    total = _log_sum(h[c, k, LOG_WEIGHT], h[c, into, LOG_WEIGHT])
-    share = math.exp(h[c, k, LOG_WEIGHT] - total)
-    ds, dv = h[c, k, S] - h[c, into, S], h[c, k, V] - h[c, into, V]
-    h[c, into, S] += share * ds
-    h[c, into, V] += share * dv
+            h[k, i], h[into, i] = h[into, i], h[k, i]
+        if site.settings["lag_ns"] > 0:
+            _copy_trail(card, k, into)
+    total = _log_sum(h[k, LOG_WEIGHT], h[into, LOG_WEIGHT])
+    share = math.exp(h[k, LOG_WEIGHT] - total)
+    ds, dv = h[k, S] - h[into, S], h[k, V] - h[into, V]
+    h[into, S] += share * ds
+    h[into, V] += share * dv
     spread = share * (1.0 - share)
-    h[c, into, SS] += share * (h[c, k, SS] - h[c, into, SS]) + spread * ds * ds
-    h[c, into, SV] += share * (h[c, k, SV] - h[c, into, SV]) + spread * ds * dv
-    h[c, into, VV] += share * (h[c, k, VV] - h[c, into, VV]) + spread * dv * dv
-    h[c, into, LOG_WEIGHT] = total
-    cards.pieces[c, into] = find_piece(site.graph, cards.pieces[c, into], h[c, into, S])
+    h[into, SS] += share * (h[k, SS] - h[into, SS]) + spread * ds * ds
+    h[into, SV] += share * (h[k, SV] - h[into, SV]) + spread * ds * dv
+    h[into, VV] += share * (h[k, VV] - h[into, VV]) + spread * dv * dv
+    h[into, LOG_WEIGHT] = total
+    card["pieces"][into] = find_piece(site, card["pieces"][into], h[into, S])

@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from positioning.cards import HYPOTHESES, Cards, Site
-from positioning.graph import Graph
+from positioning.cards import HYPOTHESES, Card, Site
 from positioning.jit import njit
-from positioning.roadway_filter import half_widths_var_m2, point_at
+from positioning.roadway_filter import point_at
 from positioning.search import VARIANCE, gather
 
 #: Places that are tried further are at most this many, and this far apart in space.
@@ -38,12 +37,11 @@ def _distance(
     site: Site, anchor: int, piece: int, x: float, y: float, z: float
 ) -> tuple[float, float, float]:
     """Distance of a point of a piece to an anchor, its gradient along, and its variance across."""
-    g = site.graph
-    dx, dy = x - site.anchors[anchor, 0], y - site.anchors[anchor, 1]
-    dz = z - site.anchors[anchor, 2]
-    var = half_widths_var_m2(g, g.piece_edge[piece])
+    dx, dy = x - site.anchors[anchor]["x_m"], y - site.anchors[anchor]["y_m"]
+    dz = z - site.anchors[anchor]["z_m"]
+    var = site.edges[site.pieces[piece]["edge"]]["aside_m2"]
     slant_m = math.sqrt(dx * dx + dy * dy + dz * dz + var)
-    tx, ty, tz = g.along[piece, 0], g.along[piece, 1], g.along[piece, 2]
+    tx, ty, tz = site.pieces[piece]["tx"], site.pieces[piece]["ty"], site.pieces[piece]["tz"]
     by_s = (dx * tx + dy * ty + dz * tz) / slant_m
     across = (dy * tx - dx * ty) / slant_m
     return slant_m, by_s, across * across * var
@@ -54,7 +52,7 @@ def _misfit(
     site: Site, i: int, piece: int, x: float, y: float, z: float
 ) -> tuple[float, float, float]:
     """What row `i` of `near` says more than the point, its gradient along, and the variance."""
-    near = site.scratch.near
+    near = site.scratch["near"]
     owner = near[i, _OWNER]
     anchor = int(owner % 1e6)
     expected_m, by_s, var = _distance(site, anchor, piece, x, y, z)
@@ -70,7 +68,7 @@ def _misfit(
 @njit
 def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: int) -> float:
     """Cauchy loss of being there, scaled to one measurement per anchor; `near` is filled."""
-    x, y, z = point_at(site.graph, piece, s_m)
+    x, y, z = point_at(site, piece, s_m)
     total = 0.0
     for i in range(count):
         error, _, var = _misfit(site, i, piece, x, y, z)
@@ -79,15 +77,13 @@ def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: in
 
 
 @njit
-def _consider(
-    site: Site, found: int, piece: int, way_m: float, count: int, distinct: int
-) -> int:
+def _consider(site: Site, found: int, piece: int, way_m: float, count: int, distinct: int) -> int:
     """Takes a place into `trial` if it is new and fits well enough: how many there are now."""
-    g, trial = site.graph, site.scratch.trial
-    way_m = min(max(way_m, 0.0), g.piece_length_m[piece])
-    s_m = g.piece_s_m[piece] + way_m
+    trial = site.scratch["trial"]
+    way_m = min(max(way_m, 0.0), site.pieces[piece]["length_m"])
+    s_m = site.pieces[piece]["s_m"] + way_m
     value = cost_on_roadway(site, piece, s_m, count, distinct)
-    x, y, z = point_at(g, piece, s_m)
+    x, y, z = point_at(site, piece, s_m)
     row, worst = -1, -1
     for k in range(found):
         apart = abs(trial[k, _X] - x) + abs(trial[k, _X + 1] - y) + abs(trial[k, _X + 2] - z)
@@ -113,13 +109,13 @@ def _consider(
 @njit
 def _refine(site: Site, row: int, count: int, distinct: int) -> None:
     """Gauss–Newton along the piece, with Cauchy weights; and how sure the place is along."""
-    g, trial = site.graph, site.scratch.trial
+    trial = site.scratch["trial"]
     piece = int(trial[row, _PIECE])
-    low_m = g.piece_s_m[piece]
-    high_m = low_m + g.piece_length_m[piece]
+    low_m = site.pieces[piece]["s_m"]
+    high_m = low_m + site.pieces[piece]["length_m"]
     information = 1e-4
     for _ in range(_STEPS):
-        x, y, z = point_at(g, piece, trial[row, _S])
+        x, y, z = point_at(site, piece, trial[row, _S])
         information, pull = 1e-4, 0.0
         for i in range(count):
             error, by_s, var = _misfit(site, i, piece, x, y, z)
@@ -130,23 +126,27 @@ def _refine(site: Site, row: int, count: int, distinct: int) -> None:
         trial[row, _S] = min(max(trial[row, _S] + step_m, low_m), high_m)
     trial[row, COST] = cost_on_roadway(site, piece, trial[row, _S], count, distinct)
     trial[row, _VAR] = count / (information * distinct)
-    trial[row, _X], trial[row, _X + 1], trial[row, _X + 2] = point_at(g, piece, trial[row, _S])
+    trial[row, _X], trial[row, _X + 1], trial[row, _X + 2] = point_at(site, piece, trial[row, _S])
 
 
 @njit
-def _ends_on(g: Graph, site: Site, anchor: int, range_m: float, piece: int) -> tuple[float, float]:
+def _ends_on(site: Site, anchor: int, range_m: float, piece: int) -> tuple[float, float]:
     """How far along a piece a range ends, twice; NaN where it does not."""
-    ox = g.piece_m[piece, 0] - site.anchors[anchor, 0]
-    oy = g.piece_m[piece, 1] - site.anchors[anchor, 1]
-    oz = g.piece_m[piece, 2] - site.anchors[anchor, 2]
-    half = ox * g.along[piece, 0] + oy * g.along[piece, 1] + oz * g.along[piece, 2]
+    ox = site.pieces[piece]["x_m"] - site.anchors[anchor]["x_m"]
+    oy = site.pieces[piece]["y_m"] - site.anchors[anchor]["y_m"]
+    oz = site.pieces[piece]["z_m"] - site.anchors[anchor]["z_m"]
+    half = (
+        ox * site.pieces[piece]["tx"]
+        + oy * site.pieces[piece]["ty"]
+        + oz * site.pieces[piece]["tz"]
+    )
     aside_m2 = ox * ox + oy * oy + oz * oz - half * half
     reach_m = range_m + _MISS_M
     if aside_m2 > reach_m * reach_m:
         return math.nan, math.nan
     root = math.sqrt(max(range_m * range_m - aside_m2, 0.0))
     first, second = -half - root, -half + root
-    length_m = g.piece_length_m[piece]
+    length_m = site.pieces[piece]["length_m"]
     if not -_MISS_M <= first <= length_m + _MISS_M:
         first = math.nan
     if not -_MISS_M <= second <= length_m + _MISS_M:
@@ -155,15 +155,13 @@ def _ends_on(g: Graph, site: Site, anchor: int, range_m: float, piece: int) -> t
 
 
 @njit
-def search_roadways(
-    cards: Cards, site: Site, c: int, t_ns: int, window_ns: int
-) -> tuple[int, int, int]:
+def search_roadways(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[int, int, int]:
     """The places that fit the measurements of the last `window_ns`, in `trial`.
 
     Gives (how many places, how many measurements, of how many anchors or pairs of them).
     """
-    g, near = site.graph, site.scratch.near
-    count, distinct = gather(cards, site, c, t_ns, window_ns)
+    near = site.scratch["near"]
+    count, distinct = gather(card, site, t_ns, window_ns)
     found = 0
     for i in range(count):
         newest = True
@@ -175,12 +173,12 @@ def search_roadways(
             continue
         difference = near[i, _IS_DIFFERENCE] != 0.0
         anchor = int(near[i, _OWNER] % 1e6)
-        for piece in range(len(g.piece_length_m)):
+        for piece in range(len(site.pieces)):
             if difference:  # every 20 m: where on a piece a hyperbola passes is not worth a formula
-                for step in range(int(g.piece_length_m[piece] / 20.0) + 1):
+                for step in range(int(site.pieces[piece]["length_m"] / 20.0) + 1):
                     found = _consider(site, found, piece, 20.0 * step, count, distinct)
                 continue
-            first, second = _ends_on(g, site, anchor, near[i, _VALUE], piece)
+            first, second = _ends_on(site, anchor, near[i, _VALUE], piece)
             if not math.isnan(first):
                 found = _consider(site, found, piece, first, count, distinct)
             if not math.isnan(second):

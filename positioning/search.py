@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 from positioning.area_filter import SLANT_FLOOR_M
-from positioning.cards import RING, RING_NEXT, Cards, Floats, Site
+from positioning.cards import RING, Card, Floats, Site
 from positioning.jit import njit
 from positioning.observation import Kind
 
@@ -31,24 +31,23 @@ _IS_DIFFERENCE: Final = 6
 
 
 @njit
-def gather(cards: Cards, site: Site, c: int, t_ns: int, window_ns: int) -> tuple[int, int]:
+def gather(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[int, int]:
     """The card's measurements of the last `window_ns`: (how many, distinct anchors or pairs).
 
     They are written to the scratch `near`. Older ones weigh less, by the way that the card may have
     gone since.
     """
-    s, near = site.settings[0], site.scratch.near
+    s, near = site.settings, site.scratch["near"]
     count = 0
     distinct = 0
-    for k in range(min(cards.marks[c, RING_NEXT], RING)):
-        kept = cards.ring[c, k]
-        age_ns = t_ns - kept["t_ns"]
-        kind = kept["kind"]
+    for k in range(min(card["ring_next"], RING)):
+        age_ns = t_ns - card["ring_t_ns"][k]
+        kind = card["ring_kind"][k]
         ranging = kind == _RANGE or kind == _DIFFERENCE
         if not ranging or age_ns < -s["late_max_ns"] or age_ns > window_ns:
             continue
-        anchor, other = int(kept["source"]) - 1, int(kept["other"]) - 1
-        _describe(site, near, count, anchor, kept["value_m"])
+        anchor, other = card["ring_source"][k], card["ring_other"][k]
+        _describe(site, near, count, anchor, card["ring_value_m"][k])
         near[count, _IS_DIFFERENCE] = 0.0
         walked_m = s["start_speed_m_s"] * age_ns * _S_PER_NS
         near[count, VARIANCE] = s["range_var_m2"] + walked_m * walked_m
@@ -67,9 +66,9 @@ def gather(cards: Cards, site: Site, c: int, t_ns: int, window_ns: int) -> tuple
 
 @njit
 def _describe(site: Site, near: Floats, i: int, anchor: int, value_m: float) -> None:
-    dz_m = site.anchors[anchor, 2] - site.anchors[anchor, 3]
-    near[i, 0] = site.anchors[anchor, 0]
-    near[i, 1] = site.anchors[anchor, 1]
+    dz_m = site.anchors[anchor]["z_m"] - site.anchors[anchor]["card_z_m"]
+    near[i, 0] = site.anchors[anchor]["x_m"]
+    near[i, 1] = site.anchors[anchor]["y_m"]
     near[i, 2] = dz_m * dz_m
     near[i, _VALUE] = value_m
     near[i, _OWNER] = anchor
@@ -77,10 +76,10 @@ def _describe(site: Site, near: Floats, i: int, anchor: int, value_m: float) -> 
 
 @njit
 def _describe_other(site: Site, near: Floats, i: int, other: int) -> None:
-    dz_m = site.anchors[other, 2] - site.anchors[other, 3]
+    dz_m = site.anchors[other]["z_m"] - site.anchors[other]["card_z_m"]
     near[i, _IS_DIFFERENCE] = 1.0
-    near[i, 7] = site.anchors[other, 0]
-    near[i, 8] = site.anchors[other, 1]
+    near[i, 7] = site.anchors[other]["x_m"]
+    near[i, 8] = site.anchors[other]["y_m"]
     near[i, 9] = dz_m * dz_m
 
 
@@ -108,7 +107,7 @@ def cost(site: Site, x: float, y: float, count: int, distinct: int) -> float:
 
     Because the errors of one anchor's ranges within a second are nearly the same error.
     """
-    near = site.scratch.near
+    near = site.scratch["near"]
     total = 0.0
     for i in range(count):
         error = _misfit(near, i, x, y)[0]
@@ -119,7 +118,7 @@ def cost(site: Site, x: float, y: float, count: int, distinct: int) -> float:
 @njit
 def _descend(site: Site, place: int, count: int, distinct: int, step_max_m: float) -> None:
     """Damped Gauss–Newton with Cauchy weights, from x, y of row `place` to the whole place."""
-    near, trial = site.scratch.near, site.scratch.trial
+    near, trial = site.scratch["near"], site.scratch["trial"]
     xx, xy, yy = 1.0, 0.0, 1.0
     for _ in range(_STEPS):
         xx, xy, yy, gx, gy = 1e-4, 0.0, 1e-4, 0.0, 0.0
@@ -152,8 +151,8 @@ def search(site: Site, count: int, distinct: int) -> float:
 
     They are written to the scratch `best` and `other`; `near` is what `gather` wrote.
     """
-    near, trial = site.scratch.near, site.scratch.trial
-    best, other = site.scratch.best, site.scratch.other
+    near, trial = site.scratch["near"], site.scratch["trial"]
+    best, other = site.scratch["best"], site.scratch["other"]
     cx, cy, reach_m = 0.0, 0.0, 0.0
     for i in range(count):
         cx += near[i, 0] / count

@@ -2,7 +2,7 @@
 
 A card that a reader has seen is within its radius, give or take; a directional reader also tells on
 which side. Where ranges say that the card can't be there, that is a conflict, which is told and
-never averaged. Compiled. `c` is the card.
+never averaged. Compiled.
 """
 
 from __future__ import annotations
@@ -12,19 +12,12 @@ from typing import Any, Final
 
 from positioning.area_track import put_in_area
 from positioning.cards import (
-    ACCEPTED,
     LOG_WEIGHT,
-    MODEL,
     ON_ROADWAY,
-    PLACES,
-    RANGED,
-    SEEN,
     SS,
-    UNPLACED,
-    Cards,
+    Card,
     S,
     Site,
-    T,
 )
 from positioning.jit import njit
 from positioning.roadway_filter import (
@@ -53,176 +46,161 @@ _WRONG_SIDE: Final = 0.03
 _SIDE_M: Final = 1.5
 #: A place that only a reader tells of stands beside those of ranges that deny it.
 _NEWCOMER: Final = -4.0
-_X: Final = 0
-_Y: Final = 1
-_Z: Final = 2
-_RADIUS: Final = 3
-_HEAD_X: Final = 4
-_HEAD_Y: Final = 5
 
 
 @njit
-def sight(cards: Cards, site: Site, m: Any) -> tuple[bool, float]:
-    """Takes a sighting: whether the card has a place now, and how far off (m) in a conflict or 0.
+def sight(card: Card, site: Site, m: Any, ranged: bool) -> float:
+    """Takes a sighting: how far off (m) the card is where ranges say it can't be there, else 0.
 
-    Nothing changes where a newer sighting, or a place that is much newer, is known.
+    `ranged`: whether the card's place is known by better than sightings; then none changes it but
+    by weighing the places that it may be at.
     """
-    c, t_ns, reader = m["card"], m["t_ns"], int(m["source"])
-    marks, s = cards.marks, site.settings[0]
-    ranged = marks[c, MODEL] != UNPLACED and t_ns - marks[c, RANGED] <= s["presence_after_ns"]
+    t_ns, reader, side = m["t_ns"], int(m["source"]), m["side"]
     off_m = 0.0
-    if marks[c, MODEL] == ON_ROADWAY:
-        off_m = _sight_on_roadway(cards, site, c, reader, m["side"], ranged)
-        if off_m > 0.0 and not ranged:
-            marks[c, PLACES] = 0
-            _put_in_reach(cards, site, c, reader, m["side"], 0.0)
-            off_m = 0.0
+    if card["model"] == ON_ROADWAY:
+        off_m = _sight_on_roadway(card, site, reader, side, ranged)
     elif ranged:
-        off_m = _conflict_in_area(cards, site, c, reader)
-    elif site.everywhere or not _begin_in_reach(cards, site, c, reader, m["side"], t_ns):
-        _put_in_disc(cards, site, c, reader, m["side"])
-    if not ranged:
-        marks[c, T] = max(marks[c, T], t_ns) if marks[c, SEEN] else t_ns
-        marks[c, ACCEPTED] = t_ns
-        marks[c, SEEN] = 1
-    return marks[c, MODEL] != UNPLACED, off_m
+        return _conflict_in_area(card, site, reader)
+    if ranged:
+        return off_m
+    if card["model"] != ON_ROADWAY or off_m > 0.0:
+        card["places"] = 0
+        _put_in_reach(card, site, reader, side, 0.0)
+        if card["places"] > 0:
+            begin_on_roadway(card, t_ns)
+        else:
+            _put_in_disc(card, site, reader, side)
+    card["t_ns"] = card["accepted_ns"] = t_ns
+    if not card["seen"]:
+        card["ranged_ns"] = t_ns - site.settings["presence_after_ns"] - 1
+    card["seen"] = 1
+    return 0.0
 
 
 @njit
-def _put_in_disc(cards: Cards, site: Site, c: int, reader: int, side: int) -> None:
+def _put_in_disc(card: Card, site: Site, reader: int, side: int) -> None:
     r = site.readers
-    radius_m, hx, hy = r[reader, _RADIUS], r[reader, _HEAD_X], r[reader, _HEAD_Y]
+    radius_m, hx, hy = r[reader]["radius_m"], r[reader]["head_x"], r[reader]["head_y"]
     var = DISC_VARIANCE * radius_m * radius_m
-    x, y, along = r[reader, _X], r[reader, _Y], var
+    x, y, along = r[reader]["x_m"], r[reader]["y_m"], var
     if side != 0 and (hx != 0.0 or hy != 0.0):
         x += side * _HALF_DISC_OFFSET * radius_m * hx
         y += side * _HALF_DISC_OFFSET * radius_m * hy
         along = _HALF_DISC_VARIANCE * radius_m * radius_m
     less = var - along
-    put_in_area(cards, site, c, x, y, var - less * hx * hx, -less * hx * hy, var - less * hy * hy)
+    put_in_area(card, site, x, y, var - less * hx * hx, -less * hx * hy, var - less * hy * hy)
 
 
 @njit
-def _conflict_in_area(cards: Cards, site: Site, c: int, reader: int) -> float:
+def _conflict_in_area(card: Card, site: Site, reader: int) -> float:
     """How far the card is from a reader that it can't be near; 0 where it can."""
-    cov, r = cards.cov, site.readers
-    dx, dy = cards.mean[c, 0] - r[reader, _X], cards.mean[c, 1] - r[reader, _Y]
+    cov, r = card["cov"], site.readers
+    dx, dy = card["mean"][0] - r[reader]["x_m"], card["mean"][1] - r[reader]["y_m"]
     apart_m = math.hypot(dx, dy)
-    sigma_m = math.sqrt(cov[c, 0, 0] + cov[c, 1, 1])
-    reach_m = r[reader, _RADIUS] * (1.0 + 3.0 * _EDGE_SHARE) + 3.0 * (_EDGE_M + sigma_m)
+    sigma_m = math.sqrt(cov[0, 0] + cov[1, 1])
+    reach_m = r[reader]["radius_m"] * (1.0 + 3.0 * _EDGE_SHARE) + 3.0 * (_EDGE_M + sigma_m)
     return apart_m if apart_m > reach_m else 0.0
 
 
 @njit
-def _begin_in_reach(cards: Cards, site: Site, c: int, reader: int, side: int, t_ns: int) -> bool:
-    """Places the card on the roadways in the reader's reach; False where there are none."""
-    before = cards.marks[c, PLACES]
-    cards.marks[c, PLACES] = 0
-    _put_in_reach(cards, site, c, reader, side, 0.0)
-    if cards.marks[c, PLACES] == 0:
-        cards.marks[c, PLACES] = before
-        return False
-    begin_on_roadway(cards, c, t_ns)
-    return True
-
-
-@njit
-def _put_in_reach(
-    cards: Cards, site: Site, c: int, reader: int, side: int, log_weight: float
-) -> None:
+def _put_in_reach(card: Card, site: Site, reader: int, side: int, log_weight: float) -> None:
     """Adds a hypothesis for every piece of roadway that the reader sees, by its length."""
-    g, r = site.graph, site.readers
-    radius_m = r[reader, _RADIUS]
-    for piece in range(len(g.piece_length_m)):
-        ox, oy = g.piece_m[piece, 0] - r[reader, _X], g.piece_m[piece, 1] - r[reader, _Y]
-        oz = g.piece_m[piece, 2] - r[reader, _Z]
-        tx, ty, tz = g.along[piece, 0], g.along[piece, 1], g.along[piece, 2]
+    r = site.readers
+    radius_m = r[reader]["radius_m"]
+    for piece in range(len(site.pieces)):
+        ox, oy = (
+            site.pieces[piece]["x_m"] - r[reader]["x_m"],
+            site.pieces[piece]["y_m"] - r[reader]["y_m"],
+        )
+        oz = site.pieces[piece]["z_m"] - r[reader]["z_m"]
+        tx, ty, tz = site.pieces[piece]["tx"], site.pieces[piece]["ty"], site.pieces[piece]["tz"]
         half = ox * tx + oy * ty + oz * tz
         inside = radius_m * radius_m - (ox * ox + oy * oy + oz * oz - half * half)
         if inside <= 0.0:
             continue
         low = max(-half - math.sqrt(inside), 0.0)
-        high = min(-half + math.sqrt(inside), g.piece_length_m[piece])
-        by_heading = side * (r[reader, _HEAD_X] * tx + r[reader, _HEAD_Y] * ty)
-        ahead = side * (r[reader, _HEAD_X] * ox + r[reader, _HEAD_Y] * oy)
+        high = min(-half + math.sqrt(inside), site.pieces[piece]["length_m"])
+        by_heading = side * (r[reader]["head_x"] * tx + r[reader]["head_y"] * ty)
+        ahead = side * (r[reader]["head_x"] * ox + r[reader]["head_y"] * oy)
         if by_heading > 1e-9:  # only where it is on the side that the reader told
             low = max(low, -ahead / by_heading)
         elif by_heading < -1e-9:
             high = min(high, -ahead / by_heading)
         if high - low > 0.5:
-            s_m = g.piece_s_m[piece] + 0.5 * (low + high)
+            s_m = site.pieces[piece]["s_m"] + 0.5 * (low + high)
             var_m2 = max((high - low) ** 2 / 12.0, 1.0)
             weight = log_weight + math.log(0.5 * (high - low) / radius_m)
-            put_on_roadway(cards, site, c, piece, s_m, var_m2, weight)
-    if cards.marks[c, PLACES] > 0:
-        tidy_places(cards, site, c)
-        note_ambiguity(cards, site, c)
+            put_on_roadway(card, site, piece, s_m, var_m2, weight)
+    if card["places"] > 0:
+        tidy_places(card, site)
+        note_ambiguity(card, site)
 
 
 @njit
-def _sight_on_roadway(
-    cards: Cards, site: Site, c: int, reader: int, side: int, ranged: bool
-) -> float:
+def _sight_on_roadway(card: Card, site: Site, reader: int, side: int, ranged: bool) -> float:
     """Weighs all places by a sighting. How far the nearest is where none can be right, else 0."""
-    r, h = site.readers, cards.hypotheses
+    r, h = site.readers, card["hypotheses"]
     likeliest, nearest_m = -math.inf, math.inf
-    spare = site.scratch.spare
-    for k in range(cards.marks[c, PLACES]):
-        spare[k, 0], apart_m = _likelihood(cards, site, c, k, reader, side)
-        likeliest = max(likeliest, spare[k, 0])
+    spare = site.scratch["log"]
+    for k in range(card["places"]):
+        spare[k], apart_m = _likelihood(card, site, k, reader, side)
+        likeliest = max(likeliest, spare[k])
         nearest_m = min(nearest_m, apart_m)
     if likeliest < _LOG_CONFLICT:
         if ranged:
-            top = h[c, best_place(cards, c), LOG_WEIGHT]
-            _put_in_reach(cards, site, c, reader, side, top + _NEWCOMER)
+            top = h[best_place(card), LOG_WEIGHT]
+            _put_in_reach(card, site, reader, side, top + _NEWCOMER)
         return max(nearest_m, 1e-3)
-    radius_m = r[reader, _RADIUS]
-    for k in range(cards.marks[c, PLACES]):
-        h[c, k, LOG_WEIGHT] += spare[k, 0]
-        if h[c, k, SS] > DISC_VARIANCE * radius_m * radius_m:
-            _pull(cards, site, c, k, reader, side)
-    cross_junctions(cards, site, c)
-    tidy_places(cards, site, c)
-    note_ambiguity(cards, site, c)
+    radius_m = r[reader]["radius_m"]
+    for k in range(card["places"]):
+        h[k, LOG_WEIGHT] += spare[k]
+        if h[k, SS] > DISC_VARIANCE * radius_m * radius_m:
+            _pull(card, site, k, reader, side)
+    cross_junctions(card, site)
+    tidy_places(card, site)
+    note_ambiguity(card, site)
     return 0.0
 
 
 @njit
-def _likelihood(
-    cards: Cards, site: Site, c: int, k: int, reader: int, side: int
-) -> tuple[float, float]:
+def _likelihood(card: Card, site: Site, k: int, reader: int, side: int) -> tuple[float, float]:
     """Log-likelihood of a sighting if the card is at place `k`, and how far that is."""
-    g, r, h = site.graph, site.readers, cards.hypotheses
-    piece = cards.pieces[c, k]
-    x, y, z = point_at(g, piece, h[c, k, S])
-    dx, dy, dz = x - r[reader, _X], y - r[reader, _Y], z - r[reader, _Z]
+    r, h = site.readers, card["hypotheses"]
+    piece = card["pieces"][k]
+    x, y, z = point_at(site, piece, h[k, S])
+    dx, dy, dz = x - r[reader]["x_m"], y - r[reader]["y_m"], z - r[reader]["z_m"]
     apart_m = math.sqrt(dx * dx + dy * dy + dz * dz)
-    edge_m = _EDGE_M + _EDGE_SHARE * r[reader, _RADIUS]
-    beyond_m = max(apart_m - r[reader, _RADIUS], 0.0)
-    log = max(-0.5 * beyond_m * beyond_m / (edge_m * edge_m + h[c, k, SS]), _LOG_LEAST)
-    hx, hy = r[reader, _HEAD_X], r[reader, _HEAD_Y]
+    edge_m = _EDGE_M + _EDGE_SHARE * r[reader]["radius_m"]
+    beyond_m = max(apart_m - r[reader]["radius_m"], 0.0)
+    log = max(-0.5 * beyond_m * beyond_m / (edge_m * edge_m + h[k, SS]), _LOG_LEAST)
+    hx, hy = r[reader]["head_x"], r[reader]["head_y"]
     if side != 0 and (hx != 0.0 or hy != 0.0):
-        along = g.along[piece, 0] * hx + g.along[piece, 1] * hy
-        sigma_m = math.sqrt(_SIDE_M * _SIDE_M + along * along * h[c, k, SS])
+        along = site.pieces[piece]["tx"] * hx + site.pieces[piece]["ty"] * hy
+        sigma_m = math.sqrt(_SIDE_M * _SIDE_M + along * along * h[k, SS])
         right = 0.5 * math.erfc(-side * (dx * hx + dy * hy) / (sigma_m * math.sqrt(2.0)))
         log += math.log(_WRONG_SIDE + (1.0 - 2.0 * _WRONG_SIDE) * right)
     return log, apart_m
 
 
 @njit
-def _pull(cards: Cards, site: Site, c: int, k: int, reader: int, side: int) -> None:
+def _pull(card: Card, site: Site, k: int, reader: int, side: int) -> None:
     """A place known worse than the reader's reach is drawn to the reader."""
-    g, r, h = site.graph, site.readers, cards.hypotheses
-    piece = cards.pieces[c, k]
-    x, y, z = point_at(g, piece, h[c, k, S])
-    dx, dy, dz = r[reader, _X] - x, r[reader, _Y] - y, r[reader, _Z] - z
-    way_m = dx * g.along[piece, 0] + dy * g.along[piece, 1] + dz * g.along[piece, 2]
-    radius_m = r[reader, _RADIUS]
+    r, h = site.readers, card["hypotheses"]
+    piece = card["pieces"][k]
+    x, y, z = point_at(site, piece, h[k, S])
+    dx, dy, dz = r[reader]["x_m"] - x, r[reader]["y_m"] - y, r[reader]["z_m"] - z
+    way_m = (
+        dx * site.pieces[piece]["tx"]
+        + dy * site.pieces[piece]["ty"]
+        + dz * site.pieces[piece]["tz"]
+    )
+    radius_m = r[reader]["radius_m"]
     var_m2 = radius_m * radius_m / 3.0
-    facing = g.along[piece, 0] * r[reader, _HEAD_X] + g.along[piece, 1] * r[reader, _HEAD_Y]
+    facing = (
+        site.pieces[piece]["tx"] * r[reader]["head_x"]
+        + site.pieces[piece]["ty"] * r[reader]["head_y"]
+    )
     if side != 0 and abs(facing) > 0.5:
         way_m += 0.5 * radius_m * side * math.copysign(1.0, facing)
         var_m2 = radius_m * radius_m / 12.0
-    absorb_on_roadway(cards, site, c, k, 1.0, 0.0, way_m, h[c, k, SS] + var_m2, 1.0)
-
-
+    absorb_on_roadway(card, site, k, 1.0, 0.0, way_m, h[k, SS] + var_m2, 1.0)

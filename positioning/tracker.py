@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 from positioning import kernel
 from positioning.anchor_stats import ANCHOR_STATS
 from positioning.cards import (
-    CLONES,
+    ANCHOR,
     NOT_FINITE,
     OUT_OF_SCALE,
+    READER,
+    SCRATCH,
     SLOTS,
     UNKNOWN_CARD,
     Rejections,
     new_cards,
-    new_scratch,
+    roadway_records,
 )
 from positioning.graph import Graph, build_graph
 from positioning.intake import T_LIMIT_NS
@@ -73,22 +75,19 @@ class Tracker:
         roadways = build_graph(()) if graph is None else graph
         self._stats = np.zeros(len(anchors), ANCHOR_STATS)
         self._site = (
-            np.column_stack([anchors, heights]),
-            _reader_rows(readers),
+            _anchor_records(anchors, heights),
+            _reader_records(readers),
             _borders(areas),
-            len(roadways.length_m) == 0,
-            tuple(roadways),
-            for_kernel(settings),
+            *roadway_records(roadways),
             self._stats,
-            tuple(new_scratch()),
+            for_kernel(settings),
+            np.zeros(1, SCRATCH),
         )
         self._cards_max = settings.cards_max
         biases = SLOTS if settings.bias_sigma_m > 0.0 else 0
-        clones = CLONES + 2 if settings.lag_s > 0.0 else 0
-        cards = new_cards(settings.cards_max, biases, clones)
-        self._cards = tuple(cards)
-        self._speed_max_m_s = cards.speed_max_m_s
-        self._lagged = np.zeros(_LAGGED_AT_ONCE if clones else 0, FIX)
+        smoothed = settings.lag_s > 0.0
+        self._cards = new_cards(settings.cards_max, biases, smoothed=smoothed)
+        self._lagged = np.zeros(_LAGGED_AT_ONCE if smoothed else 0, FIX)
         self._conflicts = np.zeros(_CONFLICTS_MOST, CONFLICT)
         self._lagged_parts: list[Records] = []
         self._conflict_parts: list[Records] = []
@@ -135,7 +134,7 @@ class Tracker:
     def set_speed_max(self, card: int, speed_m_s: float) -> None:
         """Sets a card's own speed limit, m/s; 0 for the usual one."""
         if card < self._cards_max:
-            self._speed_max_m_s[card] = speed_m_s
+            self._cards["speed_max_m_s"][card] = speed_m_s
 
     def restore(self, fixes: Records) -> None:
         """Puts the cards where they were known last: (n,) FIX, at most one a card.
@@ -172,9 +171,7 @@ class Tracker:
                 self._site,
                 self._rejected,
                 owned,
-                fixes,
-                self._lagged,
-                self._conflicts,
+                (fixes, self._lagged, self._conflicts),
                 latest,
                 (before, self._batch),
             )
@@ -187,15 +184,25 @@ class Tracker:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _reader_rows(readers: tuple[Reader, ...]) -> NDArray[np.float64]:
-    """(n, 6) float64 as `positioning.cards.Site` has them."""
-    rows = np.zeros((len(readers), 6))
-    for row, reader in zip(rows, readers, strict=True):
-        row[:4] = reader.x_m, reader.y_m, reader.z_m, reader.radius_m
+def _anchor_records(anchors_m: NDArray[np.float64], card_z_m: NDArray[np.float64]) -> Records:
+    """(n,) ANCHOR."""
+    records = np.zeros(len(anchors_m), ANCHOR)
+    for i, name in enumerate(("x_m", "y_m", "z_m")):
+        records[name] = anchors_m[:, i]
+    records["card_z_m"] = card_z_m
+    return records
+
+
+def _reader_records(readers: tuple[Reader, ...]) -> Records:
+    """(n,) READER."""
+    records = np.zeros(len(readers), READER)
+    for record, reader in zip(records, readers, strict=True):
+        for name in ("x_m", "y_m", "z_m", "radius_m"):
+            record[name] = getattr(reader, name)
         if reader.heading_deg is not None:
             heading = np.deg2rad(reader.heading_deg)
-            row[4:] = np.cos(heading), np.sin(heading)
-    return rows
+            record["head_x"], record["head_y"] = np.cos(heading), np.sin(heading)
+    return records
 
 
 def _borders(areas: tuple[Area, ...]) -> NDArray[np.float64]:

@@ -1,0 +1,135 @@
+"""Past places that later measurements still improve: the output with a fixed lag. Compiled.
+
+Several times in the time of the lag a card's place is kept as a clone; each measurement then
+improves the clones as well as the state (fixed-point smoothing: Anderson & Moore 1979, section
+7.3), until the lag is over. On the roadways each hypothesis has its own past, so a smoothed place
+is in the past of what turned out to be right.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+from positioning.cards import CLONE_CROSS, CLONES, HYPOTHESES, IN_AREA, SS, SV, Card, S, Site, V
+from positioning.jit import njit
+from positioning.observation import FixClass
+from positioning.roadway_filter import best_place, point_at
+from positioning.slots import counts
+
+_ROADWAY: Final = int(FixClass.ROADWAY)
+_AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
+
+
+@njit
+def smooth(card: Card, site: Site, fix: Any, lagged: Any, filled: int) -> int:
+    """Keeps the place of `fix`, and writes the past places that are ripe: how many are written."""
+    _keep(card, site, fix["fix_class"])
+    j = _ripe(card, site)
+    while j >= 0:
+        lagged[filled]["card"] = fix["card"]
+        filled += int(_answer(card, site, j, lagged[filled]))
+        j = _ripe(card, site)
+    return filled
+
+
+@njit
+def _keep(card: Card, site: Site, fix_class: int) -> None:
+    """Keeps the place of now as a clone, if the last one is old enough."""
+    t_ns, classes = card["t_ns"], card["clone_class"]
+    free, kept = -1, 0
+    for j in range(len(classes)):
+        if classes[j] == 0:
+            free = j
+        else:
+            kept += 1
+    recent = (t_ns - card["cloned_ns"]) * CLONES < site.settings["lag_ns"]
+    if free < 0 or (kept > 0 and recent):
+        return
+    card["cloned_ns"] = card["clone_ns"][free] = t_ns
+    classes[free] = fix_class
+    card["clone_in_area"][free] = card["model"] == IN_AREA
+    if card["model"] == IN_AREA:
+        _keep_in_area(card, free)
+        return
+    h, trails = card["hypotheses"], card["trails"]
+    for k in range(card["places"]):
+        card["trail_pieces"][k, free] = card["pieces"][k]
+        trails[k, free, 0] = h[k, S]
+        trails[k, free, 1] = trails[k, free, 2] = h[k, SS]
+        trails[k, free, 3] = h[k, SV]
+        trails[k, free, 4] = h[k, V]
+
+
+@njit
+def _keep_in_area(card: Card, free: int) -> None:
+    clones, mean, cov = card["clones"], card["mean"], card["cov"]
+    width = len(mean)
+    for i in range(4):
+        clones[free, i] = mean[i]
+    clones[free, 4], clones[free, 5], clones[free, 6] = cov[0, 0], cov[0, 1], cov[1, 1]
+    for i in range(width):
+        clones[free, CLONE_CROSS + i] = cov[0, i]
+        clones[free, CLONE_CROSS + width + i] = cov[1, i]
+    for k in range(HYPOTHESES):
+        card["trail_pieces"][k, free] = -1
+
+
+@njit
+def _ripe(card: Card, site: Site) -> int:
+    """The oldest clone that has been smoothed for the whole lag, or -1."""
+    oldest, t_ns = -1, card["clone_ns"]
+    for j in range(len(t_ns)):
+        ripe = card["clone_class"][j] != 0 and card["t_ns"] - t_ns[j] >= site.settings["lag_ns"]
+        if ripe and (oldest < 0 or t_ns[j] < t_ns[oldest]):
+            oldest = j
+    return oldest
+
+
+@njit
+def _answer(card: Card, site: Site, j: int, fix: Any) -> bool:
+    """Writes a clone as a fix and forgets it; False where its past was given up."""
+    fix_class = card["clone_class"][j]
+    card["clone_class"][j] = 0
+    fix["t_ns"] = card["clone_ns"][j]
+    fix["nis"] = fix["hdop"] = fix["protection_m"] = math.nan
+    fix["age_s"] = 0.0
+    fix["anchors_used"], fix["anchors_rejected"] = counts(card, site, card["t_ns"])
+    fix["fix_class"] = fix_class
+    if card["clone_in_area"][j]:
+        _answer_in_area(card, j, fix)
+        return True
+    k = best_place(card)
+    if card["model"] == IN_AREA or card["trail_pieces"][k, j] < 0:
+        return False
+    _answer_on_roadway(card, site, k, j, fix)
+    if fix_class == _AMBIGUOUS and not card["ambiguous"]:
+        fix["fix_class"] = _ROADWAY
+    return True
+
+
+@njit
+def _answer_in_area(card: Card, j: int, fix: Any) -> None:
+    clones = card["clones"]
+    fix["x_m"], fix["y_m"], fix["z_m"] = clones[j, 0], clones[j, 1], card["z_m"]
+    fix["vx_m_s"], fix["vy_m_s"] = clones[j, 2], clones[j, 3]
+    fix["var_x_m2"], fix["var_y_m2"] = max(clones[j, 4], 1e-6), max(clones[j, 6], 1e-6)
+    most_m2 = 0.9999 * math.sqrt(fix["var_x_m2"] * fix["var_y_m2"])
+    fix["cov_xy_m2"] = min(max(clones[j, 5], -most_m2), most_m2)
+    fix["roadway"], fix["chainage_m"] = -1, math.nan
+
+
+@njit
+def _answer_on_roadway(card: Card, site: Site, k: int, j: int, fix: Any) -> None:
+    trails, piece = card["trails"], card["trail_pieces"][k, j]
+    edge = site.edges[site.pieces[piece]["edge"]]
+    s_m = min(max(trails[k, j, 0], 0.0), edge["length_m"])
+    tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
+    along = max(trails[k, j, 1], 1e-4) + site.settings["bias_var_m2"]
+    aside = edge["aside_m2"]
+    fix["x_m"], fix["y_m"], fix["z_m"] = point_at(site, piece, s_m)
+    fix["vx_m_s"], fix["vy_m_s"] = trails[k, j, 4] * tx, trails[k, j, 4] * ty
+    fix["var_x_m2"] = along * tx * tx + aside * ty * ty
+    fix["cov_xy_m2"] = (along - aside) * tx * ty
+    fix["var_y_m2"] = along * ty * ty + aside * tx * tx
+    fix["roadway"], fix["chainage_m"] = edge["roadway"], edge["chainage_m"] + s_m
