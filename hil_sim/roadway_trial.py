@@ -32,7 +32,7 @@ from hil_sim.roadgraph import Floats, Ints, RoadGraph
 from hil_sim.trial_mine import trial_mine
 from hil_sim.trial_walks import Places, Walks
 from positioning.mine_map import MineMap
-from positioning.observation import RANGE, SIGHTING, Records
+from positioning.observation import RANGE, SIGHTING, Records, measurements
 
 #: How many anchors answer in a round, the nearest first, and the share of ranges that are lost.
 ANCHORS_PER_ROUND: Final = 2
@@ -67,6 +67,12 @@ class Trial:
     sightings: Records
     walks: Walks
     duration_s: float
+
+    @property
+    def measurements(self) -> Records:
+        """Ranges and sightings together, (n,) MEASUREMENT, by time."""
+        merged = measurements(self.ranges, self.sightings)
+        return merged[np.argsort(merged["t_ns"], kind="stable")]
 
     def truth_of(self, observed: Records) -> Places:
         """Where the cards of records with `card` and `t_ns` were at those times."""
