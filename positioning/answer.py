@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from positioning.cards import IN_AREA, LOG_WEIGHT, SS, Card, S, Site, V
-from positioning.jit import njit
+from positioning.cards import IN_AREA, LOG_WEIGHT, SS, Card, S, Site, V, by_model
+from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
 from positioning.roadway_filter import best_place, point_at
 from positioning.slots import counts, dilution, steepest_m
@@ -27,26 +27,6 @@ _LOST: Final = int(FixClass.LOST)
 
 
 @njit
-def answer(card: Card, site: Site, fix: Any) -> None:
-    """Writes the card's state, moved on to the time that is in the fix; its NIS is there too."""
-    t_ns = fix["t_ns"]
-    fix["age_s"] = max(t_ns - card["accepted_ns"], 0) * _S_PER_NS
-    used, rejected = counts(card, site, t_ns)
-    fix["anchors_used"], fix["anchors_rejected"] = used, rejected
-    if card["model"] == IN_AREA:
-        _answer_in_area(card, site, t_ns, fix)
-    else:
-        _answer_on_roadway(card, site, t_ns, fix)
-    fix["fix_class"] = _class_of(card, site, t_ns, fix["var_x_m2"] + fix["var_y_m2"])
-    spread = fix["var_x_m2"] - fix["var_y_m2"]
-    major = math.sqrt(spread * spread + 4.0 * fix["cov_xy_m2"] * fix["cov_xy_m2"])
-    major_m = math.sqrt(0.5 * (fix["var_x_m2"] + fix["var_y_m2"] + major))
-    fault = 2.0 * site.settings["gate_long"] + 1.0
-    slope_m = steepest_m(card, site, t_ns)
-    fix["protection_m"] = _SIGMAS_95 * major_m + fault * slope_m if used else math.nan
-
-
-@njit
 def _class_of(card: Card, site: Site, t_ns: int, var_m2: float) -> int:
     s = site.settings
     age_ns = t_ns - card["accepted_ns"]
@@ -63,8 +43,8 @@ def _class_of(card: Card, site: Site, t_ns: int, var_m2: float) -> int:
 
 
 @njit
-def _answer_in_area(card: Card, site: Site, t_ns: int, fix: Any) -> None:
-    mean, cov, s = card["mean"], card["cov"], site.settings
+def answer_in_area(card: Card, site: Site, fix: Any) -> None:
+    mean, cov, s, t_ns = card["mean"], card["cov"], site.settings, fix["t_ns"]
     dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
     moved_s = min(dt_s, s["extrapolated_ns"] * _S_PER_NS)
     walked_m = min(s["start_speed_m_s"] * dt_s, s["hold_max_m"])
@@ -85,7 +65,7 @@ def _height(card: Card, site: Site) -> None:
     """A card is as high as one near the nearest anchor that it has heard lately."""
     nearest_m2 = math.inf
     for k in range(card["slots"]):
-        anchor = card["slot_anchor"][k] - 1
+        anchor = card["slot_anchor"][k]
         dx = site.anchors[anchor]["x_m"] - card["mean"][0]
         dy = site.anchors[anchor]["y_m"] - card["mean"][1]
         if dx * dx + dy * dy < nearest_m2:
@@ -94,8 +74,8 @@ def _height(card: Card, site: Site) -> None:
 
 
 @njit
-def _answer_on_roadway(card: Card, site: Site, t_ns: int, fix: Any) -> None:
-    h = card["hypotheses"]
+def answer_on_roadway(card: Card, site: Site, fix: Any) -> None:
+    h, t_ns = card["hypotheses"], fix["t_ns"]
     k = best_place(card)
     piece = card["pieces"][k]
     edge = site.pieces[piece]["edge"]
@@ -140,3 +120,31 @@ def _add_others(card: Card, site: Site, best: int, fix: Any) -> None:
     fix["var_x_m2"] += xx / total
     fix["cov_xy_m2"] += xy / total
     fix["var_y_m2"] += yy / total
+
+
+@njit
+def _answer_on_map(card: Card, site: Site, fix: Any) -> None:
+    if card["model"] == IN_AREA:
+        answer_in_area(card, site, fix)
+    else:
+        answer_on_roadway(card, site, fix)
+
+
+answer_place = by_fields(by_model(answer_in_area, answer_on_roadway, _answer_on_map))
+
+
+@njit
+def answer(card: Card, site: Site, fix: Any) -> None:
+    """Writes the card's state, moved on to the time that is in the fix; its NIS is there too."""
+    t_ns = fix["t_ns"]
+    fix["age_s"] = max(t_ns - card["accepted_ns"], 0) * _S_PER_NS
+    used, rejected = counts(card, site, t_ns)
+    fix["anchors_used"], fix["anchors_rejected"] = used, rejected
+    answer_place(card, site, fix)
+    fix["fix_class"] = _class_of(card, site, t_ns, fix["var_x_m2"] + fix["var_y_m2"])
+    spread = fix["var_x_m2"] - fix["var_y_m2"]
+    major = math.sqrt(spread * spread + 4.0 * fix["cov_xy_m2"] * fix["cov_xy_m2"])
+    major_m = math.sqrt(0.5 * (fix["var_x_m2"] + fix["var_y_m2"] + major))
+    fault = 2.0 * site.settings["gate_long"] + 1.0
+    slope_m = steepest_m(card, site, t_ns)
+    fix["protection_m"] = _SIGMAS_95 * major_m + fault * slope_m if used else math.nan

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from positioning.anchor_stats import note_anchor
 from positioning.area_filter import VARIANCE_FLOOR, expect_range, predict, update
 from positioning.cards import (
     CLONE_CROSS,
@@ -17,7 +18,7 @@ from positioning.cards import (
 from positioning.jit import njit
 from positioning.observation import Kind
 from positioning.search import cost, gather, search
-from positioning.slots import note_use, slot_of
+from positioning.slots import find_slot, note_use, take_slot
 
 _S_PER_NS: Final = 1e-9
 #: A card leaps to a place only if that fits: one anchor in three may be blocked.
@@ -26,6 +27,35 @@ _MISFIT_MAX: Final = 0.7
 _BETTER_COST: Final = 1.0
 _RANGE: Final = int(Kind.RANGE)
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
+_PLACE: Final = int(Kind.PLACE)
+
+
+@njit
+def _bias_slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
+    """The slot of `anchor`, heard at `t_ns`; of one that had none the bias is unknown."""
+    slot = find_slot(card, anchor, t_ns)
+    if slot < 0:
+        slot = take_slot(card, site, anchor, t_ns)
+        _forget_bias(card, site, 4 + slot)
+    return slot
+
+
+@njit
+def _forget_bias(card: Card, site: Site, b: int) -> None:
+    mean, cov = card["mean"], card["cov"]
+    states = len(mean)
+    if b >= states:
+        return
+    mean[b] = 0.0
+    for j in range(states):
+        cov[b, j] = 0.0
+        cov[j, b] = 0.0
+    cov[b, b] = site.settings["bias_var_m2"]
+    if site.settings["lag_ns"] > 0:
+        clones = card["clones"]
+        for k in range(len(clones)):
+            clones[k, CLONE_CROSS + b] = 0.0
+            clones[k, CLONE_CROSS + states + b] = 0.0
 
 
 @njit
@@ -95,7 +125,7 @@ def start_in_area(card: Card, site: Site, t_ns: int) -> bool:
         age_ns = t_ns - card["ring_t_ns"][k]
         recent = -s["late_max_ns"] <= age_ns <= s["start_window_ns"]
         if recent and card["ring_kind"][k] == _RANGE:
-            slot = slot_of(card, site, card["ring_source"][k], t_ns)
+            slot = _bias_slot(card, site, card["ring_source"][k], t_ns)
             card["slot_used_ns"][slot] = card["ring_t_ns"][k]
     return True
 
@@ -144,7 +174,30 @@ def _review(card: Card, site: Site) -> None:
 
 
 @njit
-def advance_in_area(card: Card, site: Site, t_ns: int) -> float:
+def take_in_area(card: Card, site: Site, m: Any) -> tuple[bool, float]:
+    """Brings the filter to a measurement's time and that into the filter: (accepted, NIS)."""
+    lag_s = _advance(card, site, m["t_ns"])
+    if m["kind"] == _PLACE:
+        accepted, nis = _take_place(card, site, m, lag_s)
+    else:
+        accepted, nis = _take_ranging(card, site, m, lag_s)
+    _look_after(card, site, accepted)
+    return accepted, nis
+
+
+@njit
+def begin_in_area(card: Card, site: Site, m: Any) -> bool:
+    """A card without a place: does the measurement give it one?"""
+    if m["kind"] != _PLACE:
+        return start_in_area(card, site, m["t_ns"])
+    xx, xy, yy = m["var_x_m2"], m["cov_xy_m2"], m["var_y_m2"]
+    put_in_area(card, site, m["value_m"], m["y_m"], xx, xy, yy)
+    card["t_ns"] = card["accepted_ns"] = card["ranged_ns"] = card["reviewed_ns"] = m["t_ns"]
+    return True
+
+
+@njit
+def _advance(card: Card, site: Site, t_ns: int) -> float:
     """Brings the filter to a measurement's time; gives how much older (s) that is than the state."""
     dt_ns = t_ns - card["t_ns"]
     if dt_ns <= 0:
@@ -155,16 +208,11 @@ def advance_in_area(card: Card, site: Site, t_ns: int) -> float:
 
 
 @njit
-def measure_in_area(
-    card: Card, site: Site, m: Any, lag_s: float
-) -> tuple[bool, float, float, float, float, float]:
-    """A range or a difference into the filter.
-
-    Gives (accepted, NIS, residual without the bias, its variance, direction x, y).
-    """
+def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
+    """A range or a difference into the filter: (accepted, NIS)."""
     s, now_ns = site.settings, card["t_ns"]
     anchor = int(m["source"])
-    slot = slot_of(card, site, anchor, now_ns)
+    slot = _bias_slot(card, site, anchor, now_ns)
     plus = slot if len(card["mean"]) > 4 else -1
     expected_m, ux, uy, bend_m2 = expect_range(card, site, anchor, lag_s)
     residual_m = m["value_m"] - expected_m
@@ -172,7 +220,7 @@ def measure_in_area(
     gates = (s["gate_long"], s["gate_short"])
     minus = -1
     if m["kind"] == _DIFFERENCE:
-        other = slot_of(card, site, int(m["other"]), now_ns)
+        other = _bias_slot(card, site, int(m["other"]), now_ns)
         minus = other if plus >= 0 else -1
         other_m, ox, oy, other_bend_m2 = expect_range(card, site, int(m["other"]), lag_s)
         residual_m += other_m
@@ -189,11 +237,13 @@ def measure_in_area(
         card, site, (ux, uy, plus, minus, lag_s), innovation_m, noise_m2, gates
     )
     note_use(card, slot, now_ns, slope_m, accepted)
-    return accepted, nis, residual_m, var_m2, ux, uy
+    if m["kind"] == _RANGE:  # its residual is that of the place: the bias belongs to the anchor
+        note_anchor(site.stats, m, residual_m, var_m2, ux, uy, accepted)
+    return accepted, nis
 
 
 @njit
-def place_in_area(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
+def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
     """Another engine's place into the filter, as two scalars without correlation: (accepted, NIS).
 
     Both are gated by the distance of the whole place.
@@ -218,7 +268,7 @@ def place_in_area(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
 
 
 @njit
-def look_after_area(card: Card, site: Site, accepted: bool) -> None:
+def _look_after(card: Card, site: Site, accepted: bool) -> None:
     """After a measurement: counts rejects, and finds the place anew where it must be."""
     s, cov = site.settings, card["cov"]
     now_ns = card["t_ns"]
@@ -244,3 +294,5 @@ def hold_in_area(card: Card, site: Site, t_ns: int) -> None:
     walked_m = min(s["start_speed_m_s"] * silence_s, s["hold_max_m"])
     x, y = card["mean"][0], card["mean"][1]
     put_in_area(card, site, x, y, xx + walked_m * walked_m, xy, yy + walked_m * walked_m)
+    card["t_ns"] = t_ns
+    card["coasting"] = 1

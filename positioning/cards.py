@@ -8,8 +8,9 @@ and nothing of another's; so the state of one card stands together.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,8 @@ HYPOTHESES: Final = 8
 #: more, because the last are ripe only with the next measurement.
 CLONES: Final = 10
 _CLONES_MOST: Final = CLONES + 2
+
+F = TypeVar("F")
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,9 +84,23 @@ LOG_WEIGHT: Final = 5
 CLONE_CROSS: Final = 7
 
 
-def card_type(biases: int, clones: int) -> np.dtype[np.void]:
-    """The record of a card, with states for `biases` anchors and room for `clones` past places."""
-    k = 4 + biases
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What a card's record must hold: by what a map has, and what is asked of the filter.
+
+    `area`, `roadways`: which models; `biases`: anchors with a state of their own; `smoothed`:
+    whether past places are kept to be smoothed.
+    """
+
+    area: bool
+    roadways: bool
+    biases: int
+    smoothed: bool
+
+
+def card_type(layout: Layout) -> np.dtype[np.void]:
+    """The record of a card. The kernel is compiled for what it holds."""
+    k = 4 + layout.biases
     of_slots, of_ring, of_places = (SLOTS,), (RING,), (HYPOTHESES,)
     fields: list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]] = [
         ("model", np.int64),
@@ -96,6 +113,7 @@ def card_type(biases: int, clones: int) -> np.dtype[np.void]:
         ("jump_ns", np.int64),
         ("floor_ns", np.int64),  # nothing so old is taken, where `has_floor`
         ("cloned_ns", np.int64),  # when the last clone was made
+        ("ripe", np.int64),  # the clone that is being told
         ("batch", np.int64),  # the last batch with news of the card
         ("ring_next", np.int64),
         ("rejects", np.int64),
@@ -108,9 +126,6 @@ def card_type(biases: int, clones: int) -> np.dtype[np.void]:
         ("jumping", np.uint8),  # one measurement was far ahead in time; the next one tells
         ("z_m", np.float64),  # of the last fix
         ("speed_max_m_s", np.float64),  # 0: the usual limit
-        # In an open area: x, y, vx, vy, then the bias of the anchor in each slot.
-        ("mean", np.float64, (k,)),
-        ("cov", np.float64, (k, k)),
         # Anchors heard lately: which; when heard, in accord, rejected; how many metres the place
         # moves for a range wrong by one sigma; how likely the anchor has no line of sight.
         ("slot_anchor", np.int64, of_slots),
@@ -119,9 +134,6 @@ def card_type(biases: int, clones: int) -> np.dtype[np.void]:
         ("slot_rejected_ns", np.int64, of_slots),
         ("slot_slope_m", np.float64, of_slots),
         ("slot_blocked", np.float64, of_slots),
-        # On the roadways: hypotheses, and the piece of the graph that each is on.
-        ("hypotheses", np.float64, (HYPOTHESES, 6)),
-        ("pieces", np.int64, of_places),
         # The last measurements, as in MEASUREMENT.
         ("ring_t_ns", np.int64, of_ring),
         ("ring_value_m", np.float64, of_ring),
@@ -130,16 +142,21 @@ def card_type(biases: int, clones: int) -> np.dtype[np.void]:
         ("ring_other", np.int32, of_ring),
         ("ring_kind", np.uint8, of_ring),
     ]
-    # Past places still being smoothed: when, and of which class (0: none); in areas, and for each
-    # hypothesis (piece, -1 for none; s, variance, covariance with s and v, speed).
-    fields += [
-        ("clone_ns", np.int64, (clones,)),
-        ("clone_class", np.int64, (clones,)),
-        ("clone_in_area", np.uint8, (clones,)),
-        ("clones", np.float64, (clones, CLONE_CROSS + 2 * k)),
-        ("trails", np.float64, (HYPOTHESES, clones, 5)),
-        ("trail_pieces", np.int64, (HYPOTHESES, clones)),
-    ]
+    if layout.area:  # x, y, vx, vy, then the bias of the anchor in each slot
+        fields += [("mean", np.float64, (k,)), ("cov", np.float64, (k, k))]
+    if layout.roadways:  # hypotheses, and the piece of the graph that each is on
+        fields += [("hypotheses", np.float64, (HYPOTHESES, 6)), ("pieces", np.int64, of_places)]
+    # Past places still being smoothed: when, and of which class (0: none, negative in areas); in areas,
+    # and for each hypothesis (piece, -1 for none; s, variance, covariance with s and v, speed).
+    clones = _CLONES_MOST if layout.smoothed else 1
+    fields += [("clone_ns", np.int64, (clones,)), ("clone_class", np.int64, (clones,))]
+    if layout.area:
+        fields += [("clones", np.float64, (clones, CLONE_CROSS + 2 * k))]
+    if layout.roadways:
+        fields += [
+            ("trails", np.float64, (HYPOTHESES, clones, 5)),
+            ("trail_pieces", np.int64, (HYPOTHESES, clones)),
+        ]
     return np.dtype(fields, align=True)
 
 
@@ -225,9 +242,20 @@ class Site(NamedTuple):
     scratch: Any
 
 
-def new_cards(count: int, biases: int, *, smoothed: bool) -> Records:
+def new_cards(count: int, layout: Layout) -> Records:
     """(count,) records of cards of which nothing has been heard."""
-    return np.zeros(count, card_type(biases, _CLONES_MOST if smoothed else 1))
+    return np.zeros(count, card_type(layout))
+
+
+def by_model(area: F, roadway: F, both: F) -> Callable[[Collection[str]], F]:
+    """Which of three functions is for a card's fields: it may be in areas, on roadways, or both."""
+
+    def choose(names: Collection[str]) -> F:
+        if "hypotheses" not in names:
+            return area
+        return both if "mean" in names else roadway
+
+    return choose
 
 
 def roadway_records(graph: Graph) -> tuple[Records, Records, Records]:

@@ -11,11 +11,12 @@ changed, but not that of a function it calls.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import overload
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,6 +24,36 @@ F = TypeVar("F", bound=Callable[..., Any])
 def njit(function: F) -> F:
     """Compiles a function that other compiled functions call."""
     return cast("F", numba.njit(nogil=True)(function))
+
+
+def njit_within(function: F) -> F:
+    """Compiles a function as a part of those that call it.
+
+    numba optimises whatever a function calls anew with that function, so a deep tree of calls takes
+    long to compile: what stands between the entry points and the real work is best taken in.
+    """
+    return cast("F", numba.njit(nogil=True, inline="always")(function))
+
+
+def by_fields(choose: Callable[[Collection[str]], F]) -> F:
+    """A function (card, site, x) that is compiled as what `choose` gives for the card's fields.
+
+    So only the models that a map needs are compiled, which takes much of the time of a first start.
+    """
+
+    def chosen(card: Any, site: Any, x: Any) -> Any:
+        return choose(card.dtype.names)(card, site, x)
+
+    @overload(chosen, inline="always")
+    def compile_chosen(card: Any, site: Any, x: Any) -> Callable[[Any, Any, Any], Any]:
+        found = choose(card.fields)
+
+        def call(card: Any, site: Any, x: Any) -> Any:
+            return found(card, site, x)
+
+        return call
+
+    return cast("F", chosen)
 
 
 def njit_cached(function: F) -> F:

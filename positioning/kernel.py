@@ -14,36 +14,38 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.anchor_stats import note_anchor
 from positioning.answer import answer
-from positioning.area_track import (
-    advance_in_area,
-    hold_in_area,
-    look_after_area,
-    measure_in_area,
-    place_in_area,
-    put_in_area,
-)
-from positioning.cards import CLONES, GATED, IN_AREA, UNPLACED, Card, Site
+from positioning.area_track import begin_in_area, hold_in_area, take_in_area
+from positioning.cards import CLONES, GATED, IN_AREA, UNPLACED, Card, Site, by_model
 from positioning.intake import SOUND, refusal, remember
-from positioning.jit import njit, njit_cached, sources_stamp
+from positioning.jit import by_fields, njit, njit_within, njit_cached, sources_stamp
 from positioning.observation import Kind, Records
-from positioning.passing import pass_over, start
+from positioning.passing import begin_on_map, sight_on_map, take_on_map
 from positioning.restoring import restore_card
-from positioning.roadway_track import (
-    advance_on_roadway,
-    look_after_roadway,
-    measure_on_roadway,
-    place_on_roadway,
-)
-from positioning.sighting import sight
+from positioning.roadway_track import begin_on_roadway, take_on_roadway
+from positioning.sighting import is_ranged, sight_in_area, sight_on_roadway
 from positioning.smoothing import smooth
 
 #: Beside `SOUND` and the reasons of `positioning.cards`: a measurement that was used without a fix.
 _NO_FIX: Final = -2
 _SIGHTING: Final = int(Kind.SIGHTING)
-_PLACE: Final = int(Kind.PLACE)
-_RANGE: Final = int(Kind.RANGE)
+
+
+@njit
+def _hold_on_roadway(card: Card, site: Site, t_ns: int) -> None:
+    """The uncertainty of places on the roadways grows by itself, as a walk's does."""
+
+
+@njit
+def _hold_on_map(card: Card, site: Site, t_ns: int) -> None:
+    if card["model"] == IN_AREA:
+        hold_in_area(card, site, t_ns)
+
+
+_begin = by_fields(by_model(begin_in_area, begin_on_roadway, begin_on_map))
+_measure = by_fields(by_model(take_in_area, take_on_roadway, take_on_map))
+_sight = by_fields(by_model(sight_in_area, sight_on_roadway, sight_on_map))
+_hold = by_fields(by_model(hold_in_area, _hold_on_roadway, _hold_on_map))
 
 
 @njit
@@ -63,65 +65,24 @@ def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
     if not confirmed:
         return True
     card["first_ns"] = t_ns
-    if card["model"] == IN_AREA:
-        hold_in_area(card, site, t_ns)
-        card["t_ns"] = t_ns
-        card["coasting"] = 1
+    _hold(card, site, t_ns)
     return False
 
 
 @njit
-def _coasts(card: Card, site: Site, t_ns: int) -> bool:
+def _coasts(card: Card, site: Site, m: Any) -> bool:
     """After a long silence: is the place still being searched? If not, the filter goes on."""
     if not card["coasting"]:
         return False
-    card["t_ns"] = max(card["t_ns"], t_ns)
-    if not start(card, site, card["t_ns"]):
-        searching = t_ns - card["first_ns"] < site.settings["start_wait_ns"]
+    card["t_ns"] = max(card["t_ns"], m["t_ns"])
+    if not _begin(card, site, m):
+        searching = m["t_ns"] - card["first_ns"] < site.settings["start_wait_ns"]
         card["coasting"] = int(searching)
         return bool(searching)
     return True
 
 
-@njit
-def _begin(card: Card, site: Site, m: Any) -> bool:
-    """A card that has no place yet: does the measurement give it one?"""
-    t_ns = m["t_ns"]
-    if m["kind"] != _PLACE:
-        return start(card, site, t_ns)
-    put_in_area(card, site, m["value_m"], m["y_m"], m["var_x_m2"], m["cov_xy_m2"], m["var_y_m2"])
-    card["t_ns"] = card["accepted_ns"] = card["ranged_ns"] = card["reviewed_ns"] = t_ns
-    return True
-
-
-@njit
-def _measure(card: Card, site: Site, m: Any) -> tuple[bool, float]:
-    """Brings the filter to the measurement's time and it into the filter: (accepted, NIS)."""
-    in_area = card["model"] == IN_AREA
-    if in_area:
-        lag_s = advance_in_area(card, site, m["t_ns"])
-    else:
-        lag_s = advance_on_roadway(card, site, m["t_ns"])
-    if m["kind"] == _PLACE:
-        if in_area:
-            accepted, nis = place_in_area(card, site, m, lag_s)
-        else:
-            accepted, nis = place_on_roadway(card, site, m, lag_s)
-    else:
-        if in_area:
-            accepted, nis, residual_m, var_m2, ux, uy = measure_in_area(card, site, m, lag_s)
-        else:
-            accepted, nis, residual_m, var_m2, ux, uy = measure_on_roadway(card, site, m, lag_s)
-        if m["kind"] == _RANGE:
-            note_anchor(site.stats, m, residual_m, var_m2, ux, uy, accepted)
-    if in_area:
-        look_after_area(card, site, accepted)
-    else:
-        look_after_roadway(card, site, accepted)
-    return accepted, nis
-
-
-@njit
+@njit_within
 def _take(card: Card, site: Site, m: Any) -> tuple[int, float]:
     """One sound measurement into its card's filter: why it was not used or `SOUND`, and NIS."""
     accepted, nis = True, math.nan
@@ -130,9 +91,8 @@ def _take(card: Card, site: Site, m: Any) -> tuple[int, float]:
             return _NO_FIX, nis
     elif _is_jump(card, site, m["t_ns"]):
         return SOUND, nis
-    elif not _coasts(card, site, m["t_ns"]):
+    elif not _coasts(card, site, m):
         accepted, nis = _measure(card, site, m)
-    pass_over(card, site)
     return SOUND if accepted else GATED, nis
 
 
@@ -152,18 +112,31 @@ def _sighted(card: Card, site: Site, m: Any, conflicts: Records, told: int) -> t
 
     It takes no card back to where it was before.
     """
-    placed = card["model"] != UNPLACED
-    since_ns = m["t_ns"] - card["ranged_ns"]
-    ranged = placed and since_ns <= site.settings["presence_after_ns"]
-    if placed and not ranged and m["t_ns"] < card["t_ns"]:
+    ranged = is_ranged(card, site, m["t_ns"])
+    if card["model"] != UNPLACED and not ranged and m["t_ns"] < card["t_ns"]:
         return _NO_FIX, told
-    off_m = sight(card, site, m, ranged)
+    off_m = _sight(card, site, m)
     if off_m > 0.0 and told < len(conflicts):
         one = conflicts[told]
         one["card"], one["reader"], one["t_ns"] = m["card"], m["source"], m["t_ns"]
         one["apart_m"] = off_m
         told += 1
     return _NO_FIX if ranged else SOUND, told
+
+
+@njit_within
+def _take_one(
+    cards: Records, site: Site, m: Any, conflicts: Records, told: int
+) -> tuple[int, float, int]:
+    reason, nis = refusal(m, cards, site), math.nan
+    if reason == SOUND:
+        card = cards[m["card"]]
+        _note_first(card, site, m)
+        if m["kind"] == _SIGHTING:
+            reason, told = _sighted(card, site, m, conflicts, told)
+        else:
+            reason, nis = _take(card, site, m)
+    return reason, nis, told
 
 
 @njit
@@ -191,20 +164,6 @@ Restore = Callable[[Records, AnySite, Records], None]
 def _entries(stamp: str) -> tuple[Run, Restore]:
     """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
 
-    @njit
-    def take_one(
-        cards: Records, site: Site, m: Any, conflicts: Records, told: int
-    ) -> tuple[int, float, int]:
-        reason, nis = refusal(m, cards, site), math.nan
-        if reason == SOUND:
-            card = cards[m["card"]]
-            _note_first(card, site, m)
-            if m["kind"] == _SIGHTING:
-                reason, told = _sighted(card, site, m, conflicts, told)
-            else:
-                reason, nis = _take(card, site, m)
-        return reason, nis, told
-
     @njit_cached
     def run_stamped(
         cards: Records,
@@ -223,7 +182,7 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
         while i < len(measured) and (smoothed + 2 * CLONES <= len(lagged) or not len(lagged)):
             m = measured[i]
             i += 1
-            reason, nis, told = take_one(cards, site, m, conflicts, told)
+            reason, nis, told = _take_one(cards, site, m, conflicts, told)
             if reason >= 0:
                 rejected[reason] += 1
             if reason != SOUND and reason != GATED:

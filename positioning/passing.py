@@ -3,37 +3,26 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
-from positioning.area_filter import VARIANCE_FLOOR
-from positioning.area_track import put_in_area, start_in_area
-from positioning.cards import (
-    IN_AREA,
-    ON_ROADWAY,
-    SS,
-    SV,
-    UNPLACED,
-    VV,
-    Card,
-    Floats,
-    S,
-    Site,
-    V,
-)
+from positioning.area_track import begin_in_area, put_in_area, take_in_area
+from positioning.cards import IN_AREA, ON_ROADWAY, SS, UNPLACED, VV, Card, Floats, S, Site, V
 from positioning.jit import njit
-from positioning.roadway_filter import best_place, point_at, tidy_places
+from positioning.observation import Kind
+from positioning.roadway_filter import best_place, point_at
 from positioning.roadway_search import COST, search_roadways
 from positioning.roadway_track import (
     begin_on_roadway,
+    follow_on_roadway,
     note_ambiguity,
-    put_on_roadway,
-    start_on_roadway,
+    put_near_roadways,
+    take_on_roadway,
 )
+from positioning.sighting import is_ranged, put_in_reach, sight_in_area, sight_on_roadway
 
 #: A card has left an area when it is this far outside.
 _OUTSIDE_M: Final = 1.0
-#: Roadways this near to where a card leaves an area may be the one that it takes.
-_NEAR_M: Final = 6.0
+_PLACE: Final = int(Kind.PLACE)
 
 
 @njit
@@ -55,35 +44,54 @@ def depth_in_areas_m(areas_m: Floats, x: float, y: float) -> float:
 
 
 @njit
-def start(card: Card, site: Site, t_ns: int) -> bool:
-    """Starts the card's filter where its recent ranges fit best."""
-    if len(site.pieces) == 0:
-        return start_in_area(card, site, t_ns)
-    if len(site.borders_m) and start_in_area(card, site, t_ns):
+def begin_on_map(card: Card, site: Site, m: Any) -> bool:
+    """A card without a place: starts its filter where the measurements fit best."""
+    if begin_in_area(card, site, m):
         fit = site.scratch["best"][2]
-        if depth_in_areas_m(site.borders_m, card["mean"][0], card["mean"][1]) > 0.0:
-            found = search_roadways(card, site, t_ns, site.settings["start_window_ns"])[0]
-            better = False
-            for row in range(found):
-                better = better or site.scratch["trial"][row, COST] <= fit
-            if not better:
-                return True
+        inside = depth_in_areas_m(site.borders_m, card["mean"][0], card["mean"][1]) > 0.0
+        if inside and (m["kind"] == _PLACE or not _fits_roadway(card, site, m["t_ns"], fit)):
+            return True
         card["model"] = UNPLACED
-    return start_on_roadway(card, site, t_ns)
+    return begin_on_roadway(card, site, m)
 
 
 @njit
-def pass_over(card: Card, site: Site) -> None:
-    """Follows the card as the map asks at its present place."""
-    if len(site.pieces) == 0 or len(site.borders_m) == 0:
-        return
-    if card["model"] == ON_ROADWAY:
-        if not card["ambiguous"]:
-            _enter_area(card, site)
-    elif card["model"] == IN_AREA:
+def _fits_roadway(card: Card, site: Site, t_ns: int, cost: float) -> bool:
+    """Whether a place on the roadways fits the recent ranges at no greater cost."""
+    found = search_roadways(card, site, t_ns, site.settings["start_window_ns"])[0]
+    for row in range(found):
+        if site.scratch["trial"][row, COST] <= cost:
+            return True
+    return False
+
+
+@njit
+def take_on_map(card: Card, site: Site, m: Any) -> tuple[bool, float]:
+    """A measurement into the card's filter, whichever it is in: (accepted, NIS)."""
+    if card["model"] == IN_AREA:
+        accepted, nis = take_in_area(card, site, m)
         depth_m = depth_in_areas_m(site.borders_m, card["mean"][0], card["mean"][1])
         if depth_m < -_OUTSIDE_M:
             _take_roadway(card, site)
+    else:
+        accepted, nis = take_on_roadway(card, site, m)
+        if not card["ambiguous"]:
+            _enter_area(card, site)
+    return accepted, nis
+
+
+@njit
+def sight_on_map(card: Card, site: Site, m: Any) -> float:
+    """Takes a sighting: how far off (m) in a conflict with ranges, else 0."""
+    if card["model"] == ON_ROADWAY:
+        return sight_on_roadway(card, site, m)
+    if card["model"] == UNPLACED or not is_ranged(card, site, m["t_ns"]):
+        card["places"] = 0
+        put_in_reach(card, site, int(m["source"]), m["side"], 0.0)
+        if card["places"] > 0:
+            card["model"] = UNPLACED
+            return sight_on_roadway(card, site, m)
+    return sight_in_area(card, site, m)
 
 
 @njit
@@ -105,27 +113,12 @@ def _enter_area(card: Card, site: Site) -> None:
 
 @njit
 def _take_roadway(card: Card, site: Site) -> None:
-    """Puts the card on the roadways near it."""
-    mean, cov = card["mean"], card["cov"]
-    var_m2 = max(cov[0, 0] + cov[1, 1], VARIANCE_FLOOR)
-    reach_m = max(_NEAR_M, 3.0 * math.sqrt(var_m2))
-    card["places"] = 0
-    for piece in range(len(site.pieces)):
-        ox, oy = mean[0] - site.pieces[piece]["x_m"], mean[1] - site.pieces[piece]["y_m"]
-        tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
-        way_m = (ox * tx + oy * ty) / (tx * tx + ty * ty)
-        way_m = min(max(way_m, 0.0), site.pieces[piece]["length_m"])
-        off_m = math.hypot(ox - way_m * tx, oy - way_m * ty)
-        if off_m < reach_m:
-            log_weight = -0.5 * off_m * off_m / (var_m2 + _NEAR_M)
-            s_m = site.pieces[piece]["s_m"] + way_m
-            k = put_on_roadway(card, site, piece, s_m, var_m2, log_weight)
-            if k >= 0:
-                card["hypotheses"][k, V] = mean[2] * tx + mean[3] * ty
-                card["hypotheses"][k, VV] = cov[2, 2] + cov[3, 3]
-                card["hypotheses"][k, SV] = 0.0
-                card["hypotheses"][k, SS] = var_m2
-    if card["places"]:
-        begin_on_roadway(card, card["t_ns"])
-        tidy_places(card, site)
-        note_ambiguity(card, site)
+    """Puts the card on the roadways near it, as fast as it was."""
+    mean, cov, h = card["mean"], card["cov"], card["hypotheses"]
+    put_near_roadways(card, site, mean[0], mean[1], cov[0, 0] + cov[1, 1])
+    follow_on_roadway(card, card["t_ns"])
+    for k in range(card["places"]):
+        p = site.pieces[card["pieces"][k]]
+        h[k, V] = mean[2] * p["tx"] + mean[3] * p["ty"]
+        h[k, VV] = cov[2, 2] + cov[3, 3]
+    note_ambiguity(card, site)

@@ -5,50 +5,73 @@ from __future__ import annotations
 from typing import Any, Final
 
 from positioning.area_track import put_in_area
-from positioning.cards import Card, Site, V
-from positioning.jit import njit
+from positioning.cards import IN_AREA, UNPLACED, Card, Site, V, by_model
+from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
-from positioning.passing import pass_over
-from positioning.roadway_track import begin_on_roadway, put_on_roadway
+from positioning.passing import depth_in_areas_m
+from positioning.roadway_track import (
+    follow_on_roadway,
+    note_ambiguity,
+    put_near_roadways,
+    put_on_roadway,
+)
 
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
 _ZONE: Final = int(FixClass.ZONE)
 
 
 @njit
-def restore_card(card: Card, site: Site, fix: Any) -> None:
-    """Puts a card where a fix says; nothing older is taken from then on."""
-    t_ns = fix["t_ns"]
-    card["slots"] = card["places"] = card["ring_next"] = 0
-    if fix["roadway"] < 0 or not _put_at_chainage(card, site, fix):
-        xx, xy, yy = fix["var_x_m2"], fix["cov_xy_m2"], fix["var_y_m2"]
-        put_in_area(card, site, fix["x_m"], fix["y_m"], xx, xy, yy)
-        card["mean"][2], card["mean"][3] = fix["vx_m_s"], fix["vy_m_s"]
-    card["z_m"] = fix["z_m"]
-    card["t_ns"] = card["floor_ns"] = card["first_ns"] = t_ns
-    card["accepted_ns"] = card["reviewed_ns"] = card["ranged_ns"] = t_ns
-    card["has_floor"] = 1
-    card["rejects"] = card["coasting"] = card["jumping"] = 0
-    card["ambiguous"] = int(fix["fix_class"] == _AMBIGUOUS)
-    card["seen"] = int(fix["fix_class"] == _ZONE)
-    if card["seen"]:
-        card["ranged_ns"] = t_ns - site.settings["presence_after_ns"] - 1
-    pass_over(card, site)
+def _put_in_area(card: Card, site: Site, fix: Any) -> None:
+    xx, xy, yy = fix["var_x_m2"], fix["cov_xy_m2"], fix["var_y_m2"]
+    put_in_area(card, site, fix["x_m"], fix["y_m"], xx, xy, yy)
+    card["mean"][2], card["mean"][3] = fix["vx_m_s"], fix["vy_m_s"]
 
 
 @njit
-def _put_at_chainage(card: Card, site: Site, fix: Any) -> bool:
-    """Puts a card at its roadway and chainage; False where the map has them no more."""
+def _put_on_roadway(card: Card, site: Site, fix: Any) -> None:
+    """Puts a card at its chainage, or near its place where the map has that no more."""
+    card["places"] = 0
+    var_m2 = fix["var_x_m2"] + fix["var_y_m2"]
     for piece in range(len(site.pieces)):
         p = site.pieces[piece]
         edge = site.edges[p["edge"]]
         s_m = fix["chainage_m"] - edge["chainage_m"]
         if edge["roadway"] == fix["roadway"] and p["s_m"] <= s_m <= p["s_m"] + p["length_m"]:
-            tx, ty = p["tx"], p["ty"]
-            var_m2 = tx * tx * fix["var_x_m2"] + 2.0 * tx * ty * fix["cov_xy_m2"]
-            var_m2 += ty * ty * fix["var_y_m2"]
-            k = put_on_roadway(card, site, piece, s_m, var_m2, 0.0)
-            card["hypotheses"][k, V] = tx * fix["vx_m_s"] + ty * fix["vy_m_s"]
-            begin_on_roadway(card, fix["t_ns"])
-            return True
-    return False
+            if card["places"] == 0:
+                put_on_roadway(card, site, piece, s_m, var_m2, 0.0)
+    if card["places"] == 0:
+        put_near_roadways(card, site, fix["x_m"], fix["y_m"], var_m2)
+    for k in range(card["places"]):
+        p = site.pieces[card["pieces"][k]]
+        card["hypotheses"][k, V] = p["tx"] * fix["vx_m_s"] + p["ty"] * fix["vy_m_s"]
+    follow_on_roadway(card, fix["t_ns"])
+    note_ambiguity(card, site)
+
+
+@njit
+def _put_on_map(card: Card, site: Site, fix: Any) -> None:
+    if depth_in_areas_m(site.borders_m, fix["x_m"], fix["y_m"]) > 0.0:
+        _put_in_area(card, site, fix)
+    else:
+        _put_on_roadway(card, site, fix)
+
+
+_put_back = by_fields(by_model(_put_in_area, _put_on_roadway, _put_on_map))
+
+
+@njit
+def restore_card(card: Card, site: Site, fix: Any) -> None:
+    """Puts a card where a fix says; nothing older is taken from then on."""
+    t_ns = fix["t_ns"]
+    card["slots"] = card["places"] = card["ring_next"] = card["model"] = UNPLACED
+    _put_back(card, site, fix)
+    card["z_m"] = fix["z_m"]
+    card["t_ns"] = card["floor_ns"] = card["first_ns"] = t_ns
+    card["accepted_ns"] = card["reviewed_ns"] = card["ranged_ns"] = t_ns
+    card["has_floor"] = 1
+    card["rejects"] = card["coasting"] = card["jumping"] = 0
+    if card["model"] == IN_AREA:
+        card["ambiguous"] = int(fix["fix_class"] == _AMBIGUOUS)
+    card["seen"] = int(fix["fix_class"] == _ZONE)
+    if card["seen"]:
+        card["ranged_ns"] = t_ns - site.settings["presence_after_ns"] - 1

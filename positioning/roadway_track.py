@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from positioning.anchor_stats import note_anchor
 from positioning.cards import (
     LOG_WEIGHT,
     ON_ROADWAY,
@@ -38,6 +39,10 @@ from positioning.slots import blocked_now, note_use, slot_of
 
 _S_PER_NS: Final = 1e-9
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
+_PLACE: Final = int(Kind.PLACE)
+_RANGE: Final = int(Kind.RANGE)
+#: Roadways this near to where a card is put may be the one that it is in.
+_NEAR_M: Final = 6.0
 #: A place found anew stands beside the others; it is not better for being new.
 _NEWCOMER: Final = 1.0
 #: Two places nearer than this are one to whoever looks for the card.
@@ -72,7 +77,7 @@ def put_on_roadway(
 
 
 @njit
-def begin_on_roadway(card: Card, t_ns: int) -> None:
+def follow_on_roadway(card: Card, t_ns: int) -> None:
     """Follows the card on the roadways from now on."""
     card["model"] = ON_ROADWAY
     card["t_ns"] = card["reviewed_ns"] = t_ns
@@ -91,7 +96,7 @@ def start_on_roadway(card: Card, site: Site, t_ns: int) -> bool:
     for row in range(found):
         var_m2 = trial[row, 3] + s["roadway_var_m2"]
         put_on_roadway(card, site, int(trial[row, 2]), trial[row, 0], var_m2, -trial[row, COST])
-    begin_on_roadway(card, t_ns)
+    follow_on_roadway(card, t_ns)
     card["accepted_ns"] = card["ranged_ns"] = t_ns
     tidy_places(card, site)
     note_ambiguity(card, site)
@@ -99,7 +104,61 @@ def start_on_roadway(card: Card, site: Site, t_ns: int) -> bool:
 
 
 @njit
-def advance_on_roadway(card: Card, site: Site, t_ns: int) -> float:
+def take_on_roadway(card: Card, site: Site, m: Any) -> tuple[bool, float]:
+    """Brings all places to a measurement's time and that into them: (accepted, NIS) of the best."""
+    lag_s = _advance(card, site, m["t_ns"])
+    if m["kind"] == _PLACE:
+        accepted, nis = _take_place(card, site, m, lag_s)
+    else:
+        accepted, nis = _take_ranging(card, site, m, lag_s)
+    cross_junctions(card, site)
+    tidy_places(card, site)
+    _look_after(card, site, accepted)
+    return accepted, nis
+
+
+@njit
+def begin_on_roadway(card: Card, site: Site, m: Any) -> bool:
+    """A card without a place: does the measurement give it one?"""
+    if m["kind"] != _PLACE:
+        return start_on_roadway(card, site, m["t_ns"])
+    var_m2 = m["var_x_m2"] + m["var_y_m2"]
+    put_near_roadways(card, site, m["value_m"], m["y_m"], var_m2)
+    follow_on_roadway(card, m["t_ns"])
+    card["accepted_ns"] = card["ranged_ns"] = m["t_ns"]
+    note_ambiguity(card, site)
+    return True
+
+
+@njit
+def put_near_roadways(card: Card, site: Site, x: float, y: float, var_m2: float) -> None:
+    """Puts the card, at rest, on all roadways near (x, y); on the nearest where none is."""
+    nearest_m = math.inf
+    for piece in range(len(site.pieces)):
+        nearest_m = min(nearest_m, _foot(site, piece, x, y)[1])
+    reach_m = max(_NEAR_M, 3.0 * math.sqrt(var_m2), nearest_m + 0.5)
+    card["places"] = 0
+    for piece in range(len(site.pieces)):
+        way_m, off_m = _foot(site, piece, x, y)
+        if off_m <= reach_m:
+            log_weight = -0.5 * (off_m * off_m - nearest_m * nearest_m) / (var_m2 + _NEAR_M)
+            s_m = site.pieces[piece]["s_m"] + way_m
+            put_on_roadway(card, site, piece, s_m, var_m2, log_weight)
+    tidy_places(card, site)
+
+
+@njit
+def _foot(site: Site, piece: int, x: float, y: float) -> tuple[float, float]:
+    """How far along a piece the point nearest to (x, y) is, and how far from there, in plan."""
+    p = site.pieces[piece]
+    ox, oy, tx, ty = x - p["x_m"], y - p["y_m"], p["tx"], p["ty"]
+    way_m = (ox * tx + oy * ty) / max(tx * tx + ty * ty, 1e-12)
+    way_m = min(max(way_m, 0.0), p["length_m"])
+    return way_m, math.hypot(ox - way_m * tx, oy - way_m * ty)
+
+
+@njit
+def _advance(card: Card, site: Site, t_ns: int) -> float:
     """Brings the places to a measurement's time; gives how much older (s) that is than they are."""
     dt_ns = t_ns - card["t_ns"]
     if dt_ns <= 0:
@@ -110,13 +169,8 @@ def advance_on_roadway(card: Card, site: Site, t_ns: int) -> float:
 
 
 @njit
-def measure_on_roadway(
-    card: Card, site: Site, m: Any, lag_s: float
-) -> tuple[bool, float, float, float, float, float]:
-    """A range or a difference into all places.
-
-    Of the likeliest place before it: (accepted, NIS, residual, its variance, direction x, y).
-    """
+def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
+    """A range or a difference into all places: (accepted, NIS) of the likeliest before it."""
     now_ns, anchor = card["t_ns"], int(m["source"])
     slot = slot_of(card, site, anchor, now_ns)
     blocked = blocked_now(card, site, slot, now_ns)
@@ -134,9 +188,9 @@ def measure_on_roadway(
     accepted = clear > _ACCORD
     card["slot_blocked"][slot] = hidden
     note_use(card, slot, now_ns, slope_m, accepted)
-    cross_junctions(card, site)
-    tidy_places(card, site)
-    return accepted, residual_m * residual_m / total_m2, residual_m, total_m2, ux, uy
+    if m["kind"] == _RANGE:
+        note_anchor(site.stats, m, residual_m, total_m2, ux, uy, accepted)
+    return accepted, residual_m * residual_m / total_m2
 
 
 @njit
@@ -170,7 +224,7 @@ def _measure_place(
 
 
 @njit
-def place_on_roadway(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
+def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
     """Another engine's place into all places on the roadways: (accepted, NIS) of the likeliest."""
     h = card["hypotheses"]
     best = best_place(card)
@@ -198,13 +252,11 @@ def place_on_roadway(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool
         absorb_on_roadway(card, site, k, flat, by_v, innovation_m, total_m2, right / likely)
         if k == best:
             accepted, nis = right / likely > _ACCORD, score
-    cross_junctions(card, site)
-    tidy_places(card, site)
     return accepted, nis
 
 
 @njit
-def look_after_roadway(card: Card, site: Site, accepted: bool) -> None:
+def _look_after(card: Card, site: Site, accepted: bool) -> None:
     """After a measurement: counts rejects, and looks for other places where it must."""
     s = site.settings
     now_ns = card["t_ns"]

@@ -15,6 +15,7 @@ from positioning.cards import (
     LOG_WEIGHT,
     ON_ROADWAY,
     SS,
+    UNPLACED,
     Card,
     S,
     Site,
@@ -27,7 +28,12 @@ from positioning.roadway_filter import (
     point_at,
     tidy_places,
 )
-from positioning.roadway_track import begin_on_roadway, note_ambiguity, put_on_roadway
+from positioning.roadway_track import (
+    follow_on_roadway,
+    note_ambiguity,
+    put_near_roadways,
+    put_on_roadway,
+)
 
 #: A card somewhere in a reader's disc of radius r, evenly: variance r²/4 in each direction. In half
 #: of it: its centre is 4r/3π from the reader, the variance towards it (1/4 - (4/3π)²) r².
@@ -49,32 +55,55 @@ _NEWCOMER: Final = -4.0
 
 
 @njit
-def sight(card: Card, site: Site, m: Any, ranged: bool) -> float:
-    """Takes a sighting: how far off (m) the card is where ranges say it can't be there, else 0.
+def is_ranged(card: Card, site: Site, t_ns: int) -> bool:
+    """Whether the card's place is known by better than sightings."""
+    since_ns = t_ns - card["ranged_ns"]
+    return bool(card["model"] != UNPLACED and since_ns <= site.settings["presence_after_ns"])
 
-    `ranged`: whether the card's place is known by better than sightings; then none changes it but
-    by weighing the places that it may be at.
+
+@njit
+def sight_in_area(card: Card, site: Site, m: Any) -> float:
+    """Takes a sighting in an open area: how far off (m) in a conflict with ranges, else 0."""
+    if is_ranged(card, site, m["t_ns"]):
+        return _conflict_in_area(card, site, int(m["source"]))
+    _put_in_disc(card, site, int(m["source"]), m["side"])
+    _note_sighting(card, site, m["t_ns"])
+    return 0.0
+
+
+@njit
+def sight_on_roadway(card: Card, site: Site, m: Any) -> float:
+    """Takes a sighting on the roadways: how far off (m) in a conflict with ranges, else 0.
+
+    It weighs all places; where none can be right and no range tells better, the card is put there.
     """
-    t_ns, reader, side = m["t_ns"], int(m["source"]), m["side"]
-    off_m = 0.0
+    reader, side = int(m["source"]), m["side"]
+    ranged = is_ranged(card, site, m["t_ns"])
+    off_m = 1.0
     if card["model"] == ON_ROADWAY:
-        off_m = _sight_on_roadway(card, site, reader, side, ranged)
-    elif ranged:
-        return _conflict_in_area(card, site, reader)
+        off_m = _weigh_places(card, site, reader, side, ranged)
     if ranged:
         return off_m
-    if card["model"] != ON_ROADWAY or off_m > 0.0:
+    if off_m > 0.0:
         card["places"] = 0
-        _put_in_reach(card, site, reader, side, 0.0)
-        if card["places"] > 0:
-            begin_on_roadway(card, t_ns)
-        else:
-            _put_in_disc(card, site, reader, side)
-    card["t_ns"] = card["accepted_ns"] = t_ns
+        put_in_reach(card, site, reader, side, 0.0)
+        if card["places"] == 0:
+            r = site.readers[reader]
+            var_m2 = DISC_VARIANCE * r["radius_m"] * r["radius_m"]
+            put_near_roadways(card, site, r["x_m"], r["y_m"], var_m2)
+        follow_on_roadway(card, m["t_ns"])
+        note_ambiguity(card, site)
+    _note_sighting(card, site, m["t_ns"])
+    return 0.0
+
+
+@njit
+def _note_sighting(card: Card, site: Site, t_ns: int) -> None:
+    """The card is where a reader has seen it."""
     if not card["seen"]:
         card["ranged_ns"] = t_ns - site.settings["presence_after_ns"] - 1
+    card["t_ns"] = card["accepted_ns"] = t_ns
     card["seen"] = 1
-    return 0.0
 
 
 @njit
@@ -103,7 +132,7 @@ def _conflict_in_area(card: Card, site: Site, reader: int) -> float:
 
 
 @njit
-def _put_in_reach(card: Card, site: Site, reader: int, side: int, log_weight: float) -> None:
+def put_in_reach(card: Card, site: Site, reader: int, side: int, log_weight: float) -> None:
     """Adds a hypothesis for every piece of roadway that the reader sees, by its length."""
     r = site.readers
     radius_m = r[reader]["radius_m"]
@@ -137,7 +166,7 @@ def _put_in_reach(card: Card, site: Site, reader: int, side: int, log_weight: fl
 
 
 @njit
-def _sight_on_roadway(card: Card, site: Site, reader: int, side: int, ranged: bool) -> float:
+def _weigh_places(card: Card, site: Site, reader: int, side: int, ranged: bool) -> float:
     """Weighs all places by a sighting. How far the nearest is where none can be right, else 0."""
     r, h = site.readers, card["hypotheses"]
     likeliest, nearest_m = -math.inf, math.inf
@@ -149,7 +178,7 @@ def _sight_on_roadway(card: Card, site: Site, reader: int, side: int, ranged: bo
     if likeliest < _LOG_CONFLICT:
         if ranged:
             top = h[best_place(card), LOG_WEIGHT]
-            _put_in_reach(card, site, reader, side, top + _NEWCOMER)
+            put_in_reach(card, site, reader, side, top + _NEWCOMER)
         return max(nearest_m, 1e-3)
     radius_m = r[reader]["radius_m"]
     for k in range(card["places"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from positioning.cards import CLONE_CROSS, SLOTS, Card, Site
+from positioning.cards import SLOTS, Card, Site
 from positioning.jit import njit
 
 #: Before all times.
@@ -14,46 +14,41 @@ _S_PER_NS: Final = 1e-9
 
 
 @njit
-def slot_of(card: Card, site: Site, anchor: int, t_ns: int) -> int:
-    """The slot of `anchor`, made now if it has none; heard at `t_ns`."""
-    slots = card["slots"]
-    oldest = 0
-    for k in range(slots):
-        if card["slot_anchor"][k] == anchor + 1:
+def find_slot(card: Card, anchor: int, t_ns: int) -> int:
+    """The slot of `anchor`, which is heard at `t_ns`; -1 where it has none."""
+    slot_anchor = card["slot_anchor"]
+    for k in range(card["slots"]):
+        if slot_anchor[k] == anchor:
             card["slot_heard_ns"][k] = t_ns
             return k
-        if card["slot_heard_ns"][k] < card["slot_heard_ns"][oldest]:
-            oldest = k
-    if slots < SLOTS:
-        oldest = slots
-        card["slots"] = slots + 1
-    _begin(card, site, oldest, anchor)
-    card["slot_heard_ns"][oldest] = t_ns
-    return oldest
+    return -1
 
 
 @njit
-def _begin(card: Card, site: Site, slot: int, anchor: int) -> None:
-    """A slot's first state: nothing used, bias unknown."""
-    card["slot_anchor"][slot] = anchor + 1
-    card["slot_used_ns"][slot] = NEVER
-    card["slot_rejected_ns"][slot] = NEVER
+def take_slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
+    """A slot for `anchor`, which is heard first; the anchor heard longest ago makes room."""
+    heard_ns = card["slot_heard_ns"]
+    slot = card["slots"]
+    if slot < SLOTS:
+        card["slots"] = slot + 1
+    else:
+        slot = 0
+        for k in range(SLOTS):
+            if heard_ns[k] < heard_ns[slot]:
+                slot = k
+    card["slot_anchor"][slot] = anchor
+    heard_ns[slot] = t_ns
+    card["slot_used_ns"][slot] = card["slot_rejected_ns"][slot] = NEVER
     card["slot_slope_m"][slot] = 0.0
     card["slot_blocked"][slot] = site.settings["blocked_share"]
-    mean, cov = card["mean"], card["cov"]
-    b, states = 4 + slot, len(mean)
-    if b >= states:
-        return
-    mean[b] = 0.0
-    for j in range(states):
-        cov[b, j] = 0.0
-        cov[j, b] = 0.0
-    cov[b, b] = site.settings["bias_var_m2"]
-    if site.settings["lag_ns"] > 0:
-        clones = card["clones"]
-        for k in range(len(clones)):
-            clones[k, CLONE_CROSS + b] = 0.0
-            clones[k, CLONE_CROSS + states + b] = 0.0
+    return int(slot)
+
+
+@njit
+def slot_of(card: Card, site: Site, anchor: int, t_ns: int) -> int:
+    """The slot of `anchor`, made now if it has none; heard at `t_ns`."""
+    slot = find_slot(card, anchor, t_ns)
+    return slot if slot >= 0 else take_slot(card, site, anchor, t_ns)
 
 
 @njit
@@ -101,7 +96,7 @@ def dilution(
     for k in range(card["slots"]):
         if card["slot_used_ns"][k] < t_ns - site.settings["used_ns"]:
             continue
-        anchor = card["slot_anchor"][k] - 1
+        anchor = card["slot_anchor"][k]
         dx, dy = x - site.anchors[anchor]["x_m"], y - site.anchors[anchor]["y_m"]
         dz = site.anchors[anchor]["z_m"] - site.anchors[anchor]["card_z_m"]
         slant_m2 = dx * dx + dy * dy + dz * dz

@@ -11,14 +11,109 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from positioning.cards import CLONE_CROSS, CLONES, HYPOTHESES, IN_AREA, SS, SV, Card, S, Site, V
-from positioning.jit import njit
+from positioning.cards import (
+    CLONE_CROSS,
+    CLONES,
+    HYPOTHESES,
+    IN_AREA,
+    SS,
+    SV,
+    Card,
+    S,
+    Site,
+    V,
+    by_model,
+)
+from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
 from positioning.roadway_filter import best_place, point_at
 from positioning.slots import counts
 
 _ROADWAY: Final = int(FixClass.ROADWAY)
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
+
+
+@njit
+def _keep_in_area(card: Card, site: Site, free: int) -> None:
+    clones, mean, cov = card["clones"], card["mean"], card["cov"]
+    width = len(mean)
+    for i in range(4):
+        clones[free, i] = mean[i]
+    clones[free, 4], clones[free, 5], clones[free, 6] = cov[0, 0], cov[0, 1], cov[1, 1]
+    for i in range(width):
+        clones[free, CLONE_CROSS + i] = cov[0, i]
+        clones[free, CLONE_CROSS + width + i] = cov[1, i]
+
+
+@njit
+def _keep_on_roadway(card: Card, site: Site, free: int) -> None:
+    h, trails = card["hypotheses"], card["trails"]
+    for k in range(card["places"]):
+        card["trail_pieces"][k, free] = card["pieces"][k]
+        trails[k, free, 0] = h[k, S]
+        trails[k, free, 1] = trails[k, free, 2] = h[k, SS]
+        trails[k, free, 3] = h[k, SV]
+        trails[k, free, 4] = h[k, V]
+
+
+@njit
+def _keep_on_map(card: Card, site: Site, free: int) -> None:
+    for k in range(HYPOTHESES):
+        card["trail_pieces"][k, free] = -1
+    if card["model"] == IN_AREA:
+        _keep_in_area(card, site, free)
+    else:
+        _keep_on_roadway(card, site, free)
+
+
+_keep_place = by_fields(by_model(_keep_in_area, _keep_on_roadway, _keep_on_map))
+
+
+@njit
+def _answer_in_area(card: Card, site: Site, fix: Any) -> bool:
+    """Writes a clone in an open area as a fix."""
+    clones, j = card["clones"], card["ripe"]
+    fix["x_m"], fix["y_m"], fix["z_m"] = clones[j, 0], clones[j, 1], card["z_m"]
+    fix["vx_m_s"], fix["vy_m_s"] = clones[j, 2], clones[j, 3]
+    fix["var_x_m2"], fix["var_y_m2"] = max(clones[j, 4], 1e-6), max(clones[j, 6], 1e-6)
+    most_m2 = 0.9999 * math.sqrt(fix["var_x_m2"] * fix["var_y_m2"])
+    fix["cov_xy_m2"] = min(max(clones[j, 5], -most_m2), most_m2)
+    fix["roadway"], fix["chainage_m"] = -1, math.nan
+    return True
+
+
+@njit
+def _answer_on_roadway(card: Card, site: Site, fix: Any) -> bool:
+    """Writes the past of the likeliest place as a fix; False where it has none."""
+    k, j = best_place(card), card["ripe"]
+    trails, piece = card["trails"], card["trail_pieces"][k, j]
+    if piece < 0:
+        return False
+    edge = site.edges[site.pieces[piece]["edge"]]
+    s_m = min(max(trails[k, j, 0], 0.0), edge["length_m"])
+    tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
+    along = max(trails[k, j, 1], 1e-4) + site.settings["bias_var_m2"]
+    aside = edge["aside_m2"]
+    fix["x_m"], fix["y_m"], fix["z_m"] = point_at(site, piece, s_m)
+    fix["vx_m_s"], fix["vy_m_s"] = trails[k, j, 4] * tx, trails[k, j, 4] * ty
+    fix["var_x_m2"] = along * tx * tx + aside * ty * ty
+    fix["cov_xy_m2"] = (along - aside) * tx * ty
+    fix["var_y_m2"] = along * ty * ty + aside * tx * tx
+    fix["roadway"], fix["chainage_m"] = edge["roadway"], edge["chainage_m"] + s_m
+    if fix["fix_class"] == _AMBIGUOUS and not card["ambiguous"]:
+        fix["fix_class"] = _ROADWAY
+    return True
+
+
+@njit
+def _answer_on_map(card: Card, site: Site, fix: Any) -> bool:
+    """Writes a clone of either model as a fix; False where its past was given up."""
+    if card["clone_class"][card["ripe"]] < 0:
+        return _answer_in_area(card, site, fix)
+    return card["model"] != IN_AREA and _answer_on_roadway(card, site, fix)
+
+
+_answer_place = by_fields(by_model(_answer_in_area, _answer_on_roadway, _answer_on_map))
 
 
 @njit
@@ -47,32 +142,8 @@ def _keep(card: Card, site: Site, fix_class: int) -> None:
     if free < 0 or (kept > 0 and recent):
         return
     card["cloned_ns"] = card["clone_ns"][free] = t_ns
-    classes[free] = fix_class
-    card["clone_in_area"][free] = card["model"] == IN_AREA
-    if card["model"] == IN_AREA:
-        _keep_in_area(card, free)
-        return
-    h, trails = card["hypotheses"], card["trails"]
-    for k in range(card["places"]):
-        card["trail_pieces"][k, free] = card["pieces"][k]
-        trails[k, free, 0] = h[k, S]
-        trails[k, free, 1] = trails[k, free, 2] = h[k, SS]
-        trails[k, free, 3] = h[k, SV]
-        trails[k, free, 4] = h[k, V]
-
-
-@njit
-def _keep_in_area(card: Card, free: int) -> None:
-    clones, mean, cov = card["clones"], card["mean"], card["cov"]
-    width = len(mean)
-    for i in range(4):
-        clones[free, i] = mean[i]
-    clones[free, 4], clones[free, 5], clones[free, 6] = cov[0, 0], cov[0, 1], cov[1, 1]
-    for i in range(width):
-        clones[free, CLONE_CROSS + i] = cov[0, i]
-        clones[free, CLONE_CROSS + width + i] = cov[1, i]
-    for k in range(HYPOTHESES):
-        card["trail_pieces"][k, free] = -1
+    classes[free] = -fix_class if card["model"] == IN_AREA else fix_class
+    _keep_place(card, site, free)
 
 
 @njit
@@ -89,47 +160,12 @@ def _ripe(card: Card, site: Site) -> int:
 @njit
 def _answer(card: Card, site: Site, j: int, fix: Any) -> bool:
     """Writes a clone as a fix and forgets it; False where its past was given up."""
-    fix_class = card["clone_class"][j]
-    card["clone_class"][j] = 0
     fix["t_ns"] = card["clone_ns"][j]
     fix["nis"] = fix["hdop"] = fix["protection_m"] = math.nan
     fix["age_s"] = 0.0
     fix["anchors_used"], fix["anchors_rejected"] = counts(card, site, card["t_ns"])
-    fix["fix_class"] = fix_class
-    if card["clone_in_area"][j]:
-        _answer_in_area(card, j, fix)
-        return True
-    k = best_place(card)
-    if card["model"] == IN_AREA or card["trail_pieces"][k, j] < 0:
-        return False
-    _answer_on_roadway(card, site, k, j, fix)
-    if fix_class == _AMBIGUOUS and not card["ambiguous"]:
-        fix["fix_class"] = _ROADWAY
-    return True
-
-
-@njit
-def _answer_in_area(card: Card, j: int, fix: Any) -> None:
-    clones = card["clones"]
-    fix["x_m"], fix["y_m"], fix["z_m"] = clones[j, 0], clones[j, 1], card["z_m"]
-    fix["vx_m_s"], fix["vy_m_s"] = clones[j, 2], clones[j, 3]
-    fix["var_x_m2"], fix["var_y_m2"] = max(clones[j, 4], 1e-6), max(clones[j, 6], 1e-6)
-    most_m2 = 0.9999 * math.sqrt(fix["var_x_m2"] * fix["var_y_m2"])
-    fix["cov_xy_m2"] = min(max(clones[j, 5], -most_m2), most_m2)
-    fix["roadway"], fix["chainage_m"] = -1, math.nan
-
-
-@njit
-def _answer_on_roadway(card: Card, site: Site, k: int, j: int, fix: Any) -> None:
-    trails, piece = card["trails"], card["trail_pieces"][k, j]
-    edge = site.edges[site.pieces[piece]["edge"]]
-    s_m = min(max(trails[k, j, 0], 0.0), edge["length_m"])
-    tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
-    along = max(trails[k, j, 1], 1e-4) + site.settings["bias_var_m2"]
-    aside = edge["aside_m2"]
-    fix["x_m"], fix["y_m"], fix["z_m"] = point_at(site, piece, s_m)
-    fix["vx_m_s"], fix["vy_m_s"] = trails[k, j, 4] * tx, trails[k, j, 4] * ty
-    fix["var_x_m2"] = along * tx * tx + aside * ty * ty
-    fix["cov_xy_m2"] = (along - aside) * tx * ty
-    fix["var_y_m2"] = along * ty * ty + aside * tx * tx
-    fix["roadway"], fix["chainage_m"] = edge["roadway"], edge["chainage_m"] + s_m
+    fix["fix_class"] = abs(card["clone_class"][j])
+    card["ripe"] = j
+    told = _answer_place(card, site, fix)
+    card["clone_class"][j] = 0
+    return bool(told)

@@ -18,6 +18,7 @@ from positioning.cards import (
     SCRATCH,
     SLOTS,
     UNKNOWN_CARD,
+    Layout,
     Rejections,
     new_cards,
     roadway_records,
@@ -86,7 +87,14 @@ class Tracker:
         self._cards_max = settings.cards_max
         biases = SLOTS if settings.bias_sigma_m > 0.0 else 0
         smoothed = settings.lag_s > 0.0
-        self._cards = new_cards(settings.cards_max, biases, smoothed=smoothed)
+        on_roadways = len(roadways.length_m) > 0
+        layout = Layout(
+            area=bool(areas) or not on_roadways,
+            roadways=on_roadways,
+            biases=biases,
+            smoothed=smoothed,
+        )
+        self._cards = new_cards(settings.cards_max, layout)
         self._lagged = np.zeros(_LAGGED_AT_ONCE if smoothed else 0, FIX)
         self._conflicts = np.zeros(_CONFLICTS_MOST, CONFLICT)
         self._lagged_parts: list[Records] = []
