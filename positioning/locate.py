@@ -9,20 +9,26 @@ from typing import Final
 import numpy as np
 
 from positioning.cards import Rejections
-from positioning.observation import Records
+from positioning.observation import Records, new_fixes
 from positioning.recording import Run, read_recording
-from positioning.tracker import Tracker
+from positioning.tracker import Tracker, TrackerSettings
 
 #: How high a card is carried above the floor, unless the user knows better.
 CARD_HEIGHT_M: Final = 1.0
 
+_DEFAULTS: Final = TrackerSettings()
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocatedRun:
-    """A run and what came of it: `fixes` (n,) FIX, with the handles of `run.tags`."""
+    """A run and what came of it: `fixes` (n,) FIX, with the handles of `run.tags`.
+
+    `lagged` (m,) FIX: the smoothed output, empty where none was asked for.
+    """
 
     run: Run
     fixes: Records
+    lagged: Records
     rejections: Rejections
 
 
@@ -37,7 +43,9 @@ def card_height_m(run: Run, height_m: float | None) -> float:
     return CARD_HEIGHT_M if run.anchors_m[:, 2].any() else 0.0
 
 
-def locate_recording(recording: Path, height_m: float | None = None) -> tuple[LocatedRun, ...]:
+def locate_recording(
+    recording: Path, height_m: float | None = None, settings: TrackerSettings = _DEFAULTS
+) -> tuple[LocatedRun, ...]:
     """Fixes of every run of the folder `recording`, each run by a tracker of its own.
 
     `height_m` as in `card_height_m`.
@@ -48,7 +56,7 @@ def locate_recording(recording: Path, height_m: float | None = None) -> tuple[Lo
     located = []
     for run in read_recording(recording):
         heights_m = np.full(len(run.anchors_m), card_height_m(run, height_m))
-        tracker = Tracker(run.anchors_m, heights_m)
+        tracker = Tracker(run.anchors_m, heights_m, settings)
         fixes = tracker.update(run.ranges)
-        located.append(LocatedRun(run, fixes, tracker.rejections))
+        located.append(LocatedRun(run, fixes, new_fixes(0), tracker.rejections))
     return tuple(located)
