@@ -19,6 +19,8 @@ from positioning.locate import LocatedRun, locate_recording
 from positioning.recording import RecordingError
 from positioning.tracker import TrackerSettings
 
+#: Characters for a table in a file or a pipe.
+_WIDTH: Final = 140
 #: No mine is deeper, and nobody works higher.
 HEIGHT_MOST_M: Final = 10_000.0
 #: A longer delay tells nothing more of where the card was, and takes memory for each card.
@@ -137,8 +139,10 @@ def number(name: str, form: str) -> Cell:
 
 
 def print_table(figures: Row, columns: Mapping[str, Cell], title: str = "") -> None:
-    """A line for each run and one for all."""
-    table = Table(box=None, pad_edge=False, title=title or None, title_justify="left")
+    """A line for each run and one for all, below their title."""
+    if title:
+        say(title)
+    table = Table(box=None, pad_edge=False)
     table.add_column("run")
     for name in columns:
         table.add_column(name, justify="right")
@@ -156,6 +160,7 @@ def print_rejected(figures: Row) -> None:
 
 
 def say(what: Table | str) -> None:
-    """Prints; where there is no terminal, as wide as a table needs."""
-    console = Console(highlight=False, markup=False)
-    Console(width=None if console.is_terminal else 140, highlight=False, markup=False).print(what)
+    """Prints; a text is not wrapped, and a table takes its width where there is no terminal."""
+    width = None if Console().is_terminal else _WIDTH
+    console = Console(width=width, highlight=False, markup=False)
+    console.print(what, soft_wrap=isinstance(what, str))

@@ -112,9 +112,8 @@ class Windows:
             return lambda times: np.zeros(len(times), np.bool_)
         window = window_between(run.truth, card, keys.from_first.box(), keys.to_last.box())
         if window is None:
-            problem = (
-                f"the true places of tag {run.tags[card]} in run {run.name!r} have no such part"
-            )
+            tag = run.tags[card]
+            problem = f"tag {tag} of run {run.name!r} was never truly there, or not in this order"
             raise ConfigurationError([self.source.mistake(("window", place), problem)])
         return window
 
