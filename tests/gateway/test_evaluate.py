@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import xml.etree.ElementTree as ET
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from equipment.toml_source import ConfigurationError
 from gateway.cli import figures
 from gateway.cli.evaluate import evaluate
 from gateway.cli.tuning import read_settings, read_windows
+from positioning.accuracy import Accuracy, RoadwayFigures
 from positioning.cards import Rejections
+from positioning.comparison import Comparison
 from positioning.locate import LocatedRun
 from positioning.observation import FixClass, new_fixes
 from positioning.recording import read_recording
@@ -266,6 +269,26 @@ def test_a_mistake_in_settings_is_told_with_line_and_key(
 def test_settings_that_are_not_in_the_file_have_their_defaults(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text("gate_long = 2\n")
     assert read_settings(tmp_path / "s.toml") == TrackerSettings(gate_long=2.0)
+
+
+def test_what_the_documentation_shows_can_be_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs/accuracy.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"```toml (\S+)\n(.*?)```", page, re.DOTALL))
+    for name, text in shown.items():
+        (tmp_path / name).write_text(text)
+    defaults, settings = TrackerSettings(), read_settings(tmp_path / "settings.toml")
+    assert settings == replace(defaults, range_sigma_m=0.2, acceleration_q_m2_s3=2.0)
+    (window,) = read_windows(tmp_path / "windows.toml").keys
+    assert window == read_windows(HANYANG_WINDOWS).keys[0]
+
+
+def test_every_figure_is_documented() -> None:
+    page = (ROOT / "docs/accuracy.md").read_text(encoding="utf-8")
+    named = {
+        field.name for kind in (Accuracy, RoadwayFigures, Comparison) for field in fields(kind)
+    }
+    unsaid = {"scored", "pairs", "roadway"}  # counts, and where the figures along roadways are
+    assert {name for name in named - unsaid if f"`{name}`" not in page} == set()
 
 
 @pytest.mark.parametrize(
