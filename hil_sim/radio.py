@@ -175,7 +175,7 @@ class Radio:
         away_m = np.linalg.norm(now.place_m[card] - self._readers_m[reader], axis=1)
         seen = now.below[card] & (away_m <= self._radius_m[reader])
         seen &= self._rng.random(len(card)) >= SCAN_MISSED
-        found = np.empty(int(seen.sum()), SIGHTING)
+        found = np.zeros(int(seen.sum()), SIGHTING)
         found["card"], found["reader"] = card[seen], reader[seen]
         found["t_ns"] = span.t_ns(t_s[seen])
         found["rssi_dbm"] = self._strength_dbm(away_m[seen])
