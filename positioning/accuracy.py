@@ -139,10 +139,11 @@ def _answered(ranges_t_ns: Integers, fixes_t_ns: Integers) -> int:
     return int((exists & (nearest - ranges_t_ns <= _ANSWER_NS)).sum())
 
 
-def _errors_of_card(run: Run, truth: Truth, fixes: Records, card: int, window: Window) -> Errors:
+def _errors_of_card(
+    observed: Records, truth: Truth, fixes: Records, card: int, window: Window
+) -> Errors:
     mine = truth.card == card
     t_ns, place_m = truth.t_ns[mine], truth.place_m[mine]
-    ranges = run.ranges[run.ranges["card"] == card]
     own = fixes[fixes["card"] == card]
     if not len(t_ns):
         return joined([])
@@ -157,7 +158,8 @@ def _errors_of_card(run: Run, truth: Truth, fixes: Records, card: int, window: W
     ex = own["x_m"] - np.interp(since_s, truth_s, place_m[:, 0])
     ey = own["y_m"] - np.interp(since_s, truth_s, place_m[:, 1])
     found = np.sort(fixes["t_ns"][(fixes["card"] == card) & (fixes["fix_class"] < FixClass.LOST)])
-    asked = ranges["t_ns"][scored(ranges["t_ns"])]
+    heard_ns = observed["t_ns"][observed["card"] == card]
+    asked = heard_ns[scored(heard_ns)]
     in_roadway = roadway_errors(truth, mine, own, ex, ey)
     rows = np.zeros(len(own), SCORED)
     for name in ("card", "t_ns", "fix_class"):
@@ -175,12 +177,13 @@ def errors_of_run(
     """Horizontal errors of `fixes` (n,) FIX against the run's truth, interpolated in time.
 
     Only times within the card's truth are scored, and of those the ones in `window`, which may be
-    one for each card: by default all but the first 3 s after the run's first range. None where the
-    run has no truth.
+    one for each card: by default all but the first 3 s of the run. Where a run has no ranges, its
+    other measurements stand for them. None where the run has no truth.
     """
     if run.truth is None:
         return None
-    settled_ns = int(run.ranges["t_ns"].min()) + SETTLE_NS
+    observed = run.ranges if len(run.ranges) else run.measurements
+    settled_ns = int(observed["t_ns"].min()) + SETTLE_NS
 
     def settled(times: Integers) -> Flags:
         return np.greater_equal(times, settled_ns)
@@ -189,7 +192,7 @@ def errors_of_run(
     windows = [window] * len(run.tags) if callable(window) else window
     return joined(
         [
-            _errors_of_card(run, run.truth, fixes, card, of_card)
+            _errors_of_card(observed, run.truth, fixes, card, of_card)
             for card, of_card in enumerate(windows)
         ]
     )

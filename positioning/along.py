@@ -38,11 +38,10 @@ def roadway_errors(
 
     `rows` (k,) picks the card's part of the truth, k >= 1.
     """
-    known = getattr(truth, "roadway", None), getattr(truth, "chainage_m", None)
-    if known[0] is None or known[1] is None or not len(fixes):
+    if truth.roadway is None or truth.chainage_m is None or not len(fixes):
         unknown = np.full(len(fixes), np.nan)
         return RoadwayErrors(unknown, unknown, np.zeros(len(fixes), np.bool_))
-    t_ns, roadway, chainage_m = truth.t_ns[rows], known[0][rows], known[1][rows]
+    t_ns, roadway, chainage_m = truth.t_ns[rows], truth.roadway[rows], truth.chainage_m[rows]
     before = np.clip(np.searchsorted(t_ns, fixes["t_ns"], "right") - 1, 0, len(t_ns) - 1)
     after = np.minimum(before + 1, len(t_ns) - 1)
     span_ns = np.maximum(t_ns[after] - t_ns[before], 1)

@@ -104,7 +104,7 @@ def figures_of(runs: Sequence[ScoredRun]) -> Row:
 
 
 def _figures(runs: Sequence[ScoredRun]) -> Row:
-    """Fixes, ranges, the ranges that were not used by reason, and the errors' figures."""
+    """Fixes, measurements, those that were not used by reason, and the errors' figures."""
     rejected: dict[str, int] = {}
     for run in runs:
         for reason, count in asdict(run.located.rejections).items():
@@ -112,6 +112,7 @@ def _figures(runs: Sequence[ScoredRun]) -> Row:
     row: Row = {
         "fixes": sum(run.fixes for run in runs),
         "ranges": sum(len(run.located.run.ranges) for run in runs),
+        "measurements": sum(len(run.located.run.measurements) for run in runs),
         "rejected": {reason: count for reason, count in rejected.items() if count},
     }
     scored = [run.errors for run in runs if run.errors is not None]
@@ -152,11 +153,11 @@ def print_table(figures: Row, columns: Mapping[str, Cell], title: str = "") -> N
 
 
 def print_rejected(figures: Row) -> None:
-    """Says how many ranges were not used, and why."""
+    """Says how many measurements were not used, and why."""
     rejected = figures["all"]["rejected"]
     if rejected:
         told = ", ".join(f"{count} {reason}" for reason, count in rejected.items())
-        say(f"ranges not used: {told}")
+        say(f"measurements not used: {told}")
 
 
 def say(what: Table | str) -> None:

@@ -98,8 +98,7 @@ def _rows(part: LocatedRun, output: str) -> Iterator[list[str]]:
 
     classes = {int(kind): kind.name.lower() for kind in FixClass}
     fixes, tags = getattr(part, output), part.run.tags
-    mine_map = getattr(part.run, "map", None)
-    roadways = [roadway.id for roadway in mine_map.roadways] if mine_map else []
+    roadways = [roadway.id for roadway in part.run.map.roadways] if part.run.map else []
     for fix, *axes in zip(fixes, *ellipses(fixes), strict=True):
         index = int(fix["roadway"])
         roadway = "" if index < 0 else roadways[index] if roadways else str(index)

@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from gateway.cli import figures
 from gateway.cli.locate import CSV_HEADER, locate, write_fixes
 from positioning.cards import Rejections
 from positioning.locate import LocatedRun, locate_recording
+from positioning.mine_map import MineMap, Roadway
 from positioning.observation import FixClass, new_fixes
 from positioning.recording import read_recording
 from positioning.tracker import TrackerSettings
@@ -80,7 +82,7 @@ def made_up(folder: Path, **values: object) -> LocatedRun:
 
 
 def test_a_line_holds_the_fix_s_qualities_and_its_ellipse(tmp_path: Path) -> None:
-    known = {"roadway": 2, "chainage_m": 12.25, "hdop": 1.5, "nis": 0.25, "protection_m": 3.0}
+    known = {"roadway": 1, "chainage_m": 12.25, "hdop": 1.5, "nis": 0.25, "protection_m": 3.0}
     part = made_up(tmp_path, age_s=0.5, anchors_used=3, anchors_rejected=1, **known)
     write_fixes(tmp_path / "fixes.csv", (part,))
     (row,) = rows_of(tmp_path / "fixes.csv")
@@ -90,6 +92,16 @@ def test_a_line_holds_the_fix_s_qualities_and_its_ellipse(tmp_path: Path) -> Non
     assert (row["age_s"], row["direction_deg"]) == ("0.5", "0")
     assert float(row["semi_major_m"]) == pytest.approx(2 * 2.4477, rel=1e-4)
     assert float(row["semi_minor_m"]) == pytest.approx(2.4477, rel=1e-4)
+
+
+def test_a_roadway_has_its_name_where_the_recording_has_a_map(tmp_path: Path) -> None:
+    line_m = np.array([[0.0, 0.0, 0.0], [9.0, 0.0, 0.0]])
+    roadways = (Roadway("drift", "", 5.0, line_m), Roadway("crosscut", "", 5.0, line_m))
+    part = made_up(tmp_path, roadway=1)
+    part = replace(part, run=replace(part.run, map=MineMap(roadways, (), (), ())))
+    write_fixes(tmp_path / "fixes.csv", (part,))
+    (row,) = rows_of(tmp_path / "fixes.csv")
+    assert row["roadway"] == "crosscut"
 
 
 def test_what_is_not_known_is_empty(tmp_path: Path) -> None:
@@ -122,7 +134,7 @@ def test_with_a_lag_the_lagged_fixes_are_written_and_scored(
 def test_without_truth_there_are_only_counts(tmp_path: Path) -> None:
     status, out, _ = run_locate(recording(tmp_path, truth=False), "--json")
     assert status == 0
-    assert set(json.loads(out)["all"]) == {"fixes", "ranges", "rejected"}
+    assert set(json.loads(out)["all"]) == {"fixes", "ranges", "measurements", "rejected"}
     assert run_locate(tmp_path)[0] == 0
 
 

@@ -1,5 +1,6 @@
 """Error figures on made-up fixes, and the targets on real recordings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from positioning.accuracy import Errors, Window, accuracy, distribution, errors_of_run, joined
 from positioning.locate import locate_recording
-from positioning.observation import FIX, RANGE, FixClass, Records
+from positioning.observation import FIX, RANGE, SIGHTING, FixClass, Records
 from positioning.recording import Run, Truth
 from positioning.windows import Box, window_between
 
@@ -93,6 +94,16 @@ def test_each_card_may_have_its_own_window() -> None:
     assert errors is not None
     assert errors.error_m.tolist() == pytest.approx([0.2])
     assert errors.ranges == 1
+
+
+def test_in_a_run_without_ranges_other_measurements_are_answered() -> None:
+    run = run_of([], [0.0, 9.0])
+    sightings = np.zeros(3, SIGHTING)
+    sightings["t_ns"] = np.array([0.0, 4.0, 5.0]) * S
+    errors = errors_of_run(replace(run, sightings=sightings), fixes_at([1.0, 4.1], [9.0, 0.2]))
+    assert errors is not None
+    assert errors.error_m.tolist() == pytest.approx([0.2])
+    assert (errors.ranges, errors.answered) == (2, 1)
 
 
 def test_figures_by_class_and_errors_that_nobody_was_warned_of() -> None:

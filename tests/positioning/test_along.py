@@ -1,10 +1,7 @@
 """Errors along and across roadways, on made-up walks."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from positioning.accuracy import accuracy, errors_of_run
 from positioning.along import roadway_errors
@@ -14,15 +11,7 @@ from positioning.recording import Run, Truth
 S = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RoadwayTruth(Truth):
-    """A truth that knows where in the roadways it was."""
-
-    roadway: NDArray[np.int64]
-    chainage_m: NDArray[np.float64]
-
-
-def walk(*, along_y: bool = False) -> RoadwayTruth:
+def walk(*, along_y: bool = False) -> Truth:
     """Stands for a second, walks 1 m/s for eight in roadway 4 from chainage 100 down, then leaves.
 
     In the roadway it goes along x, or along y.
@@ -35,7 +24,7 @@ def walk(*, along_y: bool = False) -> RoadwayTruth:
     chainage_m = 100.0 - s_m
     chainage_m[-1] = np.nan
     cards = np.zeros(len(s_m), np.int64)
-    return RoadwayTruth(cards, np.arange(len(s_m)) * S, place_m, roadway, chainage_m)
+    return Truth(cards, np.arange(len(s_m)) * S, place_m, roadway, chainage_m)
 
 
 def fixes_at(t_s: list[float], roadway: list[int], chainage_m: list[float]) -> Records:
@@ -81,9 +70,12 @@ def test_outside_of_roadways_nothing_is_known() -> None:
 
 
 def test_who_never_moves_has_no_across() -> None:
-    truth = walk()
-    still = RoadwayTruth(
-        truth.card[:2], truth.t_ns[:2], truth.place_m[:2], truth.roadway[:2], truth.chainage_m[:2]
+    still = Truth(
+        card=np.zeros(2, np.int64),
+        t_ns=np.array([0, S]),
+        place_m=np.zeros((2, 3)),
+        roadway=np.array([4, 4]),
+        chainage_m=np.array([100.0, 100.0]),
     )
     found = roadway_errors(still, ALL[:2], fixes_at([0.5], [4], [98.0]), np.ones(1), np.zeros(1))
     assert found.along_m == pytest.approx([2.0])
