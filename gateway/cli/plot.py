@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Final
 
 from gateway.cli.fail import fail
@@ -36,6 +37,8 @@ _COLOURS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 #: A few errors of hundreds of metres must not press all others into a corner: the picture ends a
 #: little beyond the percentile `_SHOWN` of the curve that is furthest out, unless little is beyond.
 _SHOWN: Final = 99.5
+#: Characters of a title that fit side by side.
+_TITLE_WIDTH: Final = 75
 _MARKED: Final = ((50.0, "CE50"), (90.0, "CE90"), (95.0, "CE95"))
 
 
@@ -66,7 +69,7 @@ def write_plot(file: Path, title: str, curves: Sequence[Curve]) -> None:
         figure = Figure(figsize=(8.0, 5.2), dpi=150, layout="constrained")
         axes = figure.add_subplot()
         _draw(axes, curves)
-        axes.set_title(title, loc="left", fontsize=12, pad=12)
+        axes.set_title(fill(title, _TITLE_WIDTH), loc="left", fontsize=12, pad=12)
         with warnings.catch_warnings():
             # A name in a script that no installed family has is drawn as boxes, without a word.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
