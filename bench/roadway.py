@@ -128,7 +128,7 @@ def on_edges(
 
 def located(trial: Trial) -> Records:
     """The last fix of its card at each range's time, (n,) FIX; of class 0 where there is none."""
-    fixes = Locator(trial.mine, CARD_HEIGHT_M).locate(trial.ranges, trial.sightings)
+    fixes = Locator(trial.mine, CARD_HEIGHT_M).locate(trial.measurements)
     answers = new_fixes(len(trial.ranges))
     for card in range(len(trial.tags)):
         own = fixes[fixes["card"] == card]

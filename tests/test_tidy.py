@@ -164,6 +164,7 @@ def test_nothing_names_a_registry_or_a_place_on_one_machine() -> None:
 def test_lock_files_hold_hashes_and_no_address() -> None:
     locks = [
         ROOT / "requirements.lock",
+        ROOT / "bench.lock",
         ROOT / "tools.lock",
         ROOT / "tests/peers/package-lock.json",
     ]

@@ -9,6 +9,7 @@ import typer
 
 from gateway.cli.check import check
 from gateway.cli.demo import demo
+from gateway.cli.evaluate import evaluate
 from gateway.cli.init import init
 from gateway.cli.locate import locate
 from gateway.cli.run import run
@@ -43,5 +44,5 @@ def _options(
     """Underground personnel positioning and intelligent-mining gateway."""
 
 
-for command in (demo, init, check, run, sim, watch, locate):
+for command in (demo, init, check, run, sim, watch, locate, evaluate):
     app.command()(command)

@@ -15,7 +15,7 @@ from tests.support.places import ENVIRONMENT, ROOT
 from tests.support.processes import gateway, lamproom, running
 from tests.support.waiting import blocked_until
 
-COMMANDS = ("demo", "init", "check", "run", "sim", "watch", "locate")
+COMMANDS = ("demo", "init", "check", "run", "sim", "watch", "locate", "evaluate")
 
 
 def said(arguments: Sequence[str | Path], folder: Path) -> tuple[int, str, str]:

@@ -24,7 +24,13 @@ from protocols.opcua.options import OpcUaOptions
 from tests.support.places import ROOT
 
 CONFIGURATION = ROOT / "docs/configuration.md"
-PAGES = ("README.md", "docs/architecture.md", "docs/configuration.md", "docs/clients.md")
+PAGES = (
+    "README.md",
+    "docs/accuracy.md",
+    "docs/architecture.md",
+    "docs/clients.md",
+    "docs/configuration.md",
+)
 
 
 def samples(page: Path) -> dict[str, str]:

@@ -1,15 +1,16 @@
 """Error figures on made-up fixes, and the targets on real recordings."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from positioning.accuracy import Errors, Window, accuracy, errors_of_run, joined
+from positioning.accuracy import Errors, Window, accuracy, distribution, errors_of_run, joined
 from positioning.locate import locate_recording
-from positioning.observation import FIX, RANGE, FixClass, Records
+from positioning.observation import FIX, RANGE, SIGHTING, FixClass, Records
 from positioning.recording import Run, Truth
+from positioning.windows import Box, window_between
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
 S = 1_000_000_000
@@ -85,31 +86,87 @@ def test_without_truth_there_are_no_figures_and_without_fixes_none_is_available(
     assert np.isnan(accuracy(joined([])).availability)
 
 
-def hanyang_window(run: Run) -> NDArray[np.int64]:
-    """Start and end of the walk that the published scores use, (2,) ns."""
+def test_each_card_may_have_its_own_window() -> None:
+    run = run_of([0.0, 1.0, 2.0], [0.0, 5.0])
+    two = Run("r", ("7", "8"), run.anchors, run.anchors_m, run.ranges, run.truth)
+    windows: list[Window] = [lambda t_ns: t_ns > S, lambda t_ns: t_ns > 0]
+    errors = errors_of_run(two, fixes_at([1.0, 2.0], [0.1, 0.2]), windows)
+    assert errors is not None
+    assert errors.error_m.tolist() == pytest.approx([0.2])
+    assert errors.ranges == 1
+
+
+def test_in_a_run_without_ranges_other_measurements_are_answered() -> None:
+    run = run_of([], [0.0, 9.0])
+    sightings = np.zeros(3, SIGHTING)
+    sightings["t_ns"] = np.array([0.0, 4.0, 5.0]) * S
+    errors = errors_of_run(replace(run, sightings=sightings), fixes_at([1.0, 4.1], [9.0, 0.2]))
+    assert errors is not None
+    assert errors.error_m.tolist() == pytest.approx([0.2])
+    assert (errors.ranges, errors.answered) == (2, 1)
+
+
+def test_figures_by_class_and_errors_that_nobody_was_warned_of() -> None:
+    fixes = fixes_at([4.0, 5.0, 6.0, 7.0, 8.0], [0.1, -60.0, 60.0, 0.3, 70.0])
+    fixes["fix_class"] = [1, FixClass.AMBIGUOUS, FixClass.ROADWAY, 1, FixClass.EXTRAPOLATED]
+    errors = errors_of_run(run_of([0.0], [0.0, 9.0]), fixes)
+    assert errors is not None
+    figures = accuracy(errors)
+    assert figures.far == 1
+    assert list(figures.classes) == ["precise", "roadway", "extrapolated", "ambiguous"]
+    assert figures.classes["precise"].share == pytest.approx(0.4)
+    assert figures.classes["precise"].p95_m == pytest.approx(0.29)
+    assert (figures.classes["roadway"].fixes, figures.classes["roadway"].p95_m) == (1, 60.0)
+    assert figures.mean_m == pytest.approx((0.1 + 60.0 + 60.0 + 0.3 + 70.0) / 5)
+    assert figures.roadway is None
+
+
+@pytest.mark.parametrize(("claimed_m", "consistent"), [(1.0, 0), (0.5, 1), (2.0, -1)])
+def test_nees_tells_who_is_too_sure_and_who_too_modest(claimed_m: float, consistent: int) -> None:
+    """Errors of one metre in each direction, against what the fixes claim."""
+    rng, n = np.random.default_rng(5), 2000
+    times = np.linspace(3.0, 8.0, n).tolist()
+    fixes = fixes_at(times, rng.normal(size=n).tolist())
+    fixes["y_m"] = rng.normal(size=n)
+    fixes["var_x_m2"] = fixes["var_y_m2"] = claimed_m**2
+    errors = errors_of_run(run_of([0.0], [0.0, 9.0]), fixes)
+    assert errors is not None
+    figures = accuracy(errors)
+    assert figures.mean_nees == pytest.approx(2.0 / claimed_m**2, rel=0.1)
+    inside = (figures.mean_nees > figures.nees_high) - (figures.mean_nees < figures.nees_low)
+    assert int(inside) == consistent
+    assert figures.nees_high - figures.nees_low < 0.3
+
+
+def test_the_distribution_is_that_of_its_definition_and_keeps_its_ends() -> None:
+    error_m, share = distribution(np.array([3.0, 1.0, 2.0, 2.0]))
+    assert error_m.tolist() == [1.0, 2.0, 2.0, 3.0]
+    assert share.tolist() == [0.25, 0.5, 0.75, 1.0]
+    many = np.random.default_rng(6).exponential(size=5000)
+    error_m, share = distribution(many, points=100)
+    assert len(error_m) == 100
+    assert (error_m[0], error_m[-1], share[-1]) == (many.min(), many.max(), 1.0)
+    for m, part in zip(error_m, share, strict=True):
+        assert np.mean(many <= m) == pytest.approx(part)
+    assert [len(part) for part in distribution(np.empty(0))] == [0, 0]
+
+
+def hanyang_window(run: Run) -> Window:
+    """The walk that the published scores use."""
     assert run.truth is not None
-    x, y = run.truth.place_m[:, 0], run.truth.place_m[:, 1]
     if "_A" in run.name:
-        first, last = (x > 49.3) & (y > -5.0), (x <= 12.0) & (y > 3.4)
+        first, last = Box(x_min=49.3, y_min=-5.0), Box(x_max=12.0, y_min=3.4)
     else:
-        first, last = (x < 8.6) & (y < -7.0), (x > 8.6) & (y < -7.0)
-    start, end = run.truth.t_ns[[np.flatnonzero(first)[0], np.flatnonzero(last)[-1]]]
-    return np.array([start, end], np.int64)
-
-
-def within(start_ns: int, end_ns: int) -> Window:
-    def inside(t_ns: NDArray[np.int64]) -> NDArray[np.bool_]:
-        found: NDArray[np.bool_] = (t_ns >= start_ns) & (t_ns <= end_ns)
-        return found
-
-    return inside
+        first, last = Box(x_max=8.6, y_max=-7.0), Box(x_min=8.6, y_max=-7.0)
+    window = window_between(run.truth, 0, first, last)
+    assert window is not None
+    return window
 
 
 def scored_hanyang() -> dict[str, Errors]:
     scored = {}
     for part in locate_recording(DATA / "hanyang_outdoor", 1.0):
-        start, end = hanyang_window(part.run)
-        errors = errors_of_run(part.run, part.fixes, within(start, end))
+        errors = errors_of_run(part.run, part.fixes, hanyang_window(part.run))
         assert errors is not None
         scored[part.run.name] = errors
     return scored

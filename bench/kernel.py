@@ -1,0 +1,123 @@
+"""The tracker beside FilterPy and a batched NumPy filter, on the same ranges in the same run.
+
+    ./run bench kernel [CARDS]
+
+Four ranges make a fix, for all. Each is measured several times, in turns, and its best time
+counts, so that what else the machine does matters less. The last line is a JSON object:
+`vs_filterpy` and `vs_numpy` are how many times as many fixes per second the tracker with 4 states
+gives, `bias_vs_filterpy` with bias states too (the default), `roadway_vs_filterpy` the filter on
+the roadways' graph. FilterPy takes range by range, as the tracker does; `vs_filterpy_epochs` is
+against FilterPy with all four ranges of a fix as one measurement, and `vs_numpy_columns` against
+NumPy with the cards' axis last.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+sys.path[:0] = [str(Path(__file__).parents[1])]  # benchmarks are not installed
+
+import numpy as np
+
+from bench import filterpy_rival, numpy_rival
+from bench.kernel_scene import (
+    CARD_Z_M,
+    RANGE_SIGMA_M,
+    Scene,
+    open_scene,
+    rmse_m,
+    roadway_scene,
+)
+from positioning.locator import Locator
+from positioning.mine_map import MineMap
+from positioning.observation import SIGHTING, Records
+from positioning.tracker import Tracker, TrackerSettings
+
+#: The tracker finds the cards' places and makes room for them in the first rounds, which are
+#: not measured: a filter of a rival is simply told where it is.
+WARM_UP_ROUNDS: Final = 5
+ROUNDS: Final = 45
+TURNS: Final = 5
+
+#: Fixes per second, and the RMSE of the last round.
+Measured = tuple[float, float]
+Update = Callable[[Records], Records]
+
+
+def plain_settings() -> TrackerSettings:
+    """Four states, no biases."""
+    return TrackerSettings(range_sigma_m=RANGE_SIGMA_M, bias_sigma_m=0.0)
+
+
+def tracker_rate(given: Scene, settings: TrackerSettings) -> Measured:
+    """The tracker in the open."""
+    heights_m = np.full(len(given.anchors_m), CARD_Z_M)
+    return _rate(given, Tracker(given.anchors_m, heights_m, settings).update)
+
+
+def roadway_rate(mine_map: MineMap, given: Scene) -> Measured:
+    """The filter on the roadways' graph."""
+    locator = Locator(mine_map, CARD_Z_M)
+    no_sightings = np.empty(0, SIGHTING)
+    return _rate(given, lambda ranges: locator.locate(ranges, no_sightings))
+
+
+def _rate(given: Scene, update: Update) -> Measured:
+    """Feeds round after round; the error is that of each card's last fix."""
+    rounds = given.rounds()
+    for ranges in rounds[:WARM_UP_ROUNDS]:
+        update(ranges)
+    begun_s = time.perf_counter()
+    for ranges in rounds[WARM_UP_ROUNDS:]:
+        fixes = update(ranges)
+    took_s = time.perf_counter() - begun_s
+    cards = len(given.start_m)
+    last = len(fixes) - 1 - np.unique(fixes["card"][::-1], return_index=True)[1]
+    places_m = np.column_stack([fixes["x_m"], fixes["y_m"]])[last]
+    found = fixes["card"][last]
+    measured = (len(rounds) - WARM_UP_ROUNDS) * cards / took_s
+    return measured, rmse_m(places_m, given.truth_m[-1][found])
+
+
+def main(cards: int) -> None:
+    """Measures and prints."""
+    scene = open_scene(cards, WARM_UP_ROUNDS + ROUNDS)
+    mine_map, in_roadways = roadway_scene(cards, WARM_UP_ROUNDS + ROUNDS)
+    few = scene.part(min(cards, 100), 20)  # enough for a second of FilterPy
+    contestants: dict[str, Callable[[], Measured]] = {
+        "tracker, 4 states": lambda: tracker_rate(scene, plain_settings()),
+        "tracker, biases": lambda: tracker_rate(scene, TrackerSettings()),
+        "tracker, roadways": lambda: roadway_rate(mine_map, in_roadways),
+        "NumPy, (n, 4, 4)": lambda: numpy_rival.rate(scene),
+        "NumPy, (4, 4, n)": lambda: numpy_rival.rate_of_columns(scene),
+        "FilterPy, range by range": lambda: filterpy_rival.rate(few),
+        "FilterPy, four at once": lambda: filterpy_rival.rate_of_epochs(few),
+    }
+    found: dict[str, list[Measured]] = {name: [] for name in contestants}
+    for _ in range(TURNS):
+        for name, measure in contestants.items():
+            found[name].append(measure())
+    best = {name: max(measured) for name, measured in found.items()}
+    print(f"{cards} cards, 4 ranges a fix, best of {TURNS}")
+    for name, (fixes_per_s, error_m) in best.items():
+        print(f"{name:26}{fixes_per_s:14,.0f} fixes/s   RMSE {error_m:.3f} m")
+    plain, biases, roadways, rows, columns, filterpy, epochs = (rate for rate, _ in best.values())
+    result = {
+        "vs_filterpy": plain / filterpy,
+        "vs_numpy": plain / rows,
+        "bias_vs_filterpy": biases / filterpy,
+        "roadway_vs_filterpy": roadways / filterpy,
+        "vs_filterpy_epochs": plain / epochs,
+        "vs_numpy_columns": plain / columns,
+        "fixes_per_s": {name: rate for name, (rate, _) in best.items()},
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 2000)
