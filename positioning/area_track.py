@@ -35,7 +35,7 @@ def _bias_slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
     """The slot of `anchor`, heard at `t_ns`; of one that had none the bias is unknown."""
     slot = find_slot(card, anchor, t_ns)
     if slot < 0:
-        slot = take_slot(card, site, anchor, t_ns)
+        slot = take_slot(card, anchor, t_ns)
         _forget_bias(card, site, 4 + slot)
     return slot
 

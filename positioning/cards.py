@@ -127,13 +127,12 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("z_m", np.float64),  # of the last fix
         ("speed_max_m_s", np.float64),  # 0: the usual limit
         # Anchors heard lately: which; when heard, in accord, rejected; how many metres the place
-        # moves for a range wrong by one sigma; how likely the anchor has no line of sight.
+        # moves for a range wrong by one sigma.
         ("slot_anchor", np.int64, of_slots),
         ("slot_heard_ns", np.int64, of_slots),
         ("slot_used_ns", np.int64, of_slots),
         ("slot_rejected_ns", np.int64, of_slots),
         ("slot_slope_m", np.float64, of_slots),
-        ("slot_blocked", np.float64, of_slots),
         # The last measurements, as in MEASUREMENT.
         ("ring_t_ns", np.int64, of_ring),
         ("ring_value_m", np.float64, of_ring),
@@ -144,8 +143,14 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
     ]
     if layout.area:  # x, y, vx, vy, then the bias of the anchor in each slot
         fields += [("mean", np.float64, (k,)), ("cov", np.float64, (k, k))]
-    if layout.roadways:  # hypotheses, and the piece of the graph that each is on
-        fields += [("hypotheses", np.float64, (HYPOTHESES, 6)), ("pieces", np.int64, of_places)]
+    if layout.roadways:
+        fields += [
+            # Hypotheses, the piece of the graph that each is on, and how likely each anchor has no
+            # line of sight if the card is there.
+            ("hypotheses", np.float64, (HYPOTHESES, 6)),
+            ("pieces", np.int64, of_places),
+            ("blocked", np.float64, (HYPOTHESES, SLOTS)),
+        ]
     # Past places still being smoothed: when, and of which class (0: none, negative in areas); in areas,
     # and for each hypothesis (piece, -1 for none; s, variance, covariance with s and v, speed).
     clones = _CLONES_MOST if layout.smoothed else 1

@@ -18,7 +18,7 @@ from positioning.answer import answer
 from positioning.area_track import begin_in_area, hold_in_area, take_in_area
 from positioning.cards import CLONES, GATED, IN_AREA, UNPLACED, Card, Site, by_model
 from positioning.intake import SOUND, refusal, remember
-from positioning.jit import by_fields, njit, njit_within, njit_cached, sources_stamp
+from positioning.jit import by_fields, njit, njit_cached, njit_within, sources_stamp
 from positioning.observation import Kind, Records
 from positioning.passing import begin_on_map, sight_on_map, take_on_map
 from positioning.restoring import restore_card

@@ -67,7 +67,7 @@ def _located(run: Run, height_m: float | None, settings: TrackerSettings) -> Loc
         fixes = tracker.locate(run.measurements)
     else:
         heights_m = np.full(len(run.anchors_m), card_height_m(run, height_m))
-        tracker = Tracker(run.anchors_m, heights_m, settings, readers=run.readers_on_map())
+        tracker = Tracker(run.anchors_m, heights_m, settings, readers=run.readers)
         fixes = tracker.update(run.measurements)
     lagged, stats = tracker.take_lagged(), tracker.anchor_stats()
     return LocatedRun(run, fixes, lagged, tracker.rejections, stats)

@@ -21,6 +21,7 @@ from typing import Final
 from positioning.cards import (
     HYPOTHESES,
     LOG_WEIGHT,
+    SLOTS,
     SS,
     SV,
     VV,
@@ -229,6 +230,8 @@ def copy_place(card: Card, site: Site, source: int, to: int) -> None:
     for i in range(h.shape[1]):
         h[to, i] = h[source, i]
     card["pieces"][to] = card["pieces"][source]
+    for j in range(SLOTS):
+        card["blocked"][to, j] = card["blocked"][source, j]
     if site.settings["lag_ns"] > 0:
         _copy_trail(card, source, to)
 
@@ -406,6 +409,8 @@ def _merge(card: Card, site: Site, k: int, into: int) -> None:
     if h[k, LOG_WEIGHT] > h[into, LOG_WEIGHT]:  # the likelier one's past is kept
         for i in range(6):
             h[k, i], h[into, i] = h[into, i], h[k, i]
+        for j in range(SLOTS):
+            card["blocked"][into, j] = card["blocked"][k, j]
         if site.settings["lag_ns"] > 0:
             _copy_trail(card, k, into)
     total = _log_sum(h[k, LOG_WEIGHT], h[into, LOG_WEIGHT])

@@ -20,6 +20,8 @@ _APART_M: Final = 3.0
 #: A range ends on a roadway that it misses by no more than this.
 _MISS_M: Final = 3.0
 _STEPS: Final = 4
+#: Obstacles make ranges too long; too short ones weigh this much more against a place.
+_TOO_SHORT: Final = 2.0
 _S: Final = 0
 COST: Final = 1
 _PIECE: Final = 2
@@ -72,7 +74,8 @@ def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: in
     total = 0.0
     for i in range(count):
         error, _, var = _misfit(site, i, piece, x, y, z)
-        total += 0.5 * math.log(1.0 + error * error / var)
+        loss = 0.5 * math.log(1.0 + error * error / var)
+        total += loss if error > 0.0 else _TOO_SHORT * loss
     return total * distinct / count
 
 

@@ -12,6 +12,7 @@ from positioning.anchor_stats import note_anchor
 from positioning.cards import (
     LOG_WEIGHT,
     ON_ROADWAY,
+    SLOTS,
     SS,
     SV,
     VV,
@@ -35,7 +36,7 @@ from positioning.roadway_filter import (
     weigh,
 )
 from positioning.roadway_search import COST, cost_on_roadway, search_roadways
-from positioning.slots import blocked_now, note_use, slot_of
+from positioning.slots import kept_share, note_use, slot_of
 
 _S_PER_NS: Final = 1e-9
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
@@ -71,6 +72,8 @@ def put_on_roadway(
     h[k, S], h[k, V] = s_m, 0.0
     h[k, SS], h[k, SV], h[k, VV] = var_m2, 0.0, site.settings["walk_var_m2_s2"]
     h[k, LOG_WEIGHT] = log_weight
+    for j in range(SLOTS):
+        card["blocked"][k, j] = site.settings["blocked_share"]
     for j in range(len(card["clone_ns"])):
         card["trail_pieces"][k, j] = -1
     return k
@@ -172,21 +175,22 @@ def _advance(card: Card, site: Site, t_ns: int) -> float:
 def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
     """A range or a difference into all places: (accepted, NIS) of the likeliest before it."""
     now_ns, anchor = card["t_ns"], int(m["source"])
-    slot = slot_of(card, site, anchor, now_ns)
-    blocked = blocked_now(card, site, slot, now_ns)
+    slot = slot_of(card, anchor, now_ns)
+    keep = kept_share(card, site, slot, now_ns)
     other = -1
     if m["kind"] == _DIFFERENCE:
         other = int(m["other"])
-        slot_of(card, site, other, now_ns)
+        slot_of(card, other, now_ns)
     best = best_place(card)
     told = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
     for k in range(card["places"]):
-        one = _measure_place(card, site, k, (m["value_m"], anchor, other, lag_s, blocked))
+        one = _measure_place(card, site, k, (m["value_m"], anchor, other, lag_s, slot, keep))
         if k == best:
             told = one
     clear, hidden, residual_m, total_m2, ux, uy, slope_m = told
     accepted = clear > _ACCORD
-    card["slot_blocked"][slot] = hidden
+    if clear + hidden < 0.5:  # neither noise nor an obstacle explains it
+        card["rejects"] += 2
     note_use(card, slot, now_ns, slope_m, accepted)
     if m["kind"] == _RANGE:
         note_anchor(site.stats, m, residual_m, total_m2, ux, uy, accepted)
@@ -202,7 +206,7 @@ def _measure_place(
     Gives how likely it is in line of sight, and blocked; residual, variance, direction and slope.
     """
     s, h = site.settings, card["hypotheses"]
-    value_m, anchor, other, lag_s, blocked = told
+    value_m, anchor, other, lag_s, slot, keep = told
     expected_m, by_s, across, ux, uy = expect_on_roadway(card, site, k, anchor, lag_s)
     noise_m2 = s["roadway_var_m2"]
     if other >= 0:
@@ -216,7 +220,10 @@ def _measure_place(
     spread = by_s * by_s * h[k, SS] + 2.0 * by_s * by_v * h[k, SV]
     total_m2 = spread + by_v * by_v * h[k, VV] + noise_m2
     residual_m = value_m - expected_m
+    usual = s["blocked_share"]
+    blocked = usual + keep * (card["blocked"][k, slot] - usual)
     likely, clear, hidden = weigh(residual_m, total_m2, blocked, s["blocked_mean_m"])
+    card["blocked"][k, slot] = hidden
     slope_m = abs(by_s) * h[k, SS] / math.sqrt(total_m2)
     h[k, LOG_WEIGHT] += likely
     absorb_on_roadway(card, site, k, by_s, by_v, residual_m, total_m2, clear)

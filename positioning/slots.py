@@ -25,7 +25,7 @@ def find_slot(card: Card, anchor: int, t_ns: int) -> int:
 
 
 @njit
-def take_slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
+def take_slot(card: Card, anchor: int, t_ns: int) -> int:
     """A slot for `anchor`, which is heard first; the anchor heard longest ago makes room."""
     heard_ns = card["slot_heard_ns"]
     slot = card["slots"]
@@ -40,15 +40,14 @@ def take_slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
     heard_ns[slot] = t_ns
     card["slot_used_ns"][slot] = card["slot_rejected_ns"][slot] = NEVER
     card["slot_slope_m"][slot] = 0.0
-    card["slot_blocked"][slot] = site.settings["blocked_share"]
     return int(slot)
 
 
 @njit
-def slot_of(card: Card, site: Site, anchor: int, t_ns: int) -> int:
+def slot_of(card: Card, anchor: int, t_ns: int) -> int:
     """The slot of `anchor`, made now if it has none; heard at `t_ns`."""
     slot = find_slot(card, anchor, t_ns)
-    return slot if slot >= 0 else take_slot(card, site, anchor, t_ns)
+    return slot if slot >= 0 else take_slot(card, anchor, t_ns)
 
 
 @njit
@@ -113,15 +112,12 @@ def dilution(
 
 
 @njit
-def blocked_now(card: Card, site: Site, slot: int, t_ns: int) -> float:
-    """How likely the anchor has no line of sight at `t_ns`, by its last range.
+def kept_share(card: Card, site: Site, slot: int, t_ns: int) -> float:
+    """How much of what the anchor's last range told of obstacles still holds at `t_ns`.
 
     A Markov chain of two states forgets: obstacles stay for a while.
     """
-    s = site.settings
     last_ns = max(card["slot_used_ns"][slot], card["slot_rejected_ns"][slot])
-    usual = s["blocked_share"]
     if last_ns == NEVER:
-        return float(usual)
-    keep = math.exp(-max(t_ns - last_ns, 0) * _S_PER_NS / s["blocked_tau_s"])
-    return float(usual + (card["slot_blocked"][slot] - usual) * keep)
+        return 0.0
+    return math.exp(-max(t_ns - last_ns, 0) * _S_PER_NS / site.settings["blocked_tau_s"])
