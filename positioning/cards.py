@@ -110,6 +110,7 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("accepted_ns", np.int64),  # the last measurement in accord with the place
         ("ranged_ns", np.int64),  # the last that was better than a sighting
         ("reviewed_ns", np.int64),
+        ("branched_ns", np.int64),  # when the ways of a near junction were looked at last
         ("jump_ns", np.int64),
         ("floor_ns", np.int64),  # nothing so old is taken, where `has_floor`
         ("cloned_ns", np.int64),  # when the last clone was made
@@ -168,9 +169,18 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
 #: One record of `card_type`.
 Card = Any
 
-#: `card_z_m`: how high a card is that is near this anchor.
+#: `card_z_m`: how high a card is that is near this anchor. `edge`, `s_m`, `off_m`: where on the
+#: roadways it is, and how far from the centreline; edge -1 where there are no roadways.
 ANCHOR: Final = np.dtype(
-    [("x_m", np.float64), ("y_m", np.float64), ("z_m", np.float64), ("card_z_m", np.float64)]
+    [
+        ("x_m", np.float64),
+        ("y_m", np.float64),
+        ("z_m", np.float64),
+        ("card_z_m", np.float64),
+        ("edge", np.int64),
+        ("s_m", np.float64),
+        ("off_m", np.float64),
+    ]
 )
 #: `head_x`, `head_y`: unit vector of a directional reader's heading, else 0, 0.
 READER: Final = np.dtype(
@@ -207,6 +217,7 @@ EDGE: Final = np.dtype(
         ("roadway", np.int64),
         ("first_piece", np.int64),
         ("last_piece", np.int64),
+        ("nodes", np.int64, (2,)),
         ("first_way", np.int64, (2,)),
         ("last_way", np.int64, (2,)),
     ]
@@ -233,7 +244,8 @@ class Site(NamedTuple):
     """What is the same for all cards: arrays of the types above, and one record each of the last.
 
     `borders_m` (e, 4): the borders of all open areas as segments, x, y of either end. The pieces
-    are at the height of a card. Without pieces, all is one open area.
+    are at the height of a card. Without pieces, all is one open area. `apart_m` (n, n): the shortest
+    way along the roadways between two of their nodes.
     """
 
     anchors: Records
@@ -242,6 +254,7 @@ class Site(NamedTuple):
     pieces: Records
     edges: Records
     ways: Records
+    apart_m: Floats
     stats: Records
     settings: Any
     scratch: Any
@@ -278,6 +291,7 @@ def roadway_records(graph: Graph) -> tuple[Records, Records, Records]:
     # An even spread over a width w has the variance w²/12.
     edges["aside_m2"] = np.maximum(graph.width_m - 2.0 * _WALL_GAP_M, 0.5) ** 2 / 12.0
     edges["first_piece"], edges["last_piece"] = graph.first_piece[:-1], graph.first_piece[1:] - 1
+    edges["nodes"] = graph.ends
     edges["first_way"] = graph.node_start[graph.ends]
     edges["last_way"] = graph.node_start[graph.ends + 1]
     ways = np.zeros(len(graph.node_edges), WAY)

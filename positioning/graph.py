@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -103,6 +104,23 @@ def build_graph(roadways: Sequence[Roadway]) -> Graph:
     )
 
 
+def nearest_on_graph(graph: Graph, points_m: Floats) -> tuple[Integers, Floats, Floats]:
+    """Where on the graph points, (n, 3) metres, are nearest to: edge, s and distance, (n,) each.
+
+    Edge -1 where the graph is empty. For use at load: needs memory for n × pieces.
+    """
+    if len(graph.piece_length_m) == 0 or len(points_m) == 0:
+        nothing = np.zeros(len(points_m))
+        return np.full(len(points_m), -1, np.int64), nothing, nothing
+    off_m = points_m[:, None, :] - graph.piece_m
+    way_m = np.clip((off_m * graph.along).sum(axis=2), 0.0, graph.piece_length_m)
+    apart_m = np.linalg.norm(off_m - way_m[..., None] * graph.along, axis=2)
+    piece = apart_m.argmin(axis=1)
+    row = np.arange(len(points_m))
+    s_m = graph.piece_s_m[piece] + way_m[row, piece]
+    return graph.piece_edge[piece], s_m, apart_m[row, piece]
+
+
 def _stacked(parts: list[Floats]) -> Floats:
     return np.ascontiguousarray(np.vstack(parts)) if parts else np.empty((0, 3))
 
@@ -111,7 +129,7 @@ def _with_joints(line_m: Floats, roadways: Sequence[Roadway]) -> Floats:
     """A centreline with a point more where another roadway ends on it."""
     points = [line_m[0]]
     ends = np.array([r.centreline_m[i] for r in roadways for i in (0, -1)]).reshape(-1, 3)
-    for a, b in zip(line_m[:-1], line_m[1:], strict=True):
+    for a, b in pairwise(line_m):
         length_m = float(np.linalg.norm(b - a))
         along = (b - a) / length_m
         s_m = (ends - a) @ along
@@ -144,7 +162,7 @@ def _cut_at_nodes(lines: list[Floats]) -> tuple[list[_Edge], int]:
         chainages = np.concatenate(
             [[0.0], np.cumsum(np.linalg.norm(np.diff(line, axis=0), axis=1))]
         )
-        for low, high in zip(cuts[:-1], cuts[1:], strict=True):
+        for low, high in pairwise(cuts.tolist()):
             part = line[low : high + 1]
             ends = tuple(numbers.setdefault(int(where[k]), len(numbers)) for k in (low, high))
             edges.append(_Edge(i, float(chainages[low]), (ends[0], ends[1]), part))

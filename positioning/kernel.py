@@ -176,7 +176,7 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
     ) -> tuple[int, int, int, int]:
         _ = stamp
         fixes, lagged, conflicts = outputs
-        site = Site(*plain[:7], plain[7][0], plain[8][0])
+        site = Site(*plain[:8], plain[8][0], plain[9][0])
         i, batch = begin
         filled, smoothed, told = 0, 0, 0
         while i < len(measured) and (smoothed + 2 * CLONES <= len(lagged) or not len(lagged)):
@@ -204,7 +204,7 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
     @njit_cached
     def restore_stamped(cards: Records, plain: AnySite, fixes: Records) -> None:
         _ = stamp
-        site = Site(*plain[:7], plain[7][0], plain[8][0])
+        site = Site(*plain[:8], plain[8][0], plain[9][0])
         for i in range(len(fixes)):
             restore_card(cards[fixes[i]["card"]], site, fixes[i])
 

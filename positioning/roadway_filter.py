@@ -39,6 +39,12 @@ _SPEED_VAR_MIN_M2_S2: Final = 1e-4
 _PLACE_VAR_MAX_M2: Final = 2.5e7
 #: What neither noise nor obstacles explain, per metre: a wrong place, or a broken range.
 _BROKEN: Final = 1e-5
+#: Radio follows roadways: where the way along them is longer than a range by this factor and so many
+#: metres, the range would have to cross rock.
+_DETOUR: Final = 1.3
+_DETOUR_M: Final = 15.0
+#: How much that speaks against a place, nats.
+ROCK: Final = 4.0
 #: Beyond this many sigmas per mean excess the exponential's tail is as good as a normal one.
 _TAIL_SIGMAS: Final = 8.0
 #: Someone who has just come to a junction may also stay before it; at least this likely.
@@ -48,6 +54,10 @@ _SAME_M: Final = 3.0
 _SAME_M_S: Final = 1.5
 #: A place this many nats less likely than the best is given up.
 _GIVE_UP: Final = 12.0
+#: This near to a junction all its ways are kept in mind, as at most so many nats less likely: which
+#: one is taken can be told only further on, and errors that stay must not settle it before.
+JUNCTION_M: Final = 10.0
+NEARBY_LEAST: Final = 6.0
 _SQRT_2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 
@@ -282,6 +292,23 @@ def noise_on_roadway(
 
 
 @njit
+def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float) -> bool:
+    """Whether a range is so much shorter than the way along the roadways that it crosses rock."""
+    a, nodes = site.anchors[anchor], site.edges[edge]["nodes"]
+    own = site.edges[a["edge"]]
+    least_m = math.inf
+    if a["edge"] == edge:
+        least_m = abs(a["s_m"] - s_m)
+    for i in (0, 1):
+        to_end_m = s_m if i == 0 else site.edges[edge]["length_m"] - s_m
+        for j in (0, 1):
+            from_end_m = a["s_m"] if j == 0 else own["length_m"] - a["s_m"]
+            way_m = to_end_m + site.apart_m[nodes[i], own["nodes"][j]] + from_end_m
+            least_m = min(least_m, way_m)
+    return least_m > _DETOUR * range_m + _DETOUR_M + a["off_m"]
+
+
+@njit
 def weigh(
     innovation_m: float, total_m2: float, blocked: float, excess_m: float
 ) -> tuple[float, float, float]:
@@ -380,12 +407,23 @@ def tidy_places(card: Card, site: Site) -> None:
         into = _double_of(card, site, k)
         if into >= 0:
             _merge(card, site, k, into)
+        h[k, LOG_WEIGHT] = max(h[k, LOG_WEIGHT], _least_log_weight(card, site, k, best))
         if into >= 0 or h[k, LOG_WEIGHT] < -_GIVE_UP:
             last = card["places"] - 1
             copy_place(card, site, last, k)
             card["places"] = last
         else:
             k += 1
+
+
+@njit
+def _least_log_weight(card: Card, site: Site, k: int, best: int) -> float:
+    """What remains of a place however unlikely: near a junction one may always take another way."""
+    h, pieces = card["hypotheses"], card["pieces"]
+    x, y, z = point_at(site, pieces[k], h[k, S])
+    bx, by, bz = point_at(site, pieces[best], h[best, S])
+    apart = abs(x - bx) + abs(y - by) + abs(z - bz)
+    return -NEARBY_LEAST if apart < 2.0 * JUNCTION_M else -math.inf
 
 
 @njit

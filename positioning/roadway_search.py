@@ -11,7 +11,7 @@ from typing import Final
 
 from positioning.cards import HYPOTHESES, Card, Site
 from positioning.jit import njit
-from positioning.roadway_filter import point_at
+from positioning.roadway_filter import ROCK, point_at, through_rock
 from positioning.search import VARIANCE, gather
 
 #: Places that are tried further are at most this many, and this far apart in space.
@@ -70,12 +70,17 @@ def _misfit(
 @njit
 def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: int) -> float:
     """Cauchy loss of being there, scaled to one measurement per anchor; `near` is filled."""
+    near = site.scratch["near"]
     x, y, z = point_at(site, piece, s_m)
     total = 0.0
     for i in range(count):
         error, _, var = _misfit(site, i, piece, x, y, z)
         loss = 0.5 * math.log(1.0 + error * error / var)
         total += loss if error > 0.0 else _TOO_SHORT * loss
+        if near[i, _IS_DIFFERENCE] == 0.0:
+            anchor, edge = int(near[i, _OWNER] % 1e6), site.pieces[piece]["edge"]
+            if through_rock(site, anchor, edge, s_m, near[i, _VALUE]):
+                total += ROCK
     return total * distinct / count
 
 

@@ -24,14 +24,20 @@ from positioning.cards import (
 from positioning.jit import njit
 from positioning.observation import Kind
 from positioning.roadway_filter import (
+    JUNCTION_M,
+    NEARBY_LEAST,
+    ROCK,
     absorb_on_roadway,
     best_place,
     cross_junctions,
+    edge_of,
     expect_on_roadway,
+    find_piece,
     noise_on_roadway,
     point_at,
     predict_places,
     room_for,
+    through_rock,
     tidy_places,
     weigh,
 )
@@ -55,6 +61,10 @@ _ACCORD: Final = 0.05
 #: Another engine's place is wrong, by metres, this often.
 _WRONG_PLACE: Final = 0.05
 _WRONG_PLACE_M: Final = 20.0
+#: Errors of one anchor stay for a while: its ranges are not so many independent witnesses.
+_EVIDENCE: Final = 0.5
+#: How well such a place is known.
+_SPREAD_M2: Final = 9.0
 #: A place is reviewed every second while it is wide or has been rejected as often as this.
 _REVIEW_REJECTS: Final = 3
 
@@ -225,7 +235,9 @@ def _measure_place(
     likely, clear, hidden = weigh(residual_m, total_m2, blocked, s["blocked_mean_m"])
     card["blocked"][k, slot] = hidden
     slope_m = abs(by_s) * h[k, SS] / math.sqrt(total_m2)
-    h[k, LOG_WEIGHT] += likely
+    if other < 0 and through_rock(site, anchor, edge_of(card, site, k), h[k, S], value_m):
+        likely -= ROCK
+    h[k, LOG_WEIGHT] += _EVIDENCE * likely
     absorb_on_roadway(card, site, k, by_s, by_v, residual_m, total_m2, clear)
     return clear, hidden, residual_m, total_m2, ux, uy, slope_m
 
@@ -255,7 +267,7 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
         right = (1.0 - _WRONG_PLACE) * math.exp(-0.5 * min(score, 700.0))
         right /= 2.0 * math.pi * math.sqrt(total_m2 * aside_m2)
         likely = right + _WRONG_PLACE / (_WRONG_PLACE_M * _WRONG_PLACE_M)
-        h[k, LOG_WEIGHT] += math.log(likely)
+        h[k, LOG_WEIGHT] += _EVIDENCE * math.log(likely)
         absorb_on_roadway(card, site, k, flat, by_v, innovation_m, total_m2, right / likely)
         if k == best:
             accepted, nis = right / likely > _ACCORD, score
@@ -279,7 +291,42 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
         card["reviewed_ns"] = now_ns
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
         _review(card, site)
+    if now_ns - card["branched_ns"] >= s["review_ns"]:
+        card["branched_ns"] = now_ns
+        _mind_other_ways(card, site, best)
     note_ambiguity(card, site)
+
+
+@njit
+def _mind_other_ways(card: Card, site: Site, best: int) -> None:
+    """Near a junction: puts places on its other ways, as far from it, where there are none."""
+    h = card["hypotheses"]
+    s_m, edge = h[best, S], edge_of(card, site, best)
+    for end in (0, 1):
+        from_end_m = s_m if end == 0 else site.edges[edge]["length_m"] - s_m
+        first, last = site.edges[edge]["first_way"][end], site.edges[edge]["last_way"][end]
+        if from_end_m > JUNCTION_M or last - first < 3:
+            continue
+        for i in range(first, last):
+            way = site.ways[i]
+            if way["edge"] != edge or way["end"] != end:
+                _mind_way(card, site, best, way, from_end_m)
+
+
+@njit
+def _mind_way(card: Card, site: Site, best: int, way: Any, from_end_m: float) -> None:
+    h, to = card["hypotheses"], way["edge"]
+    length_m = site.edges[to]["length_m"]
+    from_end_m = min(from_end_m, length_m)
+    for k in range(card["places"]):
+        if edge_of(card, site, k) == to:
+            there_m = h[k, S] if way["end"] == 0 else length_m - h[k, S]
+            if there_m < 2.0 * JUNCTION_M:
+                return
+    piece = site.edges[to]["first_piece"] if way["end"] == 0 else site.edges[to]["last_piece"]
+    at_m = from_end_m if way["end"] == 0 else length_m - from_end_m
+    log_weight = h[best, LOG_WEIGHT] - NEARBY_LEAST
+    put_on_roadway(card, site, find_piece(site, piece, at_m), at_m, _SPREAD_M2, log_weight)
 
 
 @njit

@@ -23,7 +23,7 @@ from positioning.cards import (
     new_cards,
     roadway_records,
 )
-from positioning.graph import Graph, build_graph
+from positioning.graph import Graph, build_graph, nearest_on_graph
 from positioning.intake import T_LIMIT_NS
 from positioning.mine_map import Area, Reader
 from positioning.observation import CONFLICT, FIX, MEASUREMENT, Records
@@ -76,10 +76,11 @@ class Tracker:
         roadways = build_graph(()) if graph is None else graph
         self._stats = np.zeros(len(anchors), ANCHOR_STATS)
         self._site = (
-            _anchor_records(anchors, heights),
+            _anchor_records(anchors, heights, roadways),
             _reader_records(readers),
             _borders(areas),
             *roadway_records(roadways),
+            np.ascontiguousarray(roadways.apart_m),
             self._stats,
             for_kernel(settings),
             np.zeros(1, SCRATCH),
@@ -192,12 +193,15 @@ class Tracker:
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _anchor_records(anchors_m: NDArray[np.float64], card_z_m: NDArray[np.float64]) -> Records:
+def _anchor_records(
+    anchors_m: NDArray[np.float64], card_z_m: NDArray[np.float64], graph: Graph
+) -> Records:
     """(n,) ANCHOR."""
     records = np.zeros(len(anchors_m), ANCHOR)
     for i, name in enumerate(("x_m", "y_m", "z_m")):
         records[name] = anchors_m[:, i]
     records["card_z_m"] = card_z_m
+    records["edge"], records["s_m"], records["off_m"] = nearest_on_graph(graph, anchors_m)
     return records
 
 
