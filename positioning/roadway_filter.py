@@ -280,6 +280,19 @@ def expect_on_roadway(
 
 
 @njit
+def abeam(card: Card, site: Site, k: int, anchor: int) -> tuple[float, float]:
+    """Where on the edge's line the anchor is abeam, and the square of its distance from there."""
+    piece = card["pieces"][k]
+    s_m = card["hypotheses"][k, S]
+    x, y, z = point_at(site, piece, s_m)
+    a, p = site.anchors[anchor], site.pieces[piece]
+    dx, dy, dz = a["x_m"] - x, a["y_m"] - y, a["z_m"] - z
+    way_m = dx * p["tx"] + dy * p["ty"] + dz * p["tz"]
+    aside_m2 = site.edges[p["edge"]]["aside_m2"]
+    return s_m + way_m, dx * dx + dy * dy + dz * dz - way_m * way_m + aside_m2
+
+
+@njit
 def noise_on_roadway(
     card: Card, site: Site, k: int, by_s: float, across: float, slant_m: float
 ) -> float:

@@ -27,6 +27,7 @@ from positioning.roadway_filter import (
     JUNCTION_M,
     NEARBY_LEAST,
     ROCK,
+    abeam,
     absorb_on_roadway,
     best_place,
     cross_junctions,
@@ -63,6 +64,8 @@ _WRONG_PLACE: Final = 0.05
 _WRONG_PLACE_M: Final = 20.0
 #: Errors of one anchor stay for a while: its ranges are not so many independent witnesses.
 _EVIDENCE: Final = 0.5
+#: A place known worse than this is wide: the range's circle bends within it.
+_WIDE_M2: Final = 2.25
 #: How well such a place is known.
 _SPREAD_M2: Final = 9.0
 #: A place is reviewed every second while it is wide or has been rejected as often as this.
@@ -225,6 +228,8 @@ def _measure_place(
         by_s -= other_by_s
         across -= other_across
         noise_m2 = s["difference_var_m2"]
+    elif h[k, SS] > _WIDE_M2 and lag_s == 0.0:
+        by_s, expected_m = _turn_to_range(card, site, k, anchor, value_m, by_s, expected_m)
     noise_m2 += noise_on_roadway(card, site, k, by_s, across, max(abs(expected_m), 1.0))
     by_v = -lag_s * by_s
     spread = by_s * by_s * h[k, SS] + 2.0 * by_s * by_v * h[k, SV]
@@ -240,6 +245,48 @@ def _measure_place(
     h[k, LOG_WEIGHT] += _EVIDENCE * likely
     absorb_on_roadway(card, site, k, by_s, by_v, residual_m, total_m2, clear)
     return clear, hidden, residual_m, total_m2, ux, uy, slope_m
+
+
+@njit
+def _turn_to_range(
+    card: Card,
+    site: Site,
+    k: int,
+    anchor: int,
+    range_m: float,
+    by_s: float,
+    expected_m: float,
+) -> tuple[float, float]:
+    """Linearises a range where it ends, for a wide place near the anchor: (gradient, expected).
+
+    Beside the anchor a range tells nothing of the direction: it ends on either side. The nearer end
+    is taken; the other becomes a hypothesis of its own where it is likely enough.
+    """
+    h = card["hypotheses"]
+    s_m, sigma_m = h[k, S], math.sqrt(h[k, SS])
+    beside_m, aside_m2 = abeam(card, site, k, anchor)
+    away_m2 = range_m * range_m - aside_m2
+    if away_m2 <= 0.0 or abs(s_m - beside_m) > 3.0 * sigma_m:
+        return by_s, expected_m
+    away_m = math.sqrt(away_m2)
+    edge = edge_of(card, site, k)
+    low_m, high_m = beside_m - away_m, beside_m + away_m
+    end_m, other_m = low_m, high_m
+    if abs(high_m - s_m) < abs(low_m - s_m):
+        end_m, other_m = high_m, low_m
+    length_m = site.edges[edge]["length_m"]
+    if not 0.0 <= end_m <= length_m:
+        end_m, other_m = other_m, end_m
+    if not 0.0 <= end_m <= length_m or abs(end_m - s_m) > 4.0 * sigma_m:
+        return by_s, expected_m
+    if 0.0 <= other_m <= length_m and abs(other_m - end_m) > _ELSEWHERE_M:
+        behind = (other_m - s_m) ** 2 - (end_m - s_m) ** 2
+        log_weight = h[k, LOG_WEIGHT] - 0.5 * behind / h[k, SS]
+        if log_weight > -NEARBY_LEAST:
+            piece = find_piece(site, card["pieces"][k], other_m)
+            put_on_roadway(card, site, piece, other_m, 1.0 + aside_m2 / away_m2, log_weight)
+    by_s = (end_m - beside_m) / range_m
+    return by_s, range_m - by_s * (end_m - s_m)
 
 
 @njit
