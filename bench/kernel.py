@@ -64,7 +64,7 @@ def roadway_rate(mine_map: MineMap, given: Scene) -> Measured:
     """The filter on the roadways' graph."""
     locator = Locator(mine_map, CARD_Z_M)
     no_sightings = np.empty(0, SIGHTING)
-    return _rate(given, lambda ranges: locator.locate(ranges, no_sightings))
+    return _rate(given, locator.locate)
 
 
 def _rate(given: Scene, update: Update) -> Measured:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from positioning.jit import njit
+from positioning.jit import njit_within
 from positioning.observation import Records
 
 #: Sums of one anchor. `heard`: ranges sound in form of located cards; `rejected`: those of them
@@ -48,7 +48,7 @@ _REACH_STEP_M: Final = 0.5
 _REACH_SHARE: Final = 0.9
 
 
-@njit
+@njit_within
 def note_anchor(
     stats: Records, m: Any, residual_m: float, var_m2: float, ux: float, uy: float, accepted: bool
 ) -> None:

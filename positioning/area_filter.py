@@ -11,7 +11,7 @@ import math
 from typing import Any, Final
 
 from positioning.cards import CLONE_CROSS, Card, Floats, Site
-from positioning.jit import njit
+from positioning.jit import njit, njit_within
 
 #: No variance falls below (1 mm)², so that a sum of roundings cannot make it negative.
 VARIANCE_FLOOR: Final = 1e-6
@@ -19,7 +19,7 @@ VARIANCE_FLOOR: Final = 1e-6
 SLANT_FLOOR_M: Final = 0.05
 
 
-@njit
+@njit_within
 def states_of(card: Card) -> int:
     """How many states of the card are in use: 4, and a bias for each anchor heard."""
     if len(card["mean"]) == 4:
@@ -27,7 +27,7 @@ def states_of(card: Card) -> int:
     return 4 + int(card["slots"])
 
 
-@njit
+@njit_within
 def predict(card: Card, site: Site, dt_s: float) -> None:
     """Moves a card's state on by `dt_s`."""
     mean, cov, s = card["mean"], card["cov"], site.settings
@@ -93,7 +93,7 @@ def expect_range(
     return slant_m + bend, ux, uy, 2.0 * bend * bend
 
 
-@njit
+@njit_within
 def project(
     card: Card, site: Site, ux: float, uy: float, plus: int, minus: int, lag_s: float
 ) -> float:
@@ -121,7 +121,7 @@ def project(
     return spread
 
 
-@njit
+@njit_within
 def absorb(card: Card, site: Site, innovation: float, total: float) -> None:
     """The scalar update, with the scratch `gain` of `project` and the innovation's variance."""
     mean, cov, gain = card["mean"], card["cov"], site.scratch["gain"]
@@ -173,7 +173,7 @@ def _in_common(clones: Floats, k: int, row: int, gradient: Any) -> float:
     return float(value)
 
 
-@njit
+@njit_within
 def limit_speed(card: Card, site: Site) -> None:
     """No card is faster than its limit: else the filter has followed an error."""
     mean = card["mean"]

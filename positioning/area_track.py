@@ -15,7 +15,7 @@ from positioning.cards import (
     Floats,
     Site,
 )
-from positioning.jit import njit
+from positioning.jit import njit, njit_within
 from positioning.observation import Kind
 from positioning.search import cost, gather, search
 from positioning.slots import find_slot, note_use, take_slot
@@ -30,7 +30,7 @@ _DIFFERENCE: Final = int(Kind.DIFFERENCE)
 _PLACE: Final = int(Kind.PLACE)
 
 
-@njit
+@njit_within
 def _bias_slot(card: Card, site: Site, anchor: int, t_ns: int) -> int:
     """The slot of `anchor`, heard at `t_ns`; of one that had none the bias is unknown."""
     slot = find_slot(card, anchor, t_ns)
@@ -173,7 +173,7 @@ def _review(card: Card, site: Site) -> None:
         _settle(card, site, t_ns, best, other)
 
 
-@njit
+@njit_within
 def take_in_area(card: Card, site: Site, m: Any) -> tuple[bool, float]:
     """Brings the filter to a measurement's time and that into the filter: (accepted, NIS)."""
     lag_s = _advance(card, site, m["t_ns"])
@@ -196,7 +196,7 @@ def begin_in_area(card: Card, site: Site, m: Any) -> bool:
     return True
 
 
-@njit
+@njit_within
 def _advance(card: Card, site: Site, t_ns: int) -> float:
     """Brings the filter to a measurement's time; gives how much older (s) that is than the state."""
     dt_ns = t_ns - card["t_ns"]
@@ -207,7 +207,7 @@ def _advance(card: Card, site: Site, t_ns: int) -> float:
     return 0.0
 
 
-@njit
+@njit_within
 def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
     """A range or a difference into the filter: (accepted, NIS)."""
     s, now_ns = site.settings, card["t_ns"]
@@ -267,7 +267,7 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
     return True, nis
 
 
-@njit
+@njit_within
 def _look_after(card: Card, site: Site, accepted: bool) -> None:
     """After a measurement: counts rejects, and finds the place anew where it must be."""
     s, cov = site.settings, card["cov"]

@@ -21,7 +21,7 @@ from positioning.cards import (
     Card,
     Site,
 )
-from positioning.jit import njit
+from positioning.jit import njit, njit_within
 from positioning.observation import Kind, Records
 
 #: Beside the reasons of `positioning.cards`: nothing speaks against the measurement.
@@ -52,7 +52,7 @@ def _place_problem(m: Any) -> int:
     return SOUND
 
 
-@njit
+@njit_within
 def _form_problem(m: Any, site: Site) -> int:
     """What is wrong with a measurement whatever its card is, or `SOUND`."""
     kind, value_m = m["kind"], m["value_m"]
@@ -75,7 +75,7 @@ def _form_problem(m: Any, site: Site) -> int:
     return SOUND
 
 
-@njit
+@njit_within
 def refusal(m: Any, cards: Records, site: Site) -> int:
     """Why a measurement cannot be used at all, or `SOUND`; `cards` (n,) records of `Card`."""
     t_ns = m["t_ns"]
@@ -109,7 +109,7 @@ def _is_repeated(m: Any, card: Card) -> bool:
     return False
 
 
-@njit
+@njit_within
 def remember(m: Any, card: Card) -> None:
     """Puts a measurement into its card's ring."""
     k = card["ring_next"] % RING

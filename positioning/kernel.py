@@ -48,7 +48,7 @@ _sight = by_fields(by_model(sight_in_area, sight_on_roadway, sight_on_map))
 _hold = by_fields(by_model(hold_in_area, _hold_on_roadway, _hold_on_map))
 
 
-@njit
+@njit_within
 def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
     """Is this far after the filter's time, and not confirmed by a second measurement?
 
@@ -69,7 +69,7 @@ def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
     return False
 
 
-@njit
+@njit_within
 def _coasts(card: Card, site: Site, m: Any) -> bool:
     """After a long silence: is the place still being searched? If not, the filter goes on."""
     if not card["coasting"]:
@@ -96,7 +96,7 @@ def _take(card: Card, site: Site, m: Any) -> tuple[int, float]:
     return SOUND if accepted else GATED, nis
 
 
-@njit
+@njit_within
 def _note_first(card: Card, site: Site, m: Any) -> None:
     """When a card is heard first, or anew after a silence, its search for a place begins."""
     if card["model"] == UNPLACED:
@@ -139,7 +139,7 @@ def _take_one(
     return reason, nis, told
 
 
-@njit
+@njit_within
 def _row_of(card: Card, batch: int, filled: int) -> int:
     """The row of the card's fix in this batch: a new one, where the answer is `filled`."""
     if card["batch"] > batch:

@@ -30,7 +30,7 @@ from positioning.cards import (
     Site,
     V,
 )
-from positioning.jit import njit
+from positioning.jit import njit, njit_within
 
 #: No variance along a roadway falls below (5 cm)²: people are not points.
 _PLACE_VAR_MIN_M2: Final = 0.0025
@@ -62,13 +62,13 @@ _SQRT_2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 
 
-@njit
+@njit_within
 def edge_of(card: Card, site: Site, k: int) -> int:
     """The edge a hypothesis is on."""
     return int(site.pieces[card["pieces"][k]]["edge"])
 
 
-@njit
+@njit_within
 def find_piece(site: Site, piece: int, s_m: float) -> int:
     """The piece of the same edge that holds `s_m`, from one near it."""
     edge = site.pieces[piece]["edge"]
@@ -80,7 +80,7 @@ def find_piece(site: Site, piece: int, s_m: float) -> int:
     return piece
 
 
-@njit
+@njit_within
 def point_at(site: Site, piece: int, s_m: float) -> tuple[float, float, float]:
     """x, y, z at `s_m` of the edge, in the line of `piece`."""
     way_m = s_m - site.pieces[piece]["s_m"]
@@ -91,7 +91,7 @@ def point_at(site: Site, piece: int, s_m: float) -> tuple[float, float, float]:
     )
 
 
-@njit
+@njit_within
 def predict_places(card: Card, site: Site, dt_s: float) -> None:
     """Moves all hypotheses on by `dt_s`; those that come to a junction go all ways."""
     tau_s, var = site.settings["walk_tau_s"], site.settings["walk_var_m2_s2"]
@@ -292,7 +292,7 @@ def abeam(card: Card, site: Site, k: int, anchor: int) -> tuple[float, float]:
     return s_m + way_m, dx * dx + dy * dy + dz * dz - way_m * way_m + aside_m2
 
 
-@njit
+@njit_within
 def noise_on_roadway(
     card: Card, site: Site, k: int, by_s: float, across: float, slant_m: float
 ) -> float:
@@ -321,7 +321,7 @@ def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float)
     return least_m > _DETOUR * range_m + _DETOUR_M + a["off_m"]
 
 
-@njit
+@njit_within
 def weigh(
     innovation_m: float, total_m2: float, blocked: float, excess_m: float
 ) -> tuple[float, float, float]:
@@ -346,7 +346,7 @@ def weigh(
     return math.log(likely), clear / likely, longer / likely
 
 
-@njit
+@njit_within
 def absorb_on_roadway(
     card: Card,
     site: Site,
@@ -384,7 +384,7 @@ def absorb_on_roadway(
     _limit_speed(card, site, k)
 
 
-@njit
+@njit_within
 def _limit_speed(card: Card, site: Site, k: int) -> None:
     most_m_s = card["speed_max_m_s"]
     if most_m_s <= 0.0:
@@ -393,7 +393,7 @@ def _limit_speed(card: Card, site: Site, k: int) -> None:
     h[k, V] = min(max(h[k, V], -most_m_s), most_m_s)
 
 
-@njit
+@njit_within
 def best_place(card: Card) -> int:
     """The most likely hypothesis, the first of equals."""
     best = 0

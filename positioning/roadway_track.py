@@ -21,7 +21,7 @@ from positioning.cards import (
     Site,
     V,
 )
-from positioning.jit import njit
+from positioning.jit import njit, njit_within
 from positioning.observation import Kind
 from positioning.roadway_filter import (
     JUNCTION_M,
@@ -119,7 +119,7 @@ def start_on_roadway(card: Card, site: Site, t_ns: int) -> bool:
     return True
 
 
-@njit
+@njit_within
 def take_on_roadway(card: Card, site: Site, m: Any) -> tuple[bool, float]:
     """Brings all places to a measurement's time and that into them: (accepted, NIS) of the best."""
     lag_s = _advance(card, site, m["t_ns"])
@@ -173,7 +173,7 @@ def _foot(site: Site, piece: int, x: float, y: float) -> tuple[float, float]:
     return way_m, math.hypot(ox - way_m * tx, oy - way_m * ty)
 
 
-@njit
+@njit_within
 def _advance(card: Card, site: Site, t_ns: int) -> float:
     """Brings the places to a measurement's time; gives how much older (s) that is than they are."""
     dt_ns = t_ns - card["t_ns"]
@@ -184,7 +184,7 @@ def _advance(card: Card, site: Site, t_ns: int) -> float:
     return 0.0
 
 
-@njit
+@njit_within
 def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
     """A range or a difference into all places: (accepted, NIS) of the likeliest before it."""
     now_ns, anchor = card["t_ns"], int(m["source"])
@@ -210,7 +210,7 @@ def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
     return accepted, residual_m * residual_m / total_m2
 
 
-@njit
+@njit_within
 def _measure_place(
     card: Card, site: Site, k: int, told: Any
 ) -> tuple[float, float, float, float, float, float, float]:
@@ -321,7 +321,7 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
     return accepted, nis
 
 
-@njit
+@njit_within
 def _look_after(card: Card, site: Site, accepted: bool) -> None:
     """After a measurement: counts rejects, and looks for other places where it must."""
     s = site.settings

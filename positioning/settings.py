@@ -84,7 +84,7 @@ class TrackerSettings:
     walk_tau_s: float = 8.0
     blocked_share: float = 0.1
     blocked_mean_m: float = 2.0
-    blocked_tau_s: float = 4.0
+    blocked_tau_s: float = 3.0
     lag_s: float = 0.0
     cards_max: int = 1 << 17
 

@@ -6,14 +6,14 @@ import math
 from typing import Final
 
 from positioning.cards import SLOTS, Card, Site
-from positioning.jit import njit
+from positioning.jit import njit, njit_within
 
 #: Before all times.
 NEVER: Final = -(1 << 62)
 _S_PER_NS: Final = 1e-9
 
 
-@njit
+@njit_within
 def find_slot(card: Card, anchor: int, t_ns: int) -> int:
     """The slot of `anchor`, which is heard at `t_ns`; -1 where it has none."""
     slot_anchor = card["slot_anchor"]
@@ -50,7 +50,7 @@ def slot_of(card: Card, anchor: int, t_ns: int) -> int:
     return slot if slot >= 0 else take_slot(card, anchor, t_ns)
 
 
-@njit
+@njit_within
 def note_use(card: Card, slot: int, t_ns: int, slope_m: float, accepted: bool) -> None:
     """Whether the anchor's range was in accord with the place, and how much that leans on it."""
     if accepted:
@@ -111,7 +111,7 @@ def dilution(
     return math.sqrt((xx + yy) / det) if det > 1e-6 else math.nan
 
 
-@njit
+@njit_within
 def kept_share(card: Card, site: Site, slot: int, t_ns: int) -> float:
     """How much of what the anchor's last range told of obstacles still holds at `t_ns`.
 
