@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 
 from positioning.jit import njit_within
-from positioning.observation import Records
 
 #: Sums of one anchor. `heard`: ranges sound in form of located cards; `rejected`: those of them
 #: that were gated away; `used_t_ns`, `heard_t_ns`: times of the newest accepted and of the newest
@@ -41,6 +40,9 @@ ANCHOR_STATS: Final = np.dtype(
     ]
 )
 
+#: Names of ANCHOR_STATS in the order of `stat_sums`.
+SUMS: Final = ("weight", "r", "rr", "x", "y", "xx", "xy", "yy", "rx", "ry")
+
 #: An outlier weighs less beyond so many sigmas.
 _GATE: Final = 3.0
 #: How an anchor's usual reach follows its ranges, metres a range.
@@ -50,26 +52,35 @@ _REACH_SHARE: Final = 0.9
 
 @njit_within
 def note_anchor(
-    stats: Records, m: Any, residual_m: float, var_m2: float, ux: float, uy: float, accepted: bool
+    site: Any, m: Any, residual_m: float, var_m2: float, ux: float, uy: float, accepted: bool
 ) -> None:
-    """Adds a range to its anchor's sums."""
-    a = stats[m["source"]]
-    score = abs(residual_m) / math.sqrt(var_m2)
-    w = min(1.0, _GATE / score if score > 0.0 else 1.0) / var_m2
-    a["heard"] += 1
-    a["rejected"] += int(not accepted)
-    a["heard_t_ns"] = m["t_ns"]
+    """Adds a range to its anchor's sums, which are fields `stat_…` of the site's record.
+
+    One range in four is summed: neighbours tell the same.
+    """
+    a = m["source"]
+    site["stat_heard"][a] += 1
+    site["stat_heard_t_ns"][a] = m["t_ns"]
     if accepted:
-        a["used_t_ns"] = m["t_ns"]
-    a["weight"] += w
-    a["r"] += w * residual_m
-    a["rr"] += w * residual_m * residual_m
-    a["x"] += w * ux
-    a["y"] += w * uy
-    a["xx"] += w * ux * ux
-    a["xy"] += w * ux * uy
-    a["yy"] += w * uy * uy
-    a["rx"] += w * residual_m * ux
-    a["ry"] += w * residual_m * uy
-    further = m["value_m"] > a["reach_m"]
-    a["reach_m"] += _REACH_STEP_M * (_REACH_SHARE - (0.0 if further else 1.0))
+        site["stat_used_t_ns"][a] = m["t_ns"]
+    else:
+        site["stat_rejected"][a] += 1
+    if site["stat_heard"][a] & 3:
+        return
+    score = residual_m * residual_m / var_m2
+    w = 1.0 / var_m2
+    if score > _GATE * _GATE:
+        w *= _GATE / math.sqrt(score)
+    further = m["value_m"] > site["stat_reach_m"][a]
+    site["stat_reach_m"][a] += _REACH_STEP_M * (_REACH_SHARE - (0.0 if further else 1.0))
+    sums = site["stat_sums"]
+    sums[a, 0] += w
+    sums[a, 1] += w * residual_m
+    sums[a, 2] += w * residual_m * residual_m
+    sums[a, 3] += w * ux
+    sums[a, 4] += w * uy
+    sums[a, 5] += w * ux * ux
+    sums[a, 6] += w * ux * uy
+    sums[a, 7] += w * uy * uy
+    sums[a, 8] += w * residual_m * ux
+    sums[a, 9] += w * residual_m * uy

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from positioning.cards import IN_AREA, LOG_WEIGHT, SS, Card, S, Site, V, by_model
+from positioning.cards import IN_AREA, LOG_WEIGHT, SS, Card, S, V, by_model
 from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
 from positioning.roadway_filter import best_place, point_at
+from positioning.site import Site
 from positioning.slots import counts, dilution, steepest_m
 
 _S_PER_NS: Final = 1e-9
@@ -28,7 +29,7 @@ _LOST: Final = int(FixClass.LOST)
 
 @njit
 def _class_of(card: Card, site: Site, t_ns: int, var_m2: float) -> int:
-    s = site.settings
+    s = site
     age_ns = t_ns - card["accepted_ns"]
     zone = card["seen"] and t_ns - card["ranged_ns"] > s["presence_after_ns"]
     if zone:
@@ -44,7 +45,7 @@ def _class_of(card: Card, site: Site, t_ns: int, var_m2: float) -> int:
 
 @njit
 def answer_in_area(card: Card, site: Site, fix: Any) -> None:
-    mean, cov, s, t_ns = card["mean"], card["cov"], site.settings, fix["t_ns"]
+    mean, cov, s, t_ns = card["mean"], card["cov"], site, fix["t_ns"]
     dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
     moved_s = min(dt_s, s["extrapolated_ns"] * _S_PER_NS)
     walked_m = min(s["start_speed_m_s"] * dt_s, s["hold_max_m"])
@@ -66,11 +67,11 @@ def _height(card: Card, site: Site) -> None:
     nearest_m2 = math.inf
     for k in range(card["slots"]):
         anchor = card["slot_anchor"][k]
-        dx = site.anchors[anchor]["x_m"] - card["mean"][0]
-        dy = site.anchors[anchor]["y_m"] - card["mean"][1]
+        dx = site["anchor_x_m"][anchor] - card["mean"][0]
+        dy = site["anchor_y_m"][anchor] - card["mean"][1]
         if dx * dx + dy * dy < nearest_m2:
             nearest_m2 = dx * dx + dy * dy
-            card["z_m"] = site.anchors[anchor]["card_z_m"]
+            card["z_m"] = site["anchor_card_z_m"][anchor]
 
 
 @njit
@@ -78,23 +79,23 @@ def answer_on_roadway(card: Card, site: Site, fix: Any) -> None:
     h, t_ns = card["hypotheses"], fix["t_ns"]
     k = best_place(card)
     piece = card["pieces"][k]
-    edge = site.pieces[piece]["edge"]
+    edge = site["piece_edge"][piece]
     dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
-    moved_m = min(dt_s, site.settings["extrapolated_ns"] * _S_PER_NS) * h[k, V]
-    s_m = min(max(h[k, S] + moved_m, 0.0), site.edges[edge]["length_m"])
+    moved_m = min(dt_s, site["extrapolated_ns"] * _S_PER_NS) * h[k, V]
+    s_m = min(max(h[k, S] + moved_m, 0.0), site["edge_length_m"][edge])
     x, y, z = point_at(site, piece, s_m)
-    flat = max(math.hypot(site.pieces[piece]["tx"], site.pieces[piece]["ty"]), 1e-6)
-    tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
-    walked_m = min(site.settings["start_speed_m_s"] * dt_s, site.settings["hold_max_m"])
-    along = h[k, SS] + site.settings["bias_var_m2"] + walked_m * walked_m
-    aside = site.edges[edge]["aside_m2"] / (flat * flat)
+    flat = max(math.hypot(site["piece_tx"][piece], site["piece_ty"][piece]), 1e-6)
+    tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
+    walked_m = min(site["start_speed_m_s"] * dt_s, site["hold_max_m"])
+    along = h[k, SS] + site["bias_var_m2"] + walked_m * walked_m
+    aside = site["edge_aside_m2"][edge] / (flat * flat)
     fix["x_m"], fix["y_m"], fix["z_m"] = x, y, z
     fix["vx_m_s"], fix["vy_m_s"] = h[k, V] * tx, h[k, V] * ty
     fix["var_x_m2"] = along * tx * tx + aside * ty * ty
     fix["cov_xy_m2"] = (along - aside) * tx * ty
     fix["var_y_m2"] = along * ty * ty + aside * tx * tx
-    fix["roadway"] = site.edges[edge]["roadway"]
-    fix["chainage_m"] = site.edges[edge]["chainage_m"] + s_m
+    fix["roadway"] = site["edge_roadway"][edge]
+    fix["chainage_m"] = site["edge_chainage_m"][edge] + s_m
     fix["hdop"] = dilution(card, site, t_ns, x, y, tx / flat, ty / flat)
     if card["places"] > 1:
         _add_others(card, site, k, fix)
@@ -113,7 +114,7 @@ def _add_others(card: Card, site: Site, best: int, fix: Any) -> None:
         piece = card["pieces"][k]
         x, y, _ = point_at(site, piece, h[k, S])
         dx, dy = x - fix["x_m"], y - fix["y_m"]
-        tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
+        tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
         xx += weight * (dx * dx + h[k, SS] * tx * tx)
         xy += weight * (dx * dy + h[k, SS] * tx * ty)
         yy += weight * (dy * dy + h[k, SS] * ty * ty)
@@ -145,6 +146,6 @@ def answer(card: Card, site: Site, fix: Any) -> None:
     spread = fix["var_x_m2"] - fix["var_y_m2"]
     major = math.sqrt(spread * spread + 4.0 * fix["cov_xy_m2"] * fix["cov_xy_m2"])
     major_m = math.sqrt(0.5 * (fix["var_x_m2"] + fix["var_y_m2"] + major))
-    fault = 2.0 * site.settings["gate_long"] + 1.0
+    fault = 2.0 * site["gate_long"] + 1.0
     slope_m = steepest_m(card, site, t_ns)
     fix["protection_m"] = _SIGMAS_95 * major_m + fault * slope_m if used else math.nan

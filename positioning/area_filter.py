@@ -10,8 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from positioning.cards import CLONE_CROSS, Card, Floats, Site
+from positioning.cards import CLONE_CROSS, Card, Floats
 from positioning.jit import njit, njit_within
+from positioning.site import Site
 
 #: No variance falls below (1 mm)², so that a sum of roundings cannot make it negative.
 VARIANCE_FLOOR: Final = 1e-6
@@ -30,7 +31,7 @@ def states_of(card: Card) -> int:
 @njit_within
 def predict(card: Card, site: Site, dt_s: float) -> None:
     """Moves a card's state on by `dt_s`."""
-    mean, cov, s = card["mean"], card["cov"], site.settings
+    mean, cov, s = card["mean"], card["cov"], site
     states = states_of(card)
     mean[0] += mean[2] * dt_s
     mean[1] += mean[3] * dt_s
@@ -82,14 +83,14 @@ def expect_range(
     is longer by the bend, half the trace of (Hessian × covariance): the circle's sagitta.
     """
     mean, cov = card["mean"], card["cov"]
-    dx = mean[0] - lag_s * mean[2] - site.anchors[anchor]["x_m"]
-    dy = mean[1] - lag_s * mean[3] - site.anchors[anchor]["y_m"]
-    dz = site.anchors[anchor]["z_m"] - site.anchors[anchor]["card_z_m"]
+    dx = mean[0] - lag_s * mean[2] - site["anchor_x_m"][anchor]
+    dy = mean[1] - lag_s * mean[3] - site["anchor_y_m"][anchor]
+    dz = site["anchor_z_m"][anchor] - site["anchor_card_z_m"][anchor]
     slant_m = max(math.sqrt(dx * dx + dy * dy + dz * dz), SLANT_FLOOR_M)
     ux, uy = dx / slant_m, dy / slant_m
     xx, xy, yy = cov[0, 0], cov[0, 1], cov[1, 1]
     across = xx * (1.0 - ux * ux) - 2.0 * xy * ux * uy + yy * (1.0 - uy * uy)
-    bend = min(max(0.5 * across / slant_m, 0.0), site.settings["bend_max_m"])
+    bend = min(max(0.5 * across / slant_m, 0.0), site["bend_max_m"])
     return slant_m + bend, ux, uy, 2.0 * bend * bend
 
 
@@ -102,7 +103,7 @@ def project(
     The gradient is (ux, uy) in x and y of `lag_s` ago, 1 in the bias of slot `plus` and -1 in that
     of slot `minus` (-1 for none).
     """
-    cov, gain = card["cov"], site.scratch["gain"]
+    cov, gain = card["cov"], site["gain"]
     states = states_of(card)
     for i in range(states):
         value = cov[i, 0] * ux + cov[i, 1] * uy
@@ -124,7 +125,7 @@ def project(
 @njit_within
 def absorb(card: Card, site: Site, innovation: float, total: float) -> None:
     """The scalar update, with the scratch `gain` of `project` and the innovation's variance."""
-    mean, cov, gain = card["mean"], card["cov"], site.scratch["gain"]
+    mean, cov, gain = card["mean"], card["cov"], site["gain"]
     states = states_of(card)
     step = innovation / total
     for i in range(states):
@@ -145,7 +146,7 @@ def _absorb_in_clones(
 
     Comes after `absorb`, with the same scratch `gain`.
     """
-    gain, clones = site.scratch["gain"], card["clones"]
+    gain, clones = site["gain"], card["clones"]
     states, width = states_of(card), len(card["mean"])
     for k in range(len(clones)):
         own_x = _in_common(clones, k, CLONE_CROSS, gradient)
@@ -179,7 +180,7 @@ def limit_speed(card: Card, site: Site) -> None:
     mean = card["mean"]
     most_m_s = card["speed_max_m_s"]
     if most_m_s <= 0.0:
-        most_m_s = site.settings["speed_max_m_s"]
+        most_m_s = site["speed_max_m_s"]
     m2 = mean[2] * mean[2] + mean[3] * mean[3]
     if m2 > most_m_s * most_m_s:
         shrink = most_m_s / math.sqrt(m2)
@@ -204,7 +205,7 @@ def update(
     """
     ux, uy, plus, minus, lag_s = gradient
     spread = project(card, site, ux, uy, plus, minus, lag_s)
-    gain = site.scratch["gain"]
+    gain = site["gain"]
     total = spread + noise_m2
     sigma_m = math.sqrt(total)
     slope_m = math.sqrt(gain[0] * gain[0] + gain[1] * gain[1]) / sigma_m
@@ -215,7 +216,7 @@ def update(
     if score > gate:
         total = spread + noise_m2 * score / gate
     absorb(card, site, innovation, total)
-    if site.settings["lag_ns"] > 0:
+    if site["lag_ns"] > 0:
         _absorb_in_clones(card, site, gradient, innovation, total)
     limit_speed(card, site)
     return True, score * score, slope_m

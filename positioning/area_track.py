@@ -13,11 +13,11 @@ from positioning.cards import (
     RING,
     Card,
     Floats,
-    Site,
 )
 from positioning.jit import njit, njit_within
 from positioning.observation import Kind
 from positioning.search import cost, gather, search
+from positioning.site import Site
 from positioning.slots import find_slot, note_use, take_slot
 
 _S_PER_NS: Final = 1e-9
@@ -50,8 +50,8 @@ def _forget_bias(card: Card, site: Site, b: int) -> None:
     for j in range(states):
         cov[b, j] = 0.0
         cov[j, b] = 0.0
-    cov[b, b] = site.settings["bias_var_m2"]
-    if site.settings["lag_ns"] > 0:
+    cov[b, b] = site["bias_var_m2"]
+    if site["lag_ns"] > 0:
         clones = card["clones"]
         for k in range(len(clones)):
             clones[k, CLONE_CROSS + b] = 0.0
@@ -61,7 +61,7 @@ def _forget_bias(card: Card, site: Site, b: int) -> None:
 @njit
 def put_at_rest(card: Card, site: Site, x: float, y: float) -> None:
     """A card's state at rest at (x, y); the covariance of its place is left to the caller."""
-    mean, cov, s = card["mean"], card["cov"], site.settings
+    mean, cov, s = card["mean"], card["cov"], site
     states = len(mean)
     for i in range(states):
         mean[i] = 0.0
@@ -93,7 +93,7 @@ def put_in_area(
 @njit
 def _settle(card: Card, site: Site, t_ns: int, best: Floats, other: Floats) -> None:
     """Puts the card's filter at `best`; `other` is the place that stands against it."""
-    s = site.settings
+    s = site
     behind = other[2] - best[2]
     odds, dx, dy = 0.0, 0.0, 0.0
     if behind < s["ambiguous_cost"]:  # the other place belongs to the uncertainty of this one
@@ -112,7 +112,7 @@ def _settle(card: Card, site: Site, t_ns: int, best: Floats, other: Floats) -> N
 @njit
 def start_in_area(card: Card, site: Site, t_ns: int) -> bool:
     """Starts the card's filter if its recent ranges tell where it is."""
-    s, best, other = site.settings, site.scratch["best"], site.scratch["other"]
+    s, best, other = site, site["best"], site["other"]
     count, distinct = gather(card, site, t_ns, s["start_window_ns"])
     waited = t_ns - card["first_ns"] >= s["start_wait_ns"]
     if distinct < 2 or (distinct < 3 and not waited):
@@ -133,8 +133,8 @@ def start_in_area(card: Card, site: Site, t_ns: int) -> bool:
 @njit
 def _reacquire(card: Card, site: Site) -> None:
     """After many rejects: goes elsewhere, if the recent ranges fit clearly better there."""
-    mean, cov, s = card["mean"], card["cov"], site.settings
-    best, other, t_ns = site.scratch["best"], site.scratch["other"], card["t_ns"]
+    mean, cov, s = card["mean"], card["cov"], site
+    best, other, t_ns = site["best"], site["other"], card["t_ns"]
     count, distinct = gather(card, site, t_ns, s["reacquire_window_ns"])
     if distinct < 3:
         count, distinct = gather(card, site, t_ns, s["start_window_ns"])
@@ -156,8 +156,8 @@ def _reacquire(card: Card, site: Site) -> None:
 @njit
 def _review(card: Card, site: Site) -> None:
     """Where a place stays uncertain: do the ranges of the last seconds tell of another?"""
-    mean, cov, s = card["mean"], card["cov"], site.settings
-    best, other, t_ns = site.scratch["best"], site.scratch["other"], card["t_ns"]
+    mean, cov, s = card["mean"], card["cov"], site
+    best, other, t_ns = site["best"], site["other"], card["t_ns"]
     card["reviewed_ns"] = t_ns
     count, distinct = gather(card, site, t_ns, s["start_window_ns"])
     if distinct < 3:
@@ -210,7 +210,7 @@ def _advance(card: Card, site: Site, t_ns: int) -> float:
 @njit_within
 def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
     """A range or a difference into the filter: (accepted, NIS)."""
-    s, now_ns = site.settings, card["t_ns"]
+    s, now_ns = site, card["t_ns"]
     anchor = int(m["source"])
     slot = _bias_slot(card, site, anchor, now_ns)
     plus = slot if len(card["mean"]) > 4 else -1
@@ -238,7 +238,7 @@ def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
     )
     note_use(card, slot, now_ns, slope_m, accepted)
     if m["kind"] == _RANGE:  # its residual is that of the place: the bias belongs to the anchor
-        note_anchor(site.stats, m, residual_m, var_m2, ux, uy, accepted)
+        note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
     return accepted, nis
 
 
@@ -254,7 +254,7 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
     dx, dy = m["value_m"] - x, m["y_m"] - y
     txx, txy, tyy = cov[0, 0] + xx, cov[0, 1] + xy, cov[1, 1] + m["var_y_m2"]
     nis = (tyy * dx * dx - 2.0 * txy * dx * dy + txx * dy * dy) / (txx * tyy - txy * txy)
-    gate = site.settings["gate_place"]
+    gate = site["gate_place"]
     if nis > 2.0 * (2.0 * gate + 1.0) ** 2:
         return False, nis
     wide = (math.inf, math.inf)
@@ -270,7 +270,7 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
 @njit_within
 def _look_after(card: Card, site: Site, accepted: bool) -> None:
     """After a measurement: counts rejects, and finds the place anew where it must be."""
-    s, cov = site.settings, card["cov"]
+    s, cov = site, card["cov"]
     now_ns = card["t_ns"]
     if accepted:
         card["rejects"] = max(card["rejects"] - 1, 0)
@@ -288,7 +288,7 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
 @njit
 def hold_in_area(card: Card, site: Site, t_ns: int) -> None:
     """After a long silence: the card is where it was, or as far from there as one walks."""
-    cov, s = card["cov"], site.settings
+    cov, s = card["cov"], site
     silence_s = (t_ns - card["t_ns"]) * _S_PER_NS
     xx, xy, yy = cov[0, 0], cov[0, 1], cov[1, 1]
     walked_m = min(s["start_speed_m_s"] * silence_s, s["hold_max_m"])

@@ -1,4 +1,4 @@
-"""The state of all cards' filters, a record for each, and what is the same for all of them.
+"""The state of all cards' filters, a record for each.
 
 All zeros is a card of which nothing has been heard. So room for every card that there may be is
 asked of the system at the start, which gives memory only where something is written: nothing is
@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.graph import Graph
 from positioning.observation import Records
 
 #: Anchors remembered for each card; the one heard longest ago makes room.
@@ -169,96 +168,6 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
 #: One record of `card_type`.
 Card = Any
 
-#: `card_z_m`: how high a card is that is near this anchor. `edge`, `s_m`, `off_m`: where on the
-#: roadways it is, and how far from the centreline; edge -1 where there are no roadways.
-ANCHOR: Final = np.dtype(
-    [
-        ("x_m", np.float64),
-        ("y_m", np.float64),
-        ("z_m", np.float64),
-        ("card_z_m", np.float64),
-        ("edge", np.int64),
-        ("s_m", np.float64),
-        ("off_m", np.float64),
-    ]
-)
-#: `head_x`, `head_y`: unit vector of a directional reader's heading, else 0, 0.
-READER: Final = np.dtype(
-    [
-        ("x_m", np.float64),
-        ("y_m", np.float64),
-        ("z_m", np.float64),
-        ("radius_m", np.float64),
-        ("head_x", np.float64),
-        ("head_y", np.float64),
-    ]
-)
-#: A straight piece of an edge: its first point, unit vector, length, where on the edge it begins.
-PIECE: Final = np.dtype(
-    [
-        ("x_m", np.float64),
-        ("y_m", np.float64),
-        ("z_m", np.float64),
-        ("tx", np.float64),
-        ("ty", np.float64),
-        ("tz", np.float64),
-        ("length_m", np.float64),
-        ("s_m", np.float64),
-        ("edge", np.int64),
-    ]
-)
-#: `aside_m2`: variance of where a card is between the walls. The ways on from end 0 and end 1 are
-#: `first_way` to `last_way` (not included) of the list of ways, among them the edge itself.
-EDGE: Final = np.dtype(
-    [
-        ("length_m", np.float64),
-        ("aside_m2", np.float64),
-        ("chainage_m", np.float64),
-        ("roadway", np.int64),
-        ("first_piece", np.int64),
-        ("last_piece", np.int64),
-        ("nodes", np.int64, (2,)),
-        ("first_way", np.int64, (2,)),
-        ("last_way", np.int64, (2,)),
-    ]
-)
-#: An edge that begins at a node with its end 0 or 1.
-WAY: Final = np.dtype([("edge", np.int64), ("end", np.int64)])
-#: Room to work in, so that nothing is allocated.
-SCRATCH: Final = np.dtype(
-    [
-        ("gain", np.float64, (4 + SLOTS,)),
-        ("near", np.float64, (RING, 10)),
-        ("trial", np.float64, (2 * HYPOTHESES, 8)),
-        ("best", np.float64, (8,)),
-        ("other", np.float64, (8,)),
-        ("log", np.float64, (HYPOTHESES,)),
-    ]
-)
-
-#: People keep this far from the walls.
-_WALL_GAP_M: Final = 0.4
-
-
-class Site(NamedTuple):
-    """What is the same for all cards: arrays of the types above, and one record each of the last.
-
-    `borders_m` (e, 4): the borders of all open areas as segments, x, y of either end. The pieces
-    are at the height of a card. Without pieces, all is one open area. `apart_m` (n, n): the shortest
-    way along the roadways between two of their nodes.
-    """
-
-    anchors: Records
-    readers: Records
-    borders_m: Floats
-    pieces: Records
-    edges: Records
-    ways: Records
-    apart_m: Floats
-    stats: Records
-    settings: Any
-    scratch: Any
-
 
 def new_cards(count: int, layout: Layout) -> Records:
     """(count,) records of cards of which nothing has been heard."""
@@ -274,26 +183,3 @@ def by_model(area: F, roadway: F, both: F) -> Callable[[Collection[str]], F]:
         return both if "mean" in names else roadway
 
     return choose
-
-
-def roadway_records(graph: Graph) -> tuple[Records, Records, Records]:
-    """The graph for the kernel: (k,) PIECE, (e,) EDGE, (w,) WAY."""
-    pieces = np.zeros(len(graph.piece_length_m), PIECE)
-    for i, name in enumerate(("x_m", "y_m", "z_m")):
-        pieces[name] = graph.piece_m[:, i]
-    for i, name in enumerate(("tx", "ty", "tz")):
-        pieces[name] = graph.along[:, i]
-    pieces["length_m"], pieces["s_m"] = graph.piece_length_m, graph.piece_s_m
-    pieces["edge"] = graph.piece_edge
-    edges = np.zeros(len(graph.length_m), EDGE)
-    edges["length_m"], edges["chainage_m"] = graph.length_m, graph.chainage_m
-    edges["roadway"] = graph.roadway
-    # An even spread over a width w has the variance w²/12.
-    edges["aside_m2"] = np.maximum(graph.width_m - 2.0 * _WALL_GAP_M, 0.5) ** 2 / 12.0
-    edges["first_piece"], edges["last_piece"] = graph.first_piece[:-1], graph.first_piece[1:] - 1
-    edges["nodes"] = graph.ends
-    edges["first_way"] = graph.node_start[graph.ends]
-    edges["last_way"] = graph.node_start[graph.ends + 1]
-    ways = np.zeros(len(graph.node_edges), WAY)
-    ways["edge"], ways["end"] = graph.node_edges, graph.node_ends
-    return pieces, edges, ways

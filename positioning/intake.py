@@ -19,10 +19,10 @@ from positioning.cards import (
     UNKNOWN_CARD,
     UNPLACED,
     Card,
-    Site,
 )
 from positioning.jit import njit, njit_within
 from positioning.observation import Kind, Records
+from positioning.site import Site
 
 #: Beside the reasons of `positioning.cards`: nothing speaks against the measurement.
 SOUND: Final = -1
@@ -59,15 +59,15 @@ def _form_problem(m: Any, site: Site) -> int:
     if kind == _PLACE:
         return _place_problem(m)
     if kind == _SIGHTING:
-        return SOUND if m["source"] < len(site.readers) else UNKNOWN_ANCHOR
+        return SOUND if m["source"] < site["readers"] else UNKNOWN_ANCHOR
     if not math.isfinite(value_m):
         return NOT_FINITE
-    if abs(value_m) > site.settings["range_max_m"]:
+    if abs(value_m) > site["range_max_m"]:
         return OUT_OF_SCALE
-    if m["source"] >= len(site.anchors):
+    if m["source"] >= site["anchors"]:
         return UNKNOWN_ANCHOR
     if kind == _DIFFERENCE:
-        if m["other"] >= len(site.anchors) or m["other"] == m["source"]:
+        if m["other"] >= site["anchors"] or m["other"] == m["source"]:
             return UNKNOWN_ANCHOR
         return SOUND
     if kind != _RANGE or value_m < 0.0:
@@ -93,7 +93,7 @@ def refusal(m: Any, cards: Records, site: Site) -> int:
         return SOUND  # newer than all before it: so it is not one of them
     if _is_repeated(m, card):
         return REPEATED
-    if card["model"] != UNPLACED and card["t_ns"] - t_ns > site.settings["late_max_ns"]:
+    if card["model"] != UNPLACED and card["t_ns"] - t_ns > site["late_max_ns"]:
         return TOO_OLD
     return SOUND
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from positioning.answer import answer
 from positioning.area_track import begin_in_area, hold_in_area, take_in_area
-from positioning.cards import CLONES, GATED, IN_AREA, UNPLACED, Card, Site, by_model
+from positioning.cards import CLONES, GATED, IN_AREA, UNPLACED, Card, by_model
 from positioning.intake import SOUND, refusal, remember
 from positioning.jit import by_fields, njit, njit_cached, njit_within, sources_stamp
 from positioning.observation import Kind, Records
@@ -24,6 +24,7 @@ from positioning.passing import begin_on_map, sight_on_map, take_on_map
 from positioning.restoring import restore_card
 from positioning.roadway_track import begin_on_roadway, take_on_roadway
 from positioning.sighting import is_ranged, sight_in_area, sight_on_roadway
+from positioning.site import Site
 from positioning.smoothing import smooth
 
 #: Beside `SOUND` and the reasons of `positioning.cards`: a measurement that was used without a fix.
@@ -55,7 +56,7 @@ def _is_jump(card: Card, site: Site, t_ns: int) -> bool:
     One wrong time stamp must not make all that follows too old. When it is confirmed, the card is
     where it was, or as far from there as one walks, until a new place is found.
     """
-    s = site.settings
+    s = site
     if t_ns - card["t_ns"] <= s["jump_ns"]:
         card["jumping"] = 0
         return False
@@ -76,7 +77,7 @@ def _coasts(card: Card, site: Site, m: Any) -> bool:
         return False
     card["t_ns"] = max(card["t_ns"], m["t_ns"])
     if not _begin(card, site, m):
-        searching = m["t_ns"] - card["first_ns"] < site.settings["start_wait_ns"]
+        searching = m["t_ns"] - card["first_ns"] < site["start_wait_ns"]
         card["coasting"] = int(searching)
         return bool(searching)
     return True
@@ -101,7 +102,7 @@ def _note_first(card: Card, site: Site, m: Any) -> None:
     """When a card is heard first, or anew after a silence, its search for a place begins."""
     if card["model"] == UNPLACED:
         silence_ns = abs(m["t_ns"] - card["newest_ns"])
-        if card["ring_next"] == 0 or silence_ns > site.settings["jump_ns"]:
+        if card["ring_next"] == 0 or silence_ns > site["jump_ns"]:
             card["first_ns"] = m["t_ns"]
     remember(m, card)
 
@@ -148,17 +149,13 @@ def _row_of(card: Card, batch: int, filled: int) -> int:
     return filled
 
 
-#: What the kernel is called with, as a plain tuple, because numba keeps the types of what it is
-#: called with on disk, and fails where a class of ours there has changed its name since: the arrays
-#: of `Site`, settings and scratch as arrays of one record.
-AnySite = tuple[Any, ...]
 Counts = NDArray[np.int64]
 Outputs = tuple[Records, Records, Records]
 Run = Callable[
-    [Records, AnySite, Counts, Records, Outputs, bool, tuple[int, int]],
+    [Records, Records, Counts, Records, Outputs, bool, tuple[int, int]],
     tuple[int, int, int, int],
 ]
-Restore = Callable[[Records, AnySite, Records], None]
+Restore = Callable[[Records, Records, Records], None]
 
 
 def _entries(stamp: str) -> tuple[Run, Restore]:
@@ -167,7 +164,7 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
     @njit_cached
     def run_stamped(
         cards: Records,
-        plain: AnySite,
+        sites: Records,
         rejected: Counts,
         measured: Records,
         outputs: Outputs,
@@ -176,7 +173,7 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
     ) -> tuple[int, int, int, int]:
         _ = stamp
         fixes, lagged, conflicts = outputs
-        site = Site(*plain[:8], plain[8][0], plain[9][0])
+        site = sites[0]
         i, batch = begin
         filled, smoothed, told = 0, 0, 0
         while i < len(measured) and (smoothed + 2 * CLONES <= len(lagged) or not len(lagged)):
@@ -202,20 +199,20 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
         return i, filled, smoothed, told
 
     @njit_cached
-    def restore_stamped(cards: Records, plain: AnySite, fixes: Records) -> None:
+    def restore_stamped(cards: Records, sites: Records, fixes: Records) -> None:
         _ = stamp
-        site = Site(*plain[:8], plain[8][0], plain[9][0])
+        site = sites[0]
         for i in range(len(fixes)):
             restore_card(cards[fixes[i]["card"]], site, fixes[i])
 
     return run_stamped, restore_stamped
 
 
-#: `run(cards, site, rejected, measured, (fixes, lagged, conflicts), latest, (first, batch))` takes
+#: `run(cards, sites, rejected, measured, (fixes, lagged, conflicts), latest, (first, batch))` takes
 #: `measured` (n,) MEASUREMENT in order from row `first`, fills `fixes`, `lagged` and `conflicts`
 #: from the front, and gives where it stopped (before the end where `lagged` is full) and how many
-#: of each. `latest`: one fix for each card, the last; `batch` is then a number that has grown by
-#: more than the rows of `fixes` since the call before. `restore(cards, site, fixes)` puts cards
+#: of each. `sites`: (1,) SITE. `latest`: one fix for each card, the last; `batch` is then a number that has grown by
+#: more than the rows of `fixes` since the call before. `restore(cards, sites, fixes)` puts cards
 #: where sound `fixes` say; measurements that are not newer are refused from then on.
 run, restore = _entries(
     sources_stamp(*(str(path) for path in sorted(Path(__file__).parent.glob("*.py"))))

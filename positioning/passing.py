@@ -6,7 +6,7 @@ import math
 from typing import Any, Final
 
 from positioning.area_track import begin_in_area, put_in_area, take_in_area
-from positioning.cards import IN_AREA, ON_ROADWAY, SS, UNPLACED, VV, Card, Floats, S, Site, V
+from positioning.cards import IN_AREA, ON_ROADWAY, SS, UNPLACED, VV, Card, Floats, S, V
 from positioning.jit import njit
 from positioning.observation import Kind
 from positioning.roadway_filter import best_place, point_at
@@ -19,6 +19,7 @@ from positioning.roadway_track import (
     take_on_roadway,
 )
 from positioning.sighting import is_ranged, put_in_reach, sight_in_area, sight_on_roadway
+from positioning.site import Site
 
 #: A card has left an area when it is this far outside.
 _OUTSIDE_M: Final = 1.0
@@ -47,8 +48,8 @@ def depth_in_areas_m(areas_m: Floats, x: float, y: float) -> float:
 def begin_on_map(card: Card, site: Site, m: Any) -> bool:
     """A card without a place: starts its filter where the measurements fit best."""
     if begin_in_area(card, site, m):
-        fit = site.scratch["best"][2]
-        inside = depth_in_areas_m(site.borders_m, card["mean"][0], card["mean"][1]) > 0.0
+        fit = site["best"][2]
+        inside = depth_in_areas_m(site["border_m"], card["mean"][0], card["mean"][1]) > 0.0
         if inside and (m["kind"] == _PLACE or not _fits_roadway(card, site, m["t_ns"], fit)):
             return True
         card["model"] = UNPLACED
@@ -58,9 +59,9 @@ def begin_on_map(card: Card, site: Site, m: Any) -> bool:
 @njit
 def _fits_roadway(card: Card, site: Site, t_ns: int, cost: float) -> bool:
     """Whether a place on the roadways fits the recent ranges at no greater cost."""
-    found = search_roadways(card, site, t_ns, site.settings["start_window_ns"])[0]
+    found = search_roadways(card, site, t_ns, site["start_window_ns"])[0]
     for row in range(found):
-        if site.scratch["trial"][row, COST] <= cost:
+        if site["trial"][row, COST] <= cost:
             return True
     return False
 
@@ -70,7 +71,7 @@ def take_on_map(card: Card, site: Site, m: Any) -> tuple[bool, float]:
     """A measurement into the card's filter, whichever it is in: (accepted, NIS)."""
     if card["model"] == IN_AREA:
         accepted, nis = take_in_area(card, site, m)
-        depth_m = depth_in_areas_m(site.borders_m, card["mean"][0], card["mean"][1])
+        depth_m = depth_in_areas_m(site["border_m"], card["mean"][0], card["mean"][1])
         if depth_m < -_OUTSIDE_M:
             _take_roadway(card, site)
     else:
@@ -100,10 +101,10 @@ def _enter_area(card: Card, site: Site) -> None:
     k = best_place(card)
     piece = card["pieces"][k]
     x, y, _ = point_at(site, piece, h[k, S])
-    if depth_in_areas_m(site.borders_m, x, y) <= 0.0:
+    if depth_in_areas_m(site["border_m"], x, y) <= 0.0:
         return
-    tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
-    along, aside = h[k, SS], site.edges[site.pieces[piece]["edge"]]["aside_m2"]
+    tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
+    along, aside = h[k, SS], site["edge_aside_m2"][site["piece_edge"][piece]]
     xx = along * tx * tx + aside * ty * ty
     yy = along * ty * ty + aside * tx * tx
     put_in_area(card, site, x, y, xx, (along - aside) * tx * ty, yy)
@@ -118,7 +119,7 @@ def _take_roadway(card: Card, site: Site) -> None:
     put_near_roadways(card, site, mean[0], mean[1], cov[0, 0] + cov[1, 1])
     follow_on_roadway(card, card["t_ns"])
     for k in range(card["places"]):
-        p = site.pieces[card["pieces"][k]]
-        h[k, V] = mean[2] * p["tx"] + mean[3] * p["ty"]
+        piece = card["pieces"][k]
+        h[k, V] = mean[2] * site["piece_tx"][piece] + mean[3] * site["piece_ty"][piece]
         h[k, VV] = cov[2, 2] + cov[3, 3]
     note_ambiguity(card, site)

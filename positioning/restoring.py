@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from positioning.area_track import put_in_area
-from positioning.cards import IN_AREA, UNPLACED, Card, Site, V, by_model
+from positioning.cards import IN_AREA, UNPLACED, Card, V, by_model
 from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
 from positioning.passing import depth_in_areas_m
@@ -15,6 +15,7 @@ from positioning.roadway_track import (
     put_near_roadways,
     put_on_roadway,
 )
+from positioning.site import Site
 
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
 _ZONE: Final = int(FixClass.ZONE)
@@ -32,25 +33,26 @@ def _put_on_roadway(card: Card, site: Site, fix: Any) -> None:
     """Puts a card at its chainage, or near its place where the map has that no more."""
     card["places"] = 0
     var_m2 = fix["var_x_m2"] + fix["var_y_m2"]
-    for piece in range(len(site.pieces)):
-        p = site.pieces[piece]
-        edge = site.edges[p["edge"]]
-        s_m = fix["chainage_m"] - edge["chainage_m"]
-        if edge["roadway"] == fix["roadway"] and p["s_m"] <= s_m <= p["s_m"] + p["length_m"]:
+    for piece in range(site["pieces"]):
+        edge, begin_m = site["piece_edge"][piece], site["piece_s_m"][piece]
+        s_m = fix["chainage_m"] - site["edge_chainage_m"][edge]
+        inside = begin_m <= s_m <= begin_m + site["piece_length_m"][piece]
+        if inside and site["edge_roadway"][edge] == fix["roadway"]:
             if card["places"] == 0:
                 put_on_roadway(card, site, piece, s_m, var_m2, 0.0)
     if card["places"] == 0:
         put_near_roadways(card, site, fix["x_m"], fix["y_m"], var_m2)
     for k in range(card["places"]):
-        p = site.pieces[card["pieces"][k]]
-        card["hypotheses"][k, V] = p["tx"] * fix["vx_m_s"] + p["ty"] * fix["vy_m_s"]
+        piece = card["pieces"][k]
+        along = site["piece_tx"][piece] * fix["vx_m_s"]
+        card["hypotheses"][k, V] = along + site["piece_ty"][piece] * fix["vy_m_s"]
     follow_on_roadway(card, fix["t_ns"])
     note_ambiguity(card, site)
 
 
 @njit
 def _put_on_map(card: Card, site: Site, fix: Any) -> None:
-    if depth_in_areas_m(site.borders_m, fix["x_m"], fix["y_m"]) > 0.0:
+    if depth_in_areas_m(site["border_m"], fix["x_m"], fix["y_m"]) > 0.0:
         _put_in_area(card, site, fix)
     else:
         _put_on_roadway(card, site, fix)
@@ -74,4 +76,4 @@ def restore_card(card: Card, site: Site, fix: Any) -> None:
         card["ambiguous"] = int(fix["fix_class"] == _AMBIGUOUS)
     card["seen"] = int(fix["fix_class"] == _ZONE)
     if card["seen"]:
-        card["ranged_ns"] = t_ns - site.settings["presence_after_ns"] - 1
+        card["ranged_ns"] = t_ns - site["presence_after_ns"] - 1

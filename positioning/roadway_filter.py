@@ -27,10 +27,10 @@ from positioning.cards import (
     VV,
     Card,
     S,
-    Site,
     V,
 )
 from positioning.jit import njit, njit_within
+from positioning.site import Site
 
 #: No variance along a roadway falls below (5 cm)²: people are not points.
 _PLACE_VAR_MIN_M2: Final = 0.0025
@@ -65,17 +65,17 @@ _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
 @njit_within
 def edge_of(card: Card, site: Site, k: int) -> int:
     """The edge a hypothesis is on."""
-    return int(site.pieces[card["pieces"][k]]["edge"])
+    return int(site["piece_edge"][card["pieces"][k]])
 
 
 @njit_within
 def find_piece(site: Site, piece: int, s_m: float) -> int:
     """The piece of the same edge that holds `s_m`, from one near it."""
-    edge = site.pieces[piece]["edge"]
-    while piece > site.edges[edge]["first_piece"] and s_m < site.pieces[piece]["s_m"]:
+    edge = site["piece_edge"][piece]
+    while piece > site["edge_first_piece"][edge] and s_m < site["piece_s_m"][piece]:
         piece -= 1
-    last = site.edges[edge]["last_piece"]
-    while piece < last and s_m > site.pieces[piece]["s_m"] + site.pieces[piece]["length_m"]:
+    last = site["edge_last_piece"][edge]
+    while piece < last and s_m > site["piece_s_m"][piece] + site["piece_length_m"][piece]:
         piece += 1
     return piece
 
@@ -83,18 +83,18 @@ def find_piece(site: Site, piece: int, s_m: float) -> int:
 @njit_within
 def point_at(site: Site, piece: int, s_m: float) -> tuple[float, float, float]:
     """x, y, z at `s_m` of the edge, in the line of `piece`."""
-    way_m = s_m - site.pieces[piece]["s_m"]
+    way_m = s_m - site["piece_s_m"][piece]
     return (
-        site.pieces[piece]["x_m"] + way_m * site.pieces[piece]["tx"],
-        site.pieces[piece]["y_m"] + way_m * site.pieces[piece]["ty"],
-        site.pieces[piece]["z_m"] + way_m * site.pieces[piece]["tz"],
+        site["piece_x_m"][piece] + way_m * site["piece_tx"][piece],
+        site["piece_y_m"][piece] + way_m * site["piece_ty"][piece],
+        site["piece_z_m"][piece] + way_m * site["piece_tz"][piece],
     )
 
 
 @njit_within
 def predict_places(card: Card, site: Site, dt_s: float) -> None:
     """Moves all hypotheses on by `dt_s`; those that come to a junction go all ways."""
-    tau_s, var = site.settings["walk_tau_s"], site.settings["walk_var_m2_s2"]
+    tau_s, var = site["walk_tau_s"], site["walk_var_m2_s2"]
     keep = math.exp(-dt_s / tau_s)
     reach_s = tau_s * (1.0 - keep)
     grown = var * tau_s * tau_s * (2.0 * dt_s / tau_s - 3.0 + 4.0 * keep - keep * keep)
@@ -107,7 +107,7 @@ def predict_places(card: Card, site: Site, dt_s: float) -> None:
         sv = keep * (h[k, SV] + reach_s * h[k, VV])
         h[k, SV] = sv + var * tau_s * (1.0 - keep) * (1.0 - keep)
         h[k, VV] = keep * keep * h[k, VV] + var * (1.0 - keep * keep)
-        if site.settings["lag_ns"] > 0:
+        if site["lag_ns"] > 0:
             trails = card["trails"]
             for j in range(trails.shape[1]):
                 trails[k, j, 2] += reach_s * trails[k, j, 3]
@@ -121,7 +121,7 @@ def cross_junctions(card: Card, site: Site) -> None:
     for k in range(card["places"]):
         s_m = card["hypotheses"][k, S]
         edge = edge_of(card, site, k)
-        if s_m < 0.0 or s_m > site.edges[edge]["length_m"]:
+        if s_m < 0.0 or s_m > site["edge_length_m"][edge]:
             _cross(card, site, k, edge)
         else:
             card["pieces"][k] = find_piece(site, card["pieces"][k], s_m)
@@ -131,9 +131,9 @@ def cross_junctions(card: Card, site: Site) -> None:
 def _cross(card: Card, site: Site, k: int, edge: int) -> None:
     h = card["hypotheses"]
     end = int(h[k, S] > 0.0)
-    length_m = site.edges[edge]["length_m"]
+    length_m = site["edge_length_m"][edge]
     over_m = h[k, S] - length_m if end else -h[k, S]
-    first, last = site.edges[edge]["first_way"][end], site.edges[edge]["last_way"][end]
+    first, last = site["edge_first_way"][edge, end], site["edge_last_way"][edge, end]
     ways = last - first - 1
     outward = 1.0 if end else -1.0
     stays = 0.5 * math.erfc(over_m / math.sqrt(2.0 * h[k, SS]))
@@ -143,7 +143,7 @@ def _cross(card: Card, site: Site, k: int, edge: int) -> None:
         goes += math.log(1.0 - max(stays, _STAY_LEAST))
     source = k
     for i in range(first, last):
-        if site.ways[i]["edge"] == edge and site.ways[i]["end"] == end:
+        if site["way_edge"][i] == edge and site["way_end"][i] == end:
             continue
         to = _place_for(card, site, k, i, over_m, goes, alone=ways == 1)
         if to >= 0:
@@ -151,9 +151,7 @@ def _cross(card: Card, site: Site, k: int, edge: int) -> None:
     if ways != 1:  # a dead end, or the junction's near side
         h[k, S] = length_m if end else 0.0
         h[k, V] = 0.0
-        card["pieces"][k] = (
-            site.edges[edge]["last_piece"] if end else site.edges[edge]["first_piece"]
-        )
+        card["pieces"][k] = site["edge_last_piece"][edge] if end else site["edge_first_piece"][edge]
         if ways > 1:
             h[k, LOG_WEIGHT] = log_weight + math.log(max(stays, _STAY_LEAST))
 
@@ -172,8 +170,8 @@ def _place_for(
     if alone:
         return k
     h = card["hypotheses"]
-    edge = site.ways[way]["edge"]
-    s_m = over_m if site.ways[way]["end"] == 0 else site.edges[edge]["length_m"] - over_m
+    edge = site["way_edge"][way]
+    s_m = over_m if site["way_end"][way] == 0 else site["edge_length_m"][edge] - over_m
     for j in range(card["places"]):
         near_m = max(_SAME_M, math.sqrt(h[j, SS]))
         if j != k and edge_of(card, site, j) == edge and abs(h[j, S] - s_m) < near_m:
@@ -215,19 +213,19 @@ def _go(
 ) -> None:
     """Puts a copy of hypothesis `source` on the edge behind a junction, as row `to`."""
     h = card["hypotheses"]
-    edge, from_start = site.ways[way]["edge"], site.ways[way]["end"] == 0
-    over_m = min(over_m, site.edges[edge]["length_m"])
+    edge, from_start = site["way_edge"][way], site["way_end"][way] == 0
+    over_m = min(over_m, site["edge_length_m"][edge])
     copy_place(card, site, source, to)
     sign = (1.0 if from_start else -1.0) * outward
-    h[to, S] = over_m if from_start else site.edges[edge]["length_m"] - over_m
+    h[to, S] = over_m if from_start else site["edge_length_m"][edge] - over_m
     h[to, V] *= sign
     h[to, LOG_WEIGHT] = log_weight
-    if site.settings["lag_ns"] > 0:
+    if site["lag_ns"] > 0:
         trails = card["trails"]
         for j in range(trails.shape[1]):
             trails[to, j, 2] *= sign
             trails[to, j, 3] *= sign
-    start = site.edges[edge]["first_piece"] if from_start else site.edges[edge]["last_piece"]
+    start = site["edge_first_piece"][edge] if from_start else site["edge_last_piece"][edge]
     card["pieces"][to] = find_piece(site, start, h[to, S])
 
 
@@ -242,7 +240,7 @@ def copy_place(card: Card, site: Site, source: int, to: int) -> None:
     card["pieces"][to] = card["pieces"][source]
     for j in range(SLOTS):
         card["blocked"][to, j] = card["blocked"][source, j]
-    if site.settings["lag_ns"] > 0:
+    if site["lag_ns"] > 0:
         _copy_trail(card, source, to)
 
 
@@ -266,12 +264,12 @@ def expect_on_roadway(
     h = card["hypotheses"]
     piece = card["pieces"][k]
     x, y, z = point_at(site, piece, h[k, S] - lag_s * h[k, V])
-    dx, dy = x - site.anchors[anchor]["x_m"], y - site.anchors[anchor]["y_m"]
-    dz = z - site.anchors[anchor]["z_m"]
-    tx, ty, tz = site.pieces[piece]["tx"], site.pieces[piece]["ty"], site.pieces[piece]["tz"]
+    dx, dy = x - site["anchor_x_m"][anchor], y - site["anchor_y_m"][anchor]
+    dz = z - site["anchor_z_m"][anchor]
+    tx, ty, tz = site["piece_tx"][piece], site["piece_ty"][piece], site["piece_tz"][piece]
     flat = max(math.sqrt(tx * tx + ty * ty), 1e-6)
     across = (dy * tx - dx * ty) / flat
-    var = site.edges[site.pieces[piece]["edge"]]["aside_m2"]
+    var = site["edge_aside_m2"][site["piece_edge"][piece]]
     slant_m = math.sqrt(dx * dx + dy * dy + dz * dz + var)
     by_s = (dx * tx + dy * ty + dz * tz) / slant_m
     bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) / slant_m
@@ -285,10 +283,11 @@ def abeam(card: Card, site: Site, k: int, anchor: int) -> tuple[float, float]:
     piece = card["pieces"][k]
     s_m = card["hypotheses"][k, S]
     x, y, z = point_at(site, piece, s_m)
-    a, p = site.anchors[anchor], site.pieces[piece]
-    dx, dy, dz = a["x_m"] - x, a["y_m"] - y, a["z_m"] - z
-    way_m = dx * p["tx"] + dy * p["ty"] + dz * p["tz"]
-    aside_m2 = site.edges[p["edge"]]["aside_m2"]
+    dx, dy = site["anchor_x_m"][anchor] - x, site["anchor_y_m"][anchor] - y
+    dz = site["anchor_z_m"][anchor] - z
+    way_m = dx * site["piece_tx"][piece] + dy * site["piece_ty"][piece]
+    way_m += dz * site["piece_tz"][piece]
+    aside_m2 = site["edge_aside_m2"][site["piece_edge"][piece]]
     return s_m + way_m, dx * dx + dy * dy + dz * dz - way_m * way_m + aside_m2
 
 
@@ -297,7 +296,7 @@ def noise_on_roadway(
     card: Card, site: Site, k: int, by_s: float, across: float, slant_m: float
 ) -> float:
     """Variance of a range that the place along the roadway does not explain: all but the noise."""
-    var = site.edges[edge_of(card, site, k)]["aside_m2"]
+    var = site["edge_aside_m2"][edge_of(card, site, k)]
     curve = (1.0 - across * across) * var / slant_m
     sagitta = (1.0 - by_s * by_s) * card["hypotheses"][k, SS] / slant_m
     sagitta = min(sagitta, math.sqrt(card["hypotheses"][k, SS]))
@@ -307,18 +306,17 @@ def noise_on_roadway(
 @njit
 def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float) -> bool:
     """Whether a range is so much shorter than the way along the roadways that it crosses rock."""
-    a, nodes = site.anchors[anchor], site.edges[edge]["nodes"]
-    own = site.edges[a["edge"]]
+    own, at_m = site["anchor_edge"][anchor], site["anchor_s_m"][anchor]
     least_m = math.inf
-    if a["edge"] == edge:
-        least_m = abs(a["s_m"] - s_m)
+    if own == edge:
+        least_m = abs(at_m - s_m)
     for i in (0, 1):
-        to_end_m = s_m if i == 0 else site.edges[edge]["length_m"] - s_m
+        to_end_m = s_m if i == 0 else site["edge_length_m"][edge] - s_m
         for j in (0, 1):
-            from_end_m = a["s_m"] if j == 0 else own["length_m"] - a["s_m"]
-            way_m = to_end_m + site.apart_m[nodes[i], own["nodes"][j]] + from_end_m
-            least_m = min(least_m, way_m)
-    return least_m > _DETOUR * range_m + _DETOUR_M + a["off_m"]
+            from_end_m = at_m if j == 0 else site["edge_length_m"][own] - at_m
+            between_m = site["apart_m"][site["edge_nodes"][edge, i], site["edge_nodes"][own, j]]
+            least_m = min(least_m, to_end_m + between_m + from_end_m)
+    return least_m > _DETOUR * range_m + _DETOUR_M + site["anchor_off_m"][anchor]
 
 
 @njit_within
@@ -373,7 +371,7 @@ def absorb_on_roadway(
     h[k, VV] = max(h[k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)
     most = 0.999 * math.sqrt(h[k, SS] * h[k, VV])
     h[k, SV] = min(max(h[k, SV], -most), most)
-    if site.settings["lag_ns"] > 0:
+    if site["lag_ns"] > 0:
         trails = card["trails"]
         for j in range(trails.shape[1]):
             gain = (trails[k, j, 2] * by_s + trails[k, j, 3] * by_v) / total_m2
@@ -388,7 +386,7 @@ def absorb_on_roadway(
 def _limit_speed(card: Card, site: Site, k: int) -> None:
     most_m_s = card["speed_max_m_s"]
     if most_m_s <= 0.0:
-        most_m_s = site.settings["speed_max_m_s"]
+        most_m_s = site["speed_max_m_s"]
     h = card["hypotheses"]
     h[k, V] = min(max(h[k, V], -most_m_s), most_m_s)
 
@@ -462,7 +460,7 @@ def _merge(card: Card, site: Site, k: int, into: int) -> None:
             h[k, i], h[into, i] = h[into, i], h[k, i]
         for j in range(SLOTS):
             card["blocked"][into, j] = card["blocked"][k, j]
-        if site.settings["lag_ns"] > 0:
+        if site["lag_ns"] > 0:
             _copy_trail(card, k, into)
     total = _log_sum(h[k, LOG_WEIGHT], h[into, LOG_WEIGHT])
     share = math.exp(h[k, LOG_WEIGHT] - total)

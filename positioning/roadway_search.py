@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from positioning.cards import HYPOTHESES, Card, Site
+from positioning.cards import HYPOTHESES, Card
 from positioning.jit import njit
 from positioning.roadway_filter import ROCK, point_at, through_rock
 from positioning.search import VARIANCE, gather
+from positioning.site import Site
 
 #: Places that are tried further are at most this many, and this far apart in space.
 _KEPT: Final = 2 * HYPOTHESES
@@ -39,11 +40,11 @@ def _distance(
     site: Site, anchor: int, piece: int, x: float, y: float, z: float
 ) -> tuple[float, float, float]:
     """Distance of a point of a piece to an anchor, its gradient along, and its variance across."""
-    dx, dy = x - site.anchors[anchor]["x_m"], y - site.anchors[anchor]["y_m"]
-    dz = z - site.anchors[anchor]["z_m"]
-    var = site.edges[site.pieces[piece]["edge"]]["aside_m2"]
+    dx, dy = x - site["anchor_x_m"][anchor], y - site["anchor_y_m"][anchor]
+    dz = z - site["anchor_z_m"][anchor]
+    var = site["edge_aside_m2"][site["piece_edge"][piece]]
     slant_m = math.sqrt(dx * dx + dy * dy + dz * dz + var)
-    tx, ty, tz = site.pieces[piece]["tx"], site.pieces[piece]["ty"], site.pieces[piece]["tz"]
+    tx, ty, tz = site["piece_tx"][piece], site["piece_ty"][piece], site["piece_tz"][piece]
     by_s = (dx * tx + dy * ty + dz * tz) / slant_m
     across = (dy * tx - dx * ty) / slant_m
     return slant_m, by_s, across * across * var
@@ -54,7 +55,7 @@ def _misfit(
     site: Site, i: int, piece: int, x: float, y: float, z: float
 ) -> tuple[float, float, float]:
     """What row `i` of `near` says more than the point, its gradient along, and the variance."""
-    near = site.scratch["near"]
+    near = site["near"]
     owner = near[i, _OWNER]
     anchor = int(owner % 1e6)
     expected_m, by_s, var = _distance(site, anchor, piece, x, y, z)
@@ -70,7 +71,7 @@ def _misfit(
 @njit
 def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: int) -> float:
     """Cauchy loss of being there, scaled to one measurement per anchor; `near` is filled."""
-    near = site.scratch["near"]
+    near = site["near"]
     x, y, z = point_at(site, piece, s_m)
     total = 0.0
     for i in range(count):
@@ -78,7 +79,7 @@ def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: in
         loss = 0.5 * math.log(1.0 + error * error / var)
         total += loss if error > 0.0 else _TOO_SHORT * loss
         if near[i, _IS_DIFFERENCE] == 0.0:
-            anchor, edge = int(near[i, _OWNER] % 1e6), site.pieces[piece]["edge"]
+            anchor, edge = int(near[i, _OWNER] % 1e6), site["piece_edge"][piece]
             if through_rock(site, anchor, edge, s_m, near[i, _VALUE]):
                 total += ROCK
     return total * distinct / count
@@ -87,9 +88,9 @@ def cost_on_roadway(site: Site, piece: int, s_m: float, count: int, distinct: in
 @njit
 def _consider(site: Site, found: int, piece: int, way_m: float, count: int, distinct: int) -> int:
     """Takes a place into `trial` if it is new and fits well enough: how many there are now."""
-    trial = site.scratch["trial"]
-    way_m = min(max(way_m, 0.0), site.pieces[piece]["length_m"])
-    s_m = site.pieces[piece]["s_m"] + way_m
+    trial = site["trial"]
+    way_m = min(max(way_m, 0.0), site["piece_length_m"][piece])
+    s_m = site["piece_s_m"][piece] + way_m
     value = cost_on_roadway(site, piece, s_m, count, distinct)
     x, y, z = point_at(site, piece, s_m)
     row, worst = -1, -1
@@ -117,10 +118,10 @@ def _consider(site: Site, found: int, piece: int, way_m: float, count: int, dist
 @njit
 def _refine(site: Site, row: int, count: int, distinct: int) -> None:
     """Gauss–Newton along the piece, with Cauchy weights; and how sure the place is along."""
-    trial = site.scratch["trial"]
+    trial = site["trial"]
     piece = int(trial[row, _PIECE])
-    low_m = site.pieces[piece]["s_m"]
-    high_m = low_m + site.pieces[piece]["length_m"]
+    low_m = site["piece_s_m"][piece]
+    high_m = low_m + site["piece_length_m"][piece]
     information = 1e-4
     for _ in range(_STEPS):
         x, y, z = point_at(site, piece, trial[row, _S])
@@ -140,13 +141,11 @@ def _refine(site: Site, row: int, count: int, distinct: int) -> None:
 @njit
 def _ends_on(site: Site, anchor: int, range_m: float, piece: int) -> tuple[float, float]:
     """How far along a piece a range ends, twice; NaN where it does not."""
-    ox = site.pieces[piece]["x_m"] - site.anchors[anchor]["x_m"]
-    oy = site.pieces[piece]["y_m"] - site.anchors[anchor]["y_m"]
-    oz = site.pieces[piece]["z_m"] - site.anchors[anchor]["z_m"]
+    ox = site["piece_x_m"][piece] - site["anchor_x_m"][anchor]
+    oy = site["piece_y_m"][piece] - site["anchor_y_m"][anchor]
+    oz = site["piece_z_m"][piece] - site["anchor_z_m"][anchor]
     half = (
-        ox * site.pieces[piece]["tx"]
-        + oy * site.pieces[piece]["ty"]
-        + oz * site.pieces[piece]["tz"]
+        ox * site["piece_tx"][piece] + oy * site["piece_ty"][piece] + oz * site["piece_tz"][piece]
     )
     aside_m2 = ox * ox + oy * oy + oz * oz - half * half
     reach_m = range_m + _MISS_M
@@ -154,7 +153,7 @@ def _ends_on(site: Site, anchor: int, range_m: float, piece: int) -> tuple[float
         return math.nan, math.nan
     root = math.sqrt(max(range_m * range_m - aside_m2, 0.0))
     first, second = -half - root, -half + root
-    length_m = site.pieces[piece]["length_m"]
+    length_m = site["piece_length_m"][piece]
     if not -_MISS_M <= first <= length_m + _MISS_M:
         first = math.nan
     if not -_MISS_M <= second <= length_m + _MISS_M:
@@ -168,7 +167,7 @@ def search_roadways(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[
 
     Gives (how many places, how many measurements, of how many anchors or pairs of them).
     """
-    near = site.scratch["near"]
+    near = site["near"]
     count, distinct = gather(card, site, t_ns, window_ns)
     found = 0
     for i in range(count):
@@ -181,9 +180,9 @@ def search_roadways(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[
             continue
         difference = near[i, _IS_DIFFERENCE] != 0.0
         anchor = int(near[i, _OWNER] % 1e6)
-        for piece in range(len(site.pieces)):
+        for piece in range(site["pieces"]):
             if difference:  # every 20 m: where on a piece a hyperbola passes is not worth a formula
-                for step in range(int(site.pieces[piece]["length_m"] / 20.0) + 1):
+                for step in range(int(site["piece_length_m"][piece] / 20.0) + 1):
                     found = _consider(site, found, piece, 20.0 * step, count, distinct)
                 continue
             first, second = _ends_on(site, anchor, near[i, _VALUE], piece)

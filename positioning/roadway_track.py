@@ -18,7 +18,6 @@ from positioning.cards import (
     VV,
     Card,
     S,
-    Site,
     V,
 )
 from positioning.jit import njit, njit_within
@@ -43,6 +42,7 @@ from positioning.roadway_filter import (
     weigh,
 )
 from positioning.roadway_search import COST, cost_on_roadway, search_roadways
+from positioning.site import Site
 from positioning.slots import kept_share, note_use, slot_of
 
 _S_PER_NS: Final = 1e-9
@@ -83,10 +83,10 @@ def put_on_roadway(
         return -1
     card["pieces"][k] = piece
     h[k, S], h[k, V] = s_m, 0.0
-    h[k, SS], h[k, SV], h[k, VV] = var_m2, 0.0, site.settings["walk_var_m2_s2"]
+    h[k, SS], h[k, SV], h[k, VV] = var_m2, 0.0, site["walk_var_m2_s2"]
     h[k, LOG_WEIGHT] = log_weight
     for j in range(SLOTS):
-        card["blocked"][k, j] = site.settings["blocked_share"]
+        card["blocked"][k, j] = site["blocked_share"]
     for j in range(len(card["clone_ns"])):
         card["trail_pieces"][k, j] = -1
     return k
@@ -103,7 +103,7 @@ def follow_on_roadway(card: Card, t_ns: int) -> None:
 @njit
 def start_on_roadway(card: Card, site: Site, t_ns: int) -> bool:
     """Starts the card's filter, if its recent ranges tell where on the roadways it may be."""
-    s, trial = site.settings, site.scratch["trial"]
+    s, trial = site, site["trial"]
     found, _, distinct = search_roadways(card, site, t_ns, s["start_window_ns"])
     waited = t_ns - card["first_ns"] >= s["start_wait_ns"]
     if found == 0 or (distinct < 2 and not waited):
@@ -150,15 +150,15 @@ def begin_on_roadway(card: Card, site: Site, m: Any) -> bool:
 def put_near_roadways(card: Card, site: Site, x: float, y: float, var_m2: float) -> None:
     """Puts the card, at rest, on all roadways near (x, y); on the nearest where none is."""
     nearest_m = math.inf
-    for piece in range(len(site.pieces)):
+    for piece in range(site["pieces"]):
         nearest_m = min(nearest_m, _foot(site, piece, x, y)[1])
     reach_m = max(_NEAR_M, 3.0 * math.sqrt(var_m2), nearest_m + 0.5)
     card["places"] = 0
-    for piece in range(len(site.pieces)):
+    for piece in range(site["pieces"]):
         way_m, off_m = _foot(site, piece, x, y)
         if off_m <= reach_m:
             log_weight = -0.5 * (off_m * off_m - nearest_m * nearest_m) / (var_m2 + _NEAR_M)
-            s_m = site.pieces[piece]["s_m"] + way_m
+            s_m = site["piece_s_m"][piece] + way_m
             put_on_roadway(card, site, piece, s_m, var_m2, log_weight)
     tidy_places(card, site)
 
@@ -166,10 +166,10 @@ def put_near_roadways(card: Card, site: Site, x: float, y: float, var_m2: float)
 @njit
 def _foot(site: Site, piece: int, x: float, y: float) -> tuple[float, float]:
     """How far along a piece the point nearest to (x, y) is, and how far from there, in plan."""
-    p = site.pieces[piece]
-    ox, oy, tx, ty = x - p["x_m"], y - p["y_m"], p["tx"], p["ty"]
+    ox, oy = x - site["piece_x_m"][piece], y - site["piece_y_m"][piece]
+    tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
     way_m = (ox * tx + oy * ty) / max(tx * tx + ty * ty, 1e-12)
-    way_m = min(max(way_m, 0.0), p["length_m"])
+    way_m = min(max(way_m, 0.0), site["piece_length_m"][piece])
     return way_m, math.hypot(ox - way_m * tx, oy - way_m * ty)
 
 
@@ -206,7 +206,7 @@ def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
         card["rejects"] += 2
     note_use(card, slot, now_ns, slope_m, accepted)
     if m["kind"] == _RANGE:
-        note_anchor(site.stats, m, residual_m, total_m2, ux, uy, accepted)
+        note_anchor(site, m, residual_m, total_m2, ux, uy, accepted)
     return accepted, residual_m * residual_m / total_m2
 
 
@@ -218,7 +218,7 @@ def _measure_place(
 
     Gives how likely it is in line of sight, and blocked; residual, variance, direction and slope.
     """
-    s, h = site.settings, card["hypotheses"]
+    s, h = site, card["hypotheses"]
     value_m, anchor, other, lag_s, slot, keep = told
     expected_m, by_s, across, ux, uy = expect_on_roadway(card, site, k, anchor, lag_s)
     noise_m2 = s["roadway_var_m2"]
@@ -274,7 +274,7 @@ def _turn_to_range(
     end_m, other_m = low_m, high_m
     if abs(high_m - s_m) < abs(low_m - s_m):
         end_m, other_m = high_m, low_m
-    length_m = site.edges[edge]["length_m"]
+    length_m = site["edge_length_m"][edge]
     if not 0.0 <= end_m <= length_m:
         end_m, other_m = other_m, end_m
     if not 0.0 <= end_m <= length_m or abs(end_m - s_m) > 4.0 * sigma_m:
@@ -299,12 +299,12 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
         piece = card["pieces"][k]
         x, y, _ = point_at(site, piece, h[k, S] - lag_s * h[k, V])
         dx, dy = m["value_m"] - x, m["y_m"] - y
-        flat = max(math.hypot(site.pieces[piece]["tx"], site.pieces[piece]["ty"]), 1e-6)
-        tx, ty = site.pieces[piece]["tx"] / flat, site.pieces[piece]["ty"] / flat
+        flat = max(math.hypot(site["piece_tx"][piece], site["piece_ty"][piece]), 1e-6)
+        tx, ty = site["piece_tx"][piece] / flat, site["piece_ty"][piece] / flat
         xx, xy, yy = m["var_x_m2"], m["cov_xy_m2"], m["var_y_m2"]
         noise_m2 = tx * tx * xx + 2.0 * tx * ty * xy + ty * ty * yy
         aside_m2 = ty * ty * xx - 2.0 * tx * ty * xy + tx * tx * yy
-        aside_m2 += site.edges[site.pieces[piece]["edge"]]["aside_m2"]
+        aside_m2 += site["edge_aside_m2"][site["piece_edge"][piece]]
         aside = (dy * tx - dx * ty) ** 2 / aside_m2
         by_v = -lag_s * flat
         total_m2 = flat * flat * h[k, SS] + 2.0 * flat * by_v * h[k, SV]
@@ -324,7 +324,7 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
 @njit_within
 def _look_after(card: Card, site: Site, accepted: bool) -> None:
     """After a measurement: counts rejects, and looks for other places where it must."""
-    s = site.settings
+    s = site
     now_ns = card["t_ns"]
     if accepted:
         card["rejects"] = max(card["rejects"] - 1, 0)
@@ -350,28 +350,28 @@ def _mind_other_ways(card: Card, site: Site, best: int) -> None:
     h = card["hypotheses"]
     s_m, edge = h[best, S], edge_of(card, site, best)
     for end in (0, 1):
-        from_end_m = s_m if end == 0 else site.edges[edge]["length_m"] - s_m
-        first, last = site.edges[edge]["first_way"][end], site.edges[edge]["last_way"][end]
+        from_end_m = s_m if end == 0 else site["edge_length_m"][edge] - s_m
+        first, last = site["edge_first_way"][edge, end], site["edge_last_way"][edge, end]
         if from_end_m > JUNCTION_M or last - first < 3:
             continue
         for i in range(first, last):
-            way = site.ways[i]
-            if way["edge"] != edge or way["end"] != end:
-                _mind_way(card, site, best, way, from_end_m)
+            to, to_end = site["way_edge"][i], site["way_end"][i]
+            if to != edge or to_end != end:
+                _mind_way(card, site, best, to, to_end, from_end_m)
 
 
 @njit
-def _mind_way(card: Card, site: Site, best: int, way: Any, from_end_m: float) -> None:
-    h, to = card["hypotheses"], way["edge"]
-    length_m = site.edges[to]["length_m"]
+def _mind_way(card: Card, site: Site, best: int, to: int, to_end: int, from_end_m: float) -> None:
+    h = card["hypotheses"]
+    length_m = site["edge_length_m"][to]
     from_end_m = min(from_end_m, length_m)
     for k in range(card["places"]):
         if edge_of(card, site, k) == to:
-            there_m = h[k, S] if way["end"] == 0 else length_m - h[k, S]
+            there_m = h[k, S] if to_end == 0 else length_m - h[k, S]
             if there_m < 2.0 * JUNCTION_M:
                 return
-    piece = site.edges[to]["first_piece"] if way["end"] == 0 else site.edges[to]["last_piece"]
-    at_m = from_end_m if way["end"] == 0 else length_m - from_end_m
+    piece = site["edge_first_piece"][to] if to_end == 0 else site["edge_last_piece"][to]
+    at_m = from_end_m if to_end == 0 else length_m - from_end_m
     log_weight = h[best, LOG_WEIGHT] - NEARBY_LEAST
     put_on_roadway(card, site, find_piece(site, piece, at_m), at_m, _SPREAD_M2, log_weight)
 
@@ -379,7 +379,7 @@ def _mind_way(card: Card, site: Site, best: int, way: Any, from_end_m: float) ->
 @njit
 def _review(card: Card, site: Site) -> None:
     """Do the ranges of the last seconds tell of other places? They are put beside those known."""
-    s, trial = site.settings, site.scratch["trial"]
+    s, trial = site, site["trial"]
     now_ns = card["t_ns"]
     card["reviewed_ns"] = now_ns
     found, count, distinct = search_roadways(card, site, now_ns, s["start_window_ns"])
@@ -402,7 +402,7 @@ def _review(card: Card, site: Site) -> None:
 @njit
 def _is_known(card: Card, site: Site, row: int) -> bool:
     """Whether a place found anew is one that is known."""
-    trial, h = site.scratch["trial"], card["hypotheses"]
+    trial, h = site["trial"], card["hypotheses"]
     for k in range(card["places"]):
         x, y, z = point_at(site, card["pieces"][k], h[k, S])
         dx, dy, dz = x - trial[row, 4], y - trial[row, 5], z - trial[row, 6]

@@ -11,9 +11,10 @@ import math
 from typing import Final
 
 from positioning.area_filter import SLANT_FLOOR_M
-from positioning.cards import RING, Card, Floats, Site
+from positioning.cards import RING, Card, Floats
 from positioning.jit import njit
 from positioning.observation import Kind
+from positioning.site import Site
 
 _S_PER_NS: Final = 1e-9
 #: Directions from which the search sets out, and steps it takes at most.
@@ -37,7 +38,7 @@ def gather(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[int, int]
     They are written to the scratch `near`. Older ones weigh less, by the way that the card may have
     gone since.
     """
-    s, near = site.settings, site.scratch["near"]
+    s, near = site, site["near"]
     count = 0
     distinct = 0
     for k in range(min(card["ring_next"], RING)):
@@ -66,9 +67,9 @@ def gather(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[int, int]
 
 @njit
 def _describe(site: Site, near: Floats, i: int, anchor: int, value_m: float) -> None:
-    dz_m = site.anchors[anchor]["z_m"] - site.anchors[anchor]["card_z_m"]
-    near[i, 0] = site.anchors[anchor]["x_m"]
-    near[i, 1] = site.anchors[anchor]["y_m"]
+    dz_m = site["anchor_z_m"][anchor] - site["anchor_card_z_m"][anchor]
+    near[i, 0] = site["anchor_x_m"][anchor]
+    near[i, 1] = site["anchor_y_m"][anchor]
     near[i, 2] = dz_m * dz_m
     near[i, _VALUE] = value_m
     near[i, _OWNER] = anchor
@@ -76,10 +77,10 @@ def _describe(site: Site, near: Floats, i: int, anchor: int, value_m: float) -> 
 
 @njit
 def _describe_other(site: Site, near: Floats, i: int, other: int) -> None:
-    dz_m = site.anchors[other]["z_m"] - site.anchors[other]["card_z_m"]
+    dz_m = site["anchor_z_m"][other] - site["anchor_card_z_m"][other]
     near[i, _IS_DIFFERENCE] = 1.0
-    near[i, 7] = site.anchors[other]["x_m"]
-    near[i, 8] = site.anchors[other]["y_m"]
+    near[i, 7] = site["anchor_x_m"][other]
+    near[i, 8] = site["anchor_y_m"][other]
     near[i, 9] = dz_m * dz_m
 
 
@@ -107,7 +108,7 @@ def cost(site: Site, x: float, y: float, count: int, distinct: int) -> float:
 
     Because the errors of one anchor's ranges within a second are nearly the same error.
     """
-    near = site.scratch["near"]
+    near = site["near"]
     total = 0.0
     for i in range(count):
         error = _misfit(near, i, x, y)[0]
@@ -118,7 +119,7 @@ def cost(site: Site, x: float, y: float, count: int, distinct: int) -> float:
 @njit
 def _descend(site: Site, place: int, count: int, distinct: int, step_max_m: float) -> None:
     """Damped Gauss–Newton with Cauchy weights, from x, y of row `place` to the whole place."""
-    near, trial = site.scratch["near"], site.scratch["trial"]
+    near, trial = site["near"], site["trial"]
     xx, xy, yy = 1.0, 0.0, 1.0
     for _ in range(_STEPS):
         xx, xy, yy, gx, gy = 1e-4, 0.0, 1e-4, 0.0, 0.0
@@ -151,8 +152,8 @@ def search(site: Site, count: int, distinct: int) -> float:
 
     They are written to the scratch `best` and `other`; `near` is what `gather` wrote.
     """
-    near, trial = site.scratch["near"], site.scratch["trial"]
-    best, other = site.scratch["best"], site.scratch["other"]
+    near, trial = site["near"], site["trial"]
+    best, other = site["best"], site["other"]
     cx, cy, reach_m = 0.0, 0.0, 0.0
     for i in range(count):
         cx += near[i, 0] / count

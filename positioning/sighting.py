@@ -18,7 +18,6 @@ from positioning.cards import (
     UNPLACED,
     Card,
     S,
-    Site,
 )
 from positioning.jit import njit
 from positioning.roadway_filter import (
@@ -34,6 +33,7 @@ from positioning.roadway_track import (
     put_near_roadways,
     put_on_roadway,
 )
+from positioning.site import Site
 
 #: A card somewhere in a reader's disc of radius r, evenly: variance r²/4 in each direction. In half
 #: of it: its centre is 4r/3π from the reader, the variance towards it (1/4 - (4/3π)²) r².
@@ -58,7 +58,7 @@ _NEWCOMER: Final = -4.0
 def is_ranged(card: Card, site: Site, t_ns: int) -> bool:
     """Whether the card's place is known by better than sightings."""
     since_ns = t_ns - card["ranged_ns"]
-    return bool(card["model"] != UNPLACED and since_ns <= site.settings["presence_after_ns"])
+    return bool(card["model"] != UNPLACED and since_ns <= site["presence_after_ns"])
 
 
 @njit
@@ -88,9 +88,9 @@ def sight_on_roadway(card: Card, site: Site, m: Any) -> float:
         card["places"] = 0
         put_in_reach(card, site, reader, side, 0.0)
         if card["places"] == 0:
-            r = site.readers[reader]
-            var_m2 = DISC_VARIANCE * r["radius_m"] * r["radius_m"]
-            put_near_roadways(card, site, r["x_m"], r["y_m"], var_m2)
+            var_m2 = DISC_VARIANCE * site["reader_radius_m"][reader] ** 2
+            x, y = site["reader_x_m"][reader], site["reader_y_m"][reader]
+            put_near_roadways(card, site, x, y, var_m2)
         follow_on_roadway(card, m["t_ns"])
         note_ambiguity(card, site)
     _note_sighting(card, site, m["t_ns"])
@@ -101,17 +101,20 @@ def sight_on_roadway(card: Card, site: Site, m: Any) -> float:
 def _note_sighting(card: Card, site: Site, t_ns: int) -> None:
     """The card is where a reader has seen it."""
     if not card["seen"]:
-        card["ranged_ns"] = t_ns - site.settings["presence_after_ns"] - 1
+        card["ranged_ns"] = t_ns - site["presence_after_ns"] - 1
     card["t_ns"] = card["accepted_ns"] = t_ns
     card["seen"] = 1
 
 
 @njit
 def _put_in_disc(card: Card, site: Site, reader: int, side: int) -> None:
-    r = site.readers
-    radius_m, hx, hy = r[reader]["radius_m"], r[reader]["head_x"], r[reader]["head_y"]
+    radius_m, hx, hy = (
+        site["reader_radius_m"][reader],
+        site["reader_head_x"][reader],
+        site["reader_head_y"][reader],
+    )
     var = DISC_VARIANCE * radius_m * radius_m
-    x, y, along = r[reader]["x_m"], r[reader]["y_m"], var
+    x, y, along = site["reader_x_m"][reader], site["reader_y_m"][reader], var
     if side != 0 and (hx != 0.0 or hy != 0.0):
         x += side * _HALF_DISC_OFFSET * radius_m * hx
         y += side * _HALF_DISC_OFFSET * radius_m * hy
@@ -123,40 +126,46 @@ def _put_in_disc(card: Card, site: Site, reader: int, side: int) -> None:
 @njit
 def _conflict_in_area(card: Card, site: Site, reader: int) -> float:
     """How far the card is from a reader that it can't be near; 0 where it can."""
-    cov, r = card["cov"], site.readers
-    dx, dy = card["mean"][0] - r[reader]["x_m"], card["mean"][1] - r[reader]["y_m"]
+    cov = card["cov"]
+    dx, dy = (
+        card["mean"][0] - site["reader_x_m"][reader],
+        card["mean"][1] - site["reader_y_m"][reader],
+    )
     apart_m = math.hypot(dx, dy)
     sigma_m = math.sqrt(cov[0, 0] + cov[1, 1])
-    reach_m = r[reader]["radius_m"] * (1.0 + 3.0 * _EDGE_SHARE) + 3.0 * (_EDGE_M + sigma_m)
+    reach_m = site["reader_radius_m"][reader] * (1.0 + 3.0 * _EDGE_SHARE) + 3.0 * (
+        _EDGE_M + sigma_m
+    )
     return apart_m if apart_m > reach_m else 0.0
 
 
 @njit
 def put_in_reach(card: Card, site: Site, reader: int, side: int, log_weight: float) -> None:
     """Adds a hypothesis for every piece of roadway that the reader sees, by its length."""
-    r = site.readers
-    radius_m = r[reader]["radius_m"]
-    for piece in range(len(site.pieces)):
+    radius_m = site["reader_radius_m"][reader]
+    for piece in range(site["pieces"]):
         ox, oy = (
-            site.pieces[piece]["x_m"] - r[reader]["x_m"],
-            site.pieces[piece]["y_m"] - r[reader]["y_m"],
+            site["piece_x_m"][piece] - site["reader_x_m"][reader],
+            site["piece_y_m"][piece] - site["reader_y_m"][reader],
         )
-        oz = site.pieces[piece]["z_m"] - r[reader]["z_m"]
-        tx, ty, tz = site.pieces[piece]["tx"], site.pieces[piece]["ty"], site.pieces[piece]["tz"]
+        oz = site["piece_z_m"][piece] - site["reader_z_m"][reader]
+        tx, ty, tz = site["piece_tx"][piece], site["piece_ty"][piece], site["piece_tz"][piece]
         half = ox * tx + oy * ty + oz * tz
         inside = radius_m * radius_m - (ox * ox + oy * oy + oz * oz - half * half)
         if inside <= 0.0:
             continue
         low = max(-half - math.sqrt(inside), 0.0)
-        high = min(-half + math.sqrt(inside), site.pieces[piece]["length_m"])
-        by_heading = side * (r[reader]["head_x"] * tx + r[reader]["head_y"] * ty)
-        ahead = side * (r[reader]["head_x"] * ox + r[reader]["head_y"] * oy)
+        high = min(-half + math.sqrt(inside), site["piece_length_m"][piece])
+        by_heading = side * (
+            site["reader_head_x"][reader] * tx + site["reader_head_y"][reader] * ty
+        )
+        ahead = side * (site["reader_head_x"][reader] * ox + site["reader_head_y"][reader] * oy)
         if by_heading > 1e-9:  # only where it is on the side that the reader told
             low = max(low, -ahead / by_heading)
         elif by_heading < -1e-9:
             high = min(high, -ahead / by_heading)
         if high - low > 0.5:
-            s_m = site.pieces[piece]["s_m"] + 0.5 * (low + high)
+            s_m = site["piece_s_m"][piece] + 0.5 * (low + high)
             var_m2 = max((high - low) ** 2 / 12.0, 1.0)
             weight = log_weight + math.log(0.5 * (high - low) / radius_m)
             put_on_roadway(card, site, piece, s_m, var_m2, weight)
@@ -168,9 +177,9 @@ def put_in_reach(card: Card, site: Site, reader: int, side: int, log_weight: flo
 @njit
 def _weigh_places(card: Card, site: Site, reader: int, side: int, ranged: bool) -> float:
     """Weighs all places by a sighting. How far the nearest is where none can be right, else 0."""
-    r, h = site.readers, card["hypotheses"]
+    h = card["hypotheses"]
     likeliest, nearest_m = -math.inf, math.inf
-    spare = site.scratch["log"]
+    spare = site["log"]
     for k in range(card["places"]):
         spare[k], apart_m = _likelihood(card, site, k, reader, side)
         likeliest = max(likeliest, spare[k])
@@ -180,7 +189,7 @@ def _weigh_places(card: Card, site: Site, reader: int, side: int, ranged: bool) 
             top = h[best_place(card), LOG_WEIGHT]
             put_in_reach(card, site, reader, side, top + _NEWCOMER)
         return max(nearest_m, 1e-3)
-    radius_m = r[reader]["radius_m"]
+    radius_m = site["reader_radius_m"][reader]
     for k in range(card["places"]):
         h[k, LOG_WEIGHT] += spare[k]
         if h[k, SS] > DISC_VARIANCE * radius_m * radius_m:
@@ -194,17 +203,21 @@ def _weigh_places(card: Card, site: Site, reader: int, side: int, ranged: bool) 
 @njit
 def _likelihood(card: Card, site: Site, k: int, reader: int, side: int) -> tuple[float, float]:
     """Log-likelihood of a sighting if the card is at place `k`, and how far that is."""
-    r, h = site.readers, card["hypotheses"]
+    h = card["hypotheses"]
     piece = card["pieces"][k]
     x, y, z = point_at(site, piece, h[k, S])
-    dx, dy, dz = x - r[reader]["x_m"], y - r[reader]["y_m"], z - r[reader]["z_m"]
+    dx, dy, dz = (
+        x - site["reader_x_m"][reader],
+        y - site["reader_y_m"][reader],
+        z - site["reader_z_m"][reader],
+    )
     apart_m = math.sqrt(dx * dx + dy * dy + dz * dz)
-    edge_m = _EDGE_M + _EDGE_SHARE * r[reader]["radius_m"]
-    beyond_m = max(apart_m - r[reader]["radius_m"], 0.0)
+    edge_m = _EDGE_M + _EDGE_SHARE * site["reader_radius_m"][reader]
+    beyond_m = max(apart_m - site["reader_radius_m"][reader], 0.0)
     log = max(-0.5 * beyond_m * beyond_m / (edge_m * edge_m + h[k, SS]), _LOG_LEAST)
-    hx, hy = r[reader]["head_x"], r[reader]["head_y"]
+    hx, hy = site["reader_head_x"][reader], site["reader_head_y"][reader]
     if side != 0 and (hx != 0.0 or hy != 0.0):
-        along = site.pieces[piece]["tx"] * hx + site.pieces[piece]["ty"] * hy
+        along = site["piece_tx"][piece] * hx + site["piece_ty"][piece] * hy
         sigma_m = math.sqrt(_SIDE_M * _SIDE_M + along * along * h[k, SS])
         right = 0.5 * math.erfc(-side * (dx * hx + dy * hy) / (sigma_m * math.sqrt(2.0)))
         log += math.log(_WRONG_SIDE + (1.0 - 2.0 * _WRONG_SIDE) * right)
@@ -214,20 +227,22 @@ def _likelihood(card: Card, site: Site, k: int, reader: int, side: int) -> tuple
 @njit
 def _pull(card: Card, site: Site, k: int, reader: int, side: int) -> None:
     """A place known worse than the reader's reach is drawn to the reader."""
-    r, h = site.readers, card["hypotheses"]
+    h = card["hypotheses"]
     piece = card["pieces"][k]
     x, y, z = point_at(site, piece, h[k, S])
-    dx, dy, dz = r[reader]["x_m"] - x, r[reader]["y_m"] - y, r[reader]["z_m"] - z
-    way_m = (
-        dx * site.pieces[piece]["tx"]
-        + dy * site.pieces[piece]["ty"]
-        + dz * site.pieces[piece]["tz"]
+    dx, dy, dz = (
+        site["reader_x_m"][reader] - x,
+        site["reader_y_m"][reader] - y,
+        site["reader_z_m"][reader] - z,
     )
-    radius_m = r[reader]["radius_m"]
+    way_m = (
+        dx * site["piece_tx"][piece] + dy * site["piece_ty"][piece] + dz * site["piece_tz"][piece]
+    )
+    radius_m = site["reader_radius_m"][reader]
     var_m2 = radius_m * radius_m / 3.0
     facing = (
-        site.pieces[piece]["tx"] * r[reader]["head_x"]
-        + site.pieces[piece]["ty"] * r[reader]["head_y"]
+        site["piece_tx"][piece] * site["reader_head_x"][reader]
+        + site["piece_ty"][piece] * site["reader_head_y"][reader]
     )
     if side != 0 and abs(facing) > 0.5:
         way_m += 0.5 * radius_m * side * math.copysign(1.0, facing)

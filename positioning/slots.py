@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from positioning.cards import SLOTS, Card, Site
+from positioning.cards import SLOTS, Card
 from positioning.jit import njit, njit_within
+from positioning.site import Site
 
 #: Before all times.
 NEVER: Final = -(1 << 62)
@@ -64,7 +65,7 @@ def note_use(card: Card, slot: int, t_ns: int, slope_m: float, accepted: bool) -
 def counts(card: Card, site: Site, t_ns: int) -> tuple[int, int]:
     """How many anchors were in accord with the place lately, and how many were not."""
     used, rejected = 0, 0
-    since_ns = t_ns - site.settings["used_ns"]
+    since_ns = t_ns - site["used_ns"]
     for k in range(card["slots"]):
         if card["slot_used_ns"][k] >= since_ns:
             used += 1
@@ -78,7 +79,7 @@ def steepest_m(card: Card, site: Site, t_ns: int) -> float:
     """How far a range wrong by one sigma moves the place, of the worst anchor used lately."""
     slope_m = 0.0
     for k in range(card["slots"]):
-        if card["slot_used_ns"][k] >= t_ns - site.settings["used_ns"]:
+        if card["slot_used_ns"][k] >= t_ns - site["used_ns"]:
             slope_m = max(slope_m, card["slot_slope_m"][k])
     return slope_m
 
@@ -93,11 +94,11 @@ def dilution(
     """
     xx, xy, yy = 0.0, 0.0, 0.0
     for k in range(card["slots"]):
-        if card["slot_used_ns"][k] < t_ns - site.settings["used_ns"]:
+        if card["slot_used_ns"][k] < t_ns - site["used_ns"]:
             continue
         anchor = card["slot_anchor"][k]
-        dx, dy = x - site.anchors[anchor]["x_m"], y - site.anchors[anchor]["y_m"]
-        dz = site.anchors[anchor]["z_m"] - site.anchors[anchor]["card_z_m"]
+        dx, dy = x - site["anchor_x_m"][anchor], y - site["anchor_y_m"][anchor]
+        dz = site["anchor_z_m"][anchor] - site["anchor_card_z_m"][anchor]
         slant_m2 = dx * dx + dy * dy + dz * dz
         if slant_m2 <= 0.0:
             continue
@@ -120,4 +121,4 @@ def kept_share(card: Card, site: Site, slot: int, t_ns: int) -> float:
     last_ns = max(card["slot_used_ns"][slot], card["slot_rejected_ns"][slot])
     if last_ns == NEVER:
         return 0.0
-    return math.exp(-max(t_ns - last_ns, 0) * _S_PER_NS / site.settings["blocked_tau_s"])
+    return math.exp(-max(t_ns - last_ns, 0) * _S_PER_NS / site["blocked_tau_s"])

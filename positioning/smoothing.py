@@ -20,13 +20,13 @@ from positioning.cards import (
     SV,
     Card,
     S,
-    Site,
     V,
     by_model,
 )
 from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
 from positioning.roadway_filter import best_place, point_at
+from positioning.site import Site
 from positioning.slots import counts
 
 _ROADWAY: Final = int(FixClass.ROADWAY)
@@ -89,17 +89,20 @@ def _answer_on_roadway(card: Card, site: Site, fix: Any) -> bool:
     trails, piece = card["trails"], card["trail_pieces"][k, j]
     if piece < 0:
         return False
-    edge = site.edges[site.pieces[piece]["edge"]]
-    s_m = min(max(trails[k, j, 0], 0.0), edge["length_m"])
-    tx, ty = site.pieces[piece]["tx"], site.pieces[piece]["ty"]
-    along = max(trails[k, j, 1], 1e-4) + site.settings["bias_var_m2"]
-    aside = edge["aside_m2"]
+    edge = site["piece_edge"][piece]
+    s_m = min(max(trails[k, j, 0], 0.0), site["edge_length_m"][edge])
+    tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
+    along = max(trails[k, j, 1], 1e-4) + site["bias_var_m2"]
+    aside = site["edge_aside_m2"][edge]
     fix["x_m"], fix["y_m"], fix["z_m"] = point_at(site, piece, s_m)
     fix["vx_m_s"], fix["vy_m_s"] = trails[k, j, 4] * tx, trails[k, j, 4] * ty
     fix["var_x_m2"] = along * tx * tx + aside * ty * ty
     fix["cov_xy_m2"] = (along - aside) * tx * ty
     fix["var_y_m2"] = along * ty * ty + aside * tx * tx
-    fix["roadway"], fix["chainage_m"] = edge["roadway"], edge["chainage_m"] + s_m
+    fix["roadway"], fix["chainage_m"] = (
+        site["edge_roadway"][edge],
+        site["edge_chainage_m"][edge] + s_m,
+    )
     if fix["fix_class"] == _AMBIGUOUS and not card["ambiguous"]:
         fix["fix_class"] = _ROADWAY
     return True
@@ -138,7 +141,7 @@ def _keep(card: Card, site: Site, fix_class: int) -> None:
             free = j
         else:
             kept += 1
-    recent = (t_ns - card["cloned_ns"]) * CLONES < site.settings["lag_ns"]
+    recent = (t_ns - card["cloned_ns"]) * CLONES < site["lag_ns"]
     if free < 0 or (kept > 0 and recent):
         return
     card["cloned_ns"] = card["clone_ns"][free] = t_ns
@@ -151,7 +154,7 @@ def _ripe(card: Card, site: Site) -> int:
     """The oldest clone that has been smoothed for the whole lag, or -1."""
     oldest, t_ns = -1, card["clone_ns"]
     for j in range(len(t_ns)):
-        ripe = card["clone_class"][j] != 0 and card["t_ns"] - t_ns[j] >= site.settings["lag_ns"]
+        ripe = card["clone_class"][j] != 0 and card["t_ns"] - t_ns[j] >= site["lag_ns"]
         if ripe and (oldest < 0 or t_ns[j] < t_ns[oldest]):
             oldest = j
     return oldest

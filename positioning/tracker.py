@@ -9,28 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning import kernel
-from positioning.anchor_stats import ANCHOR_STATS
+from positioning.anchor_stats import ANCHOR_STATS, SUMS
 from positioning.cards import (
-    ANCHOR,
     NOT_FINITE,
     OUT_OF_SCALE,
-    READER,
-    SCRATCH,
     SLOTS,
     UNKNOWN_CARD,
     Layout,
     Rejections,
     new_cards,
-    roadway_records,
 )
-from positioning.graph import Graph, build_graph, nearest_on_graph
+from positioning.graph import Graph, build_graph
 from positioning.intake import T_LIMIT_NS
 from positioning.mine_map import Area, Reader
 from positioning.observation import CONFLICT, FIX, MEASUREMENT, Records
-from positioning.settings import TrackerSettings, for_kernel
+from positioning.settings import TrackerSettings
+from positioning.site import new_site
 
 #: What of a fix the filter goes on from.
 _RESTORED: Final = ("x_m", "y_m", "z_m", "vx_m_s", "vy_m_s", "var_x_m2", "cov_xy_m2", "var_y_m2")
+#: Fields of ANCHOR_STATS that are not sums.
+_COUNTED: Final = ("heard", "rejected", "heard_t_ns", "used_t_ns", "reach_m")
 #: Room for smoothed fixes and for conflicts of one call; more are taken in several.
 _LAGGED_AT_ONCE: Final = 4096
 _CONFLICTS_MOST: Final = 1024
@@ -74,17 +73,8 @@ class Tracker:
             msg = "anchors_m and card_z_m must be finite"
             raise ValueError(msg)
         roadways = build_graph(()) if graph is None else graph
-        self._stats = np.zeros(len(anchors), ANCHOR_STATS)
-        self._site = (
-            _anchor_records(anchors, heights, roadways),
-            _reader_records(readers),
-            _borders(areas),
-            *roadway_records(roadways),
-            np.ascontiguousarray(roadways.apart_m),
-            self._stats,
-            for_kernel(settings),
-            np.zeros(1, SCRATCH),
-        )
+        self._sites = new_site(anchors, heights, readers, roadways, areas, settings)
+        self._anchors = len(anchors)
         self._cards_max = settings.cards_max
         biases = SLOTS if settings.bias_sigma_m > 0.0 else 0
         smoothed = settings.lag_s > 0.0
@@ -134,11 +124,19 @@ class Tracker:
 
     def anchor_stats(self) -> Records:
         """What each anchor's ranges say of it, (anchors,) ANCHOR_STATS."""
-        return self._stats.copy()
+        stats = np.zeros(self._anchors, ANCHOR_STATS)
+        for name in _COUNTED:
+            stats[name] = self._sites[f"stat_{name}"][0, : self._anchors]
+        for i, name in enumerate(SUMS):
+            stats[name] = self._sites["stat_sums"][0, : self._anchors, i]
+        return stats
 
     def restore_anchor_stats(self, stats: Records) -> None:
         """Goes on from sums that were kept, (anchors,) ANCHOR_STATS."""
-        self._stats[:] = stats
+        for name in _COUNTED:
+            self._sites[f"stat_{name}"][0, : self._anchors] = stats[name]
+        for i, name in enumerate(SUMS):
+            self._sites["stat_sums"][0, : self._anchors, i] = stats[name]
 
     def set_speed_max(self, card: int, speed_m_s: float) -> None:
         """Sets a card's own speed limit, m/s; 0 for the usual one."""
@@ -164,7 +162,7 @@ class Tracker:
         rejected[UNKNOWN_CARD] += (~known).sum()
         rejected[NOT_FINITE] += (known & ~finite).sum()
         rejected[OUT_OF_SCALE] += (known & finite & ~scaled).sum()
-        kernel.restore(self._cards, self._site, owned[known & finite & scaled])
+        kernel.restore(self._cards, self._sites, owned[known & finite & scaled])
 
     def _run(self, measured: Records, *, latest: bool) -> Records:
         if len(measured) == 0:
@@ -177,7 +175,7 @@ class Tracker:
             before = done
             done, filled, smoothed, told = kernel.run(
                 self._cards,
-                self._site,
+                self._sites,
                 self._rejected,
                 owned,
                 (fixes, self._lagged, self._conflicts),
@@ -191,34 +189,3 @@ class Tracker:
             if told:
                 self._conflict_parts.append(self._conflicts[:told].copy())
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _anchor_records(
-    anchors_m: NDArray[np.float64], card_z_m: NDArray[np.float64], graph: Graph
-) -> Records:
-    """(n,) ANCHOR."""
-    records = np.zeros(len(anchors_m), ANCHOR)
-    for i, name in enumerate(("x_m", "y_m", "z_m")):
-        records[name] = anchors_m[:, i]
-    records["card_z_m"] = card_z_m
-    records["edge"], records["s_m"], records["off_m"] = nearest_on_graph(graph, anchors_m)
-    return records
-
-
-def _reader_records(readers: tuple[Reader, ...]) -> Records:
-    """(n,) READER."""
-    records = np.zeros(len(readers), READER)
-    for record, reader in zip(records, readers, strict=True):
-        for name in ("x_m", "y_m", "z_m", "radius_m"):
-            record[name] = getattr(reader, name)
-        if reader.heading_deg is not None:
-            heading = np.deg2rad(reader.heading_deg)
-            record["head_x"], record["head_y"] = np.cos(heading), np.sin(heading)
-    return records
-
-
-def _borders(areas: tuple[Area, ...]) -> NDArray[np.float64]:
-    """All borders of open areas as segments, (e, 4) float64."""
-    rings = [ring for area in areas for ring in area.rings_m]
-    parts = [np.hstack([ring[:-1], ring[1:]]) for ring in rings]
-    return np.ascontiguousarray(np.vstack(parts)) if parts else np.empty((0, 4))
