@@ -6,13 +6,15 @@ import math
 from typing import Any, Final
 
 from positioning.cards import IN_AREA, LOG_WEIGHT, SS, Card, S, V, by_model
-from positioning.jit import by_fields, njit
+from positioning.jit import by_fields, njit, njit_within
 from positioning.observation import FixClass
 from positioning.roadway_filter import best_place, point_at
 from positioning.site import Site
-from positioning.slots import counts, dilution, steepest_m
+from positioning.slots import quality
 
 _S_PER_NS: Final = 1e-9
+#: With less information than this the place is not bounded at all.
+_SEEN_LEAST: Final = 1e-6
 #: 95 % of a plane's normal distribution lies within so many sigmas.
 _SIGMAS_95: Final = 2.4477
 #: A place that may be this far off (one sigma), or that nothing has confirmed for so long, is lost.
@@ -27,7 +29,7 @@ _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
 _LOST: Final = int(FixClass.LOST)
 
 
-@njit
+@njit_within
 def _class_of(card: Card, site: Site, t_ns: int, var_m2: float) -> int:
     s = site
     age_ns = t_ns - card["accepted_ns"]
@@ -43,7 +45,7 @@ def _class_of(card: Card, site: Site, t_ns: int, var_m2: float) -> int:
     return _PRECISE if card["model"] == IN_AREA else _ROADWAY
 
 
-@njit
+@njit_within
 def answer_in_area(card: Card, site: Site, fix: Any) -> None:
     mean, cov, s, t_ns = card["mean"], card["cov"], site, fix["t_ns"]
     dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
@@ -52,26 +54,11 @@ def answer_in_area(card: Card, site: Site, fix: Any) -> None:
     var_x_m2, var_y_m2 = cov[0, 0] + walked_m * walked_m, cov[1, 1] + walked_m * walked_m
     most_m2 = 0.9999 * math.sqrt(var_x_m2 * var_y_m2)  # so that the ellipse has a width
     x, y = mean[0] + moved_s * mean[2], mean[1] + moved_s * mean[3]
-    _height(card, site)
     fix["x_m"], fix["y_m"], fix["z_m"] = x, y, card["z_m"]
     fix["vx_m_s"], fix["vy_m_s"] = mean[2], mean[3]
     fix["var_x_m2"], fix["var_y_m2"] = var_x_m2, var_y_m2
     fix["cov_xy_m2"] = min(max(cov[0, 1], -most_m2), most_m2)
     fix["roadway"], fix["chainage_m"] = -1, math.nan
-    fix["hdop"] = dilution(card, site, t_ns, x, y, 0.0, 0.0)
-
-
-@njit
-def _height(card: Card, site: Site) -> None:
-    """A card is as high as one near the nearest anchor that it has heard lately."""
-    nearest_m2 = math.inf
-    for k in range(card["slots"]):
-        anchor = card["slot_anchor"][k]
-        dx = site["anchor_x_m"][anchor] - card["mean"][0]
-        dy = site["anchor_y_m"][anchor] - card["mean"][1]
-        if dx * dx + dy * dy < nearest_m2:
-            nearest_m2 = dx * dx + dy * dy
-            card["z_m"] = site["anchor_card_z_m"][anchor]
 
 
 @njit
@@ -96,7 +83,6 @@ def answer_on_roadway(card: Card, site: Site, fix: Any) -> None:
     fix["var_y_m2"] = along * ty * ty + aside * tx * tx
     fix["roadway"] = site["edge_roadway"][edge]
     fix["chainage_m"] = site["edge_chainage_m"][edge] + s_m
-    fix["hdop"] = dilution(card, site, t_ns, x, y, tx / flat, ty / flat)
     if card["places"] > 1:
         _add_others(card, site, k, fix)
 
@@ -139,13 +125,19 @@ def answer(card: Card, site: Site, fix: Any) -> None:
     """Writes the card's state, moved on to the time that is in the fix; its NIS is there too."""
     t_ns = fix["t_ns"]
     fix["age_s"] = max(t_ns - card["accepted_ns"], 0) * _S_PER_NS
-    used, rejected = counts(card, site, t_ns)
+    used, rejected, slope_m, xx, xy, yy = quality(card, site, t_ns)
     fix["anchors_used"], fix["anchors_rejected"] = used, rejected
     answer_place(card, site, fix)
-    fix["fix_class"] = _class_of(card, site, t_ns, fix["var_x_m2"] + fix["var_y_m2"])
-    spread = fix["var_x_m2"] - fix["var_y_m2"]
-    major = math.sqrt(spread * spread + 4.0 * fix["cov_xy_m2"] * fix["cov_xy_m2"])
-    major_m = math.sqrt(0.5 * (fix["var_x_m2"] + fix["var_y_m2"] + major))
+    var_x_m2, var_y_m2, cov_xy_m2 = fix["var_x_m2"], fix["var_y_m2"], fix["cov_xy_m2"]
+    fix["fix_class"] = _class_of(card, site, t_ns, var_x_m2 + var_y_m2)
+    spread = var_x_m2 - var_y_m2
+    root = math.sqrt(spread * spread + 4.0 * cov_xy_m2 * cov_xy_m2)
+    major_m = math.sqrt(0.5 * (var_x_m2 + var_y_m2 + root))
     fault = 2.0 * site["gate_long"] + 1.0
-    slope_m = steepest_m(card, site, t_ns)
     fix["protection_m"] = _SIGMAS_95 * major_m + fault * slope_m if used else math.nan
+    if fix["roadway"] >= 0:  # only along the roadway, which the ellipse is wide across
+        along = xx + yy
+        fix["hdop"] = 1.0 / math.sqrt(along) if along > _SEEN_LEAST else math.nan
+    else:
+        det = xx * yy - xy * xy
+        fix["hdop"] = math.sqrt((xx + yy) / det) if det > _SEEN_LEAST else math.nan

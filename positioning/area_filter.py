@@ -28,9 +28,9 @@ def states_of(card: Card) -> int:
     return 4 + int(card["slots"])
 
 
-@njit_within
-def predict(card: Card, site: Site, dt_s: float) -> None:
-    """Moves a card's state on by `dt_s`."""
+@njit
+def predict_with_biases(card: Card, site: Site, dt_s: float) -> None:
+    """As `predict`, for any number of states."""
     mean, cov, s = card["mean"], card["cov"], site
     states = states_of(card)
     mean[0] += mean[2] * dt_s
@@ -73,7 +73,7 @@ def _predict_clones(card: Card, states: int, dt_s: float, keep: float) -> None:
                 clones[k, row + b] *= keep
 
 
-@njit
+@njit_within
 def expect_range(
     card: Card, site: Site, anchor: int, lag_s: float
 ) -> tuple[float, float, float, float]:
@@ -87,10 +87,11 @@ def expect_range(
     dy = mean[1] - lag_s * mean[3] - site["anchor_y_m"][anchor]
     dz = site["anchor_z_m"][anchor] - site["anchor_card_z_m"][anchor]
     slant_m = max(math.sqrt(dx * dx + dy * dy + dz * dz), SLANT_FLOOR_M)
-    ux, uy = dx / slant_m, dy / slant_m
+    nearness = 1.0 / slant_m
+    ux, uy = dx * nearness, dy * nearness
     xx, xy, yy = cov[0, 0], cov[0, 1], cov[1, 1]
     across = xx * (1.0 - ux * ux) - 2.0 * xy * ux * uy + yy * (1.0 - uy * uy)
-    bend = min(max(0.5 * across / slant_m, 0.0), site["bend_max_m"])
+    bend = min(max(0.5 * across * nearness, 0.0), site["bend_max_m"])
     return slant_m + bend, ux, uy, 2.0 * bend * bend
 
 
@@ -127,11 +128,12 @@ def absorb(card: Card, site: Site, innovation: float, total: float) -> None:
     """The scalar update, with the scratch `gain` of `project` and the innovation's variance."""
     mean, cov, gain = card["mean"], card["cov"], site["gain"]
     states = states_of(card)
-    step = innovation / total
+    weight = 1.0 / total
+    step = innovation * weight
     for i in range(states):
         mean[i] += gain[i] * step
     for i in range(states):
-        share = gain[i] / total
+        share = gain[i] * weight
         for j in range(i, states):
             cov[i, j] -= share * gain[j]
             cov[j, i] = cov[i, j]
@@ -188,35 +190,37 @@ def limit_speed(card: Card, site: Site) -> None:
         mean[3] *= shrink
 
 
-@njit
-def update(
-    card: Card,
-    site: Site,
-    gradient: Any,
-    innovation: float,
-    noise_m2: float,
-    gates: tuple[float, float],
+@njit_within
+def weigh_innovation(
+    innovation: float, spread: float, noise_m2: float, gates: tuple[float, float]
 ) -> tuple[bool, float, float]:
-    """Takes one scalar measurement into a card's state: (accepted, NIS, slope).
+    """Huber's weight of an innovation: (accepted, NIS, the innovation's variance to be used).
 
-    `gradient` as of `project`: (ux, uy, plus, minus, lag_s). `gates`: how many sigmas too long and
-    too short a measurement keeps its whole weight; beyond 2·gate + 1 it is dropped. The slope is
-    how many metres the place moves for an innovation of one sigma.
+    `gates`: how many sigmas too long and too short it keeps its whole weight; beyond 2·gate + 1 it
+    is dropped.
     """
-    ux, uy, plus, minus, lag_s = gradient
-    spread = project(card, site, ux, uy, plus, minus, lag_s)
-    gain = site["gain"]
     total = spread + noise_m2
-    sigma_m = math.sqrt(total)
-    slope_m = math.sqrt(gain[0] * gain[0] + gain[1] * gain[1]) / sigma_m
-    score = abs(innovation) / sigma_m
+    nis = innovation * innovation / total
     gate = gates[0] if innovation > 0.0 else gates[1]
-    if score > 2.0 * gate + 1.0:
-        return False, score * score, slope_m
-    if score > gate:
-        total = spread + noise_m2 * score / gate
-    absorb(card, site, innovation, total)
-    if site["lag_ns"] > 0:
-        _absorb_in_clones(card, site, gradient, innovation, total)
-    limit_speed(card, site)
-    return True, score * score, slope_m
+    if nis > gate * gate:
+        if nis > (2.0 * gate + 1.0) ** 2:
+            return False, nis, total
+        total = spread + noise_m2 * math.sqrt(nis) / gate
+    return True, nis, total
+
+
+@njit
+def update_with_biases(card: Card, site: Site, told: Any) -> tuple[bool, float, float]:
+    """As `update`, for any number of states."""
+    ux, uy, plus, minus, lag_s, innovation, noise_m2, long, short = told
+    spread = project(card, site, ux, uy, plus, minus, lag_s)
+    accepted, nis, total = weigh_innovation(innovation, spread, noise_m2, (long, short))
+    gain = site["gain"]
+    slope_m2 = (gain[0] * gain[0] + gain[1] * gain[1]) / total
+    if accepted:
+        absorb(card, site, innovation, total)
+        if site["lag_ns"] > 0:
+            gradient = (ux, uy, plus, minus, lag_s)
+            _absorb_in_clones(card, site, gradient, innovation, total)
+        limit_speed(card, site)
+    return accepted, nis, slope_m2

@@ -6,7 +6,8 @@ import math
 from typing import Any, Final
 
 from positioning.anchor_stats import note_anchor
-from positioning.area_filter import VARIANCE_FLOOR, expect_range, predict, update
+from positioning.area_filter import VARIANCE_FLOOR, expect_range
+from positioning.area_plain import predict, update
 from positioning.cards import (
     CLONE_CROSS,
     IN_AREA,
@@ -14,6 +15,7 @@ from positioning.cards import (
     Card,
     Floats,
 )
+from positioning.intake import coded
 from positioning.jit import njit, njit_within
 from positioning.observation import Kind
 from positioning.search import cost, gather, search
@@ -122,11 +124,15 @@ def start_in_area(card: Card, site: Site, t_ns: int) -> bool:
         return False
     _settle(card, site, t_ns, best, other)
     for k in range(min(card["ring_next"], RING)):
-        age_ns = t_ns - card["ring_t_ns"][k]
+        age_ns = t_ns - card["ring_ns"][k, 0]
         recent = -s["late_max_ns"] <= age_ns <= s["start_window_ns"]
-        if recent and card["ring_kind"][k] == _RANGE:
-            slot = _bias_slot(card, site, card["ring_source"][k], t_ns)
-            card["slot_used_ns"][slot] = card["ring_t_ns"][k]
+        kind, source, _ = coded(card["ring_ns"][k, 1])
+        if recent and kind == _RANGE:
+            slot = _bias_slot(card, site, source, t_ns)
+            dx = card["mean"][0] - site["anchor_x_m"][source]
+            dy = card["mean"][1] - site["anchor_y_m"][source]
+            apart_m = max(math.hypot(dx, dy), 1e-3)
+            note_use(card, slot, card["ring_ns"][k, 0], 0.0, dx / apart_m, dy / apart_m, True)
     return True
 
 
@@ -210,35 +216,56 @@ def _advance(card: Card, site: Site, t_ns: int) -> float:
 @njit_within
 def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
     """A range or a difference into the filter: (accepted, NIS)."""
-    s, now_ns = site, card["t_ns"]
-    anchor = int(m["source"])
+    if m["kind"] == _DIFFERENCE:
+        return _take_difference(card, site, m, lag_s)
+    now_ns, anchor = card["t_ns"], int(m["source"])
     slot = _bias_slot(card, site, anchor, now_ns)
-    plus = slot if len(card["mean"]) > 4 else -1
     expected_m, ux, uy, bend_m2 = expect_range(card, site, anchor, lag_s)
     residual_m = m["value_m"] - expected_m
-    noise_m2 = s["range_var_m2"] + bend_m2
-    gates = (s["gate_long"], s["gate_short"])
-    minus = -1
-    if m["kind"] == _DIFFERENCE:
-        other = _bias_slot(card, site, int(m["other"]), now_ns)
-        minus = other if plus >= 0 else -1
-        other_m, ox, oy, other_bend_m2 = expect_range(card, site, int(m["other"]), lag_s)
-        residual_m += other_m
-        ux, uy = ux - ox, uy - oy
-        noise_m2 = s["difference_var_m2"] + bend_m2 + other_bend_m2
-        gates = (s["gate_difference"], s["gate_difference"])
-    innovation_m = residual_m
+    noise_m2 = site["range_var_m2"] + bend_m2
     var_m2 = noise_m2 + card["cov"][0, 0] + card["cov"][1, 1]
-    if plus >= 0:
-        innovation_m -= card["mean"][4 + plus]
-    if minus >= 0:
-        innovation_m += card["mean"][4 + minus]
-    accepted, nis, slope_m = update(
-        card, site, (ux, uy, plus, minus, lag_s), innovation_m, noise_m2, gates
-    )
-    note_use(card, slot, now_ns, slope_m, accepted)
-    if m["kind"] == _RANGE:  # its residual is that of the place: the bias belongs to the anchor
-        note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
+    plus, bias_m = -1, 0.0
+    if len(card["mean"]) > 4:
+        plus, bias_m = slot, card["mean"][4 + slot]
+    long, short = site["gate_long"], site["gate_short"]
+    told = (ux, uy, plus, -1, lag_s, residual_m - bias_m, noise_m2, long, short)
+    accepted, nis, slope_m2 = update(card, site, told)
+    note_use(card, slot, now_ns, slope_m2, ux, uy, accepted)
+    # The residual is that of the place: the bias belongs to the anchor.
+    note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
+    _note_height(card, site, anchor, m["value_m"])
+    return accepted, nis
+
+
+@njit_within
+def _note_height(card: Card, site: Site, anchor: int, range_m: float) -> None:
+    """A card is as high as one near the nearest anchor that it hears."""
+    same = anchor == card["z_anchor"]
+    if same or range_m < card["z_range_m"] or card["t_ns"] - card["z_ns"] > site["extrapolated_ns"]:
+        card["z_anchor"], card["z_range_m"], card["z_ns"] = anchor, range_m, card["t_ns"]
+        card["z_m"] = site["anchor_card_z_m"][anchor]
+
+
+@njit
+def _take_difference(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, float]:
+    """A difference of two distances into the filter: (accepted, NIS)."""
+    now_ns, anchor, other = card["t_ns"], int(m["source"]), int(m["other"])
+    slot = _bias_slot(card, site, anchor, now_ns)
+    minus = _bias_slot(card, site, other, now_ns)
+    expected_m, ux, uy, bend_m2 = expect_range(card, site, anchor, lag_s)
+    other_m, ox, oy, other_bend_m2 = expect_range(card, site, other, lag_s)
+    ux, uy = ux - ox, uy - oy
+    innovation_m = m["value_m"] - expected_m + other_m
+    noise_m2 = site["difference_var_m2"] + bend_m2 + other_bend_m2
+    plus, gate = slot, site["gate_difference"]
+    if len(card["mean"]) > 4:
+        innovation_m -= card["mean"][4 + slot] - card["mean"][4 + minus]
+    else:
+        plus, minus = -1, -1
+    told = (ux, uy, plus, minus, lag_s, innovation_m, noise_m2, gate, gate)
+    accepted, nis, slope_m2 = update(card, site, told)
+    note_use(card, slot, now_ns, slope_m2, ux, uy, accepted)
+    _note_height(card, site, anchor, abs(m["value_m"]))
     return accepted, nis
 
 
@@ -257,13 +284,12 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
     gate = site["gate_place"]
     if nis > 2.0 * (2.0 * gate + 1.0) ** 2:
         return False, nis
-    wide = (math.inf, math.inf)
-    update(card, site, (1.0, 0.0, -1, -1, lag_s), dx, xx, wide)
+    update(card, site, (1.0, 0.0, -1, -1, lag_s, dx, xx, math.inf, math.inf))
     slope = xy / xx
     y = mean[1] - slope * mean[0] - lag_s * (mean[3] - slope * mean[2])
     rest = m["var_y_m2"] - slope * xy
     innovation = m["y_m"] - slope * m["value_m"] - y
-    update(card, site, (-slope, 1.0, -1, -1, lag_s), innovation, rest, wide)
+    update(card, site, (-slope, 1.0, -1, -1, lag_s, innovation, rest, math.inf, math.inf))
     return True, nis
 
 

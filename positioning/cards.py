@@ -78,6 +78,14 @@ SV: Final = 3
 VV: Final = 4
 LOG_WEIGHT: Final = 5
 
+# Columns of `slot_ns` and of `slot_leans`: slope² and direction.
+HEARD: Final = 0
+USED: Final = 1
+REJECTED: Final = 2
+SLOPE: Final = 0
+UX: Final = 1
+UY: Final = 2
+
 # Columns of a clone in an open area: x, y, vx, vy, covariance xx, xy, yy; then its covariance with
 # the state of now, x first.
 CLONE_CROSS: Final = 7
@@ -100,7 +108,6 @@ class Layout:
 def card_type(layout: Layout) -> np.dtype[np.void]:
     """The record of a card. The kernel is compiled for what it holds."""
     k = 4 + layout.biases
-    of_slots, of_ring, of_places = (SLOTS,), (RING,), (HYPOTHESES,)
     fields: list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]] = [
         ("model", np.int64),
         ("t_ns", np.int64),  # of the state
@@ -124,23 +131,24 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("ambiguous", np.uint8),
         ("coasting", np.uint8),  # heard again after a long silence; its place is being searched
         ("jumping", np.uint8),  # one measurement was far ahead in time; the next one tells
-        ("z_m", np.float64),  # of the last fix
+        # Height, by the nearest anchor: which, how far and when.
+        ("z_m", np.float64),
+        ("z_anchor", np.int64),
+        ("z_range_m", np.float64),
+        ("z_ns", np.int64),
         ("speed_max_m_s", np.float64),  # 0: the usual limit
-        # Anchors heard lately: which; when heard, in accord, rejected; how many metres the place
-        # moves for a range wrong by one sigma.
-        ("slot_anchor", np.int64, of_slots),
-        ("slot_heard_ns", np.int64, of_slots),
-        ("slot_used_ns", np.int64, of_slots),
-        ("slot_rejected_ns", np.int64, of_slots),
-        ("slot_slope_m", np.float64, of_slots),
-        # The last measurements, as in MEASUREMENT.
-        ("ring_t_ns", np.int64, of_ring),
-        ("ring_value_m", np.float64, of_ring),
-        ("ring_rssi_dbm", np.float32, of_ring),
-        ("ring_source", np.int32, of_ring),
-        ("ring_other", np.int32, of_ring),
-        ("ring_kind", np.uint8, of_ring),
+        # Anchors heard lately: which; when heard, in accord, rejected; and what of them the place
+        # leans on. `slot_next`: the one that is expected next.
+        ("slot_next", np.int64),
+        ("slot_anchor", np.int64, (SLOTS,)),
+        ("slot_ns", np.int64, (SLOTS, 4)),
+        ("slot_leans", np.float64, (SLOTS, 4)),
+        # The last measurements: when, of what (`positioning.intake`), and how much and how strong.
+        ("ring_ns", np.int64, (RING, 2)),
+        ("ring_value", np.float64, (RING, 2)),
     ]
+    if layout.area and layout.biases == 0 and not layout.smoothed:
+        fields += [("plain", np.uint8)]  # four states and no more: `positioning.area_plain`
     if layout.area:  # x, y, vx, vy, then the bias of the anchor in each slot
         fields += [("mean", np.float64, (k,)), ("cov", np.float64, (k, k))]
     if layout.roadways:
@@ -148,7 +156,7 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
             # Hypotheses, the piece of the graph that each is on, and how likely each anchor has no
             # line of sight if the card is there.
             ("hypotheses", np.float64, (HYPOTHESES, 6)),
-            ("pieces", np.int64, of_places),
+            ("pieces", np.int64, (HYPOTHESES,)),
             ("blocked", np.float64, (HYPOTHESES, SLOTS)),
         ]
     # Past places still being smoothed: when, and of which class (0: none, negative in areas); in areas,

@@ -32,6 +32,8 @@ T_LIMIT_NS: Final = 1 << 62
 #: No mine's frame reaches further, and no place is known worse than by this variance.
 _PLACE_MAX_M: Final = 1e7
 _VARIANCE_MAX_M2: Final = 1e10
+#: More than there are anchors or readers.
+_SOURCES: Final = 1 << 20
 
 _RANGE: Final = int(Kind.RANGE)
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
@@ -100,25 +102,34 @@ def refusal(m: Any, cards: Records, site: Site) -> int:
 
 @njit
 def _is_repeated(m: Any, card: Card) -> bool:
-    t_ns, source, kind = m["t_ns"], m["source"], m["kind"]
-    ring_t_ns, ring_source, ring_kind = card["ring_t_ns"], card["ring_source"], card["ring_kind"]
+    ring_ns, code = card["ring_ns"], _code(m)
     for k in range(min(card["ring_next"], RING)):
-        if ring_t_ns[k] == t_ns and ring_source[k] == source and ring_kind[k] == kind:
-            if kind != _DIFFERENCE or card["ring_other"][k] == m["other"]:
-                return True
+        if ring_ns[k, 0] == m["t_ns"] and ring_ns[k, 1] == code:
+            return True
     return False
+
+
+@njit_within
+def _code(m: Any) -> int:
+    """What was measured, in one number: kind, source and, of a difference, the other anchor."""
+    other = int(m["other"]) if m["kind"] == _DIFFERENCE else 0
+    return (int(m["kind"]) * _SOURCES + int(m["source"])) * _SOURCES + other
+
+
+@njit_within
+def coded(code: int) -> tuple[int, int, int]:
+    """(kind, source, other) of a code in the ring."""
+    return code // (_SOURCES * _SOURCES), code // _SOURCES % _SOURCES, code % _SOURCES
 
 
 @njit_within
 def remember(m: Any, card: Card) -> None:
     """Puts a measurement into its card's ring."""
     k = card["ring_next"] % RING
-    card["ring_t_ns"][k] = m["t_ns"]
-    card["ring_value_m"][k] = m["value_m"]
-    card["ring_rssi_dbm"][k] = m["rssi_dbm"]
-    card["ring_source"][k] = m["source"]
-    card["ring_other"][k] = m["other"]
-    card["ring_kind"][k] = m["kind"]
+    card["ring_ns"][k, 0] = m["t_ns"]
+    card["ring_ns"][k, 1] = _code(m)
+    card["ring_value"][k, 0] = m["value_m"]
+    card["ring_value"][k, 1] = m["rssi_dbm"]
     if card["ring_next"] == 0 or m["t_ns"] > card["newest_ns"]:
         card["newest_ns"] = m["t_ns"]
     card["ring_next"] += 1

@@ -128,7 +128,10 @@ def take_on_roadway(card: Card, site: Site, m: Any) -> tuple[bool, float]:
     else:
         accepted, nis = _take_ranging(card, site, m, lag_s)
     cross_junctions(card, site)
-    tidy_places(card, site)
+    if card["places"] > 1:
+        tidy_places(card, site)
+    else:
+        card["hypotheses"][0, LOG_WEIGHT] = 0.0
     _look_after(card, site, accepted)
     return accepted, nis
 
@@ -195,16 +198,16 @@ def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
         other = int(m["other"])
         slot_of(card, other, now_ns)
     best = best_place(card)
-    told = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0)
+    told = (0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     for k in range(card["places"]):
         one = _measure_place(card, site, k, (m["value_m"], anchor, other, lag_s, slot, keep))
         if k == best:
             told = one
-    clear, hidden, residual_m, total_m2, ux, uy, slope_m = told
+    clear, hidden, residual_m, total_m2, ux, uy, slope_m, by_s = told
     accepted = clear > _ACCORD
     if clear + hidden < 0.5:  # neither noise nor an obstacle explains it
         card["rejects"] += 2
-    note_use(card, slot, now_ns, slope_m, accepted)
+    note_use(card, slot, now_ns, slope_m * slope_m, by_s, 0.0, accepted)
     if m["kind"] == _RANGE:
         note_anchor(site, m, residual_m, total_m2, ux, uy, accepted)
     return accepted, residual_m * residual_m / total_m2
@@ -213,10 +216,11 @@ def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
 @njit_within
 def _measure_place(
     card: Card, site: Site, k: int, told: Any
-) -> tuple[float, float, float, float, float, float, float]:
+) -> tuple[float, float, float, float, float, float, float, float]:
     """A range or difference into one place.
 
-    Gives how likely it is in line of sight, and blocked; residual, variance, direction and slope.
+    Gives how likely it is in line of sight, and blocked; residual, variance, direction, slope, and the
+    gradient along.
     """
     s, h = site, card["hypotheses"]
     value_m, anchor, other, lag_s, slot, keep = told
@@ -240,11 +244,16 @@ def _measure_place(
     likely, clear, hidden = weigh(residual_m, total_m2, blocked, s["blocked_mean_m"])
     card["blocked"][k, slot] = hidden
     slope_m = abs(by_s) * h[k, SS] / math.sqrt(total_m2)
-    if other < 0 and through_rock(site, anchor, edge_of(card, site, k), h[k, S], value_m):
+    rivals = card["places"] > 1  # a place alone has nothing to be weighed against
+    if (
+        rivals
+        and other < 0
+        and through_rock(site, anchor, edge_of(card, site, k), h[k, S], value_m)
+    ):
         likely -= ROCK
     h[k, LOG_WEIGHT] += _EVIDENCE * likely
     absorb_on_roadway(card, site, k, by_s, by_v, residual_m, total_m2, clear)
-    return clear, hidden, residual_m, total_m2, ux, uy, slope_m
+    return clear, hidden, residual_m, total_m2, ux, uy, slope_m, by_s
 
 
 @njit
@@ -341,7 +350,10 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
     if now_ns - card["branched_ns"] >= s["review_ns"]:
         card["branched_ns"] = now_ns
         _mind_other_ways(card, site, best)
-    note_ambiguity(card, site)
+    if card["places"] > 1:
+        note_ambiguity(card, site)
+    else:
+        card["ambiguous"] = 0
 
 
 @njit

@@ -12,6 +12,7 @@ from typing import Final
 
 from positioning.area_filter import SLANT_FLOOR_M
 from positioning.cards import RING, Card, Floats
+from positioning.intake import coded
 from positioning.jit import njit
 from positioning.observation import Kind
 from positioning.site import Site
@@ -42,13 +43,12 @@ def gather(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[int, int]
     count = 0
     distinct = 0
     for k in range(min(card["ring_next"], RING)):
-        age_ns = t_ns - card["ring_t_ns"][k]
-        kind = card["ring_kind"][k]
+        age_ns = t_ns - card["ring_ns"][k, 0]
+        kind, anchor, other = coded(card["ring_ns"][k, 1])
         ranging = kind == _RANGE or kind == _DIFFERENCE
         if not ranging or age_ns < -s["late_max_ns"] or age_ns > window_ns:
             continue
-        anchor, other = card["ring_source"][k], card["ring_other"][k]
-        _describe(site, near, count, anchor, card["ring_value_m"][k])
+        _describe(site, near, count, anchor, card["ring_value"][k, 0])
         near[count, _IS_DIFFERENCE] = 0.0
         walked_m = s["start_speed_m_s"] * age_ns * _S_PER_NS
         near[count, VARIANCE] = s["range_var_m2"] + walked_m * walked_m

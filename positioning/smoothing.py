@@ -27,7 +27,7 @@ from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
 from positioning.roadway_filter import best_place, point_at
 from positioning.site import Site
-from positioning.slots import counts
+from positioning.slots import quality
 
 _ROADWAY: Final = int(FixClass.ROADWAY)
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
@@ -166,7 +166,7 @@ def _answer(card: Card, site: Site, j: int, fix: Any) -> bool:
     fix["t_ns"] = card["clone_ns"][j]
     fix["nis"] = fix["hdop"] = fix["protection_m"] = math.nan
     fix["age_s"] = 0.0
-    fix["anchors_used"], fix["anchors_rejected"] = counts(card, site, card["t_ns"])
+    fix["anchors_used"], fix["anchors_rejected"] = quality(card, site, card["t_ns"])[:2]
     fix["fix_class"] = abs(card["clone_class"][j])
     card["ripe"] = j
     told = _answer_place(card, site, fix)
