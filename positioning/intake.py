@@ -16,12 +16,11 @@ from positioning.cards import (
     RING,
     TOO_OLD,
     UNKNOWN_ANCHOR,
-    UNKNOWN_CARD,
     UNPLACED,
     Card,
 )
 from positioning.jit import njit, njit_within
-from positioning.observation import Kind, Records
+from positioning.observation import Kind
 from positioning.site import Site
 
 #: Beside the reasons of `positioning.cards`: nothing speaks against the measurement.
@@ -78,17 +77,14 @@ def _form_problem(m: Any, site: Site) -> int:
 
 
 @njit_within
-def refusal(m: Any, cards: Records, site: Site) -> int:
-    """Why a measurement cannot be used at all, or `SOUND`; `cards` (n,) records of `Card`."""
+def refusal(m: Any, card: Card, site: Site) -> int:
+    """Why a measurement cannot be used at all, or `SOUND`."""
     t_ns = m["t_ns"]
     problem = _form_problem(m, site)
     if problem != SOUND:
         return problem
     if t_ns > T_LIMIT_NS or t_ns < -T_LIMIT_NS:
         return OUT_OF_SCALE
-    if m["card"] >= len(cards):
-        return UNKNOWN_CARD
-    card = cards[m["card"]]
     if card["has_floor"] and t_ns <= card["floor_ns"]:
         return REPLAYED
     if card["ring_next"] > 0 and t_ns > card["newest_ns"]:

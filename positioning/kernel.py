@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from positioning.answer import answer
 from positioning.area_track import begin_in_area, hold_in_area, take_in_area
-from positioning.cards import CLONES, GATED, IN_AREA, UNPLACED, Card, by_model
+from positioning.cards import CLONES, GATED, IN_AREA, UNKNOWN_CARD, UNPLACED, Card, by_model
 from positioning.intake import SOUND, refusal, remember
 from positioning.jit import by_fields, njit, njit_cached, njit_within, sources_stamp
 from positioning.observation import Kind, Records
@@ -108,36 +108,33 @@ def _note_first(card: Card, site: Site, m: Any) -> None:
 
 
 @njit
-def _sighted(card: Card, site: Site, m: Any, conflicts: Records, told: int) -> tuple[int, int]:
-    """A sighting: (`SOUND` or `_NO_FIX`, conflicts written so far).
+def _sighted(card: Card, site: Site, m: Any) -> tuple[int, float]:
+    """A sighting: (`SOUND` or `_NO_FIX`, how far off the card is in a conflict, else 0).
 
     It takes no card back to where it was before.
     """
     ranged = is_ranged(card, site, m["t_ns"])
     if card["model"] != UNPLACED and not ranged and m["t_ns"] < card["t_ns"]:
-        return _NO_FIX, told
+        return _NO_FIX, 0.0
     off_m = _sight(card, site, m)
-    if off_m > 0.0 and told < len(conflicts):
-        one = conflicts[told]
-        one["card"], one["reader"], one["t_ns"] = m["card"], m["source"], m["t_ns"]
-        one["apart_m"] = off_m
-        told += 1
-    return _NO_FIX if ranged else SOUND, told
+    return (_NO_FIX if ranged else SOUND), off_m
+
+
+# What the entry points call takes records only: an array that is handed to a function that is taken
+# in costs two counts of its references at every turn of the loop.
 
 
 @njit_within
-def _take_one(
-    cards: Records, site: Site, m: Any, conflicts: Records, told: int
-) -> tuple[int, float, int]:
-    reason, nis = refusal(m, cards, site), math.nan
+def _take_one(card: Card, site: Site, m: Any) -> tuple[int, float, float]:
+    """One measurement: why it was not used or `SOUND`, NIS, and how far off in a conflict."""
+    reason, nis, off_m = refusal(m, card, site), math.nan, 0.0
     if reason == SOUND:
-        card = cards[m["card"]]
         _note_first(card, site, m)
         if m["kind"] == _SIGHTING:
-            reason, told = _sighted(card, site, m, conflicts, told)
+            reason, off_m = _sighted(card, site, m)
         else:
             reason, nis = _take(card, site, m)
-    return reason, nis, told
+    return reason, nis, off_m
 
 
 @njit_within
@@ -179,12 +176,20 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
         while i < len(measured) and (smoothed + 2 * CLONES <= len(lagged) or not len(lagged)):
             m = measured[i]
             i += 1
-            reason, nis, told = _take_one(cards, site, m, conflicts, told)
+            if m["card"] >= len(cards):
+                rejected[UNKNOWN_CARD] += 1
+                continue
+            card = cards[m["card"]]
+            reason, nis, off_m = _take_one(card, site, m)
+            if off_m > 0.0 and told < len(conflicts):
+                conflict = conflicts[told]
+                conflict["card"], conflict["reader"] = m["card"], m["source"]
+                conflict["t_ns"], conflict["apart_m"] = m["t_ns"], off_m
+                told += 1
             if reason >= 0:
                 rejected[reason] += 1
             if reason != SOUND and reason != GATED:
                 continue
-            card = cards[m["card"]]
             row = _row_of(card, batch, filled) if latest else filled
             filled = max(filled, row + 1)
             fix = fixes[row]
