@@ -6,7 +6,6 @@ need not be stored and read again, which makes it several times as fast.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from positioning.area_filter import (
@@ -17,7 +16,7 @@ from positioning.area_filter import (
     weigh_innovation,
 )
 from positioning.cards import Card
-from positioning.jit import by_fields, njit_within
+from positioning.jit import njit_within
 from positioning.site import Site
 
 
@@ -85,19 +84,30 @@ def _update_plain(card: Card, site: Site, told: Any) -> tuple[bool, float, float
     return True, nis, slope_m2
 
 
-def _predict_of(names: Collection[str]) -> Any:
-    return _predict_plain if "plain" in names else predict_with_biases
+@njit_within
+def predict(card: Card, site: Site, dt_s: float) -> None:
+    """Moves a card's state on by `dt_s`."""
+    if _is_plain(card, site):
+        _predict_plain(card, site, dt_s)
+    else:
+        predict_with_biases(card, site, dt_s)
 
 
-def _update_of(names: Collection[str]) -> Any:
-    return _update_plain if "plain" in names else update_with_biases
+@njit_within
+def update(card: Card, site: Site, told: Any) -> tuple[bool, float, float]:
+    """Takes one scalar measurement into a card's state: (accepted, NIS, slope²).
+
+    `told`: (ux, uy, plus, minus, lag_s, innovation, noise_m2, long, short). The gradient is (ux, uy)
+    in x and y of `lag_s` ago, 1 in the bias of slot `plus` and -1 in that of `minus` (-1 for none);
+    `long` and `short` are the gates of `weigh_innovation`. The slope is how many metres the place
+    moves for an innovation of one sigma.
+    """
+    if _is_plain(card, site):
+        return _update_plain(card, site, told)
+    return update_with_biases(card, site, told)
 
 
-#: `predict(card, site, dt_s)` moves a card's state on.
-predict = by_fields(_predict_of)
-#: `update(card, site, (ux, uy, plus, minus, lag_s, innovation, noise_m2, long, short))` takes one
-#: scalar measurement into a card's state: (accepted, NIS, slope²). The gradient is (ux, uy) in x
-#: and y of `lag_s` ago, 1 in the bias of slot `plus` and -1 in that of `minus` (-1 for none); `long`
-#: and `short` are the gates of `weigh_innovation`. The slope is how many metres the place moves for
-#: an innovation of one sigma.
-update = by_fields(_update_of)
+@njit_within
+def _is_plain(card: Card, site: Site) -> bool:
+    """Four states, known when the kernel is compiled, and no past places to be smoothed."""
+    return len(card["mean"]) == 4 and site["lag_ns"] == 0

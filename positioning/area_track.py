@@ -263,10 +263,16 @@ def _take_difference(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool
     else:
         plus, minus = -1, -1
     told = (ux, uy, plus, minus, lag_s, innovation_m, noise_m2, gate, gate)
-    accepted, nis, slope_m2 = update(card, site, told)
+    accepted, nis, slope_m2 = _update(card, site, told)
     note_use(card, slot, now_ns, slope_m2, ux, uy, accepted)
     _note_height(card, site, anchor, abs(m["value_m"]))
     return accepted, nis
+
+
+@njit
+def _update(card: Card, site: Site, told: Any) -> tuple[bool, float, float]:
+    """As `update`, not taken in."""
+    return update(card, site, told)
 
 
 @njit
@@ -284,12 +290,12 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
     gate = site["gate_place"]
     if nis > 2.0 * (2.0 * gate + 1.0) ** 2:
         return False, nis
-    update(card, site, (1.0, 0.0, -1, -1, lag_s, dx, xx, math.inf, math.inf))
+    _update(card, site, (1.0, 0.0, -1, -1, lag_s, dx, xx, math.inf, math.inf))
     slope = xy / xx
     y = mean[1] - slope * mean[0] - lag_s * (mean[3] - slope * mean[2])
     rest = m["var_y_m2"] - slope * xy
     innovation = m["y_m"] - slope * m["value_m"] - y
-    update(card, site, (-slope, 1.0, -1, -1, lag_s, innovation, rest, math.inf, math.inf))
+    _update(card, site, (-slope, 1.0, -1, -1, lag_s, innovation, rest, math.inf, math.inf))
     return True, nis
 
 

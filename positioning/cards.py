@@ -147,8 +147,6 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("ring_ns", np.int64, (RING, 2)),
         ("ring_value", np.float64, (RING, 2)),
     ]
-    if layout.area and layout.biases == 0 and not layout.smoothed:
-        fields += [("plain", np.uint8)]  # four states and no more: `positioning.area_plain`
     if layout.area:  # x, y, vx, vy, then the bias of the anchor in each slot
         fields += [("mean", np.float64, (k,)), ("cov", np.float64, (k, k))]
     if layout.roadways:

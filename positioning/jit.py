@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def njit(function: F) -> F:
     """Compiles a function that other compiled functions call."""
-    return cast("F", numba.njit(nogil=True)(function))
+    return cast("F", numba.njit(nogil=True, error_model="numpy")(function))
 
 
 def njit_within(function: F) -> F:
@@ -32,7 +32,7 @@ def njit_within(function: F) -> F:
     numba optimises whatever a function calls anew with that function, so a deep tree of calls takes
     long to compile: what stands between the entry points and the real work is best taken in.
     """
-    return cast("F", numba.njit(nogil=True, inline="always")(function))
+    return cast("F", numba.njit(nogil=True, error_model="numpy", inline="always")(function))
 
 
 def by_fields(choose: Callable[[Collection[str]], F]) -> F:
@@ -63,9 +63,9 @@ def njit_cached(function: F) -> F:
     closure variable: these are part of the cache's key.
     """
     try:
-        return cast("F", numba.njit(cache=True, nogil=True)(function))
+        return cast("F", numba.njit(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return cast("F", numba.njit(nogil=True)(function))
+        return cast("F", numba.njit(nogil=True, error_model="numpy")(function))
 
 
 def sources_stamp(*files: str) -> str:
