@@ -112,6 +112,7 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("model", np.int64),
         ("t_ns", np.int64),  # of the state
         ("newest_ns", np.int64),  # the newest measurement
+        ("newest_first", np.int64),  # how many had come before the first of that time
         ("first_ns", np.int64),  # when the present search for a place began
         ("accepted_ns", np.int64),  # the last measurement in accord with the place
         ("ranged_ns", np.int64),  # the last that was better than a sighting

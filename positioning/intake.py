@@ -99,7 +99,11 @@ def refusal(m: Any, card: Card, site: Site) -> int:
 @njit
 def _is_repeated(m: Any, card: Card) -> bool:
     ring_ns, code = card["ring_ns"], _code(m)
-    for k in range(min(card["ring_next"], RING)):
+    first = max(card["ring_next"] - RING, 0)
+    if m["t_ns"] == card["newest_ns"]:  # as in a round: only what came since can be the same
+        first = max(first, card["newest_first"])
+    for i in range(first, card["ring_next"]):
+        k = i % RING
         if ring_ns[k, 0] == m["t_ns"] and ring_ns[k, 1] == code:
             return True
     return False
@@ -128,4 +132,5 @@ def remember(m: Any, card: Card) -> None:
     card["ring_value"][k, 1] = m["rssi_dbm"]
     if card["ring_next"] == 0 or m["t_ns"] > card["newest_ns"]:
         card["newest_ns"] = m["t_ns"]
+        card["newest_first"] = card["ring_next"]
     card["ring_next"] += 1
