@@ -39,7 +39,8 @@ POSE: Final = np.dtype(
 #: A round border is drawn with so many corners, around the circle: nowhere nearer, and at most
 #: 0.5 % farther.
 _CORNERS: Final = 32
-#: Cards are first looked up in a square of so many cells, 2ⁿ, each way, that lies all over the mine.
+#: Cards are first looked up in a square of so many cells each way, which covers the plane again and
+#: again; a power of two.
 _CELLS: Final = 128
 _LOST: Final = int(FixClass.LOST)
 
@@ -166,8 +167,8 @@ def _has(slots: Records, used: int, fence: int) -> bool:
 
 @njit
 def _cell(x_m: float, y_m: float, cell_m: float) -> int:
-    """One of the cells that the plane is covered with again and again."""
-    column, line = int(math.floor(x_m / cell_m)), int(math.floor(y_m / cell_m))
+    """The cell of a point."""
+    column, line = math.floor(x_m / cell_m), math.floor(y_m / cell_m)
     return (line & (_CELLS - 1)) * _CELLS + (column & (_CELLS - 1))
 
 
@@ -188,7 +189,8 @@ _Ends = tuple[int, int, float]
 _Shapes = tuple[Floats, Integers, Floats, Floats, Integers]
 #: Sides of the slots' fences, fences to enter anew, and how many slots are used.
 _Found = tuple[NDArray[np.int8], Integers, int]
-_State = tuple[Records, Records, NDArray[np.int8], Integers, Records]
+_Flags = NDArray[np.bool_]
+_State = tuple[Records, Records, NDArray[np.int8], Integers, Records, _Flags]
 _Step = Callable[[_Shapes, Records, Records, _State, tuple[int, int]], tuple[int, int, bool]]
 
 
@@ -200,10 +202,10 @@ def _entry(stamp: str) -> _Step:
         shapes: _Shapes, cards: Records, poses: Records, state: _State, begin: tuple[int, int]
     ) -> tuple[int, int, bool]:
         _ = stamp
-        tracks, all_slots, sides, fresh, crossings = state
+        tracks, all_slots, sides, fresh, crossings, near = state
         start, dwell_ns = begin
         written, cell_m = 0, max(shapes[2][-1], 1.0)
-        near = np.zeros(_CELLS * _CELLS, np.bool_)
+        near[:] = False
         _mark(near, poses, shapes[4], cell_m)
         for i in range(start, len(cards)):
             fix = cards[i]
@@ -256,6 +258,7 @@ class FenceMembership:
         self._first = np.cumsum([0, *(len(part) for part in edges)]).astype(np.int64)
         self._reach_m = np.array([*reach_m, max(reach_m, default=0.0)])
         self._height_m = np.array([fence.height_m for fence in fences], np.float64)
+        self._near = np.zeros(_CELLS * _CELLS, np.bool_)
         self._book = Book(len(fences), dwell_s)
 
     def update(self, cards: Records, poses: Records) -> list[Crossing]:
@@ -285,7 +288,8 @@ class FenceMembership:
         crossings: list[Crossing] = []
         done = 0
         while done < len(owned):
-            state = (book.tracks, book.slots, book.sides, book.fresh, book.crossings)
+            scratch = (book.sides, book.fresh, book.crossings, self._near)
+            state = (book.tracks, book.slots, *scratch)
             done, written, is_narrow = _step(shapes, owned, placed, state, (done, book.dwell_ns))
             crossings += book.told(written, owned["card"])
             if is_narrow:

@@ -36,7 +36,8 @@ BASE = feature("roadway", "LineString", [[0, 0, -4], [90, 0, -5]], id="base", wi
 ANCHOR = feature("anchor", "Point", [1, 2, 3.5], id="a")
 READER = feature("reader", "Point", [1, 2, 3], id="a", radius_m=12)
 ZONE = feature("zone", "Polygon", [SQUARE, HOLE], id="z", name="硐室", zone="refuge")
-ALL = collection(ROADWAY, ANCHOR, READER, ZONE)
+AREA = feature("area", "Polygon", [SQUARE, HOLE], id="z", name="泵房")
+ALL = collection(ROADWAY, ANCHOR, READER, ZONE, AREA)
 
 
 def refused(given: object, indent: int | None = None) -> list[str]:
@@ -57,7 +58,7 @@ def changed(thing: dict[str, Any], *path: str | int, to: object) -> dict[str, An
     return collection(BASE, thing)
 
 
-def test_all_four_kinds_are_read() -> None:
+def test_all_kinds_are_read() -> None:
     mine = parse_map(json.dumps(ALL))
     (roadway,), (anchor,), (reader,), (zone,) = (
         mine.roadways, mine.anchors, mine.readers, mine.zones,
@@ -70,6 +71,52 @@ def test_all_four_kinds_are_read() -> None:
     assert (zone.id, zone.name, zone.kind) == ("z", "硐室", ZoneKind.REFUGE)
     assert [ring.tolist() for ring in zone.rings_m] == [SQUARE, HOLE]
     assert zone.rings_m[0].dtype == np.float64
+    (area,) = mine.areas
+    assert (area.id, area.name) == ("z", "泵房")
+    assert [ring.tolist() for ring in area.rings_m] == [SQUARE, HOLE]
+    assert (reader.heading_deg, zone.z_band_m) == (None, None)
+
+
+@pytest.mark.parametrize("heading", [0, -90, 359.5, 360])
+def test_a_reader_may_have_a_heading(heading: float) -> None:
+    reader = changed(READER, "properties", "heading_deg", to=heading)
+    assert parse_map(json.dumps(reader)).readers[0].heading_deg == heading
+
+
+@pytest.mark.parametrize("wrong", [None, "90", True, 361, -361, float("nan"), [90], 10**30])
+def test_a_heading_is_degrees_and_mistakes_beside_it_are_told(wrong: object) -> None:
+    reader = changed(READER, "properties", "heading_deg", to=wrong)
+    reader["features"][1]["geometry"]["coordinates"] = [1, 2]
+    heading, place = refused(reader, indent=1)
+    assert heading.startswith("features[2].properties.heading_deg: ")
+    assert place.startswith("features[2].geometry.coordinates: ")
+
+
+def test_a_zone_may_have_a_height_band() -> None:
+    zone = changed(ZONE, "properties", "z_band_m", to=[-405, -395.5])
+    assert parse_map(json.dumps(zone)).zones[0].z_band_m == (-405.0, -395.5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        (None, "is missing"),
+        (-400, "must be [lowest, highest], not -400"),
+        ([-400], "must be [lowest, highest], not [-400]"),
+        ([-395, -405], "the lower height must come first: [-395, -405]"),
+        ([-400, -400], "the lower height must come first"),
+        (["-400", 0], "must be a finite number of metres"),
+        ([-400, float("nan")], "must be a finite number of metres"),
+        ([-4e9, 0], "is beyond ±1,000 km"),
+    ],
+)
+def test_a_height_band_is_two_heights(wrong: object, problem: str) -> None:
+    zone = changed(ZONE, "properties", "z_band_m", to=wrong)
+    zone["features"][1]["geometry"]["coordinates"] = []
+    band, rings = refused(zone, indent=1)
+    assert problem in band
+    assert "features[2].properties.z_band_m" in band
+    assert "there is no outer ring" in rings
 
 
 def test_an_empty_map_is_a_map() -> None:
@@ -214,8 +261,9 @@ def test_a_roadway_runs_along_a_floor(points: object, problem: str) -> None:
     ],
 )  # fmt: skip
 def test_rings_bound_an_area(rings: object, problem: str) -> None:
-    told = refused(changed(ZONE, "geometry", "coordinates", to=rings))
-    assert any(problem in line and "features[2].geometry.coordinates" in line for line in told)
+    for thing in (ZONE, AREA):
+        told = refused(changed(thing, "geometry", "coordinates", to=rings))
+        assert any(problem in line and "features[2].geometry.coordinates" in line for line in told)
 
 
 def test_unknown_keys_are_told_with_the_nearest() -> None:
@@ -239,7 +287,11 @@ def test_a_key_that_stands_twice_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "hint"),
-    [("anchr", "did you mean 'anchor'?"), (None, "known: roadway, anchor, reader, zone"), ([], "")],
+    [
+        ("anchr", "did you mean 'anchor'?"),
+        (None, "known: roadway, anchor, reader, zone, area"),
+        ([], ""),
+    ],
 )
 def test_the_kind_must_be_known(kind: object, hint: str) -> None:
     (told,) = refused(changed(ANCHOR, "properties", "kind", to=kind))
@@ -277,7 +329,8 @@ def test_degrees_are_refused() -> None:
     anchor = feature("anchor", "Point", DEGREES[0], id="a")
     ring = [[x + 112, y + 37] for x, y in np.array(SQUARE) / 1000]
     zone = feature("zone", "Polygon", [ring], id="z", zone="face")
-    for features in ([roadway, anchor], [zone], [roadway]):
+    area = feature("area", "Polygon", [ring], id="a")
+    for features in ([roadway, anchor], [zone], [area], [roadway]):
         (told,) = refused(collection(*features))
         assert "look like longitude and latitude" in told
 
