@@ -62,6 +62,14 @@ Spread = tuple[float, float, float, float, float, float]
 
 
 @njit
+def sigma_most_m(var_x: float, var_xy: float, var_y: float) -> float:
+    """The largest standard deviation of any direction, not below the floor."""
+    half = 0.5 * (var_x - var_y)
+    largest = 0.5 * (var_x + var_y) + math.sqrt(half * half + var_xy * var_xy)
+    return math.sqrt(max(largest, SIGMA_FLOOR_M * SIGMA_FLOOR_M))
+
+
+@njit
 def spread(x: float, y: float, var_x: float, var_xy: float, var_y: float) -> Spread:
     """A place with its covariance, made such that no direction is below the floor."""
     middle, half = 0.5 * (var_x + var_y), 0.5 * (var_x - var_y)

@@ -29,6 +29,9 @@ _CELLS_MAX: Final = 1 << 17
 #: Distances are taken for this much shorter, which is far more than they are wrong by rounding
 #: where coordinates are below 1,000 km.
 _ROUNDING_M: Final = 1e-6
+#: The segments near a cell are all those within this distance of it: of most fixes, all that
+#: matter.
+NEAR_M: Final = 1.0
 #: Room for pairs at first; doubled when it is used up.
 _FIRST_PAIRS: Final = 1 << 14
 #: A determinant of rounded numbers above this share of its terms has the right sign, and what
@@ -45,9 +48,9 @@ class Polygons(NamedTuple):
     The polygons whose box meets cell i are `cell_zones[cell_start[i]:cell_start[i + 1]]`,
     ascending, with i = line × columns + column; the last cell is empty. For such an entry k,
     `cell_depth_m[k]` is how far the middle of the cell is from the polygon's border, inside
-    positive. A ray from a point of the cell towards +x may meet segments among
-    `near_m[near_start[k]:near_start[k + 1]]`, and besides an odd number of others where
-    `far_odd[k]`, else an even one.
+    positive. Segments within `NEAR_M` of a point of the cell are among
+    `near_m[near_start[k]:near_start[k + 1]]`. A ray from it towards +x may meet some of these, and
+    besides an odd number of others where `far_odd[k]`, else an even one.
     """
 
     edges_m: Floats
@@ -185,6 +188,27 @@ def _lies_level(edge_m: Floats, x: float, y: float) -> bool:
     return bool(edge_m[3] == y and (edge_m[0] < x) != (edge_m[2] < x))
 
 
+@njit
+def near_side(near_m: Floats, ends: tuple[int, int], odd: int, place: Point, clear_m: float) -> int:
+    """1 where a place is inside and its border farther than `clear_m`, -1 where outside, else 0.
+
+    `near_m`, `ends`, `odd`: what a cell knows of a polygon; `clear_m` is at most `NEAR_M`.
+    """
+    x, y = place
+    inside = bool(odd)
+    nearest_m2 = math.inf
+    for e in range(ends[0], ends[1]):
+        ax, ay = near_m[e, 0] - x, near_m[e, 1] - y
+        ex, ey = near_m[e, 2] - near_m[e, 0], near_m[e, 3] - near_m[e, 1]
+        inside ^= ((ay > 0.0) != (ay + ey > 0.0)) & ((ax * ey > ay * ex) == (ey > 0.0))
+        along = min(max(-(ax * ex + ay * ey) / (ex * ex + ey * ey), 0.0), 1.0)
+        cx, cy = ax + along * ex, ay + along * ey
+        nearest_m2 = min(nearest_m2, cx * cx + cy * cy)
+    if nearest_m2 <= clear_m * clear_m:
+        return 0
+    return 1 if inside else -1
+
+
 @njit_cached
 def _pairs(polygons: AnyPolygons, points_m: Floats, start: int, pairs: Integers) -> tuple[int, int]:
     """Pairs of points from row `start` on: (points done, pairs written)."""
@@ -235,6 +259,8 @@ def edges_of(rings_m: Rings) -> Floats:
     parts = []
     for number, ring in enumerate(rings_m):
         points = np.asarray(ring, np.float64)
+        if not np.isfinite(points).all():
+            return np.empty((0, 4))
         edges = np.hstack([points, np.roll(points, -1, axis=0)])
         edges = edges[(edges[:, :2] != edges[:, 2:]).any(axis=1)]
         middle = points.mean(axis=0) if len(points) else points
@@ -243,7 +269,7 @@ def edges_of(rings_m: Rings) -> Floats:
             edges = edges[:, [2, 3, 0, 1]]
         parts.append(edges)
     edges = np.vstack(parts) if parts else np.empty((0, 4))
-    if len(edges) < 3 or not np.isfinite(edges).all():
+    if len(edges) < 3:
         return np.empty((0, 4))
     return np.ascontiguousarray(edges)
 
@@ -315,9 +341,9 @@ def _entries(grid: _Grid, edges_m: Floats, box_m: Floats) -> _Entries:
     depth_m = distances_m(edges_m, corner_m + 0.5 * grid.cell_m)
     depth_m = np.copysign(np.maximum(np.abs(depth_m) - _ROUNDING_M, 0.0), depth_m)
     far_odd = depth_m > 0.0
-    near_border = np.abs(depth_m) <= math.sqrt(0.5) * grid.cell_m
-    x0, y0 = corner_m[near_border].T[:, :, None] - _ROUNDING_M
-    x1, y1 = corner_m[near_border].T[:, :, None] + grid.cell_m + _ROUNDING_M
+    near_border = np.abs(depth_m) <= math.sqrt(0.5) * grid.cell_m + NEAR_M
+    x0, y0 = corner_m[near_border].T[:, :, None] - NEAR_M
+    x1, y1 = corner_m[near_border].T[:, :, None] + grid.cell_m + NEAR_M
     ax, ay, bx, by = edges_m.T
     beyond = (np.minimum(ay, by) <= y0) & (np.maximum(ay, by) > y1) & (np.minimum(ax, bx) > x1)
     beside = (np.minimum(ay, by) > y1) | (np.maximum(ay, by) < y0) | (np.maximum(ax, bx) < x0)

@@ -16,12 +16,19 @@ from numpy.typing import NDArray
 
 from positioning import inside as inside_module
 from positioning import membership, polygons, sections
-from positioning.inside import SETTLED_SIGMAS, SIGMA_FLOOR_M, side_of, side_of_probability, spread
+from positioning.inside import (
+    SETTLED_SIGMAS,
+    side_of,
+    side_of_probability,
+    sigma_most_m,
+    spread,
+)
 from positioning.jit import njit, njit_cached, sources_stamp
 from positioning.membership import DWELL_S, Book, Crossing, begins, settle
 from positioning.mine_map import Roadway, Zone
 from positioning.observation import FIX, FixClass, Records
 from positioning.polygons import (
+    NEAR_M,
     AnyPolygons,
     Floats,
     Integers,
@@ -30,6 +37,7 @@ from positioning.polygons import (
     cell_of,
     distances_m,
     edges_of,
+    near_side,
     pairs_of,
 )
 from positioning.sections import (
@@ -57,6 +65,12 @@ _UNKNOWN: Final = 2
 
 
 @njit
+def _is_settled(slot: np.void, zone: int) -> bool:
+    """Whether a slot is a zone's, and the card in it without a doubt."""
+    return bool(slot["zone"] == zone and slot["member"] == 1 and slot["pending"] == 0)
+
+
+@njit
 def _pass_over(p: Polygons, bands_m: Floats, fixes: Records, start: int, cards: _Cards) -> int:
     """The first fix from row `start` on that may change more than the time of its card.
 
@@ -72,17 +86,22 @@ def _pass_over(p: Polygons, bands_m: Floats, fixes: Records, start: int, cards: 
         first, last = p.cell_start[cell], p.cell_start[cell + 1]
         is_far = fix["roadway"] < 0 and _usable(fix) and begins(track, fix["t_ns"], 1) >= 0
         if first < last or used:
-            # Twice the mean is not less than the largest variance.
-            variance = fix["var_x_m2"] + fix["var_y_m2"] + SIGMA_FLOOR_M * SIGMA_FLOOR_M
-            reach_m = math.sqrt(off_m2) + SETTLED_SIGMAS * math.sqrt(max(variance, 0.0))
+            sigma_m = sigma_most_m(fix["var_x_m2"], fix["cov_xy_m2"], fix["var_y_m2"])
+            clear_m, off_m = SETTLED_SIGMAS * sigma_m, math.sqrt(off_m2)
             slot = 0
             for k in range(first, last):
-                is_far = is_far and abs(p.cell_depth_m[k]) > reach_m
-                if is_far and p.cell_depth_m[k] > 0.0:
+                side = 1 if p.cell_depth_m[k] > 0.0 else -1
+                if abs(p.cell_depth_m[k]) <= clear_m + off_m:
+                    is_far = is_far and clear_m < NEAR_M
+                    if not is_far:
+                        break
+                    ends = (p.near_start[k], p.near_start[k + 1])
+                    side = near_side(p.near_m, ends, p.far_odd[k], (x, y), clear_m)
+                    is_far = side != 0
+                if side > 0:
                     zone = p.cell_zones[k]
-                    is_far = slot < used and slots[fix["card"], slot]["zone"] == zone
-                    is_far = is_far and slots[fix["card"], slot]["member"] == 1
-                    is_far = is_far and slots[fix["card"], slot]["pending"] == 0
+                    is_far = is_far and slot < used
+                    is_far = is_far and _is_settled(slots[fix["card"], slot], zone)
                     is_far = is_far and not (z_m < bands_m[zone, 0] or z_m > bands_m[zone, 1])
                     slot += 1
             is_far = is_far and slot == used
