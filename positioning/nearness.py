@@ -200,6 +200,8 @@ def _near(
         if written + len(b) > len(pairs):
             return i, written
         one = a[i]
+        if one["edge"] < 0 and one["area"] < 0:
+            continue
         own_m = within_m + _SIGMAS_95 * one["sigma_m"]
         _leave(roads, doors, one, way_m)
         for edge in range(len(first) - 1):

@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from positioning.geojson import MapError, line_of_id, parse_map
-from positioning.json_source import JsonError, parse_json, path_text
 from positioning.mine_map import ZoneKind
-from positioning.rings import contains, holes_problem, ring_problem
 
 
 def feature(kind: str, geometry: str, coordinates: object, **properties: object) -> dict[str, Any]:
@@ -358,85 +353,3 @@ def test_a_large_map_is_read_in_a_moment() -> None:
     assert len(mine.anchors) == 2000
     # Measured 0.5 s; the margin is for a busy machine.
     assert time.perf_counter() - start_s < 10
-
-
-grid = st.integers(0, 4).map(float)
-ring_points = st.lists(st.tuples(grid, grid), min_size=3, max_size=7)
-
-
-@settings(max_examples=500, deadline=None)
-@given(ring_points)
-def test_rings_are_judged_as_by_shapely(points: list[tuple[float, float]]) -> None:
-    ring = np.array([*points, points[0]])
-    repeats = (ring[1:] == ring[:-1]).all(axis=1).any()
-    simple = not repeats and shapely.Polygon(ring).is_valid
-    assert (ring_problem(ring) == "") == simple
-
-
-@settings(max_examples=300, deadline=None)
-@given(ring_points, st.lists(st.tuples(grid, grid), min_size=3, max_size=4))
-def test_holes_are_judged_as_by_shapely(
-    points: list[tuple[float, float]], hole_points: list[tuple[float, float]]
-) -> None:
-    outer, hole = np.array([*points, points[0]]) * 4, np.array([*hole_points, hole_points[0]]) + 2.5
-    if ring_problem(outer) or ring_problem(hole):
-        return
-    # A hole that touches the border is refused too: no need for it, and hard to see on a map.
-    inside = shapely.Polygon(outer).contains_properly(shapely.Polygon(hole))
-    assert (holes_problem([outer, hole]) == "") == inside
-
-
-def test_contains_agrees_with_shapely() -> None:
-    rng = np.random.default_rng(3)
-    turn = np.sort(rng.uniform(0, 2 * np.pi, 12))
-    star = np.column_stack([np.cos(turn), np.sin(turn)]) * rng.uniform(3, 10, (12, 1))
-    ring = np.vstack([star, star[:1]])
-    for place in rng.uniform(-10, 10, (400, 2)):
-        assert contains(ring, place) == shapely.Polygon(ring).contains(shapely.Point(place))
-
-
-def test_places_in_json_are_told_by_line() -> None:
-    text = '{\n"a": [1,\n {"b": {}, "c":\n 5}, []],\n"é\\"}]": "x\\n{",\n"d": null}'
-    source = parse_json(text)
-    assert source.data == {"a": [1, {"b": {}, "c": 5}, []], 'é"}]': "x\n{", "d": None}
-    assert {path_text(path): line for path, line in source.lines.items() if path} == {
-        "a": 2, "a[1]": 2, "a[2]": 3, "a[2].b": 3, "a[2].c": 3, "a[3]": 4, 'é"}]': 5, "d": 6,
-    }  # fmt: skip
-    assert source.line_of(("a", 1, "none", 7)) == 3
-    assert source.line_of(("none",)) == 1
-
-
-def test_the_line_of_a_syntax_error_is_told() -> None:
-    with pytest.raises(JsonError, match="line 3: not valid JSON at column 3"):
-        parse_json('{\n"a": 1,\n  }')
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(values)
-def test_every_value_of_any_json_has_its_line(given: object) -> None:
-    text = json.dumps(given, indent=1)
-    source = parse_json(text)
-    lines = text.splitlines() or [""]
-
-    def check(value: object, path: tuple[str | int, ...]) -> None:
-        line = source.lines[path]
-        assert 1 <= line <= len(lines)
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                assert json.dumps(key) in lines[source.lines[*path, key] - 1]
-                check(inner, (*path, key))
-        elif isinstance(value, list):
-            for number, inner in enumerate(value):
-                check(inner, (*path, number))
-        else:
-            assert json.dumps(value) in lines[line - 1]
-
-    check(given, ())
-    assert source.twice == ()
