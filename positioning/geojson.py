@@ -1,13 +1,14 @@
-"""`map.geojson` to a map: roadways, anchors, readers and zones; all mistakes told at once.
+"""`map.geojson` to a map: roadways, areas, anchors, readers and zones; all mistakes told at once.
 
 A FeatureCollection (RFC 7946) in the mine's own metres. The `properties` of a feature:
 
-| kind    | geometry             | beside `kind`, `id` and (optional) `name`    |
-|---------|----------------------|----------------------------------------------|
-| roadway | LineString [x, y, z] | `width_m`; the points lie on the floor       |
-| anchor  | Point [x, y, z]      |                                              |
-| reader  | Point [x, y, z]      | `radius_m`: how far it sees cards            |
-| zone    | Polygon [x, y]       | `zone`: what it is for, one of `ZoneKind`    |
+| kind    | geometry             | beside `kind`, `id` and (optional) `name`                  |
+|---------|----------------------|------------------------------------------------------------|
+| roadway | LineString [x, y, z] | `width_m`; the points lie on the floor                     |
+| area    | Polygon [x, y]       |                                                            |
+| anchor  | Point [x, y, z]      |                                                            |
+| reader  | Point [x, y, z]      | `radius_m`: how far it sees cards; optional `heading_deg`  |
+| zone    | Polygon [x, y]       | `zone`: one of `ZoneKind`; optional `z_band_m`             |
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from positioning.json_source import JsonError, Path, parse_json
 from positioning.map_values import MapMistake, MapValues, RefusedError, shown, wrong
-from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
+from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.rings import holes_problem, ring_problem
 
 #: Wider than any tunnel; a larger number is in another unit.
@@ -41,7 +42,10 @@ _DEGREES_MAX: Final = (180.0, 90.0)
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NAME_LENGTH_MAX: Final = 128
 
-Thing = Roadway | Anchor | Reader | Zone
+Thing = Roadway | Area | Anchor | Reader | Zone
+
+
+T = TypeVar("T")
 
 
 class MapError(Exception):
@@ -72,6 +76,7 @@ def parse_map(text: str) -> MineMap:
         anchors=tuple(thing for thing in things if isinstance(thing, Anchor)),
         readers=tuple(thing for thing in things if isinstance(thing, Reader)),
         zones=tuple(thing for thing in things if isinstance(thing, Zone)),
+        areas=tuple(thing for thing in things if isinstance(thing, Area)),
     )
 
 
@@ -120,8 +125,8 @@ def _thing(values: MapValues, path: Path, given: Any, first: dict[tuple[str, str
     values.is_type(path, feature, "Feature")
     inner = (*path, "properties")
     properties = values.object(inner, feature.get("properties"))
-    kind_name = values.choice((*inner, "kind"), properties.get("kind"), _KINDS)
-    kind = _KINDS[kind_name]
+    kind_name = values.choice((*inner, "kind"), properties.get("kind"), KINDS)
+    kind = KINDS[kind_name]
     values.known_keys(inner, properties, ("kind", "id", "name", *kind.keys))
     _check_id(values, (*inner, "id"), properties.get("id"), kind_name, first)
     _check_name(values, (*inner, "name"), properties.get("name", "-"))
@@ -129,7 +134,8 @@ def _thing(values: MapValues, path: Path, given: Any, first: dict[tuple[str, str
     geometry = values.object(place, feature.get("geometry"))
     values.known_keys(place, geometry, ("type", "bbox", "coordinates"))
     if geometry.get("type") != kind.geometry:
-        problem = f"the geometry of a {kind_name} is a {kind.geometry}, not "
+        article = "an" if kind_name[0] in "aeiou" else "a"
+        problem = f"the geometry of {article} {kind_name} is a {kind.geometry}, not "
         raise values.refuse((*place, "type"), problem + shown(geometry.get("type")))
     return kind.read(values, path, properties, geometry.get("coordinates"))
 
@@ -170,7 +176,7 @@ def _points_of(thing: Thing) -> NDArray[np.float64]:
     """Where a thing lies, (n, 2)."""
     if isinstance(thing, Roadway):
         return thing.centreline_m[:, :2]
-    if isinstance(thing, Zone):
+    if isinstance(thing, Zone | Area):
         return thing.rings_m[0]
     return np.array([[thing.x_m, thing.y_m]])
 
@@ -194,14 +200,32 @@ def _anchor(values: MapValues, path: Path, properties: dict[str, Any], given: An
 
 def _reader(values: MapValues, path: Path, properties: dict[str, Any], given: Any) -> Reader:
     radius_m = _length_m(values, path, properties, "radius_m", RADIUS_MAX_M)
+    heading_deg = None
+    if "heading_deg" in properties:
+        key = (*path, "properties", "heading_deg")
+        heading_deg = _noted(lambda: values.heading_deg(key, properties["heading_deg"]))
     x_m, y_m, z_m = values.point((*path, "geometry", "coordinates"), given, width=3)
-    return Reader(_words(properties)[0], x_m, y_m, z_m, radius_m)
+    return Reader(_words(properties)[0], x_m, y_m, z_m, radius_m, heading_deg)
 
 
 def _zone(values: MapValues, path: Path, properties: dict[str, Any], given: Any) -> Zone:
-    place = (*path, "geometry", "coordinates")
     kinds = [kind.value for kind in ZoneKind]
     kind = values.choice((*path, "properties", "zone"), properties.get("zone"), kinds)
+    band_m = None
+    if "z_band_m" in properties:
+        key = (*path, "properties", "z_band_m")
+        band_m = _noted(lambda: values.band_m(key, properties["z_band_m"]))
+    rings = _rings(values, path, given)
+    return Zone(*_words(properties), ZoneKind(kind), rings, band_m)
+
+
+def _area(values: MapValues, path: Path, properties: dict[str, Any], given: Any) -> Area:
+    return Area(*_words(properties), _rings(values, path, given))
+
+
+def _rings(values: MapValues, path: Path, given: Any) -> tuple[NDArray[np.float64], ...]:
+    """The rings of a Polygon: the outer one, then its holes."""
+    place = (*path, "geometry", "coordinates")
     rings = []
     for number, ring in enumerate(values.array(place, given)):
         points = values.points((*place, number), ring, width=2, least=1)
@@ -213,7 +237,7 @@ def _zone(values: MapValues, path: Path, properties: dict[str, Any], given: Any)
     problem = holes_problem(rings) if rings else "there is no outer ring"
     if problem:
         raise values.refuse(place, problem)
-    return Zone(*_words(properties), ZoneKind(kind), tuple(rings))
+    return tuple(rings)
 
 
 def _words(properties: dict[str, Any]) -> tuple[str, str]:
@@ -225,14 +249,21 @@ def _words(properties: dict[str, Any]) -> tuple[str, str]:
 def _length_m(
     values: MapValues, path: Path, properties: dict[str, Any], key: str, most_m: float
 ) -> float:
+    given = properties.get(key)
+    length_m = _noted(lambda: values.length_m((*path, "properties", key), given, most_m))
+    return most_m if length_m is None else length_m
+
+
+def _noted(read: Callable[[], T]) -> T | None:
+    """What is read; None where it is refused: that is noted, so go on, for other mistakes."""
     try:
-        return values.length_m((*path, "properties", key), properties.get(key), most_m)
+        return read()
     except RefusedError:
-        return most_m  # noted; go on, for the mistakes of the geometry
+        return None
 
 
 @dataclass(frozen=True, slots=True)
-class _Kind:
+class Kind:
     """What a feature of one kind is made of."""
 
     geometry: str
@@ -240,9 +271,11 @@ class _Kind:
     read: Callable[[MapValues, Path, dict[str, Any], Any], Thing]
 
 
-_KINDS: Final = {
-    "roadway": _Kind("LineString", ("width_m",), _roadway),
-    "anchor": _Kind("Point", (), _anchor),
-    "reader": _Kind("Point", ("radius_m",), _reader),
-    "zone": _Kind("Polygon", ("zone",), _zone),
+#: What may stand on a map, by the name of its kind.
+KINDS: Final = {
+    "roadway": Kind("LineString", ("width_m",), _roadway),
+    "anchor": Kind("Point", (), _anchor),
+    "reader": Kind("Point", ("radius_m", "heading_deg"), _reader),
+    "zone": Kind("Polygon", ("zone", "z_band_m"), _zone),
+    "area": Kind("Polygon", (), _area),
 }

@@ -92,6 +92,21 @@ class MapValues:
             raise self.refuse(path, wrong(given, expected))
         return length_m
 
+    def heading_deg(self, path: Path, given: Any) -> float:
+        """A direction, from -360 up to 360 degrees."""
+        heading_deg = _number(given)
+        if not -360 <= heading_deg <= 360:
+            raise self.refuse(path, wrong(given, "a number of degrees from -360 to 360"))
+        return heading_deg
+
+    def band_m(self, path: Path, given: Any) -> tuple[float, float]:
+        """Two heights, the lower one first."""
+        low_m, high_m = self.point(path, given, width=2, form="[lowest, highest]")
+        if low_m >= high_m:
+            problem = f"the lower height must come first: {shown(given)}"
+            raise self.refuse(path, problem, "heights are metres, negative below the origin")
+        return low_m, high_m
+
     def points(self, path: Path, given: Any, width: int, least: int) -> NDArray[np.float64]:
         """Points, (n, width) metres; refused as a whole after all of them were looked at."""
         array = self.array(path, given)
@@ -107,11 +122,11 @@ class MapValues:
             raise RefusedError
         return np.array(points, dtype=np.float64)
 
-    def point(self, path: Path, given: Any, width: int) -> list[float]:
-        """A point of `width` coordinates, metres."""
+    def point(self, path: Path, given: Any, width: int, form: str = "") -> list[float]:
+        """A point of `width` coordinates, metres; `form` says what it is where it is none."""
         if not isinstance(given, list) or len(given) != width:
-            form = "[x, y, z]" if width == 3 else "[x, y]"
-            raise self.refuse(path, wrong(given, f"a point {form}"))
+            form = form or ("a point [x, y, z]" if width == 3 else "a point [x, y]")
+            raise self.refuse(path, wrong(given, form))
         for axis, value in enumerate(given):
             number = _number(value)
             if not math.isfinite(number):

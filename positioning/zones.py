@@ -1,272 +1,318 @@
-"""Who is in which zone: a probability from the distance to the border, with hysteresis.
+"""Who is in which zone: a probability from the fix's covariance, with dwell and hysteresis.
 
-Whether a point is inside a polygon is told by the crossing number (Shimrat 1962), so holes are
-rings like any other.
+In the plane it is the integral of the fix's normal distribution over the zone. Of a fix that lies
+in a roadway and does not know its place across, it is the part of the roadway, along its
+centreline, that lies in the zone (`positioning.sections`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.jit import njit, njit_cached
-from positioning.mine_map import Zone
+from positioning import inside as inside_module
+from positioning import membership, polygons, sections
+from positioning.inside import (
+    SETTLED_SIGMAS,
+    side_of,
+    side_of_probability,
+    sigma_most_m,
+    spread,
+)
+from positioning.jit import njit, njit_cached, sources_stamp
+from positioning.membership import DWELL_S, Book, Crossing, begins, settle
+from positioning.mine_map import Roadway, Zone
 from positioning.observation import FIX, FixClass, Records
-
-#: A card enters when it is inside with more than this probability, and leaves below the other.
-ENTER_PROBABILITY: Final = 0.9
-LEAVE_PROBABILITY: Final = 0.1
-#: No fix is taken for surer than this across a border.
-_SIGMA_FLOOR_M: Final = 0.05
-#: Zones are looked up in square cells this wide, or wider where the map is too large for
-#: `_CELLS_MAX` of them.
-_CELL_M: Final = 50.0
-_CELLS_MAX: Final = 1 << 16
-#: Room for cards at first; doubled when it is used up.
-_FIRST_CAPACITY: Final = 64
-_LOST: Final = int(FixClass.LOST)
-
-_CROSSING: Final = np.dtype(
-    [("row", np.int64), ("card", np.int64), ("zone", np.int64), ("entered", np.bool_)]
+from positioning.polygons import (
+    NEAR_M,
+    AnyPolygons,
+    Floats,
+    Integers,
+    Polygons,
+    build_polygons,
+    cell_of,
+    distances_m,
+    edges_of,
+    near_side,
+    pairs_of,
+)
+from positioning.sections import (
+    AnySections,
+    Sections,
+    build_sections,
+    share_within,
+    sigma_along_m,
 )
 
-
-class Crossing(NamedTuple):
-    """A change of membership: the fix's row, the card, the zone's index, and which way."""
-
-    row: int
-    card: int
-    zone: int
-    entered: bool
+#: So far beyond a height band a card is not sure to be out: it may be worn on the helmet, or lie.
+HEIGHT_MARGIN_M: Final = 1.0
+_LOST: Final = int(FixClass.LOST)
 
 
-class Shapes(NamedTuple):
-    """All zones' borders as segments, and a grid of cells over them.
+#: Sides of the slots' zones, zones to enter anew, and how many slots are used.
+_Found = tuple[NDArray[np.int8], Integers, int]
+#: Tracks and slots of all cards.
+_Cards = tuple[Records, Records]
+#: Not yet known: beside -1 out, 0 between and 1 in.
+_UNKNOWN: Final = 2
 
-    `edges_m` (e, 4): x, y of the one end and of the other; those of zone z are `edge_start[z]` to
-    `edge_start[z + 1]`. The zones whose bounding box meets a cell are `cell_zones[cell_start[i]:
-    cell_start[i + 1]]`, ascending, with i = line × columns + column.
+# What follows takes numbers where it can: an array that is passed on is counted, and eleven of them
+# cost more than all that is done with them.
+
+
+@njit
+def _is_settled(slot: np.void, zone: int) -> bool:
+    """Whether a slot is a zone's, and the card in it without a doubt."""
+    return bool(slot["zone"] == zone and slot["member"] == 1 and slot["pending"] == 0)
+
+
+@njit
+def _pass_over(p: Polygons, bands_m: Floats, fixes: Records, start: int, cards: _Cards) -> int:
+    """The first fix from row `start` on that may change more than the time of its card.
+
+    None does that lies so far from every border near it that there is no question, is where it
+    was before, and names no roadway. It is nearly all of them.
     """
-
-    edges_m: NDArray[np.float64]
-    edge_start: NDArray[np.int64]
-    box_m: NDArray[np.float64]
-    cell_zones: NDArray[np.int64]
-    cell_start: NDArray[np.int64]
-    columns: int
-    lines: int
-    left_m: float
-    low_m: float
-    cell_m: float
-
-
-#: The same as a plain tuple, because numba keeps the types of what it is called with on disk, and
-#: fails where a class of ours there has changed its name since.
-AnyShapes = tuple[Any, ...]
-
-Flags = NDArray[np.bool_]
-
-
-@njit
-def _border(edges_m: NDArray[np.float64], x: float, y: float) -> tuple[float, float, float]:
-    """Distance of a point to the border (e, 4), inside positive, and the unit normal there."""
-    inside = False
-    nearest_m2 = math.inf
-    nx, ny = 1.0, 0.0
-    for e in range(len(edges_m)):
-        ax, ay = edges_m[e, 0] - x, edges_m[e, 1] - y
-        bx, by = edges_m[e, 2] - x, edges_m[e, 3] - y
-        ex, ey = bx - ax, by - ay
-        if (ay > 0.0) != (by > 0.0) and (ax * ey - ay * ex > 0.0) == (ey > 0.0):
-            inside = not inside
-        length_m2 = ex * ex + ey * ey
-        along = 0.0
-        if length_m2 > 0.0:
-            along = min(max(-(ax * ex + ay * ey) / length_m2, 0.0), 1.0)
-        cx, cy = ax + along * ex, ay + along * ey
-        apart_m2 = cx * cx + cy * cy
-        if apart_m2 < nearest_m2:
-            nearest_m2 = apart_m2
-            nx, ny = cx, cy
-            if apart_m2 < 1e-18 and length_m2 > 0.0:  # on the border: the segment's own normal
-                nx, ny = -ey, ex
-    size = math.hypot(nx, ny)
-    distance_m = math.sqrt(nearest_m2)
-    return (distance_m if inside else -distance_m), nx / size, ny / size
+    tracks, slots = cards
+    for i in range(start, len(fixes)):
+        fix = fixes[i]
+        track, z_m, used = tracks[fix["card"]], fix["z_m"], tracks[fix["card"]]["used"]
+        x, y = fix["x_m"], fix["y_m"]
+        cell, off_m2 = cell_of((p.left_m, p.low_m, p.cell_m), p.columns, p.lines, x, y)
+        first, last = p.cell_start[cell], p.cell_start[cell + 1]
+        is_far = fix["roadway"] < 0 and _usable(fix) and begins(track, fix["t_ns"], 1) >= 0
+        if first < last or used:
+            sigma_m = sigma_most_m(fix["var_x_m2"], fix["cov_xy_m2"], fix["var_y_m2"])
+            clear_m, off_m = SETTLED_SIGMAS * sigma_m, math.sqrt(off_m2)
+            slot = 0
+            for k in range(first, last):
+                side = 1 if p.cell_depth_m[k] > 0.0 else -1
+                if abs(p.cell_depth_m[k]) <= clear_m + off_m:
+                    is_far = is_far and clear_m < NEAR_M
+                    if not is_far:
+                        break
+                    ends = (p.near_start[k], p.near_start[k + 1])
+                    side = near_side(p.near_m, ends, p.far_odd[k], (x, y), clear_m)
+                    is_far = side != 0
+                if side > 0:
+                    zone = p.cell_zones[k]
+                    is_far = is_far and slot < used
+                    is_far = is_far and _is_settled(slots[fix["card"], slot], zone)
+                    is_far = is_far and not (z_m < bands_m[zone, 0] or z_m > bands_m[zone, 1])
+                    slot += 1
+            is_far = is_far and slot == used
+        if not is_far:
+            return i
+        track["last_ns"] = fix["t_ns"]
+    return len(fixes)
 
 
 @njit
-def _probability(edges_m: NDArray[np.float64], fix: np.void) -> float:
-    """How likely the card is in the zone, taking the border there for straight."""
-    distance_m, nx, ny = _border(edges_m, fix["x_m"], fix["y_m"])
-    variance = (
-        nx * nx * fix["var_x_m2"] + 2.0 * nx * ny * fix["cov_xy_m2"] + ny * ny * fix["var_y_m2"]
-    )
-    sigma_m = max(math.sqrt(max(variance, 0.0)), _SIGMA_FLOOR_M)
-    return 0.5 * math.erfc(-distance_m / (sigma_m * math.sqrt(2.0)))
+def _look_along(s: Sections, fix: np.void, sigma_m: float, found: _Found, slots: Records) -> int:
+    """Looks how a fix in a roadway lies to the zones: how many it may enter anew."""
+    sides, fresh, used = found
+    roadway, chainage_m = fix["roadway"], fix["chainage_m"]
+    sides[:used] = -1
+    count, k = 0, 0
+    first, last = s.first_section[roadway], s.first_section[roadway + 1]
+    while first < last:
+        zone = s.polygon[first]
+        share = 0.0
+        while first < last and s.polygon[first] == zone:
+            share += share_within(s.low_m[first], s.high_m[first], chainage_m, sigma_m)
+            first += 1
+        while k < used and slots[k]["zone"] < zone:
+            k += 1
+        side = side_of_probability(share)
+        if k < used and slots[k]["zone"] == zone:
+            sides[k] = side
+        elif side > 0:
+            fresh[count] = zone
+            count += 1
+    return count
 
 
 @njit
-def _write(crossing: np.void, row: int, card: int, zone: int, entered: int) -> None:
-    crossing["row"] = row
-    crossing["card"] = card
-    crossing["zone"] = zone
-    crossing["entered"] = entered
-
-
-@njit
-def _leave(s: Shapes, row: int, fix: np.void, member: Flags, crossings: Records) -> int:
-    """Takes a card out of the zones that it has left: how many crossings were written."""
-    words = member.view(np.uint64)
-    written = 0
-    for word in range(len(words)):
-        if words[word] == 0:  # in none of eight zones
-            continue
-        for zone in range(8 * word, 8 * word + 8):
-            if not member[zone]:
-                continue
-            edges_m = s.edges_m[s.edge_start[zone] : s.edge_start[zone + 1]]
-            if _probability(edges_m, fix) < LEAVE_PROBABILITY:
-                member[zone] = False
-                _write(crossings[written], row, fix["card"], zone, 0)
-                written += 1
-    return written
-
-
-@njit
-def _enter(s: Shapes, row: int, fix: np.void, member: Flags, crossings: Records) -> int:
-    """Puts a card into the zones that it has entered: how many crossings were written.
+def _look_in_plane(p: Polygons, fix: np.void, found: _Found, slots: Records) -> int:
+    """The same of a fix in the plane.
 
     Only a zone whose box holds the fix can be entered: elsewhere it is less likely in than out.
     """
-    x, y = fix["x_m"], fix["y_m"]
-    column, line = math.floor((x - s.left_m) / s.cell_m), math.floor((y - s.low_m) / s.cell_m)
-    if column < 0 or line < 0 or column >= s.columns or line >= s.lines:
-        return 0
-    cell = line * s.columns + column
-    written = 0
-    for k in range(s.cell_start[cell], s.cell_start[cell + 1]):
-        zone = s.cell_zones[k]
-        left, low, right, high = s.box_m[zone]
-        if member[zone] or not (left <= x <= right and low <= y <= high):
-            continue
-        edges_m = s.edges_m[s.edge_start[zone] : s.edge_start[zone + 1]]
-        if _probability(edges_m, fix) > ENTER_PROBABILITY:
-            member[zone] = True
-            _write(crossings[written], row, fix["card"], zone, 1)
-            written += 1
-    return written
+    sides, fresh, used = found
+    sides[:used] = _UNKNOWN
+    place = spread(fix["x_m"], fix["y_m"], fix["var_x_m2"], fix["cov_xy_m2"], fix["var_y_m2"])
+    cell, off_m2 = cell_of((p.left_m, p.low_m, p.cell_m), p.columns, p.lines, place[0], place[1])
+    reach_m, off_m = SETTLED_SIGMAS * math.sqrt(place[5]), math.sqrt(off_m2)
+    count, slot = 0, 0
+    first, last = p.cell_start[cell], p.cell_start[cell + 1]
+    for k in range(first, last + used):
+        # First the zones of the cell, then those of the slots that are not among them.
+        is_slot = k >= last
+        if is_slot:
+            slot = k - last
+            if sides[slot] != _UNKNOWN:
+                continue
+            zone = slots[slot]["zone"]
+            depth_m = -_beside_m(p.box_m, zone, place[0], place[1])
+        else:
+            zone = p.cell_zones[k]
+            while slot < used and slots[slot]["zone"] < zone:
+                slot += 1
+            is_slot = slot < used and slots[slot]["zone"] == zone
+            # The distance to the border changes by no more than the way.
+            depth_m = p.cell_depth_m[k]
+            depth_m = math.copysign(max(abs(depth_m) - off_m, 0.0), depth_m)
+        if abs(depth_m) > reach_m:
+            side = 1 if depth_m > 0.0 else -1
+        else:
+            side = side_of(p.edges_m, p.edge_start[zone], p.edge_start[zone + 1], place)
+        if is_slot:
+            sides[slot] = side
+        elif side > 0:
+            fresh[count] = zone
+            count += 1
+    return count
 
 
-@njit_cached
-def _step(
-    shapes: AnyShapes, fixes: Records, members: Flags, crossings: Records, start: int
-) -> tuple[int, int]:
-    """Takes fixes from row `start`, in order: (rows done, crossings written).
+@njit
+def _beside_m(box_m: Floats, zone: int, x: float, y: float) -> float:
+    """How far a point is beside a zone's box, at least."""
+    across_m = max(box_m[zone, 0] - x, x - box_m[zone, 2])
+    up_m = max(box_m[zone, 1] - y, y - box_m[zone, 3])
+    return float(max(across_m, up_m, 0.0))
 
-    Stops before a fix that might have more crossings than there is room for.
+
+@njit
+def _apply_heights(bands_m: Floats, z_m: float, found: _Found, slots: Records, count: int) -> int:
+    """Takes height bands into account: how many zones are left to enter anew.
+
+    A height that is not known (NaN) is in every band.
     """
-    s = Shapes(*shapes)
-    written = 0
-    for i in range(start, len(fixes)):
-        if written + 2 * len(s.box_m) > len(crossings):
-            return i, written
-        fix = fixes[i]
-        spread = fix["var_x_m2"] + fix["var_y_m2"] + fix["cov_xy_m2"]
-        if not math.isfinite(fix["x_m"] + fix["y_m"] + spread) or fix["fix_class"] == _LOST:
-            continue
-        member = members[fix["card"]]
-        written += _leave(s, i, fix, member, crossings[written:])
-        written += _enter(s, i, fix, member, crossings[written:])
-    return len(fixes), written
+    sides, fresh, used = found
+    for k in range(used):
+        zone = slots[k]["zone"]
+        low_m, high_m = bands_m[zone, 0], bands_m[zone, 1]
+        if z_m < low_m - HEIGHT_MARGIN_M or z_m > high_m + HEIGHT_MARGIN_M:
+            sides[k] = -1
+        elif z_m < low_m or z_m > high_m:
+            sides[k] = min(sides[k], 0)
+    kept = 0
+    for k in range(count):
+        zone = fresh[k]
+        if not (z_m < bands_m[zone, 0] or z_m > bands_m[zone, 1]):
+            fresh[kept] = zone
+            kept += 1
+    return kept
 
 
-@njit_cached
-def _distances(
-    edges_m: NDArray[np.float64], points_m: NDArray[np.float64], out: NDArray[np.float64]
-) -> None:
-    for i in range(len(points_m)):
-        out[i] = _border(edges_m, points_m[i, 0], points_m[i, 1])[0]
+@njit
+def _usable(fix: np.void) -> bool:
+    spread = fix["var_x_m2"] + fix["var_y_m2"] + fix["cov_xy_m2"]
+    return math.isfinite(fix["x_m"] + fix["y_m"] + spread) and fix["fix_class"] != _LOST
 
 
-def _edges(zone: Zone) -> NDArray[np.float64]:
-    """A zone's segments, (e, 4) float64; repeated points are left out."""
-    parts = []
-    for ring in zone.rings_m:
-        points = np.asarray(ring, np.float64)
-        edges = np.hstack([points, np.roll(points, -1, axis=0)])
-        parts.append(edges[(edges[:, :2] != edges[:, 2:]).any(axis=1)])
-    edges = np.vstack(parts) if parts else np.empty((0, 4))
-    if len(edges) < 3 or not np.isfinite(edges).all():
+#: Polygons, sections, height bands (zones, 2): what a kernel knows of the map. The fixes, and the
+#: state of the cards: tracks, slots, sides, fresh, crossings. The row to begin with, and the dwell.
+_World = tuple[AnyPolygons, AnySections, Floats]
+_State = tuple[Records, Records, NDArray[np.int8], Integers, Records]
+_Step = Callable[[_World, Records, _State, int, int], tuple[int, int, bool]]
+
+
+def _entry(stamp: str) -> _Step:
+    """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
+
+    @njit_cached
+    def step_stamped(
+        world: _World, fixes: Records, state: _State, start: int, dwell_ns: int
+    ) -> tuple[int, int, bool]:
+        _ = stamp
+        p, s, bands_m = Polygons(*world[0]), Sections(*world[1]), world[2]
+        tracks, all_slots, sides, fresh, crossings = state
+        written = 0
+        i = start - 1
+        while True:
+            i = _pass_over(p, bands_m, fixes, i + 1, (tracks, all_slots))
+            if i == len(fixes):
+                return i, written, False
+            fix = fixes[i]
+            if not _usable(fix):
+                continue
+            card, t_ns = fix["card"], fix["t_ns"]
+            track = tracks[card]
+            dwell, used, count = begins(track, t_ns, dwell_ns), track["used"], 0
+            if dwell < 0:
+                continue
+            sigma_m = sigma_along_m(s, fix) if fix["roadway"] >= 0 else 0.0
+            slots, found = all_slots[card], (sides, fresh, used)
+            if sigma_m > 0.0:
+                count = _look_along(s, fix, sigma_m, found, slots)
+            else:
+                count = _look_in_plane(p, fix, found, slots)
+            if used + count == 0:
+                track["last_ns"] = t_ns
+                continue
+            count = _apply_heights(bands_m, fix["z_m"], found, slots, count)
+            if written + used + count > len(crossings) or used + count > len(slots):
+                return i, written, used + count > len(slots)
+            moment = (i, t_ns, dwell)
+            written += settle(track, slots, (sides, fresh, count), moment, crossings[written:])
+
+    return step_stamped
+
+
+#: `step(world, fixes, state, start, dwell_ns)` takes fixes from row `start`, in order: rows done,
+#: crossings written, and whether it stopped for want of slots. It stops before a fix that may have
+#: more crossings than there is room for.
+_step = _entry(
+    sources_stamp(inside_module.__file__, membership.__file__, polygons.__file__, sections.__file__)
+)
+
+
+def _edges(zone: Zone) -> Floats:
+    edges = edges_of(zone.rings_m)
+    if not len(edges):
         msg = f"zone {zone.id!r} needs a ring of three points or more, all finite"
         raise ValueError(msg)
     return edges
 
 
-def _grid(box_m: NDArray[np.float64]) -> tuple[list[list[int]], int, int, float]:
-    """Zones by cell, columns, rows and the width of a cell."""
-    if not len(box_m):
-        return [[]], 1, 1, _CELL_M
-    low, high = box_m[:, :2].min(axis=0), box_m[:, 2:].max(axis=0)
-    width, height = (float(size) for size in high - low)
-    cell_m = _CELL_M
-    while (width / cell_m + 1.0) * (height / cell_m + 1.0) > _CELLS_MAX:
-        cell_m *= 2.0
-    columns, rows = int(width // cell_m) + 1, int(height // cell_m) + 1
-    cells: list[list[int]] = [[] for _ in range(columns * rows)]
-    for zone, box in enumerate(box_m):
-        first = np.floor((box[:2] - low) / cell_m).astype(int)
-        last = np.floor((box[2:] - low) / cell_m).astype(int)
-        for row in range(first[1], last[1] + 1):
-            for column in range(first[0], last[0] + 1):
-                cells[row * columns + column].append(zone)
-    return cells, columns, rows, cell_m
-
-
-def _shapes(zones: tuple[Zone, ...]) -> Shapes:
-    edges = [_edges(zone) for zone in zones]
-    corners = [[*part[:, :2].min(axis=0), *part[:, :2].max(axis=0)] for part in edges]
-    box_m = np.array(corners, np.float64).reshape(-1, 4)
-    cells, columns, rows, cell_m = _grid(box_m)
-    low = box_m[:, :2].min(axis=0) if len(box_m) else np.zeros(2)
-    return Shapes(
-        edges_m=np.vstack(edges) if edges else np.empty((0, 4)),
-        edge_start=np.cumsum([0, *(len(part) for part in edges)]).astype(np.int64),
-        box_m=box_m,
-        cell_zones=np.array([zone for cell in cells for zone in cell], np.int64),
-        cell_start=np.cumsum([0, *(len(cell) for cell in cells)]).astype(np.int64),
-        columns=columns,
-        lines=rows,
-        left_m=float(low[0]),
-        low_m=float(low[1]),
-        cell_m=cell_m,
-    )
-
-
 class ZoneMembership:
     """Which cards are in which zones.
 
-    A card comes in when it is inside with a probability above 0.9 and goes out when below 0.1; in
-    between nothing changes, so someone who walks along a border raises no storm. A fix that is lost
-    or not finite changes nothing either.
+    A card comes in once it has been inside with P > 0.9 for a moment, by the times of its fixes,
+    and goes out once it has been with P < 0.1. In between nothing changes, so someone who walks
+    along a border raises no storm. The first fix of a card of which nothing was known for five
+    seconds counts at once. A fix that is lost, late or not finite changes nothing.
+
+    A zone with a height band holds whose height is within it; who is up to a metre above or below
+    stays but does not come in.
     """
 
-    def __init__(self, zones: tuple[Zone, ...]) -> None:
+    def __init__(
+        self, zones: tuple[Zone, ...], roadways: Sequence[Roadway] = (), dwell_s: float = DWELL_S
+    ) -> None:
         """Starts with everyone outside; zones are known by their index in `zones`.
 
+        `roadways` are those that fixes name by their index.
+
         Raises:
-            ValueError: a zone has no area, or a coordinate is not finite; the text names it.
+            ValueError: a zone has no area, or a coordinate is not finite, and the text names it; or
+                `dwell_s` is not from 0 to below 5 s.
         """
-        self._shapes = _shapes(zones)
-        self._plain_shapes = tuple(self._shapes)
-        columns = -(-len(zones) // 8) * 8  # eight at a time can be seen to be empty
-        self._member = np.zeros((_FIRST_CAPACITY, columns), np.bool_)
-        self._counts = np.zeros(len(zones), np.int64)
-        self._crossings = np.zeros(max(1024, 2 * len(zones)), _CROSSING)
+        edges = [_edges(zone) for zone in zones]
+        self._polygons = build_polygons(edges)
+        bands = [zone.z_band_m or (-math.inf, math.inf) for zone in zones]
+        self._plain: AnyPolygons = tuple(self._polygons)
+        self._world = (
+            self._plain,
+            tuple(build_sections(roadways, edges)),
+            np.array(bands, np.float64).reshape(-1, 2),
+        )
+        self._book = Book(len(zones), dwell_s)
 
     def update(self, fixes: Records) -> list[Crossing]:
         """What changes by `fixes` (n,) FIX, taken one by one in order.
@@ -277,25 +323,25 @@ class ZoneMembership:
         if len(fixes) == 0:
             return []
         owned = np.require(fixes, FIX, ["C", "A", "W"])  # one type, so one compilation
-        self._make_room(int(owned["card"].max()))
+        book = self._book
+        book.make_room(int(owned["card"].max()))
         crossings: list[Crossing] = []
         done = 0
         while done < len(owned):
-            done, written = _step(self._plain_shapes, owned, self._member, self._crossings, done)
-            crossings += [Crossing(*row) for row in self._crossings[:written].tolist()]
-        for crossing in crossings:
-            self._counts[crossing.zone] += 1 if crossing.entered else -1
+            state = (book.tracks, book.slots, book.sides, book.fresh, book.crossings)
+            done, written, is_narrow = _step(self._world, owned, state, done, book.dwell_ns)
+            crossings += book.told(written, owned["card"])
+            if is_narrow:
+                book.widen()
         return crossings
 
     def zones_of(self, card: int) -> tuple[int, ...]:
         """The zones a card is in, ascending."""
-        if card >= len(self._member):
-            return ()
-        return tuple(int(zone) for zone in np.flatnonzero(self._member[card]))
+        return self._book.zones_of(card)
 
     def counts(self) -> NDArray[np.int64]:
         """How many cards are in each zone, (zones,)."""
-        return self._counts.copy()
+        return self._book.counts()
 
     def restore(self, card: int, zones: Sequence[int]) -> None:
         """Puts a card into exactly these zones, as they were known last.
@@ -303,30 +349,16 @@ class ZoneMembership:
         Raises:
             IndexError: there is no such zone.
         """
-        for zone in zones:
-            if not 0 <= zone < len(self._counts):
-                msg = f"there is no zone {zone}, only {len(self._counts)}"
-                raise IndexError(msg)
-        self._make_room(card)
-        self._counts -= self._member[card, : len(self._counts)]
-        self._member[card] = False
-        self._member[card, list(zones)] = True
-        self._counts += self._member[card, : len(self._counts)]
+        self._book.restore(card, zones)
 
-    def distance_m(self, zone: int, points_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    def distance_m(self, zone: int, points_m: Floats) -> Floats:
         """Distance of points (n, 2) to a zone's border, metres, inside positive: (n,)."""
-        points = np.ascontiguousarray(points_m, np.float64)
-        distances = np.empty(len(points))
-        first, last = self._shapes.edge_start[zone : zone + 2]
-        _distances(self._shapes.edges_m[first:last], points, distances)
-        return distances
+        first, last = self._polygons.edge_start[zone : zone + 2]
+        return distances_m(self._polygons.edges_m[first:last], points_m)
 
-    def _make_room(self, card: int) -> None:
-        capacity = len(self._member)
-        if card < capacity:
-            return
-        while capacity <= card:
-            capacity *= 2
-        grown = np.zeros((capacity, self._member.shape[1]), np.bool_)
-        grown[: len(self._member)] = self._member
-        self._member = grown
+    def pairs(self, points_m: Floats) -> Integers:
+        """Which points (n, 2) lie in which zones, border and all: (k, 2), point and zone.
+
+        In order of points, then of zones; heights and uncertainty are not looked at.
+        """
+        return pairs_of(self._plain, points_m)

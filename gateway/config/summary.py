@@ -29,7 +29,8 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
     roadways = _many(len(bundle.map.roadways), "roadway")
     anchors = _many(len(bundle.map.anchors), "anchor")
     readers = _many(len(bundle.map.readers), "reader")
-    yield f"{roadways} of {length_m:,.0f} m, with {anchors} and {readers}."
+    areas = f", {_many(len(bundle.map.areas), 'open area')}" if bundle.map.areas else ""
+    yield f"{roadways} of {length_m:,.0f} m{areas}, with {anchors} and {readers}."
     zones = _counted(zone.kind.value for zone in bundle.map.zones)
     yield f"{_many(len(bundle.map.zones), 'zone')}{': ' if zones else ''}{zones}."
     yield f"Alarms: restricted_entry (level {alarm.restricted_entry.level}) at once,"

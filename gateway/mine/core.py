@@ -60,7 +60,7 @@ class Mine:
         self._alarms = AlarmBook(state)
         self._notices = NoticeBook()
         self._links = Links(plan.devices, plan.device_down, self._alarms)
-        self._occupancy = Occupancy(plan.map.zones, plan.restricted_entry, table)
+        self._occupancy = Occupancy(plan.map, plan.restricted_entry, table)
         self._locator = Locator(plan.map, plan.card_height_m)
         self._now_ns = 0
         self._kept = state

@@ -9,7 +9,7 @@ from gateway.mine.cards import Cards, place_of
 from gateway.mine.change import EventKind
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
-from positioning.mine_map import Zone, ZoneKind
+from positioning.mine_map import MineMap, Zone, ZoneKind
 from positioning.observation import IdTable, Records
 from positioning.zones import ZoneMembership
 
@@ -19,12 +19,12 @@ RULE = "restricted_entry"
 class Occupancy:
     """The zones of every card."""
 
-    def __init__(self, zones: Sequence[Zone], restricted: AlarmRule, table: IdTable) -> None:
-        self._zones = tuple(zones)
-        self._index = {zone.id: index for index, zone in enumerate(zones)}
+    def __init__(self, mine_map: MineMap, restricted: AlarmRule, table: IdTable) -> None:
+        self._zones = mine_map.zones
+        self._index = {zone.id: index for index, zone in enumerate(self._zones)}
         self._restricted = restricted
         self._table = table
-        self._membership = ZoneMembership(self._zones)
+        self._membership = ZoneMembership(self._zones, mine_map.roadways)
 
     def zones_of(self, cards: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """The ids of the zones that each card is in."""

@@ -114,4 +114,4 @@ def ranges_at(card: int, x_m: float, t_ns: int, y_m: float = 0.0) -> Records:
 
 def sighting(card: int, t_ns: int, reader: int = 0) -> Records:
     """A reader, the gate's unless told otherwise, sees the card."""
-    return np.array([(card, reader, t_ns, -60.0)], SIGHTING)
+    return np.array([(card, reader, t_ns, -60.0, 0)], SIGHTING)

@@ -18,6 +18,7 @@ from equipment.toml_source import ConfigurationError
 from gateway.config.bundle import load
 from gateway.config.people import COLUMNS
 from gateway.config.schema import MineSettings
+from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
 from protocols.modbus.driver import ModbusOptions
 from protocols.opcua.options import OpcUaOptions
@@ -86,7 +87,7 @@ def test_the_samples_of_the_readme_go_into_a_mine(tmp_path: Path) -> None:
     }
     bundle = load(write(tmp_path / "mine", files))
     assert [setup.device.id for setup in bundle.devices] == ["shearer_3101", "pump_1"]
-    assert [zone.id for zone in bundle.map.zones] == ["pit_top", "old_stub"]
+    assert [zone.id for zone in bundle.map.zones] == ["pit_top", "belt", "old_stub"]
 
 
 def test_the_mistake_that_is_shown_is_told_so(tmp_path: Path) -> None:
@@ -131,6 +132,14 @@ def test_every_choice_is_documented() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     choices = [*Table, *RegisterType, *ZoneKind, *COLUMNS, *catalogue.shipped()]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
+
+
+def test_every_kind_of_thing_on_the_map_is_documented() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    part = text[text.index("## map.geojson") : text.index("## Profiles")]
+    words = [word for kind, form in KINDS.items() for word in (kind, *form.keys)]
+    assert [word for word in words if f"`{word}`" not in part] == []
+    assert all(f'"kind": "{kind}"' in part for kind in KINDS)
 
 
 def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:

@@ -223,7 +223,29 @@ def test_an_anchor_in_a_zone_may_be_far_from_roadways(mine: Path) -> None:
     around = "[[[-100, -100], [20, -100], [20, 100], [-100, 100], [-100, -100]], "
     around += "[[-65, 75], [-55, 75], [-55, 85], [-65, 85], [-65, 75]]"
     replace(mine / "map.geojson", f"[{hole}, [15, 10], [-10, 90], [-70, 90], [-10, -10]]", around)
-    assert "in no zone" in mistakes(mine)[0]
+    assert "in no area or zone" in mistakes(mine)[0]
+
+
+def test_an_anchor_in_an_open_area_may_be_far_from_roadways(mine: Path) -> None:
+    replace(mine / "map.geojson", "[60, -2, -398.0]", "[-60, 80, -398.0]")
+    area = (
+        '{"type": "Feature", "properties": {"kind": "area", "id": "yard"}, "geometry": {"type": '
+        '"Polygon", "coordinates": [[[-90, 60], [-30, 60], [-30, 90], [-90, 90], [-90, 60]]]}},'
+    )
+    replace(mine / "map.geojson", '"features": [', f'"features": [{area}')
+    loaded = load(mine)
+    assert [area.id for area in loaded.map.areas] == ["yard"]
+    assert "of 380 m, 1 open area, with 2 anchors" in summary(loaded)
+
+
+def test_a_height_band_holds_the_floor_or_a_card_above_it(mine: Path) -> None:
+    sealed = '"zone": "restricted"'
+    band = f'{sealed}, "z_band_m": [-399, -396]'
+    replace(mine / "map.geojson", sealed, band)
+    assert load(mine).map.zones[1].z_band_m == (-399.0, -396.0)
+    replace(mine / "map.geojson", "[-399, -396]", "[-397, -396]")
+    (told,) = mistakes(mine)
+    assert "zone sealed: z_band_m: no roadway in it lies at this height" in told
 
 
 def test_an_anchor_below_a_crossing_belongs_to_the_lower_roadway(mine: Path) -> None:

@@ -7,14 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-import shapely
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from positioning.geojson import MapError, line_of_id, parse_map
-from positioning.json_source import JsonError, parse_json, path_text
 from positioning.mine_map import ZoneKind
-from positioning.rings import contains, holes_problem, ring_problem
 
 
 def feature(kind: str, geometry: str, coordinates: object, **properties: object) -> dict[str, Any]:
@@ -36,7 +31,8 @@ BASE = feature("roadway", "LineString", [[0, 0, -4], [90, 0, -5]], id="base", wi
 ANCHOR = feature("anchor", "Point", [1, 2, 3.5], id="a")
 READER = feature("reader", "Point", [1, 2, 3], id="a", radius_m=12)
 ZONE = feature("zone", "Polygon", [SQUARE, HOLE], id="z", name="硐室", zone="refuge")
-ALL = collection(ROADWAY, ANCHOR, READER, ZONE)
+AREA = feature("area", "Polygon", [SQUARE, HOLE], id="z", name="泵房")
+ALL = collection(ROADWAY, ANCHOR, READER, ZONE, AREA)
 
 
 def refused(given: object, indent: int | None = None) -> list[str]:
@@ -57,7 +53,7 @@ def changed(thing: dict[str, Any], *path: str | int, to: object) -> dict[str, An
     return collection(BASE, thing)
 
 
-def test_all_four_kinds_are_read() -> None:
+def test_all_kinds_are_read() -> None:
     mine = parse_map(json.dumps(ALL))
     (roadway,), (anchor,), (reader,), (zone,) = (
         mine.roadways, mine.anchors, mine.readers, mine.zones,
@@ -70,6 +66,52 @@ def test_all_four_kinds_are_read() -> None:
     assert (zone.id, zone.name, zone.kind) == ("z", "硐室", ZoneKind.REFUGE)
     assert [ring.tolist() for ring in zone.rings_m] == [SQUARE, HOLE]
     assert zone.rings_m[0].dtype == np.float64
+    (area,) = mine.areas
+    assert (area.id, area.name) == ("z", "泵房")
+    assert [ring.tolist() for ring in area.rings_m] == [SQUARE, HOLE]
+    assert (reader.heading_deg, zone.z_band_m) == (None, None)
+
+
+@pytest.mark.parametrize("heading", [0, -90, 359.5, 360])
+def test_a_reader_may_have_a_heading(heading: float) -> None:
+    reader = changed(READER, "properties", "heading_deg", to=heading)
+    assert parse_map(json.dumps(reader)).readers[0].heading_deg == heading
+
+
+@pytest.mark.parametrize("wrong", [None, "90", True, 361, -361, float("nan"), [90], 10**30])
+def test_a_heading_is_degrees_and_mistakes_beside_it_are_told(wrong: object) -> None:
+    reader = changed(READER, "properties", "heading_deg", to=wrong)
+    reader["features"][1]["geometry"]["coordinates"] = [1, 2]
+    heading, place = refused(reader, indent=1)
+    assert heading.startswith("features[2].properties.heading_deg: ")
+    assert place.startswith("features[2].geometry.coordinates: ")
+
+
+def test_a_zone_may_have_a_height_band() -> None:
+    zone = changed(ZONE, "properties", "z_band_m", to=[-405, -395.5])
+    assert parse_map(json.dumps(zone)).zones[0].z_band_m == (-405.0, -395.5)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "problem"),
+    [
+        (None, "is missing"),
+        (-400, "must be [lowest, highest], not -400"),
+        ([-400], "must be [lowest, highest], not [-400]"),
+        ([-395, -405], "the lower height must come first: [-395, -405]"),
+        ([-400, -400], "the lower height must come first"),
+        (["-400", 0], "must be a finite number of metres"),
+        ([-400, float("nan")], "must be a finite number of metres"),
+        ([-4e9, 0], "is beyond ±1,000 km"),
+    ],
+)
+def test_a_height_band_is_two_heights(wrong: object, problem: str) -> None:
+    zone = changed(ZONE, "properties", "z_band_m", to=wrong)
+    zone["features"][1]["geometry"]["coordinates"] = []
+    band, rings = refused(zone, indent=1)
+    assert problem in band
+    assert "features[2].properties.z_band_m" in band
+    assert "there is no outer ring" in rings
 
 
 def test_an_empty_map_is_a_map() -> None:
@@ -214,8 +256,9 @@ def test_a_roadway_runs_along_a_floor(points: object, problem: str) -> None:
     ],
 )  # fmt: skip
 def test_rings_bound_an_area(rings: object, problem: str) -> None:
-    told = refused(changed(ZONE, "geometry", "coordinates", to=rings))
-    assert any(problem in line and "features[2].geometry.coordinates" in line for line in told)
+    for thing in (ZONE, AREA):
+        told = refused(changed(thing, "geometry", "coordinates", to=rings))
+        assert any(problem in line and "features[2].geometry.coordinates" in line for line in told)
 
 
 def test_unknown_keys_are_told_with_the_nearest() -> None:
@@ -239,7 +282,11 @@ def test_a_key_that_stands_twice_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "hint"),
-    [("anchr", "did you mean 'anchor'?"), (None, "known: roadway, anchor, reader, zone"), ([], "")],
+    [
+        ("anchr", "did you mean 'anchor'?"),
+        (None, "known: roadway, anchor, reader, zone, area"),
+        ([], ""),
+    ],
 )
 def test_the_kind_must_be_known(kind: object, hint: str) -> None:
     (told,) = refused(changed(ANCHOR, "properties", "kind", to=kind))
@@ -277,7 +324,8 @@ def test_degrees_are_refused() -> None:
     anchor = feature("anchor", "Point", DEGREES[0], id="a")
     ring = [[x + 112, y + 37] for x, y in np.array(SQUARE) / 1000]
     zone = feature("zone", "Polygon", [ring], id="z", zone="face")
-    for features in ([roadway, anchor], [zone], [roadway]):
+    area = feature("area", "Polygon", [ring], id="a")
+    for features in ([roadway, anchor], [zone], [area], [roadway]):
         (told,) = refused(collection(*features))
         assert "look like longitude and latitude" in told
 
@@ -305,85 +353,3 @@ def test_a_large_map_is_read_in_a_moment() -> None:
     assert len(mine.anchors) == 2000
     # Measured 0.5 s; the margin is for a busy machine.
     assert time.perf_counter() - start_s < 10
-
-
-grid = st.integers(0, 4).map(float)
-ring_points = st.lists(st.tuples(grid, grid), min_size=3, max_size=7)
-
-
-@settings(max_examples=500, deadline=None)
-@given(ring_points)
-def test_rings_are_judged_as_by_shapely(points: list[tuple[float, float]]) -> None:
-    ring = np.array([*points, points[0]])
-    repeats = (ring[1:] == ring[:-1]).all(axis=1).any()
-    simple = not repeats and shapely.Polygon(ring).is_valid
-    assert (ring_problem(ring) == "") == simple
-
-
-@settings(max_examples=300, deadline=None)
-@given(ring_points, st.lists(st.tuples(grid, grid), min_size=3, max_size=4))
-def test_holes_are_judged_as_by_shapely(
-    points: list[tuple[float, float]], hole_points: list[tuple[float, float]]
-) -> None:
-    outer, hole = np.array([*points, points[0]]) * 4, np.array([*hole_points, hole_points[0]]) + 2.5
-    if ring_problem(outer) or ring_problem(hole):
-        return
-    # A hole that touches the border is refused too: no need for it, and hard to see on a map.
-    inside = shapely.Polygon(outer).contains_properly(shapely.Polygon(hole))
-    assert (holes_problem([outer, hole]) == "") == inside
-
-
-def test_contains_agrees_with_shapely() -> None:
-    rng = np.random.default_rng(3)
-    turn = np.sort(rng.uniform(0, 2 * np.pi, 12))
-    star = np.column_stack([np.cos(turn), np.sin(turn)]) * rng.uniform(3, 10, (12, 1))
-    ring = np.vstack([star, star[:1]])
-    for place in rng.uniform(-10, 10, (400, 2)):
-        assert contains(ring, place) == shapely.Polygon(ring).contains(shapely.Point(place))
-
-
-def test_places_in_json_are_told_by_line() -> None:
-    text = '{\n"a": [1,\n {"b": {}, "c":\n 5}, []],\n"é\\"}]": "x\\n{",\n"d": null}'
-    source = parse_json(text)
-    assert source.data == {"a": [1, {"b": {}, "c": 5}, []], 'é"}]': "x\n{", "d": None}
-    assert {path_text(path): line for path, line in source.lines.items() if path} == {
-        "a": 2, "a[1]": 2, "a[2]": 3, "a[2].b": 3, "a[2].c": 3, "a[3]": 4, 'é"}]': 5, "d": 6,
-    }  # fmt: skip
-    assert source.line_of(("a", 1, "none", 7)) == 3
-    assert source.line_of(("none",)) == 1
-
-
-def test_the_line_of_a_syntax_error_is_told() -> None:
-    with pytest.raises(JsonError, match="line 3: not valid JSON at column 3"):
-        parse_json('{\n"a": 1,\n  }')
-
-
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(values)
-def test_every_value_of_any_json_has_its_line(given: object) -> None:
-    text = json.dumps(given, indent=1)
-    source = parse_json(text)
-    lines = text.splitlines() or [""]
-
-    def check(value: object, path: tuple[str | int, ...]) -> None:
-        line = source.lines[path]
-        assert 1 <= line <= len(lines)
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                assert json.dumps(key) in lines[source.lines[*path, key] - 1]
-                check(inner, (*path, key))
-        elif isinstance(value, list):
-            for number, inner in enumerate(value):
-                check(inner, (*path, number))
-        else:
-            assert json.dumps(value) in lines[line - 1]
-
-    check(given, ())
-    assert source.twice == ()

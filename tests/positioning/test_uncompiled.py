@@ -7,7 +7,8 @@ from tests.support.places import ENVIRONMENT, ROOT
 
 
 def test_the_kernels_pass_their_tests_uncompiled() -> None:
-    modules = [f"tests/positioning/test_{name}.py" for name in ("kernel", "roadway", "zones")]
+    names = ("kernel", "roadway", "zones", "polygons", "inside", "fences", "nearness")
+    modules = [f"tests/positioning/test_{name}.py" for name in names]
     command = [sys.executable, "-m", "pytest", "-n0", "--no-cov", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *modules],

@@ -1,4 +1,4 @@
-"""Zones: distance and membership against shapely, hysteresis, and counting."""
+"""Zones: who comes in and goes out, by which probability, when, and in which order."""
 
 import math
 
@@ -7,53 +7,48 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from positioning.mine_map import Zone, ZoneKind
-from positioning.observation import FIX, FixClass, Records
-from positioning.zones import Crossing, ZoneMembership
+from positioning.membership import Crossing
+from positioning.mine_map import Roadway, Zone, ZoneKind
+from positioning.observation import FixClass, Records, new_fixes
+from positioning.zones import ZoneMembership
+from tests.positioning.shapes import square_m, star
+
+S = 1_000_000_000
 
 
-def zone(name: str, *rings_m: list[tuple[float, float]]) -> Zone:
+def zone(
+    name: str, *rings_m: list[tuple[float, float]], band_m: tuple[float, float] | None = None
+) -> Zone:
     closed = tuple(np.array([*ring, ring[0]], np.float64) for ring in rings_m)
-    return Zone(name, name, ZoneKind.KEY, closed)
+    return Zone(name, name, ZoneKind.KEY, closed, band_m)
 
 
 def square(name: str, x: float, y: float, side: float) -> Zone:
-    return zone(name, [(x, y), (x + side, y), (x + side, y + side), (x, y + side)])
+    return Zone(name, name, ZoneKind.KEY, (square_m(x, y, side),))
 
 
-def fixes_at(*places: tuple[int, float, float], sigma_m: float = 0.3) -> Records:
-    fixes = np.zeros(len(places), FIX)
+def fixes_at(
+    *places: tuple[int, float, float], sigma_m: float = 0.3, every_s: float = 1
+) -> Records:
+    """Fixes of cards, one after the other."""
+    fixes = new_fixes(len(places))
     for fix, (card, x, y) in zip(fixes, places, strict=True):
         fix["card"], fix["x_m"], fix["y_m"] = card, x, y
+    fixes["t_ns"] = np.arange(len(places)) * round(every_s * S)
     fixes["var_x_m2"] = fixes["var_y_m2"] = sigma_m**2
     fixes["fix_class"] = FixClass.PRECISE
     return fixes
 
 
-def star(seed: int, points: int = 16) -> NDArray[np.float64]:
-    """A simple polygon around the origin, concave, its radii between 8 and 20 m."""
-    rng = np.random.default_rng(seed)
-    angle = np.sort(rng.uniform(0.0, 2.0 * math.pi, points))
-    radius = rng.uniform(8.0, 20.0, points)
-    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+def at_once(*zones: Zone) -> ZoneMembership:
+    """Without a dwell time."""
+    return ZoneMembership(zones, dwell_s=0.0)
 
 
-@settings(max_examples=60, deadline=None)
-@given(seed=st.integers(0, 10**6), points=st.integers(6, 30))
-def test_signed_distance_agrees_with_shapely(seed: int, points: int) -> None:
-    outer, hole = star(seed, points), star(seed + 1, 5) * 0.1
-    made = zone("z", [tuple(p) for p in outer], [tuple(p) for p in hole])
-    oracle = shapely.Polygon(outer, [hole])
-    if not oracle.is_valid:
-        return
-    places = np.random.default_rng(seed).uniform(-25.0, 25.0, (200, 2))
-    geometry = shapely.points(places)
-    inside = shapely.contains_properly(oracle, geometry)
-    expected = shapely.distance(shapely.boundary(oracle), geometry) * np.where(inside, 1.0, -1.0)
-    found = ZoneMembership((made,)).distance_m(0, places)
-    assert np.allclose(found, expected, atol=1e-9)
+def told(crossings: list[Crossing]) -> list[tuple[int, int, bool]]:
+    """Row, zone and which way."""
+    return [(row, zone, entered) for row, _, zone, entered in crossings]
 
 
 def test_membership_of_many_cards_in_many_zones_agrees_with_shapely() -> None:
@@ -66,7 +61,7 @@ def test_membership_of_many_cards_in_many_zones_agrees_with_shapely() -> None:
     membership = ZoneMembership(zones)
     crossings = membership.update(fixes)
     found = {(crossing.card, crossing.zone) for crossing in crossings}
-    tree = shapely.STRtree([shapely.Polygon(shape).buffer(-0.07) for shape in shapes])
+    tree = shapely.STRtree([shapely.Polygon(shape).buffer(-0.2) for shape in shapes])
     certain = set(map(tuple, tree.query(shapely.points(near), predicate="within").T.tolist()))
     tree = shapely.STRtree([shapely.Polygon(shape) for shape in shapes])
     possible = set(map(tuple, tree.query(shapely.points(near), predicate="within").T.tolist()))
@@ -76,21 +71,30 @@ def test_membership_of_many_cards_in_many_zones_agrees_with_shapely() -> None:
 
 
 @pytest.mark.parametrize("sigma_m", [0.1, 0.5, 2.0])
-def test_probability_is_that_of_a_half_plane(sigma_m: float) -> None:
+def test_at_a_straight_border_probability_is_that_of_a_half_plane(sigma_m: float) -> None:
     """In at P > 0.9, which is 1.2816 σ inside; out at P < 0.1, as far outside."""
     edge = 1.2816 * sigma_m
     places = [-edge * 0.99, edge * 0.99, edge * 1.01, edge * 0.99, -edge * 0.99, -edge * 1.01]
     fixes = fixes_at(*((3, x, 50.0) for x in places), sigma_m=sigma_m)
-    crossings = ZoneMembership((square("a", 0.0, 0.0, 100.0),)).update(fixes)
+    crossings = at_once(square("a", 0.0, 0.0, 100.0)).update(fixes)
     assert crossings == [Crossing(2, 3, 0, entered=True), Crossing(5, 3, 0, entered=False)]
 
 
 def test_only_the_uncertainty_across_the_border_counts() -> None:
     fixes = fixes_at((0, 1.0, 50.0))
-    fixes["var_x_m2"], fixes["var_y_m2"] = 0.3**2, 30.0**2
+    fixes["var_x_m2"], fixes["var_y_m2"] = 0.3**2, 15.0**2
     assert len(ZoneMembership((square("a", 0.0, 0.0, 100.0),)).update(fixes)) == 1
-    fixes["var_x_m2"], fixes["var_y_m2"] = 30.0**2, 0.3**2
+    fixes["var_x_m2"], fixes["var_y_m2"] = 15.0**2, 0.3**2
     assert ZoneMembership((square("a", 0.0, 0.0, 100.0),)).update(fixes) == []
+
+
+@pytest.mark.parametrize(("half_m", "comes_in"), [(1.60, 0), (1.68, 1)])
+def test_a_narrow_zone_is_entered_by_what_of_the_uncertainty_it_holds(
+    half_m: float, comes_in: int
+) -> None:
+    """A strip of ± 1.645 σ holds 0.9 of a place in its middle: both of its borders count."""
+    strip = zone("s", [(-half_m, -50), (half_m, -50), (half_m, 50), (-half_m, 50)])
+    assert len(at_once(strip).update(fixes_at((0, 0, 0), sigma_m=1.0))) == comes_in
 
 
 def test_someone_walking_along_a_border_makes_no_storm() -> None:
@@ -99,11 +103,55 @@ def test_someone_walking_along_a_border_makes_no_storm() -> None:
     assert ZoneMembership((square("a", 0.0, 0.0, 100.0),)).update(fixes) == []
 
 
+IN, BETWEEN, OUT = 5.0, 0.1, -5.0
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        # (t in s, x), and at which time the card comes in (+) or goes out (-)
+        ([(0.0, OUT), (1.0, IN), (1.4, IN), (1.5, IN)], [1.5]),
+        ([(0.0, OUT), (1.0, IN), (1.3, BETWEEN), (1.6, IN)], [1.6]),
+        ([(0.0, OUT), (1.0, IN), (1.3, OUT), (1.6, IN), (2.1, IN)], [2.1]),
+        ([(0.0, OUT), (1.0, IN), (1.2, BETWEEN), (1.9, BETWEEN), (2.0, OUT), (2.1, IN)], []),
+        ([(0.0, IN), (1.0, OUT), (1.4, OUT), (1.5, OUT)], [0.0, -1.5]),
+        ([(0.0, IN), (1.0, OUT), (1.3, IN), (1.6, OUT), (2.0, OUT), (2.2, OUT)], [0.0, -2.2]),
+        ([(0.0, BETWEEN), (1.0, IN), (1.2, IN)], []),
+        ([(0.0, OUT), (5.0, IN)], [5.0]),  # nothing was known for five seconds
+        ([(0.0, OUT), (4.9, IN)], []),
+        ([(0.0, OUT), (4.9, OUT), (9.8, IN), (10.0, IN)], []),
+        ([(0.0, IN), (6.0, OUT)], [0.0, -6.0]),
+    ],
+)
+def test_dwell(steps: list[tuple[float, float]], expected: list[float]) -> None:
+    fixes = fixes_at(*((7, x, 50.0) for _, x in steps))
+    fixes["t_ns"] = [round(t_s * S) for t_s, _ in steps]
+    crossings = ZoneMembership((square("a", 0.0, 0.0, 100.0),)).update(fixes)
+    assert [steps[c.row][0] * (1 if c.entered else -1) for c in crossings] == expected
+
+
+def test_a_late_fix_and_one_that_comes_twice_change_nothing() -> None:
+    membership = at_once(square("a", 0.0, 0.0, 100.0))
+    walk = fixes_at(*((0, x, 50.0) for x in (-3.0, 5.0, 6.0, -3.0, -4.0)))
+    assert told(membership.update(walk)) == [(1, 0, True), (3, 0, False)]
+    assert membership.update(walk) == []
+    late = walk[2:3].copy()
+    late["t_ns"] -= 3 * S
+    assert membership.update(late) == []
+
+
+def test_a_clock_that_was_wrong_does_not_end_it() -> None:
+    membership = ZoneMembership((square("a", 0.0, 0.0, 100.0),))
+    fixes = fixes_at((0, -9, 50), (0, -9, 50), (0, 5, 50), (0, 5, 50))
+    fixes["t_ns"][1] += 3600 * S
+    assert told(membership.update(fixes)) == [(3, 0, True)]
+
+
 def test_a_hole_is_outside_and_a_card_leaves_before_it_enters() -> None:
     ring = zone(
         "ring", [(0, 0), (100, 0), (100, 100), (0, 100)], [(40, 40), (60, 40), (60, 60), (40, 60)]
     )
-    membership = ZoneMembership((square("core", 40.0, 40.0, 20.0), ring))
+    membership = at_once(square("core", 40.0, 40.0, 20.0), ring)
     crossings = membership.update(fixes_at((9, 50.0, 50.0), (9, 20.0, 50.0), (9, 50.0, 50.0)))
     assert crossings == [
         Crossing(0, 9, 0, entered=True),
@@ -116,38 +164,138 @@ def test_a_hole_is_outside_and_a_card_leaves_before_it_enters() -> None:
     assert membership.counts().tolist() == [1, 0]
 
 
+def test_a_small_hole_does_not_hide_a_zone() -> None:
+    """A pillar of 2 m in a chamber of 100 m, and a place in the middle of it, 5 m uncertain."""
+    pillar = [(49.0, 49.0), (51.0, 49.0), (51.0, 51.0), (49.0, 51.0)]
+    around = zone("a", [(0, 0), (100, 0), (100, 100), (0, 100)], pillar)
+    assert at_once(around).update(fixes_at((0, 50, 50), sigma_m=5.0))
+    assert not at_once(around).update(fixes_at((0, 50, 50), sigma_m=0.3))
+
+
+def test_zones_that_overlap_are_entered_by_index_in_whatever_order_they_lie() -> None:
+    zones = [square(str(k), -5.0 * k, -5.0 * k, 20.0 + 10.0 * k) for k in (3, 0, 2, 1)]
+    crossings = at_once(*zones).update(fixes_at((0, 300, 0), (0, 10, 10), (0, 24, 24)))
+    assert told(crossings) == [*((1, k, True) for k in range(4)), (2, 1, False)]
+
+
+def test_a_height_band_leaves_out_the_level_above() -> None:
+    room = zone("z", [(0, 0), (100, 0), (100, 100), (0, 100)], band_m=(-405.0, -395.0))
+    membership = at_once(room)
+    fixes = fixes_at(*((0, 50.0, 50.0) for _ in range(6)))
+    fixes["z_m"] = [-390.0, -394.5, -396.0, -394.5, -393.5, math.nan]
+    # In within the band, out a metre beside it; a height that is not known is in every band.
+    assert told(membership.update(fixes)) == [(2, 0, True), (4, 0, False), (5, 0, True)]
+    assert ZoneMembership((square("all", 0, 0, 100),)).update(fixes[:1])
+
+
+BENT = Roadway("r", "r", 5.0, np.array([(0.0, 0, 0), (100.0, 0, 0), (100.0, 80.0, 0)]))
+
+
+def in_roadway(*chainages_m: float, sigma_m: float = 0.1) -> Records:
+    """Fixes on `BENT` that know nothing across: evenly between the walls."""
+    fixes = fixes_at(*((0, 0.0, 0.0) for _ in chainages_m))
+    s_m = np.array(chainages_m)
+    fixes["roadway"], fixes["chainage_m"] = 0, s_m
+    fixes["x_m"], fixes["y_m"] = np.minimum(s_m, 100.0), np.maximum(s_m - 100.0, 0.0)
+    fixes["fix_class"] = FixClass.ROADWAY
+    across = BENT.width_m**2 / 12.0
+    is_first = s_m < 100.0
+    fixes["var_x_m2"] = np.where(is_first, sigma_m**2, across)
+    fixes["var_y_m2"] = np.where(is_first, across, sigma_m**2)
+    return fixes
+
+
+@pytest.mark.parametrize("half_m", [1.0, 2.5, 4.0])
+def test_a_zone_across_a_roadway_is_entered_however_narrow_it_is_drawn(half_m: float) -> None:
+    """Taken as normal in the plane, a place across of σ = width / √12 would never be inside."""
+    part = zone("z", [(40, -half_m), (60, -half_m), (60, half_m), (40, half_m)])
+    fixes = in_roadway(39.0, 41.0, 50.0, 59.0, 61.0)
+    known = ZoneMembership((part,), (BENT,), dwell_s=0.0)
+    assert told(known.update(fixes)) == [(1, 0, True), (4, 0, False)]
+    in_plane = fixes.copy()
+    in_plane["roadway"] = -1
+    in_plane["var_y_m2"] = (BENT.width_m / math.sqrt(12.0)) ** 2
+    if half_m < 2.5 * 0.9:
+        assert ZoneMembership((part,), (BENT,), dwell_s=0.0).update(in_plane) == []
+
+
+def test_in_a_roadway_only_the_uncertainty_along_it_counts() -> None:
+    """In at 1.2816 σ along, as at a straight border, and round a bend."""
+    corner = zone("z", [(90, -3), (103, -3), (103, 12), (90, 12)])
+    for sigma_m in (0.5, 2.0):
+        edge = 1.2816 * sigma_m
+        steps = [90 + 0.99 * edge, 90 + 1.01 * edge, 101.0, 112 + 0.99 * edge, 112 + 1.01 * edge]
+        membership = ZoneMembership((corner,), (BENT,), dwell_s=0.0)
+        found = membership.update(in_roadway(*steps, sigma_m=sigma_m))
+        assert told(found) == [(1, 0, True), (4, 0, False)]
+
+
+def test_a_zone_at_the_end_of_a_roadway_goes_on_beyond_it() -> None:
+    end = zone("z", [(-1, -3), (10, -3), (10, 3), (-1, 3)])
+    membership = ZoneMembership((end,), (BENT,))
+    assert membership.update(in_roadway(0.0, sigma_m=3.0))
+
+
+def test_a_fix_that_knows_its_place_across_or_contradicts_its_chainage_is_taken_in_the_plane() -> (
+    None
+):
+    strip = zone("strip", [(0, 1.2), (100, 1.2), (100, 2.5), (0, 2.5)])
+    fixes = in_roadway(50.0)
+    fixes["y_m"] = 1.85
+    assert ZoneMembership((strip,), (BENT,)).update(fixes) == []
+    fixes["var_y_m2"] = 0.1**2
+    assert ZoneMembership((strip,), (BENT,)).update(fixes)
+    far = in_roadway(50.0)
+    far["y_m"], far["var_y_m2"] = 40.0, 0.5**2
+    assert ZoneMembership((square("off", 40, 30, 20),), (BENT,)).update(far)
+
+
+def test_in_the_roadway_of_the_level_below_the_band_counts_too() -> None:
+    part = zone("z", [(40, -9), (60, -9), (60, 9), (40, 9)], band_m=(20.0, 30.0))
+    assert ZoneMembership((part,), (BENT,)).update(in_roadway(50.0)) == []
+
+
 def test_a_lost_or_broken_fix_changes_nothing() -> None:
-    membership = ZoneMembership((square("a", 0.0, 0.0, 10.0),))
+    membership = at_once(square("a", 0.0, 0.0, 10.0))
     membership.update(fixes_at((0, 5.0, 5.0)))
-    away = fixes_at((0, 500.0, 5.0), (0, np.nan, 5.0), (0, 500.0, np.inf))
+    away = fixes_at(*[(0, 500.0, 5.0)] * 6)
+    away["t_ns"] += S
     away["fix_class"][0] = FixClass.LOST
+    away["x_m"][1], away["y_m"][2] = np.nan, np.inf
+    away["var_x_m2"][3], away["cov_xy_m2"][4], away["var_y_m2"][5] = np.nan, np.inf, np.nan
     assert membership.update(away) == []
     assert membership.zones_of(0) == (0,)
 
 
 def test_far_fixes_leave_and_unknown_cards_are_nowhere() -> None:
-    membership = ZoneMembership((square("a", 0.0, 0.0, 10.0),))
+    membership = at_once(square("a", 0.0, 0.0, 10.0))
     membership.update(fixes_at((200, 5.0, 5.0)))
     assert membership.update(fixes_at((200, 1e9, -1e9))) == [Crossing(0, 200, 0, entered=False)]
     assert membership.zones_of(200) == membership.zones_of(10**6) == ()
 
 
 def test_restore_puts_a_card_into_exactly_these_zones() -> None:
-    membership = ZoneMembership((square("a", 0.0, 0.0, 10.0), square("b", 0.0, 0.0, 10.0)))
+    zones = tuple(square(name, 0.0, 0.0, 10.0) for name in "abcdef")
+    membership = ZoneMembership(zones)
     membership.update(fixes_at((1, 5.0, 5.0), (1000, 5.0, 5.0)))
     membership.restore(1, [1])
-    membership.restore(5000, [0, 1])
+    membership.restore(5000, [5, 0, 1, 4, 2])
     assert membership.zones_of(1) == (1,)
-    assert membership.counts().tolist() == [2, 3]
-    with pytest.raises(IndexError, match="no zone 2"):
-        membership.restore(1, [2])
+    assert membership.zones_of(5000) == (0, 1, 2, 4, 5)
+    assert membership.counts().tolist() == [2, 3, 2, 1, 2, 2]
+    with pytest.raises(IndexError, match="no zone 6"):
+        membership.restore(1, [6])
+    # Where a card was is known: what its first fix says of it counts at once.
+    assert membership.update(fixes_at((5000, 50.0, 5.0))) == [
+        Crossing(0, 5000, k, entered=False) for k in (0, 1, 2, 4, 5)
+    ]
 
 
 def test_batches_do_not_matter_and_the_buffer_of_crossings_is_no_limit() -> None:
     zones = tuple(square(str(k), 0.0, 0.0, 10.0) for k in range(40))
     places = [(card, x, 5.0) for x in (5.0, 50.0) * 3 for card in range(100)]
-    fixes = fixes_at(*places)
-    one, many = ZoneMembership(zones), ZoneMembership(zones)
+    fixes = fixes_at(*places, every_s=0.01)
+    one, many = ZoneMembership(zones, dwell_s=0.0), ZoneMembership(zones, dwell_s=0.0)
     whole = one.update(fixes)
     parts = [crossing for k in range(len(fixes)) for crossing in many.update(fixes[k : k + 1])]
     assert len(whole) == 600 * 40
@@ -155,15 +303,64 @@ def test_batches_do_not_matter_and_the_buffer_of_crossings_is_no_limit() -> None
     assert not one.counts().any()
 
 
+def walks(seed: int, cards: int, steps: int) -> Records:
+    """Cards that walk about among `ZONES`, in the order of their steps."""
+    rng = np.random.default_rng(seed)
+    steps_m = rng.normal(0.0, 2.0, (steps, cards, 2))
+    steps_m[0] = rng.uniform(-40.0, 40.0, (cards, 2))
+    places = np.cumsum(steps_m, axis=0).reshape(-1, 2)
+    numbers = np.tile(np.arange(cards), steps)
+    fixes = fixes_at(*zip(numbers.tolist(), *places.T.tolist(), strict=True))
+    fixes["t_ns"] = np.repeat(np.arange(steps), cards) * (S // 5)
+    deviation = rng.uniform(0.1, 3.0, (2, len(fixes)))
+    fixes["var_x_m2"], fixes["var_y_m2"] = deviation**2
+    fixes["cov_xy_m2"] = rng.uniform(-0.9, 0.9, len(fixes)) * deviation[0] * deviation[1]
+    return fixes
+
+
+ZONES = tuple(
+    zone(str(k), [tuple(p) for p in star(k, 14) + np.array([12.0 * k - 30.0, 0.0])])
+    for k in range(6)
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), order=st.permutations(range(5)))
+def test_other_cards_and_their_order_change_nothing(seed: int, order: list[int]) -> None:
+    fixes = walks(seed, 5, 40)
+    swapped = fixes.copy()
+    swapped["card"] = np.array(order)[fixes["card"]]
+    rows = np.argsort(swapped["t_ns"] * 8 + swapped["card"], kind="stable")
+    found = ZoneMembership(ZONES).update(fixes)
+    other = ZoneMembership(ZONES).update(swapped[rows])
+    assert {(row, order[card], *rest) for row, card, *rest in found} == {
+        (rows[row], card, *rest) for row, card, *rest in other
+    }
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_batch_that_comes_twice_changes_nothing(seed: int) -> None:
+    fixes = walks(seed, 5, 40)
+    once, twice = ZoneMembership(ZONES), ZoneMembership(ZONES)
+    for start in range(0, len(fixes), 50):
+        part = fixes[start : start + 50]
+        assert twice.update(part) == once.update(part)
+        assert twice.update(part) == []
+
+
 def test_no_zones_and_very_large_maps_are_fine() -> None:
     assert ZoneMembership(()).update(fixes_at((0, 5.0, 5.0))) == []
     far = ZoneMembership((square("a", -1e7, -1e7, 10.0), square("b", 1e7, 1e7, 10.0)))
     assert len(far.update(fixes_at((0, 1e7 + 5.0, 1e7 + 5.0)))) == 1
-    assert len(far._shapes.cell_start) < 70_000
+    assert len(far._polygons.cell_start) < 140_000
 
 
-def test_a_zone_without_area_is_named() -> None:
+def test_a_zone_without_area_is_named_and_a_dwell_is_short() -> None:
     with pytest.raises(ValueError, match="zone 'bad'"):
         ZoneMembership((zone("bad", [(0.0, 0.0), (0.0, 0.0)]),))
     with pytest.raises(ValueError, match="zone 'bad'"):
         ZoneMembership((zone("bad", [(0.0, 0.0), (1.0, 0.0), (np.nan, 1.0)]),))
+    for wrong in (-0.1, 5.0, math.nan):
+        with pytest.raises(ValueError, match="dwell_s"):
+            ZoneMembership((), dwell_s=wrong)
