@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from positioning.anchor_stats import ANCHOR_STATS
 from positioning.cards import Rejections
 from positioning.observation import Records
 from positioning.recording import Run, read_recording
@@ -19,10 +20,14 @@ CARD_HEIGHT_M: Final = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LocatedRun:
-    """A run and what came of it: `fixes` (n,) FIX, with the handles of `run.tags`."""
+    """A run and what came of it: `fixes` (n,) FIX, with the handles of `run.tags`.
+
+    `anchor_stats` (anchors,) ANCHOR_STATS: what the ranges say of the run's anchors.
+    """
 
     run: Run
     fixes: Records
+    anchor_stats: Records
     rejections: Rejections
 
 
@@ -50,5 +55,6 @@ def locate_recording(recording: Path, height_m: float | None = None) -> tuple[Lo
         heights_m = np.full(len(run.anchors_m), card_height_m(run, height_m))
         tracker = Tracker(run.anchors_m, heights_m)
         fixes = tracker.update(run.ranges)
-        located.append(LocatedRun(run, fixes, tracker.rejections))
+        stats = np.zeros(len(run.anchors_m), ANCHOR_STATS)
+        located.append(LocatedRun(run, fixes, stats, tracker.rejections))
     return tuple(located)

@@ -114,6 +114,11 @@ FIX: Final = np.dtype(
     align=True,
 )
 
+#: A reader saw a card where its ranges say that it can't be, `apart_m` from there.
+CONFLICT: Final = np.dtype(
+    [("card", np.uint32), ("reader", np.uint32), ("t_ns", np.int64), ("apart_m", np.float64)]
+)
+
 #: A record array of one of the types above.
 Records = NDArray[np.void]
 

@@ -66,6 +66,7 @@ class TrackerSettings:
     speed_max_m_s: no card moves faster (25 km/h and some).
     start_speed_m_s: a card's speed where nothing is known of it (one sigma, per axis).
     range_max_m: no radio reaches further; a longer range is refused.
+    lag_s: delay of the smoothed output, 0.5 to 1; 0 leaves it out.
     cards_max: handles from this on are refused: bounds the memory, about 2 kB a card.
     """
 
@@ -79,6 +80,7 @@ class TrackerSettings:
     speed_max_m_s: float = 8.0
     start_speed_m_s: float = 1.5
     range_max_m: float = 2000.0
+    lag_s: float = 0.0
     cards_max: int = 1 << 17
 
 

@@ -11,15 +11,27 @@ from numpy.typing import NDArray
 
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
+from gateway.config.people import CardKind
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
 from lamproom.v1 import mine_pb2, position_pb2
+from positioning.ellipse import ellipses
 from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone
 from positioning.observation import IdTable, Records
 
 _NS_PER_S: Final = 1_000_000_000
+
+#: What of a fix may be unknown, NaN; it is absent then.
+_MAYBE: Final = ("chainage_m", "hdop", "nis", "protection_m")
+
+
+_CARD_KINDS: Final = {
+    CardKind.PERSON: mine_pb2.CARD_KIND_PERSON,
+    CardKind.VEHICLE: mine_pb2.CARD_KIND_VEHICLE,
+    CardKind.ROBOT: mine_pb2.CARD_KIND_ROBOT,
+}
 
 
 class MineAnswers:
@@ -35,7 +47,12 @@ class MineAnswers:
         self._map = _map_message(bundle.settings.mine.code, bundle.settings.mine.name, bundle.map)
         self._roster = tuple(
             mine_pb2.Person(
-                card=one.card, name=one.name, job=one.job, team=one.team, on_roster=True
+                card=one.card,
+                name=one.name,
+                job=one.job,
+                team=one.team,
+                on_roster=True,
+                kind=_CARD_KINDS[one.kind],
             )
             for one in bundle.people
         )
@@ -101,7 +118,10 @@ class MineAnswers:
 
     def _positions(self, fixes: Records) -> Iterator[position_pb2.Position]:
         now_ns = self._now_ns()
-        for fix in fixes:
+        rings = ellipses(fixes)
+        for row, fix in enumerate(fixes):
+            roadway = int(fix["roadway"])
+            since_s = (now_ns - int(fix["t_ns"])) / _NS_PER_S
             message = position_pb2.Position(
                 card=self._cards.name(int(fix["card"])),
                 x_m=fix["x_m"],
@@ -114,9 +134,19 @@ class MineAnswers:
                 var_y_m2=fix["var_y_m2"],
                 fix_class=position_pb2.FixClass.ValueType(int(fix["fix_class"])),
                 anchors_used=int(fix["anchors_used"]),
-                age_s=(now_ns - int(fix["t_ns"])) / _NS_PER_S,
+                anchors_rejected=int(fix["anchors_rejected"]),
+                age_s=since_s + float(fix["age_s"]),
                 zone_ids=self._picture.zones.get(int(fix["card"]), ()),
+                roadway_id=self._map.roadways[roadway].roadway_id if roadway >= 0 else "",
+                ellipse_95=position_pb2.Ellipse(
+                    semi_major_m=rings.semi_major_m[row],
+                    semi_minor_m=rings.semi_minor_m[row],
+                    direction_deg=rings.direction_deg[row],
+                ),
             )
+            for name in _MAYBE:
+                if not np.isnan(fix[name]):
+                    setattr(message, name, fix[name])
             message.measure_time.FromNanoseconds(int(fix["t_ns"]))
             yield message
 

@@ -23,7 +23,7 @@ from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, position_pb2_grpc
 from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
-from positioning.observation import FIX, FixClass, IdTable, Records
+from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 from protocols.driver import DriverOptions, Sink
 from tests.support.waiting import LONG_S
 
@@ -88,11 +88,13 @@ def bundle_of(
     address: str = "127.0.0.1",
     port: int = 0,
     frame_interval_ms: int = 20,
+    lag_s: float = 0.0,
 ) -> Bundle:
     settings = MineSettings.model_validate(
         {
             "mine": {"code": "620000000001", "name": "一号煤矿"},
             "grpc": {"address": address, "port": port},
+            "positioning": {"lag_s": lag_s},
             "positions": {"frame_interval_ms": frame_interval_ms},
         }
     )
@@ -106,27 +108,35 @@ def bundle_of(
 
 
 def fixes_of(rows: Iterable[tuple[int, float]], t_ns: int = T0_NS) -> Records:
-    """FIX of (card handle, x in metres), one nanosecond apart."""
-    return np.array(
-        [
-            (card, t_ns + n, x_m, -x_m, 1.5, 0.5, -0.25, 0.04, 0.01, 0.09, FixClass.PRECISE, 4, 1.0)
-            for n, (card, x_m) in enumerate(rows)
-        ],
-        FIX,
-    )
+    """FIX of (card handle, x in metres), one nanosecond apart, in the roadway."""
+    rows = list(rows)
+    fixes = new_fixes(len(rows))
+    fixes["card"], fixes["x_m"] = [card for card, _ in rows], [x_m for _, x_m in rows]
+    fixes["t_ns"] = t_ns + np.arange(len(rows))
+    fixes["y_m"], fixes["z_m"] = -fixes["x_m"], 1.5
+    fixes["vx_m_s"], fixes["vy_m_s"] = 0.5, -0.25
+    fixes["var_x_m2"], fixes["cov_xy_m2"], fixes["var_y_m2"] = 0.04, 0.01, 0.09
+    fixes["roadway"], fixes["chainage_m"] = 0, fixes["x_m"]
+    fixes["fix_class"], fixes["anchors_used"], fixes["nis"] = FixClass.PRECISE, 4, 1.0
+    return fixes
 
 
 def changes(
     fixes: Records | None = None,
+    *,
     samples: tuple[Sample, ...] = (),
     links: tuple[LinkChange, ...] = (),
     zones: dict[int, tuple[str, ...]] | None = None,
     headcount: Headcount | None = None,
+    lagged: Records | None = None,
+    anchors: Records | None = None,
 ) -> Changes:
     return Changes(
         T0_NS,
         headcount or Headcount(0, 0, {}),
         fixes=np.empty(0, FIX) if fixes is None else fixes,
+        lagged=np.empty(0, FIX) if lagged is None else lagged,
+        anchors=anchors,
         samples=samples,
         links=links,
         zones=zones or {},

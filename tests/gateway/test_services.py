@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -15,6 +16,8 @@ from gateway.mine.change import Headcount
 from gateway.serve.server import ServeError, Server
 from lamproom.v1 import equipment_pb2, mine_pb2, position_pb2
 from lamproom.v1.equipment_pb2 import WatchEquipmentRequest, WatchEquipmentResponse
+from positioning.anchor_health import assess
+from positioning.anchor_stats import ANCHOR_STATS
 from positioning.mine_map import ZoneKind
 from tests.gateway.serve_rig import (
     T0_NS,
@@ -116,6 +119,15 @@ async def test_positions_are_listed_with_age_and_zones(rig: Rig) -> None:
     assert first.fix_class == position_pb2.FIX_CLASS_PRECISE
     assert first.measure_time.ToNanoseconds() == T0_NS + 2
     assert list(first.zone_ids) == ["Z1", "Z2"]
+    assert (first.roadway_id, first.chainage_m, first.nis) == ("main", 3.0, 1.0)
+    assert first.anchors_rejected == 0
+    assert not first.HasField("hdop")
+    assert not first.HasField("protection_m")
+    ellipse = first.ellipse_95
+    # tan 2φ = 2·0.01 / (0.04 − 0.09); the variance along it is 0.0919.
+    assert ellipse.direction_deg == pytest.approx(79.1, abs=0.05)
+    assert ellipse.semi_major_m == pytest.approx((5.991 * 0.0919) ** 0.5, rel=1e-3)
+    assert ellipse.semi_minor_m == pytest.approx((5.991 * 0.0381) ** 0.5, rel=1e-3)
     # The picture's time is far ahead of the clock here, so the age is negative and said as it is.
     assert first.age_s < 0
     assert (second.card, list(second.zone_ids)) == ("1002", [])
@@ -158,9 +170,44 @@ async def test_wrong_pages_are_refused(rig: Rig, page: dict[str, Any]) -> None:
         rig.equipment().ListEquipment(equipment_pb2.ListEquipmentRequest(**page)),
         rig.mine().ListZones(mine_pb2.ListZonesRequest(**page)),
         rig.mine().ListPeople(mine_pb2.ListPeopleRequest(**page)),
+        rig.equipment().ListAnchors(equipment_pb2.ListAnchorsRequest(**page)),
     ]
+    rig.server.publish(changes(anchors=assess(np.zeros(1, ANCHOR_STATS))))
     for call in calls:
         assert (await code_of(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
+
+
+# Anchors
+
+
+async def test_anchors_are_not_judged_before_they_were(rig: Rig) -> None:
+    request = equipment_pb2.ListAnchorsRequest()
+    code, text = await code_of(rig.equipment().ListAnchors(request))
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "has not judged" in text
+
+
+async def test_anchors_are_listed_with_what_is_the_matter(rig: Rig) -> None:
+    stats = np.zeros(1, ANCHOR_STATS)
+    rig.server.publish(changes(anchors=assess(stats)))
+    stub, request = rig.equipment(), equipment_pb2.ListAnchorsRequest()
+    (never,) = (await stub.ListAnchors(request)).anchors
+    assert (never.anchor_id, never.heard_count) == ("A1", 0)
+    assert never.verdict == equipment_pb2.ANCHOR_VERDICT_NEVER_HEARD
+    assert never.text.startswith("A1 was never heard")
+    assert not never.HasField("heard_time")
+    assert not never.HasField("mean_m")
+    stats["heard"], stats["rejected"], stats["heard_t_ns"] = 400, 200, T0_NS
+    for name, value in {"weight": 10.0, "r": 1.0, "rr": 1.0, "xx": 5.0, "yy": 5.0}.items():
+        stats[name] = value
+    rig.server.publish(changes(anchors=assess(stats)))
+    answer = await stub.ListAnchors(request)
+    (blocked,) = answer.anchors
+    assert answer.next_page_token == ""
+    assert (blocked.heard_count, blocked.rejected_count) == (400, 200)
+    assert blocked.verdict == equipment_pb2.ANCHOR_VERDICT_OFTEN_BLOCKED
+    assert blocked.heard_time.ToNanoseconds() == T0_NS
+    assert blocked.mean_m == pytest.approx(0.1)
 
 
 # Equipment

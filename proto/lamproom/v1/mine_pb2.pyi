@@ -51,6 +51,26 @@ ZONE_KIND_WELLHEAD: ZoneKind.ValueType  # 7
 ZONE_KIND_LICENCE: ZoneKind.ValueType  # 8
 Global___ZoneKind: _TypeAlias = ZoneKind  # noqa: Y015
 
+class _CardKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CardKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CardKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CARD_KIND_UNSPECIFIED: _CardKind.ValueType  # 0
+    CARD_KIND_PERSON: _CardKind.ValueType  # 1
+    CARD_KIND_VEHICLE: _CardKind.ValueType  # 2
+    CARD_KIND_ROBOT: _CardKind.ValueType  # 3
+
+class CardKind(_CardKind, metaclass=_CardKindEnumTypeWrapper):
+    """What carries a card."""
+
+CARD_KIND_UNSPECIFIED: CardKind.ValueType  # 0
+CARD_KIND_PERSON: CardKind.ValueType  # 1
+CARD_KIND_VEHICLE: CardKind.ValueType  # 2
+CARD_KIND_ROBOT: CardKind.ValueType  # 3
+Global___CardKind: _TypeAlias = CardKind  # noqa: Y015
+
 @_typing.final
 class Point(_message.Message):
     """A point in the mine's own metres."""
@@ -313,7 +333,7 @@ Global___ListZonesResponse: _TypeAlias = ListZonesResponse  # noqa: Y015
 
 @_typing.final
 class Person(_message.Message):
-    """Someone who carries a card."""
+    """Someone, or something, that carries a card."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -322,12 +342,15 @@ class Person(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     ON_ROSTER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     card: _builtins.str
     name: _builtins.str
     job: _builtins.str
     team: _builtins.str
     on_roster: _builtins.bool
     """False for a card that is seen but not on the roster."""
+    kind: Global___CardKind.ValueType
+    """Unspecified for a card that is not on the roster."""
     def __init__(
         self,
         *,
@@ -336,10 +359,11 @@ class Person(_message.Message):
         job: _builtins.str = ...,
         team: _builtins.str = ...,
         on_roster: _builtins.bool = ...,
+        kind: Global___CardKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "job", b"job", "name", b"name", "on_roster", b"on_roster", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "job", b"job", "kind", b"kind", "name", b"name", "on_roster", b"on_roster", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
