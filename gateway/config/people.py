@@ -163,9 +163,10 @@ def _kind_problem(kind: str) -> tuple[str, str]:
     """What is wrong with a kind, and what would be right; empty if nothing is."""
     if kind in ("", *CardKind):
         return "", ""
-    known = ", ".join(CardKind)
+    known = [one.value for one in CardKind]
     shown = repr(kind) if len(kind) <= TEXT_MAX else f"{len(kind)} characters"
-    return f"must be one of {known}, or empty for a person, not {shown}", suggest(kind, CardKind)
+    problem = f"must be one of {', '.join(known)}, or empty for a person, not {shown}"
+    return problem, suggest(kind, known)
 
 
 def _text_problem(column: str, text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import grpc
@@ -18,7 +18,7 @@ from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
 from lamproom.v1 import mine_pb2, position_pb2
 from positioning.ellipse import ellipses
-from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone
+from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone
 from positioning.observation import IdTable, Records
 
 _NS_PER_S: Final = 1_000_000_000
@@ -159,6 +159,7 @@ def _map_message(code: str, name: str, mine_map: MineMap) -> mine_pb2.GetMapResp
         anchors=map(_anchor, mine_map.anchors),
         readers=map(_reader, mine_map.readers),
         zones=map(_zone, mine_map.zones),
+        areas=map(_area, mine_map.areas),
     )
 
 
@@ -178,16 +179,32 @@ def _anchor(anchor: Anchor) -> mine_pb2.Anchor:
 
 def _reader(reader: Reader) -> mine_pb2.Reader:
     position = mine_pb2.Point(x_m=reader.x_m, y_m=reader.y_m, z_m=reader.z_m)
-    return mine_pb2.Reader(reader_id=reader.id, position=position, radius_m=reader.radius_m)
+    return mine_pb2.Reader(
+        reader_id=reader.id,
+        position=position,
+        radius_m=reader.radius_m,
+        heading_deg=reader.heading_deg,
+    )
 
 
 def _zone(zone: Zone) -> mine_pb2.Zone:
+    lowest_m, highest_m = zone.z_band_m or (None, None)
     return mine_pb2.Zone(
         zone_id=zone.id,
         name=zone.name,
         kind=mine_pb2.ZoneKind.Value(f"ZONE_KIND_{zone.kind.name}"),
-        rings=[mine_pb2.Ring(points=_points(ring)) for ring in zone.rings_m],
+        rings=_rings(zone.rings_m),
+        z_min_m=lowest_m,
+        z_max_m=highest_m,
     )
+
+
+def _area(area: Area) -> mine_pb2.Area:
+    return mine_pb2.Area(area_id=area.id, name=area.name, rings=_rings(area.rings_m))
+
+
+def _rings(rings_m: Sequence[NDArray[np.float64]]) -> list[mine_pb2.Ring]:
+    return [mine_pb2.Ring(points=_points(ring)) for ring in rings_m]
 
 
 def _points(line_m: NDArray[np.float64]) -> list[mine_pb2.Point]:

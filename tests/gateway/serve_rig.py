@@ -17,12 +17,13 @@ from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
 from equipment.report import LinkChange, Quality, Sample, Value
 from gateway.config.bundle import Bundle, DeviceSetup, MineSettings, Person
+from gateway.config.people import CardKind
 from gateway.journal.journal import Journal
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, position_pb2_grpc
-from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
+from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 from protocols.driver import DriverOptions, Sink
 from tests.support.waiting import LONG_S
@@ -73,8 +74,12 @@ RING_M = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 0.0)])
 MAP = MineMap(
     roadways=(Roadway("main", "Main", 5.0, np.array([(0.0, 0.0, -8.0), (100.0, 0.0, -9.0)])),),
     anchors=(Anchor("A1", 1.0, 2.0, 3.0),),
-    readers=(Reader("R1", 4.0, 5.0, 6.0, 8.0),),
-    zones=tuple(Zone(f"Z{n}", kind.name, kind, (RING_M,)) for n, kind in enumerate(ZoneKind)),
+    readers=(Reader("R1", 4.0, 5.0, 6.0, 8.0), Reader("R2", 9.0, 5.0, 6.0, 8.0, 180.0)),
+    zones=tuple(
+        Zone(f"Z{n}", kind.name, kind, (RING_M,), (-9.0, -4.0) if n else None)
+        for n, kind in enumerate(ZoneKind)
+    ),
+    areas=(Area("hall", "Hall", (RING_M, RING_M / 4)),),
 )
 
 
@@ -82,7 +87,7 @@ def bundle_of(
     *,
     people: tuple[Person, ...] = (
         Person("1001", "王伟", "fitter", "A"),
-        Person("1002", "Anna", "driver", "B"),
+        Person("1002", "Anna", "driver", "B", CardKind.VEHICLE),
     ),
     devices: tuple[str, ...] = ("shearer-1", "shearer-2"),
     address: str = "127.0.0.1",

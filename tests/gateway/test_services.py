@@ -59,7 +59,13 @@ async def test_the_map_comes_whole(rig: Rig) -> None:
     assert (anchor.anchor_id, anchor.position.z_m) == ("A1", 3.0)
     reader = answer.readers[0]
     assert (reader.reader_id, reader.position.x_m, reader.radius_m) == ("R1", 4.0, 8.0)
+    assert [reader.HasField("heading_deg") for reader in answer.readers] == [False, True]
+    assert answer.readers[1].heading_deg == 180.0
+    (area,) = answer.areas
+    assert (area.area_id, area.name, len(area.rings)) == ("hall", "Hall", 2)
     assert len(answer.zones) == len(ZoneKind)
+    assert [zone.HasField("z_min_m") for zone in answer.zones[:2]] == [False, True]
+    assert (answer.zones[1].z_min_m, answer.zones[1].z_max_m) == (-9.0, -4.0)
     (ring,) = answer.zones[0].rings
     assert [(p.x_m, p.y_m) for p in ring.points] == [(0, 0), (10, 0), (10, 10), (0, 0)]
 
@@ -87,6 +93,11 @@ async def test_people_are_the_roster_and_who_was_seen_besides(rig: Rig) -> None:
         ("7777", "", False),
     ]
     assert (answer.people[0].job, answer.people[0].team) == ("fitter", "A")
+    assert [one.kind for one in answer.people] == [
+        mine_pb2.CARD_KIND_PERSON,
+        mine_pb2.CARD_KIND_VEHICLE,
+        mine_pb2.CARD_KIND_UNSPECIFIED,
+    ]
     page = await stub.ListPeople(mine_pb2.ListPeopleRequest(page_size=2))
     rest = await stub.ListPeople(mine_pb2.ListPeopleRequest(page_token=page.next_page_token))
     assert [one.card for one in (*page.people, *rest.people)] == ["1001", "1002", "7777"]
