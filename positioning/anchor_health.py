@@ -57,7 +57,7 @@ BIASED_M: Final = 0.5
 #: More than this share of the ranges do not agree with the cards' places.
 BLOCKED_SHARE: Final = 0.3
 
-#: Where the standard error across the displacement is beyond this, that direction is unknown.
+#: A direction in which the standard error is beyond this is unknown.
 _UNKNOWN_M: Final = 1.0
 
 
@@ -77,7 +77,8 @@ class Verdict(IntEnum):
 #: `NEVER_NS` if never; `missed_s`: how long a located card was within its reach and nothing was
 #: heard. `mean_m`, `spread_m`: of the residuals. `dx_m`, `dy_m`: how far it seems to stand from its
 #: place on the map; `sigma_along_m`, `sigma_across_m`: standard errors in that direction and across
-#: it; `significance`: how many standard errors it is away. NaN where nothing was heard.
+#: it; `significance`: how many standard errors it is away. NaN where nothing was heard. What is
+#: not known (across a roadway) counts as no displacement.
 ANCHOR_HEALTH: Final = np.dtype(
     [
         ("heard", np.int64),
@@ -187,20 +188,31 @@ def _fit(stats: Records, health: Records, rows: NDArray[np.intp]) -> Floats:
         squares = square_m2 - 2.0 * (found * right).sum(-1)
         squares += (found[:, None, :] @ normal @ found[..., None])[:, 0, 0]
         left_m2 = np.maximum(squares, _SPREAD_LEAST_M**2)
-    d = found[:, :2]
+    place = covariance[:, :2, :2]
+    d, significance = _known_part(found[:, :2], place)
     size_m = np.hypot(d[:, 0], d[:, 1])
     along = np.where(size_m[:, None] > 0.0, d / np.maximum(size_m, 1e-12)[:, None], (1.0, 0.0))
     across = np.stack([-along[:, 1], along[:, 0]], -1)
-    place = covariance[:, :2, :2]
     health["mean_m"][rows] = mean_m
     health["spread_m"][rows] = np.sqrt(np.maximum(square_m2 - mean_m**2, 0.0))
     health["dx_m"][rows], health["dy_m"][rows] = d[:, 0], d[:, 1]
     for name, way in (("sigma_along_m", along), ("sigma_across_m", across)):
         health[name][rows] = np.sqrt((way[:, None, :] @ place @ way[..., None])[:, 0, 0])
-    away = (d[:, None, :] @ np.linalg.solve(place, d[..., None]))[:, 0, 0]
-    health["significance"][rows] = np.sqrt(np.maximum(away, 0.0))
+    health["significance"][rows] = significance
     one_sided = np.abs(found[:, 2]) > _BIAS_SHARE * size_m
     return np.where(one_sided, 0.0, 1.0 - squares / np.maximum(square_m2, 1e-12))
+
+
+def _known_part(d: Floats, covariance: Floats) -> tuple[Floats, Floats]:
+    """What is known of displacements (k, 2) with `covariance` (k, 2, 2), and how significant it is.
+
+    Along the axis of the covariance that is known better, and along the other where its error is
+    no more than `_UNKNOWN_M`: a guess sideways of a roadway would only mislead who looks for it.
+    """
+    variances, axes = np.linalg.eigh(covariance)
+    parts = (axes.transpose(0, 2, 1) @ d[..., None])[..., 0]
+    parts[variances[:, 1] > _UNKNOWN_M**2, 1] = 0.0
+    return (axes @ parts[..., None])[..., 0], np.sqrt((parts**2 / variances).sum(-1))
 
 
 def _verdicts(health: Records, explained: Floats, was_misplaced: Bools) -> NDArray[np.uint8]:
@@ -280,7 +292,7 @@ def _misplaced(name: str, health: np.void) -> str:
     eighth = round(math.atan2(dy_m, dx_m) / (math.pi / 4)) % len(_DIRECTIONS)
     error = f"± {float(health['sigma_along_m']):.1f} m"
     if float(health["sigma_across_m"]) > _UNKNOWN_M:
-        error += " in that direction, unknown across it"
+        error += " along this line; across it nothing is known"
     return (
         f"{name} seems to stand {math.hypot(dx_m, dy_m):.1f} m {_DIRECTIONS[eighth]} of where the "
         f"map says ({error}; x {dx_m:+.1f} m, y {dy_m:+.1f} m): survey it"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning.anchor_stats import ANCHOR_STATS
+from positioning.cards import Rejections
 from positioning.mine_map import Anchor, MineMap, Reader
 from positioning.observation import (
     CONFLICT,
@@ -55,9 +56,9 @@ class Locator:
         self._seen_ns = np.zeros(0, np.int64)
 
     @property
-    def too_old(self) -> int:
-        """How many ranges came so long after a newer one of their card that they gave no fix."""
-        return self._tracker.rejections.too_old
+    def rejections(self) -> Rejections:
+        """The measurements not used so far."""
+        return self._tracker.rejections
 
     def restore(self, fixes: Records) -> None:
         """Goes on from the last fix of each card before a restart, (n,) FIX."""

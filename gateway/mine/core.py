@@ -112,9 +112,9 @@ class Mine:
         self._limit_speeds()
         self._links.note(batch.links, record)
         changed = set(self._note_heard(batch, now_ns))
-        too_old = self._locator.too_old
+        too_old = self._locator.rejections.too_old
         fixes = self._locator.locate(batch.measurements)
-        late = _late(self._locator.too_old - too_old, now_ns)
+        late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)

@@ -89,7 +89,9 @@ def test_a_sighting_places_a_card_without_ranges_and_never_against_them() -> Non
     card = mine.table.handle(CARD)
     fixes = mine.step(batch_of(sighting(card, T0)), T0).fixes
     assert fixes["fix_class"].tolist() == [FixClass.ZONE]
-    assert (fixes["x_m"][0], fixes["var_x_m2"][0]) == (0.0, 16.0)
+    assert fixes["x_m"].tolist() == [0.0]
+    # Somewhere in the reader's 8 m: at least the variance of an even disc.
+    assert 16.0 <= fixes["var_x_m2"][0] < 64.0
     t_ns = mine.walk(CARD, range(30, 40), T0 + S)
     assert len(mine.step(batch_of(sighting(card, t_ns + S)), t_ns + S).fixes) == 0
     later = t_ns + 6 * S

@@ -188,39 +188,6 @@ async def test_wrong_pages_are_refused(rig: Rig, page: dict[str, Any]) -> None:
         assert (await code_of(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
 
 
-# Anchors
-
-
-async def test_anchors_are_not_judged_before_they_were(rig: Rig) -> None:
-    request = equipment_pb2.ListAnchorsRequest()
-    code, text = await code_of(rig.equipment().ListAnchors(request))
-    assert code is grpc.StatusCode.UNAVAILABLE
-    assert "has not judged" in text
-
-
-async def test_anchors_are_listed_with_what_is_the_matter(rig: Rig) -> None:
-    stats = np.zeros(1, ANCHOR_STATS)
-    rig.server.publish(changes(anchors=assess(stats)))
-    stub, request = rig.equipment(), equipment_pb2.ListAnchorsRequest()
-    (never,) = (await stub.ListAnchors(request)).anchors
-    assert (never.anchor_id, never.heard_count) == ("A1", 0)
-    assert never.verdict == equipment_pb2.ANCHOR_VERDICT_NEVER_HEARD
-    assert never.text.startswith("A1 was never heard")
-    assert not never.HasField("heard_time")
-    assert not never.HasField("mean_m")
-    stats["heard"], stats["rejected"], stats["heard_t_ns"] = 400, 200, T0_NS
-    for name, value in {"weight": 10.0, "r": 1.0, "rr": 1.0, "xx": 5.0, "yy": 5.0}.items():
-        stats[name] = value
-    rig.server.publish(changes(anchors=assess(stats)))
-    answer = await stub.ListAnchors(request)
-    (blocked,) = answer.anchors
-    assert answer.next_page_token == ""
-    assert (blocked.heard_count, blocked.rejected_count) == (400, 200)
-    assert blocked.verdict == equipment_pb2.ANCHOR_VERDICT_OFTEN_BLOCKED
-    assert blocked.heard_time.ToNanoseconds() == T0_NS
-    assert blocked.mean_m == pytest.approx(0.1)
-
-
 # Equipment
 
 

@@ -86,7 +86,7 @@ def test_a_displaced_anchor_is_found_as_far_as_cards_can_tell(where: str, east_m
     side = "east" if east_m > 0 else "west"
     assert f"seems to stand {math.hypot(health['dx_m'], health['dy_m']):.1f} m {side} of" in text
     assert text.endswith("survey it")
-    assert ("unknown across it" in text) == (where != "around")
+    assert ("across it nothing is known" in text) == (where != "around")
 
 
 def test_a_displacement_has_a_direction_and_an_error() -> None:
