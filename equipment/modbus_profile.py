@@ -225,6 +225,11 @@ READER_FIELDS: Final = {
     },
 }
 
+#: The fields that a reader's records may have besides, and of which types they can be then.
+READER_FIELDS_OPTIONAL: Final = {
+    Kind.RFID_READER: {"side": WHOLE},
+}
+
 
 class ModbusProfile(Profile):
     """The profile of a Modbus device; a reader has a `ring`."""
@@ -249,11 +254,13 @@ class ModbusProfile(Profile):
     @model_validator(mode="after")
     def _records_have_what_a_reader_gives(self) -> Self:
         types = {field.name: field.type for field in self.ring.field} if self.ring else {}
-        for name, allowed in READER_FIELDS.get(self.kind, {}).items():
+        needed = READER_FIELDS.get(self.kind, {})
+        for name in needed:
             if name not in types:
                 msg = f"records of a {self.kind.value} need a field {name!r}"
                 raise ValueError(msg)
-            if types[name] not in allowed:
+        for name, allowed in (needed | READER_FIELDS_OPTIONAL.get(self.kind, {})).items():
+            if name in types and types[name] not in allowed:
                 known = ", ".join(sorted(kind.value for kind in allowed))
                 msg = f"field {name!r} of a {self.kind.value} must be one of: {known}"
                 raise ValueError(msg)

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
+from equipment.profile import Kind
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle
@@ -40,15 +41,21 @@ log = structlog.get_logger()
 
 def plan_of(bundle: Bundle) -> MinePlan:
     """What the mine core needs of a configuration."""
-    alarm = bundle.settings.alarm
+    alarm, positioning = bundle.settings.alarm, bundle.settings.positioning
+    limits = positioning.speed_max_m_s.model_dump()
     return MinePlan(
         map=bundle.map,
         devices=tuple(setup.device.id for setup in bundle.devices),
-        card_height_m=bundle.settings.positioning.card_height_m,
-        clock_tolerance_s=bundle.settings.positioning.clock_tolerance_s,
+        card_height_m=positioning.card_height_m,
+        clock_tolerance_s=positioning.clock_tolerance_s,
         restricted_entry=AlarmRule(alarm.restricted_entry.level),
         signal_lost=AlarmRule(alarm.signal_lost.level, alarm.signal_lost.after_s),
         device_down=AlarmRule(alarm.device_down.level, alarm.device_down.after_s),
+        lag_s=positioning.lag_s,
+        speeds_max_m_s={person.card: limits[person.kind] for person in bundle.people},
+        uwb_readers=frozenset(
+            setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -20,7 +20,7 @@ from equipment.report import (
 )
 from gateway.clock import Clock
 from gateway.mine.change import Batch
-from positioning.observation import RANGE, SIGHTING, IdTable, Records
+from positioning.observation import MEASUREMENT, IdTable, Records, measurements
 from protocols.device_clock import DeviceClock
 from protocols.readers import ranges_of, sightings_of
 
@@ -44,8 +44,7 @@ class Inbox:
     """Gathers what all devices give. Used on the event loop only."""
 
     def __init__(self) -> None:
-        self._ranges: list[Records] = []
-        self._sightings: list[Records] = []
+        self._measured: list[Records] = []
         self._samples: list[Sample] = []
         self._links: list[LinkChange] = []
         self._notices: dict[tuple[str, NoticeKind, str], Notice] = {}
@@ -55,13 +54,12 @@ class Inbox:
     def take(self) -> Batch:
         """All that has gathered, in the order of its arrival; the inbox is empty then."""
         batch = Batch(
-            ranges=np.concatenate(self._ranges) if self._ranges else np.empty(0, RANGE),
-            sightings=np.concatenate(self._sightings) if self._sightings else np.empty(0, SIGHTING),
+            measurements=np.concatenate([np.empty(0, MEASUREMENT), *self._measured]),
             samples=tuple(self._samples),
             links=tuple(self._links),
             notices=tuple(self._notices.values()),
         )
-        for part in (self._ranges, self._sightings, self._samples, self._links, self._notices):
+        for part in (self._measured, self._samples, self._links, self._notices):
             part.clear()
         self._waiting = 0
         self._filled.clear()
@@ -82,14 +80,9 @@ class Inbox:
         self._waiting += count
         return True
 
-    def put_ranges(self, ranges: Records) -> None:
-        """Takes (n,) RANGE."""
-        self._ranges.append(ranges)
-        self._filled.set()
-
-    def put_sightings(self, sightings: Records) -> None:
-        """Takes (n,) SIGHTING."""
-        self._sightings.append(sightings)
+    def put_measured(self, measured: Records) -> None:
+        """Takes (n,) RANGE, DIFFERENCE, SIGHTING or PLACE."""
+        self._measured.append(measurements(measured))
         self._filled.set()
 
     def put_samples(self, samples: Sequence[Sample]) -> None:
@@ -170,13 +163,10 @@ class DeviceInbox:
             latest_ns = now_ns - shift_ns + self._tolerance_ns
         else:
             latest_ns = batch.device_t_ns + AHEAD_MOST_NS
-        put: Callable[[Records], None]
         if self._kind is Kind.UWB_READER:
             found, refusals = ranges_of(batch, self._cards, self._anchors)
-            put = self._inbox.put_ranges
         elif self._reader is not None:
             found, refusals = sightings_of(batch, self._reader, self._cards)
-            put = self._inbox.put_sightings
         else:
             count = len(batch.columns["card"])
             self.notice(NoticeKind.DATA_REFUSED, count, "it gives sightings but is not on the map")
@@ -186,7 +176,7 @@ class DeviceInbox:
         found = self._timely(found, -shift_ns, latest_ns)
         if len(found) and self._has_room(len(found), "records"):
             found["t_ns"] += shift_ns
-            put(found)
+            self._inbox.put_measured(found)
 
     def _timely(self, found: Records, after_ns: int, latest_ns: int) -> Records:
         """Those later than `after_ns` and not after `latest_ns`; the others are refused aloud."""

@@ -2,7 +2,8 @@
 
 A reader's profile gives the columns: `t_us` (the reader's clock, microseconds since the Unix
 epoch), `card`, and for a UWB reader `anchor` and `range_m`; `rssi_dbm` and `first_path_dbm` where
-it has them. A card is heard also where its distance is none (NaN).
+it has them. A directional reader has `side`: 0 unknown, 1 ahead, 2 behind. A card is heard also
+where its distance is none (NaN).
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ Refusals = list[tuple[str, int]]
 
 #: No radio reaches further in a roadway, in metres; the tracker would take none of these.
 RANGE_MOST_M: Final = 2000.0
+
+#: Sides by the numbers of the column: unknown, ahead, behind.
+_SIDES: Final = np.array([0, 1, -1], np.int8)
 
 _REFUSED: Final = -1
 
@@ -71,12 +75,13 @@ def sightings_of(batch: RecordBatch, reader: int, cards: IdTable) -> tuple[Recor
     """The sightings of an RFID reader's records, in their order.
 
     Args:
-        batch: columns `t_us` int64, `card` str.
+        batch: columns `t_us` int64, `card` str, maybe `side`.
         reader: the reader's index on the map.
         cards: gives a new card its handle.
 
     Returns:
-        (n,) SIGHTING, and what was refused: bad card ids, impossible times.
+        (n,) SIGHTING, and what was refused: bad card ids, impossible times, and sides that there
+        are not, which are 0 in the sighting: its card was seen.
     """
     refused = _Refused(batch)
     card = refused.handles(batch.columns["card"], _CardNames(cards))
@@ -85,6 +90,7 @@ def sightings_of(batch: RecordBatch, reader: int, cards: IdTable) -> tuple[Recor
     sightings["card"], sightings["reader"] = card[good], reader
     sightings["t_ns"] = _t_us(batch)[good] * 1000
     sightings["rssi_dbm"] = _optional(batch, "rssi_dbm")[good]
+    sightings["side"] = refused.sides(good)
     return sightings, refused.refusals
 
 
@@ -128,6 +134,7 @@ class _Refused:
     """Which records of a batch are good, and why the others are not; each is refused once."""
 
     def __init__(self, batch: RecordBatch) -> None:
+        self._batch = batch
         t_us = _t_us(batch)
         self.good = (t_us > 0) & (t_us <= T_US_MOST)
         self.refusals: Refusals = []
@@ -155,6 +162,16 @@ class _Refused:
         for reason, counts in reasons.items():
             self.refusals.append((f"{reason}: {_shown(counts)}", counts.total()))
         return handles
+
+    def sides(self, good: NDArray[np.bool_]) -> NDArray[np.int8]:
+        """The sides of the good records; a number that is no side is told, and 0."""
+        # What a reader does not say, as a whole column or as `none`, is unknown: 0.
+        told = np.nan_to_num(_optional(self._batch, "side")[good].astype(np.float64))
+        known = np.isin(told, range(len(_SIDES)))
+        if not known.all():
+            text = f"no side that there is (0 unknown, 1 ahead, 2 behind): {told[~known][0]:g}"
+            self.refusals.append((text, int((~known).sum())))
+        return _SIDES[np.where(known, told, 0).astype(np.intp)]
 
 
 def _shown(names: Iterable[str]) -> str:

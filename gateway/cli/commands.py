@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.anchors import anchors
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.evaluate import evaluate
@@ -44,5 +45,5 @@ def _options(
     """Underground personnel positioning and intelligent-mining gateway."""
 
 
-for command in (demo, init, check, run, sim, watch, locate, evaluate):
+for command in (demo, init, check, run, sim, watch, anchors, locate, evaluate):
     app.command()(command)

@@ -24,7 +24,7 @@ from gateway.cli.plot import Curve
 from gateway.cli.tuning import read_windows
 from positioning.accuracy import Errors, joined
 from positioning.comparison import comparison, pairs_of_run
-from positioning.tracker import TrackerSettings
+from positioning.settings import TrackerSettings
 
 #: Percentiles of the error that are given as JSON, for a curve: 0, 1, … 100.
 _PERCENTILES: Final = np.arange(101)

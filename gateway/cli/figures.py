@@ -17,7 +17,7 @@ from gateway.cli.tuning import Windows, read_settings
 from positioning.accuracy import Errors, accuracy, errors_of_run, joined
 from positioning.locate import LocatedRun, locate_recording
 from positioning.recording import RecordingError
-from positioning.tracker import TrackerSettings
+from positioning.settings import TrackerSettings
 
 #: Characters for a table in a file or a pipe.
 _WIDTH: Final = 140

@@ -138,7 +138,7 @@ def _table(*columns: str) -> Table:
 def _people(seen: Seen, rows: int, *, wide: bool) -> Table:
     names = {zone.zone_id: zone.name for zone in seen.map.zones}
     extra = ("card",) if wide else ()
-    table = _table("person", *extra, "x m", "y m", "m/s", "± m", "fix", "age s", "zone")
+    table = _table("person", *extra, "x m", "y m", "m/s", "± m", "fix", "roadway", "age s", "zone")
     for person in seen.positions[:rows]:
         speed_m_s = (person.vx_m_s**2 + person.vy_m_s**2) ** 0.5
         sigma_m = max(person.var_x_m2, person.var_y_m2) ** 0.5
@@ -151,10 +151,18 @@ def _people(seen: Seen, rows: int, *, wide: bool) -> Table:
             f"{speed_m_s:.1f}",
             f"{sigma_m:.1f}",
             fix,
+            _along(person),
             f"{person.age_s:.1f}",
             ", ".join(names.get(zone, zone) for zone in person.zone_ids) or "-",
         )
     return table
+
+
+def _along(person: position_pb2.Position) -> str:
+    """The roadway and how far along it: `main 412`."""
+    if not person.HasField("chainage_m"):
+        return person.roadway_id or "-"
+    return f"{person.roadway_id} {person.chainage_m:.0f}"
 
 
 def _is_reader(device: equipment_pb2.Equipment) -> bool:

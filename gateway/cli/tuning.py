@@ -16,7 +16,7 @@ from equipment.toml_source import ConfigurationError, Mistake, TomlSource, mista
 from gateway.config.files import read_text
 from positioning.accuracy import Window
 from positioning.recording import Run
-from positioning.tracker import TrackerSettings
+from positioning.settings import TrackerSettings
 from positioning.windows import Box, window_between
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

@@ -14,7 +14,7 @@ from typing import Final
 import grpc
 import typer
 
-from gateway.cli.watch_lines import Lines
+from gateway.cli.watch_lines import Lines, Names
 from lamproom.v1 import event_pb2, event_pb2_grpc, position_pb2, position_pb2_grpc
 
 #: Waits between attempts: doubled from the first to the most, each with up to as much at random.
@@ -35,6 +35,7 @@ _OPTIONS: Final = (
 _FINAL: Final = (
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.OUT_OF_RANGE,
+    grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNIMPLEMENTED,
 )
 
@@ -56,7 +57,7 @@ class Follower:
         self._from_sequence = from_sequence
         self._event_cursor = _read_cursor(cursor_file)
         self._position_cursor = b""
-        self._names: dict[int, str] = {}
+        self._names = Names()
         #: Whether the gateway has ever answered.
         self.connected = False
 
@@ -122,8 +123,7 @@ class Follower:
     def _take_position(self, answer: position_pb2.WatchPositionsResponse) -> None:
         match answer.WhichOneof("message"):
             case "directory":
-                for entry in answer.directory.entries:
-                    self._names[entry.tag_handle] = entry.card
+                self._names.take(answer.directory)
             case "frame":
                 self._lines.frame(self._names, answer.frame)
                 self._position_cursor = answer.frame.cursor or self._position_cursor

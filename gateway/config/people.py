@@ -1,4 +1,7 @@
-"""`people.csv`: who carries which card. Columns `card,name,job,team`, in any order."""
+"""`people.csv`: who carries which card.
+
+Columns `card,name,job,team`, and `kind` if there is one, in any order.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 from equipment.toml_source import ConfigurationError, Mistake, suggest
@@ -14,6 +18,8 @@ from gateway.config.schema import has_unprintable
 
 PEOPLE_FILE: Final = "people.csv"
 COLUMNS: Final = ("card", "name", "job", "team")
+#: May be left out.
+KIND: Final = "kind"
 
 #: A gateway serves 8,000 cards; this is far beyond and still fits the table of cards.
 PEOPLE_MAX: Final = 100_000
@@ -27,14 +33,23 @@ _DAMAGED: Final = re.compile(r"[0-9]([.,][0-9]+)?[eE]\+?[0-9]+")
 _ENTER_ANEW: Final = "format the column as text, then enter the numbers anew"
 
 
+class CardKind(StrEnum):
+    """What carries a card."""
+
+    PERSON = "person"
+    VEHICLE = "vehicle"
+    ROBOT = "robot"
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone on the roster; `card` is text of 9 to 18 digits."""
+    """Someone, or something, on the roster; `card` is text of 9 to 18 digits."""
 
     card: str
     name: str
     job: str
     team: str
+    kind: CardKind = CardKind.PERSON
 
 
 def parse_people(text: str, file: str = PEOPLE_FILE) -> tuple[Person, ...]:
@@ -55,7 +70,7 @@ def parse_people(text: str, file: str = PEOPLE_FILE) -> tuple[Person, ...]:
             wrong = _row_mistakes(header, row, line, first, file)
             mistakes += wrong
             if not wrong:
-                people.append(Person(**dict(zip(header, row, strict=True))))
+                people.append(_person(dict(zip(header, row, strict=True))))
     except ConfigurationError as error:
         mistakes += error.mistakes
     if len(people) > PEOPLE_MAX:
@@ -64,6 +79,11 @@ def parse_people(text: str, file: str = PEOPLE_FILE) -> tuple[Person, ...]:
     if mistakes:
         raise ConfigurationError(mistakes)
     return tuple(people)
+
+
+def _person(fields: dict[str, str]) -> Person:
+    kind = fields.pop(KIND, "") or CardKind.PERSON
+    return Person(**fields, kind=CardKind(kind))
 
 
 def _rows(text: str, file: str) -> Iterator[tuple[int, list[str]]]:
@@ -92,8 +112,8 @@ def _header_mistakes(header: list[str], file: str) -> Iterator[Mistake]:
         yield Mistake(file, 1, "", problem, "save it with commas between columns")
         return
     for number, column in enumerate(header):
-        if column not in COLUMNS:
-            yield Mistake(file, 1, column, "unknown column", suggest(column, COLUMNS))
+        if column not in (*COLUMNS, KIND):
+            yield Mistake(file, 1, column, "unknown column", suggest(column, (*COLUMNS, KIND)))
         elif column in header[:number]:
             yield Mistake(file, 1, column, "the column stands twice", "delete one of the two")
     for column in COLUMNS:
@@ -114,6 +134,8 @@ def _row_mistakes(
         if column == "card":
             problem, remedy = _card_problem(field, first)
             first.setdefault(field, line)
+        elif column == KIND:
+            problem, remedy = _kind_problem(field)
         else:
             problem, remedy = _text_problem(column, field), ""
         if problem:
@@ -135,6 +157,16 @@ def _card_problem(card: str, first: dict[str, int]) -> tuple[str, str]:
         remedy = f"a spreadsheet keeps {_SPREADSHEET_DIGITS} digits: {_ENTER_ANEW}" if lost else ""
         return f"{card!r} is already the card of the person at line {first[card]}", remedy
     return "", ""
+
+
+def _kind_problem(kind: str) -> tuple[str, str]:
+    """What is wrong with a kind, and what would be right; empty if nothing is."""
+    if kind in ("", *CardKind):
+        return "", ""
+    known = [one.value for one in CardKind]
+    shown = repr(kind) if len(kind) <= TEXT_MAX else f"{len(kind)} characters"
+    problem = f"must be one of {', '.join(known)}, or empty for a person, not {shown}"
+    return problem, suggest(kind, known)
 
 
 def _text_problem(column: str, text: str) -> str:

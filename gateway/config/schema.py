@@ -50,6 +50,10 @@ def _address(text: str) -> str:
     return text
 
 
+#: A shorter delay improves little; after a longer one a picture is no longer live.
+LAG_LEAST_S: Final = 0.5
+LAG_MOST_S: Final = 1.0
+
 #: 1 is the most severe, 4 the least.
 Level = Annotated[int, Field(ge=1, le=4)]
 Plain = Annotated[str, AfterValidator(_plain)]
@@ -86,6 +90,28 @@ class JournalSettings(Section):
     folder: Plain = "journal"
 
 
+def _lag(lag_s: float) -> float:
+    if lag_s and not LAG_LEAST_S <= lag_s <= LAG_MOST_S:
+        msg = f"must be {LAG_LEAST_S:g} to {LAG_MOST_S:g}, or 0 for none"
+        raise ValueError(msg)
+    return lag_s
+
+
+class SpeedSettings(Section):
+    """`[positioning.speed_max_m_s]`: how fast what carries a card can move at most.
+
+    A place that would need more is not believed. Nobody can live with less than a walk, and
+    nothing underground is faster than 30 m/s.
+    """
+
+    #: People ride along at 25 km/h and some.
+    person: float = Field(default=8.0, ge=1, le=30)
+    #: Rubber-tyred and rail vehicles: 40 km/h and some.
+    vehicle: float = Field(default=12.0, ge=1, le=30)
+    #: Inspection robots on rails or wheels.
+    robot: float = Field(default=5.0, ge=1, le=30)
+
+
 class PositioningSettings(Section):
     """`[positioning]`: what positions are computed with."""
 
@@ -94,6 +120,9 @@ class PositioningSettings(Section):
     #: A device's clock is believed when it is nearer than this to the gateway's, seconds. Beyond
     #: an hour a wrong clock would pass for a right one.
     clock_tolerance_s: float = Field(default=5.0, gt=0, le=3600)
+    #: Delay of the smoothed positions, seconds; 0: there are none.
+    lag_s: Annotated[float, AfterValidator(_lag)] = 0.0
+    speed_max_m_s: SpeedSettings = SpeedSettings()
 
 
 class PositionsSettings(Section):

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.mine.change import Place
-from positioning.observation import FIX, FixClass, IdTable, Records
+from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 
 #: Where the journal's state holds cards.
 STATE_PREFIX: Final = "card/"
@@ -21,9 +21,12 @@ STATE_PREFIX: Final = "card/"
 #: A reader's clock may be somewhat ahead; beyond this, it is the gateway's that was set back.
 AHEAD_MOST_NS: Final = 10_000_000_000
 
-#: Fields of a fix that are kept over a restart, as (name, type in JSON).
+#: Fields of a fix that are kept over a restart, as (name, type in JSON). The roadway is kept by its
+#: id: the map may be another one then.
 _KEPT: Final = tuple(
-    (name, int if FIX[name].kind in "iu" else float) for name in FIX.names or () if name != "card"
+    (name, int if FIX[name].kind in "iu" else float)
+    for name in FIX.names or ()
+    if name not in ("card", "roadway")
 )
 
 
@@ -35,16 +38,25 @@ def place_of(fix: np.void) -> Place:
 class Cards:
     """Every card that was ever heard, by handle."""
 
-    def __init__(self, table: IdTable, *, silent_after_ns: int, clock_tolerance_ns: int) -> None:
+    def __init__(
+        self,
+        table: IdTable,
+        roadways: IdTable,
+        *,
+        silent_after_ns: int,
+        clock_tolerance_ns: int,
+    ) -> None:
         """A card below is silent once nothing was heard of it for `silent_after_ns`.
 
-        Readers' clocks may be off by `clock_tolerance_ns`.
+        `roadways` are those of the map, by index. Readers' clocks may be off by
+        `clock_tolerance_ns`.
         """
         self._table = table
+        self._roadways = roadways
         self._silent_after_ns = silent_after_ns
         self._tolerance_ns = clock_tolerance_ns
         size = 64
-        self.last = np.zeros(size, FIX)  #: Last fix; its `fix_class` is 0 while there is none.
+        self.last = new_fixes(size)  #: Last fix; its `fix_class` is 0 while there is none.
         self.heard_ns = np.zeros(size, np.int64)  #: Since when it has not been heard; 0 = never.
         self.silent = np.zeros(size, np.bool_)
         self.at_wellhead = np.zeros(size, np.int32)  #: How many wellhead zones the card is in.
@@ -58,7 +70,7 @@ class Cards:
         size = max(needed, 2 * size)
         for name in ("last", "heard_ns", "silent", "at_wellhead", "_unsaved"):
             old = getattr(self, name)
-            grown = np.zeros(size, old.dtype)
+            grown = new_fixes(size) if name == "last" else np.zeros(size, old.dtype)
             grown[: len(old)] = old
             setattr(self, name, grown)
 
@@ -129,10 +141,12 @@ class Cards:
         state = {}
         for card in cards:
             fix = self.last[card]
+            roadway = int(fix["roadway"])
             kept = {
                 "heard_ns": int(self.heard_ns[card]),
                 "silent": bool(self.silent[card]),
                 "zones": zones.get(card, ()),
+                "roadway": self._roadways.name(roadway) if roadway >= 0 else "",
                 "fix": {name: as_json(fix[name]) for name, as_json in _KEPT},
             }
             state[STATE_PREFIX + self._table.name(card)] = json.dumps(kept).encode()
@@ -161,13 +175,23 @@ class Cards:
             card = self._table.handle(key.removeprefix(STATE_PREFIX))
             last_ns = max(last_ns, kept["heard_ns"])
             self.recall(card, now_ns, silent=kept["silent"])
-            for name, _ in _KEPT:
-                self.last[name][card] = kept["fix"][name]
-            self.last["card"][card] = card
+            self._recall_fix(card, kept)
             if kept["fix"]["t_ns"] > now_ns + AHEAD_MOST_NS:
                 self.last["t_ns"][card] = now_ns
             zones[card] = tuple(kept["zones"])
         return last_ns, zones
+
+    def _recall_fix(self, card: int, kept: Mapping[str, Any]) -> None:
+        """Takes up a card's last fix; what an older gateway did not keep stays unknown."""
+        self.last[card] = new_fixes(1)[0]
+        for name, _ in _KEPT:
+            if name in kept["fix"]:
+                self.last[name][card] = kept["fix"][name]
+        roadway = self._roadways.find(kept.get("roadway", ""))
+        self.last["roadway"][card] = -1 if roadway is None else roadway
+        if roadway is None:
+            self.last["chainage_m"][card] = np.nan
+        self.last["card"][card] = card
 
     def recall(self, card: int, now_ns: int, *, silent: bool) -> None:
         """Takes up a card that is known to be there, silent or as if heard now."""

@@ -12,15 +12,17 @@ from enum import IntEnum
 import numpy as np
 
 from equipment.report import LinkChange, Notice, Sample
-from positioning.observation import FIX, RANGE, SIGHTING, Records
+from positioning.observation import FIX, MEASUREMENT, Records
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All that the drivers have given since the last step, in the order of its arrival."""
+    """All that the drivers have given since the last step, in the order of its arrival.
 
-    ranges: Records = field(default_factory=lambda: np.empty(0, RANGE))
-    sightings: Records = field(default_factory=lambda: np.empty(0, SIGHTING))
+    `measurements`: (n,) MEASUREMENT; sources index the map's anchors and readers.
+    """
+
+    measurements: Records = field(default_factory=lambda: np.empty(0, MEASUREMENT))
     samples: tuple[Sample, ...] = ()
     links: tuple[LinkChange, ...] = ()
     notices: tuple[Notice, ...] = ()
@@ -36,6 +38,9 @@ class EventKind(IntEnum):
     GATEWAY_STARTED = 5
     DATA_LOST = 6
     DATA_REFUSED = 7
+    POSITION_CONFLICT = 8
+    ANCHOR_SUSPECT = 9
+    ANCHOR_CLEARED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +75,7 @@ class Event:
     card: str = ""
     zone: str = ""
     device: str = ""
+    anchor: str = ""
     alarm: Alarm | None = None
     place: Place | None = None
     text: str = ""
@@ -90,15 +96,18 @@ class Changes:
     """What one step has changed.
 
     `fixes` holds every fix in the order in which it was made, then the last place once more of
-    each card that has fallen silent (as LOST) or is heard again; `zones` the zones that a card (by
-    handle) is now in, for each card for which they changed. `state` is what the journal keeps, with
-    the events and in one transaction, so that the core comes back as it was: key to bytes, or None
-    to forget the key.
+    each card that has fallen silent (as LOST) or is heard again; `lagged` the smoothed fixes, with
+    the same last places, for display and history. `zones` are the zones that a card (by handle) is
+    now in, for each card for which they changed. `anchors`, (anchors,) ANCHOR_HEALTH, is there
+    when they have been judged anew. `state` is what the journal keeps, with the events and in one
+    transaction, so that the core comes back as it was: key to bytes, or None to forget the key.
     """
 
     now_ns: int
     headcount: Headcount
     fixes: Records = field(default_factory=lambda: np.empty(0, FIX))
+    lagged: Records = field(default_factory=lambda: np.empty(0, FIX))
+    anchors: Records | None = None
     events: tuple[Event, ...] = ()
     zones: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()

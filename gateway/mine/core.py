@@ -1,8 +1,8 @@
 """The mine core: one deterministic step from what was observed to what has changed.
 
 `Mine.step` does no I/O and has no clock: the same batches at the same times give the same
-changes, bit for bit. Order within a step: devices, fixes, zones with their alarms, cards that have
-fallen silent or are heard again.
+changes, bit for bit. Order within a step: devices, fixes, conflicts of readers with them, zones
+with their alarms, cards that have fallen silent or are heard again, anchors.
 """
 
 from __future__ import annotations
@@ -15,15 +15,20 @@ from numpy.typing import NDArray
 
 from equipment.report import Notice, NoticeKind
 from gateway.mine.alarms import AlarmBook, AlarmKey
+from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
+from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
 from gateway.mine.cards import Cards
 from gateway.mine.change import Batch, Changes, EventKind, Headcount
+from gateway.mine.conflicts import ConflictBook
 from gateway.mine.links import Links
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import Occupancy
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
+from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
+from positioning.settings import TrackerSettings
 
 SECOND_NS: Final = 1_000_000_000
 
@@ -54,6 +59,7 @@ class Mine:
         self._next_sequence = first_sequence
         self._cards = Cards(
             table,
+            IdTable(tuple(roadway.id for roadway in plan.map.roadways)),
             silent_after_ns=round(plan.signal_lost.after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
@@ -61,7 +67,12 @@ class Mine:
         self._notices = NoticeBook()
         self._links = Links(plan.devices, plan.device_down, self._alarms)
         self._occupancy = Occupancy(plan.map, plan.restricted_entry, table)
-        self._locator = Locator(plan.map, plan.card_height_m)
+        readers = IdTable(tuple(reader.id for reader in plan.map.readers))
+        self._conflicts = ConflictBook(readers, table)
+        self._anchors = AnchorBook(plan.map)
+        self._locator = Locator(plan.map, plan.card_height_m, TrackerSettings(lag_s=plan.lag_s))
+        self._limited = 0  # cards up to this handle have been given their speed limit
+        self._told_ns = np.zeros(0, np.int64)  # by card, the time of a last place shown again
         self._now_ns = 0
         self._kept = state
 
@@ -72,9 +83,10 @@ class Mine:
         """
         record = StepRecord(self._next_sequence, now_ns)
         self._now_ns = now_ns
-        last_ns, zones = self._cards.restore(self._kept, now_ns)
-        self._kept = {}
+        kept, self._kept = self._kept, {}
+        last_ns, zones = self._cards.restore(kept, now_ns)
         self._recall(zones)
+        self._limit_speeds()
         text = _started(len(zones), last_ns, now_ns)
         record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
         for sentence in damage:
@@ -84,7 +96,12 @@ class Mine:
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._keep(zones, record)
-        return self._changes(record, Batch(), self._cards.shown(), zones)
+        stats = self._anchors.restore(kept, record)
+        self._locator.restore_anchor_stats(stats)
+        anchors = self._anchors.judge(stats, record)
+        shown = self._cards.shown()
+        smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
+        return self._changes(record, Batch(), (shown, smoothed), zones, anchors)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
         """Takes all of `batch` at the time `now_ns`; a batch may be empty: time goes on."""
@@ -92,28 +109,73 @@ class Mine:
         before_ns, self._now_ns = self._now_ns, now_ns
         self._pass_over(now_ns - before_ns)
         self._cards.reserve()
+        self._limit_speeds()
         self._links.note(batch.links, record)
         changed = set(self._note_heard(batch, now_ns))
-        too_old = self._locator.too_old
-        fixes = self._locator.locate(batch.ranges, batch.sightings)
-        late = _late(self._locator.too_old - too_old, now_ns)
+        too_old = self._locator.rejections.too_old
+        fixes = self._locator.locate(batch.measurements)
+        late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
+        self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
         moved = self._occupancy.update(fixes, self._cards, self._alarms, record)
         lost, back = self._note_silence(record)
         changed.update(moved, lost, back)
-        for second in range(before_ns // SECOND_NS, now_ns // SECOND_NS)[-SAVE_PARTS:]:
+        seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
+        for second in seconds[-SAVE_PARTS:]:
             changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
         self._keep(changed, record)
+        self._anchors.note(batch.measurements, fixes)
+        anchors = self._look_at_anchors(seconds, record)
         again = self._shown_again(fixes, [*lost, *back])
-        return self._changes(record, batch, np.concatenate([fixes, again]), moved)
+        told = (np.concatenate([fixes, again]), self._smoothed(again))
+        return self._changes(record, batch, told, moved, anchors)
 
     def end(self, now_ns: int) -> Changes:
         """The last changes, after all steps: what was not yet told or kept."""
         record = StepRecord(self._next_sequence, now_ns)
         self._notices.tell_all(record)
         self._keep(self._cards.unsaved(0, 1).tolist(), record)
-        return self._changes(record, Batch(), np.empty(0, FIX), ())
+        self._anchors.save(self._locator.anchor_stats(), record)
+        return self._changes(record, Batch(), (np.empty(0, FIX), np.empty(0, FIX)), ())
+
+    def _limit_speeds(self) -> None:
+        """Gives the cards that are new their own speed limits."""
+        known = len(self._table)
+        for card in range(self._limited, known):
+            speed_m_s = self._plan.speeds_max_m_s.get(self._table.name(card))
+            if speed_m_s is not None:
+                self._locator.set_speed_max(card, speed_m_s)
+        self._limited = known
+
+    def _look_at_anchors(self, seconds: range, record: StepRecord) -> Records | None:
+        """Counts and keeps once a second, and judges now and then; then the health of all."""
+        if not seconds:
+            return None
+        stats = self._locator.anchor_stats()
+        listening = self._links.down.isdisjoint(self._plan.uwb_readers)
+        self._anchors.note_second(stats, listening=listening)
+        judged = None
+        if seconds.start // JUDGE_EVERY_S != seconds.stop // JUDGE_EVERY_S:
+            stats = faded(stats)
+            self._locator.restore_anchor_stats(stats)
+            judged = self._anchors.judge(stats, record)
+        for second in seconds[-ANCHOR_SAVE_PARTS:]:
+            self._anchors.save(stats, record, second % ANCHOR_SAVE_PARTS, ANCHOR_SAVE_PARTS)
+        return judged
+
+    def _smoothed(self, again: Records) -> Records:
+        """The smoothed fixes, then the last places that are shown `again`.
+
+        A card that is back after a silence may have one from before it: that is told no more.
+        """
+        if not self._plan.lag_s:
+            return np.empty(0, FIX)
+        lagged = self._locator.take_lagged()
+        self._told_ns = _grown(self._told_ns, len(self._cards.last))
+        lagged = lagged[lagged["t_ns"] > self._told_ns[lagged["card"]]]
+        self._told_ns[again["card"]] = again["t_ns"]
+        return np.concatenate([lagged, again])
 
     def _recall(self, zones: dict[int, tuple[str, ...]]) -> None:
         """Takes up the cards of which only an open alarm is known: their own state was damaged."""
@@ -131,16 +193,13 @@ class Mine:
         """Leaves out a time in which the gateway did not listen."""
         away_ns = passed_ns - min(max(passed_ns, 0), STEP_MOST_NS)
         if away_ns:
-            for timed in (self._cards, self._links, self._notices):
+            for timed in (self._cards, self._links, self._notices, self._conflicts):
                 timed.shift(away_ns)
 
     def _note_heard(self, batch: Batch, now_ns: int) -> list[int]:
         """Notes who was heard; returns those of whom nothing was known before."""
-        new: list[int] = self._cards.heard(
-            np.concatenate([batch.ranges["card"], batch.sightings["card"]]),
-            np.concatenate([batch.ranges["t_ns"], batch.sightings["t_ns"]]),
-            now_ns,
-        ).tolist()
+        measured = batch.measurements
+        new: list[int] = self._cards.heard(measured["card"], measured["t_ns"], now_ns).tolist()
         return new
 
     def _note_silence(self, record: StepRecord) -> tuple[list[int], list[int]]:
@@ -180,20 +239,32 @@ class Mine:
         record.state |= self._cards.state_of(ordered, self._occupancy.zones_of(ordered))
 
     def _changes(
-        self, record: StepRecord, batch: Batch, fixes: Records, moved: Collection[int]
+        self,
+        record: StepRecord,
+        batch: Batch,
+        told: tuple[Records, Records],
+        moved: Collection[int],
+        anchors: Records | None = None,
     ) -> Changes:
+        """What goes out; `told` are the fixes and the smoothed ones."""
         self._next_sequence = record.next_sequence
         underground, silent = self._cards.underground()
         return Changes(
             now_ns=record.now_ns,
             headcount=Headcount(underground, silent, self._occupancy.counts()),
-            fixes=fixes,
+            fixes=told[0],
+            lagged=told[1],
+            anchors=anchors,
             events=tuple(record.events),
             zones=self._occupancy.zones_of(sorted(moved)),
             samples=batch.samples,
             links=batch.links,
             state=record.state,
         )
+
+
+def _grown(times_ns: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    return np.concatenate([times_ns, np.zeros(max(size - len(times_ns), 0), np.int64)])
 
 
 def _late(count: int, now_ns: int) -> tuple[Notice, ...]:

@@ -22,6 +22,11 @@ class Links:
         #: What went wrong first, and when it has lasted for too long.
         self._down: dict[str, tuple[LinkChange, int]] = {}
 
+    @property
+    def down(self) -> frozenset[str]:
+        """The devices that are not heard now."""
+        return frozenset(self._down)
+
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of devices that are no longer configured."""
         for key in self._alarms:

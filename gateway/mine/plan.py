@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from positioning.mine_map import MineMap
 
@@ -20,7 +21,9 @@ class MinePlan:
     """The mine as the core sees it.
 
     `card_height_m` is how high a card is carried above the floor; `devices` are their ids. The
-    clocks that the measurements' times come from may be off by `clock_tolerance_s`.
+    clocks that the measurements' times come from may be off by `clock_tolerance_s`. `lag_s` is the
+    delay of the smoothed fixes, 0 for none; `speeds_max_m_s` the limit of each card that has one of
+    its own; `uwb_readers` are those of the devices that give ranges.
     """
 
     map: MineMap
@@ -30,3 +33,6 @@ class MinePlan:
     restricted_entry: AlarmRule
     signal_lost: AlarmRule
     device_down: AlarmRule
+    lag_s: float = 0.0
+    speeds_max_m_s: Mapping[str, float] = field(default_factory=dict)
+    uwb_readers: frozenset[str] = frozenset()

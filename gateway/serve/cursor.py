@@ -31,6 +31,8 @@ class Kind(IntEnum):
     EQUIPMENT_PAGE = 5
     ZONE_PAGE = 6
     PEOPLE_PAGE = 7
+    SMOOTHED_POSITIONS = 8
+    ANCHOR_PAGE = 9
 
 
 class CursorError(Exception):

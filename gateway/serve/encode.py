@@ -21,11 +21,17 @@ _LENGTH_DELIMITED: Final = 2
 EVENT_FIELD: Final = event_pb2.WatchEventsResponse.EVENT_FIELD_NUMBER
 FRAME_FIELD: Final = position_pb2.WatchPositionsResponse.FRAME_FIELD_NUMBER
 
-#: Rows of one frame: at 57 bytes each under 1 MB, a quarter of what a client accepts by default.
+#: Rows of one frame: at 80 bytes each 1.3 MB, a third of what a client accepts by default.
 FRAME_ROWS_MAX: Final = 16_384
 
 #: Lengths travel as whole millimetres in 32 bits.
 COORDINATE_MAX_M: Final = 2_147_483.0
+
+#: A chainage that there is not.
+NO_CHAINAGE_MM: Final = -(1 << 31)
+
+#: Below it a varint has one byte or two.
+_TWO_BYTES: Final = 1 << 14
 
 
 def varint(number: int) -> bytes:
@@ -51,6 +57,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
         card=event.card,
         zone_id=event.zone,
         device_id=event.device,
+        anchor_id=event.anchor,
         text=event.text,
         count=event.count,
         cursor=seal(Kind.EVENTS, epoch, event.sequence),
@@ -113,9 +120,23 @@ def _columns(fixes: Records) -> bytes:
             _fixed(11, fixes["var_x_m2"], "<f4"),
             _fixed(12, fixes["cov_xy_m2"], "<f4"),
             _fixed(13, fixes["var_y_m2"], "<f4"),
-            _small(14, fixes["fix_class"]),
-            _small(15, fixes["anchors_used"]),
+            _varints(14, fixes["fix_class"]),
+            _varints(15, fixes["anchors_used"]),
+            _varints(16, fixes["roadway"] + 1),
+            _fixed(17, _chainage_mm(fixes["chainage_m"]), "<i4"),
+            _fixed(18, fixes["age_s"], "<f4"),
+            _fixed(19, fixes["hdop"], "<f4"),
+            _varints(20, fixes["anchors_rejected"]),
+            _fixed(21, fixes["nis"], "<f4"),
+            _fixed(22, fixes["protection_m"], "<f4"),
         )
+    )
+
+
+def _chainage_mm(chainage_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    # A comparison with NaN is false.
+    return np.where(
+        np.abs(chainage_m) <= COORDINATE_MAX_M, _milli(chainage_m), float(NO_CHAINAGE_MM)
     )
 
 
@@ -127,11 +148,16 @@ def _fixed(field: int, column: NDArray[np.generic], wire: str) -> bytes:
     return delimited(field, column.astype(wire).tobytes())
 
 
-def _small(field: int, column: NDArray[np.uint8]) -> bytes:
-    """Bytes as packed varints: below 128 a varint is the byte itself."""
-    if not (column & 0x80).any():
-        return delimited(field, column.tobytes())
-    return delimited(field, b"".join(map(varint, column.tolist())))
+def _varints(field: int, column: NDArray[np.integer]) -> bytes:
+    """(n,) numbers from 0 on as packed varints; most are below 128, and the byte itself."""
+    largest = int(column.max(initial=0))
+    if largest < 0x80:
+        return delimited(field, column.astype(np.uint8).tobytes())
+    if largest >= _TWO_BYTES:
+        return delimited(field, b"".join(map(varint, column.tolist())))
+    two = column >= 0x80
+    pairs = np.stack([column & 0x7F | np.where(two, 0x80, 0), column >> 7], -1).astype(np.uint8)
+    return delimited(field, pairs[np.stack([np.ones_like(two), two], -1)].tobytes())
 
 
 def sync_message(t_ns: int, cursor: bytes = b"") -> stream_pb2.Sync:

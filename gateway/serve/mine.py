@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import grpc
@@ -11,15 +11,27 @@ from numpy.typing import NDArray
 
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
+from gateway.config.people import CardKind
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
 from lamproom.v1 import mine_pb2, position_pb2
-from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone
+from positioning.ellipse import ellipses
+from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone
 from positioning.observation import IdTable, Records
 
 _NS_PER_S: Final = 1_000_000_000
+
+#: What of a fix may be unknown, NaN; it is absent then.
+_MAYBE: Final = ("chainage_m", "hdop", "nis", "protection_m")
+
+
+_CARD_KINDS: Final = {
+    CardKind.PERSON: mine_pb2.CARD_KIND_PERSON,
+    CardKind.VEHICLE: mine_pb2.CARD_KIND_VEHICLE,
+    CardKind.ROBOT: mine_pb2.CARD_KIND_ROBOT,
+}
 
 
 class MineAnswers:
@@ -35,7 +47,12 @@ class MineAnswers:
         self._map = _map_message(bundle.settings.mine.code, bundle.settings.mine.name, bundle.map)
         self._roster = tuple(
             mine_pb2.Person(
-                card=one.card, name=one.name, job=one.job, team=one.team, on_roster=True
+                card=one.card,
+                name=one.name,
+                job=one.job,
+                team=one.team,
+                on_roster=True,
+                kind=_CARD_KINDS[one.kind],
             )
             for one in bundle.people
         )
@@ -101,7 +118,10 @@ class MineAnswers:
 
     def _positions(self, fixes: Records) -> Iterator[position_pb2.Position]:
         now_ns = self._now_ns()
-        for fix in fixes:
+        rings = ellipses(fixes)
+        for row, fix in enumerate(fixes):
+            roadway = int(fix["roadway"])
+            since_s = (now_ns - int(fix["t_ns"])) / _NS_PER_S
             message = position_pb2.Position(
                 card=self._cards.name(int(fix["card"])),
                 x_m=fix["x_m"],
@@ -114,9 +134,19 @@ class MineAnswers:
                 var_y_m2=fix["var_y_m2"],
                 fix_class=position_pb2.FixClass.ValueType(int(fix["fix_class"])),
                 anchors_used=int(fix["anchors_used"]),
-                age_s=(now_ns - int(fix["t_ns"])) / _NS_PER_S,
+                anchors_rejected=int(fix["anchors_rejected"]),
+                age_s=since_s + float(fix["age_s"]),
                 zone_ids=self._picture.zones.get(int(fix["card"]), ()),
+                roadway_id=self._map.roadways[roadway].roadway_id if roadway >= 0 else "",
+                ellipse_95=position_pb2.Ellipse(
+                    semi_major_m=rings.semi_major_m[row],
+                    semi_minor_m=rings.semi_minor_m[row],
+                    direction_deg=rings.direction_deg[row],
+                ),
             )
+            for name in _MAYBE:
+                if not np.isnan(fix[name]):
+                    setattr(message, name, fix[name])
             message.measure_time.FromNanoseconds(int(fix["t_ns"]))
             yield message
 
@@ -129,6 +159,7 @@ def _map_message(code: str, name: str, mine_map: MineMap) -> mine_pb2.GetMapResp
         anchors=map(_anchor, mine_map.anchors),
         readers=map(_reader, mine_map.readers),
         zones=map(_zone, mine_map.zones),
+        areas=map(_area, mine_map.areas),
     )
 
 
@@ -148,16 +179,32 @@ def _anchor(anchor: Anchor) -> mine_pb2.Anchor:
 
 def _reader(reader: Reader) -> mine_pb2.Reader:
     position = mine_pb2.Point(x_m=reader.x_m, y_m=reader.y_m, z_m=reader.z_m)
-    return mine_pb2.Reader(reader_id=reader.id, position=position, radius_m=reader.radius_m)
+    return mine_pb2.Reader(
+        reader_id=reader.id,
+        position=position,
+        radius_m=reader.radius_m,
+        heading_deg=reader.heading_deg,
+    )
 
 
 def _zone(zone: Zone) -> mine_pb2.Zone:
+    lowest_m, highest_m = zone.z_band_m or (None, None)
     return mine_pb2.Zone(
         zone_id=zone.id,
         name=zone.name,
         kind=mine_pb2.ZoneKind.Value(f"ZONE_KIND_{zone.kind.name}"),
-        rings=[mine_pb2.Ring(points=_points(ring)) for ring in zone.rings_m],
+        rings=_rings(zone.rings_m),
+        z_min_m=lowest_m,
+        z_max_m=highest_m,
     )
+
+
+def _area(area: Area) -> mine_pb2.Area:
+    return mine_pb2.Area(area_id=area.id, name=area.name, rings=_rings(area.rings_m))
+
+
+def _rings(rings_m: Sequence[NDArray[np.float64]]) -> list[mine_pb2.Ring]:
+    return [mine_pb2.Ring(points=_points(ring)) for ring in rings_m]
 
 
 def _points(line_m: NDArray[np.float64]) -> list[mine_pb2.Point]:

@@ -90,6 +90,8 @@ class Picture:
         self.seen: dict[int, None] = {}
         self.headcount: Headcount | None = None
         self.headcount_t_ns = 0
+        #: (anchors,) ANCHOR_HEALTH, None before they were judged.
+        self.anchors: Records | None = None
         self.devices: Final = {
             setup.device.id: DeviceNow(setup, _units(setup)) for setup in devices
         }
@@ -104,6 +106,8 @@ class Picture:
         self.seen.update(dict.fromkeys(self.fixes.missing(changes.fixes["card"])))
         self.fixes.update(changes.fixes, 1)
         self.zones.update(changes.zones)
+        if changes.anchors is not None:
+            self.anchors = changes.anchors
         for link in changes.links:
             device = self.devices[link.device]
             device.link, device.link_version = link, version

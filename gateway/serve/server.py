@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
 from operator import methodcaller
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,8 @@ from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
+from gateway.serve.anchors import AnchorAnswers
+from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
@@ -82,10 +85,23 @@ class Server:
         settings = bundle.settings
         epoch = secrets.randbits(64)
         self._picture = picture = Picture(bundle.devices)
-        interval_s = settings.positions.frame_interval_ms / 1000
-        self._positions = PositionHub(cards, epoch, interval_s, heartbeat_s, now_ns)
+        roadway_ids = [roadway.id for roadway in bundle.map.roadways]
+        hub = partial(
+            PositionHub,
+            cards,
+            roadway_ids,
+            epoch=epoch,
+            frame_interval_s=settings.positions.frame_interval_ms / 1000,
+            heartbeat_s=heartbeat_s,
+            now_ns=now_ns,
+        )
+        self._positions = hub()
+        lag_s = settings.positioning.lag_s
+        #: None where nothing is smoothed.
+        self._smoothed = hub(kind=Kind.SMOOTHED_POSITIONS) if lag_s else None
         self._equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
         self._events = EventHub(journal, heartbeat_s, now_ns)
+        self._anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
@@ -128,6 +144,8 @@ class Server:
         if self._picture.update(changes, self._equipment.gathering):
             self._equipment.publish()
         self._positions.publish(changes.fixes)
+        if self._smoothed:
+            self._smoothed.publish(changes.lagged)
 
     def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
         """Sends events that the journal has stored, as the bytes that it stored.
@@ -140,6 +158,8 @@ class Server:
     async def stop(self, grace_s: float) -> None:
         """Ends all streams at once, with UNAVAILABLE; other calls have `grace_s` to end."""
         self._positions.close()
+        if self._smoothed:
+            self._smoothed.close()
         self._equipment.close()
         if self._server:
             try:
@@ -151,12 +171,26 @@ class Server:
         if self._server:
             await self._server.stop(grace_s)
 
+    def _watch_positions(
+        self, request: position_pb2.WatchPositionsRequest
+    ) -> AsyncGenerator[bytes]:
+        """The stream that is asked for. Raises RequestError for one that there is not."""
+        if request.sampling != position_pb2.SAMPLING_SMOOTHED:
+            return self._positions.watch(request)
+        if self._smoothed is None:
+            msg = (
+                "this gateway does not smooth positions: set [positioning] lag_s in its mine.toml"
+                " to 0.5 to 1 and start it anew, or ask for another sampling"
+            )
+            raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, msg)
+        return self._smoothed.watch(request)
+
     def _services(self) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
         answers = self._answers
         return {
             "lamproom.v1.PositionService": {
                 "WatchPositions": _stream(
-                    position_pb2.WatchPositionsRequest, self._positions.watch
+                    position_pb2.WatchPositionsRequest, self._watch_positions
                 ),
                 "ListPositions": _unary(position_pb2.ListPositionsRequest, answers.list_positions),
             },
@@ -168,6 +202,7 @@ class Server:
                 "ListEquipment": _unary(
                     equipment_pb2.ListEquipmentRequest, self._equipment.list_equipment
                 ),
+                "ListAnchors": _unary(equipment_pb2.ListAnchorsRequest, self._anchors.list_anchors),
                 "WatchEquipment": _stream(
                     equipment_pb2.WatchEquipmentRequest, self._equipment.watch
                 ),

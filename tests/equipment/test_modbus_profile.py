@@ -50,6 +50,16 @@ def test_a_whole_profile() -> None:
     assert (profile.point[0].width, profile.gap) == (1, 16)
 
 
+def test_a_reader_may_tell_the_side() -> None:
+    text = reader(side='type = "uint16"', anchor="", range_m="").replace(
+        "uwb_reader", "rfid_reader"
+    )
+    profile = parse_profile(text, "x.toml")
+    assert isinstance(profile, ModbusProfile)
+    wrong = text.replace('name = "side"\ntype = "uint16"', 'name = "side"\ntype = "float32"')
+    assert "field 'side' of a rfid_reader must be one of: int16" in mistakes_in(wrong)
+
+
 def test_a_whole_reader() -> None:
     profile = parse_profile(reader(), "x.toml")
     assert isinstance(profile, ModbusProfile)

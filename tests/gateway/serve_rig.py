@@ -17,13 +17,14 @@ from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
 from equipment.report import LinkChange, Quality, Sample, Value
 from gateway.config.bundle import Bundle, DeviceSetup, MineSettings, Person
+from gateway.config.people import CardKind
 from gateway.journal.journal import Journal
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, position_pb2_grpc
-from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
-from positioning.observation import FIX, FixClass, IdTable, Records
+from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
+from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 from protocols.driver import DriverOptions, Sink
 from tests.support.waiting import LONG_S
 
@@ -73,8 +74,12 @@ RING_M = np.array([(0.0, 0.0), (10.0, 0.0), (10.0, 10.0), (0.0, 0.0)])
 MAP = MineMap(
     roadways=(Roadway("main", "Main", 5.0, np.array([(0.0, 0.0, -8.0), (100.0, 0.0, -9.0)])),),
     anchors=(Anchor("A1", 1.0, 2.0, 3.0),),
-    readers=(Reader("R1", 4.0, 5.0, 6.0, 8.0),),
-    zones=tuple(Zone(f"Z{n}", kind.name, kind, (RING_M,)) for n, kind in enumerate(ZoneKind)),
+    readers=(Reader("R1", 4.0, 5.0, 6.0, 8.0), Reader("R2", 9.0, 5.0, 6.0, 8.0, 180.0)),
+    zones=tuple(
+        Zone(f"Z{n}", kind.name, kind, (RING_M,), (-9.0, -4.0) if n else None)
+        for n, kind in enumerate(ZoneKind)
+    ),
+    areas=(Area("hall", "Hall", (RING_M, RING_M / 4)),),
 )
 
 
@@ -82,17 +87,19 @@ def bundle_of(
     *,
     people: tuple[Person, ...] = (
         Person("1001", "王伟", "fitter", "A"),
-        Person("1002", "Anna", "driver", "B"),
+        Person("1002", "Anna", "driver", "B", CardKind.VEHICLE),
     ),
     devices: tuple[str, ...] = ("shearer-1", "shearer-2"),
     address: str = "127.0.0.1",
     port: int = 0,
     frame_interval_ms: int = 20,
+    lag_s: float = 0.0,
 ) -> Bundle:
     settings = MineSettings.model_validate(
         {
             "mine": {"code": "620000000001", "name": "一号煤矿"},
             "grpc": {"address": address, "port": port},
+            "positioning": {"lag_s": lag_s},
             "positions": {"frame_interval_ms": frame_interval_ms},
         }
     )
@@ -106,27 +113,35 @@ def bundle_of(
 
 
 def fixes_of(rows: Iterable[tuple[int, float]], t_ns: int = T0_NS) -> Records:
-    """FIX of (card handle, x in metres), one nanosecond apart."""
-    return np.array(
-        [
-            (card, t_ns + n, x_m, -x_m, 1.5, 0.5, -0.25, 0.04, 0.01, 0.09, FixClass.PRECISE, 4, 1.0)
-            for n, (card, x_m) in enumerate(rows)
-        ],
-        FIX,
-    )
+    """FIX of (card handle, x in metres), one nanosecond apart, in the roadway."""
+    rows = list(rows)
+    fixes = new_fixes(len(rows))
+    fixes["card"], fixes["x_m"] = [card for card, _ in rows], [x_m for _, x_m in rows]
+    fixes["t_ns"] = t_ns + np.arange(len(rows))
+    fixes["y_m"], fixes["z_m"] = -fixes["x_m"], 1.5
+    fixes["vx_m_s"], fixes["vy_m_s"] = 0.5, -0.25
+    fixes["var_x_m2"], fixes["cov_xy_m2"], fixes["var_y_m2"] = 0.04, 0.01, 0.09
+    fixes["roadway"], fixes["chainage_m"] = 0, fixes["x_m"]
+    fixes["fix_class"], fixes["anchors_used"], fixes["nis"] = FixClass.PRECISE, 4, 1.0
+    return fixes
 
 
 def changes(
     fixes: Records | None = None,
+    *,
     samples: tuple[Sample, ...] = (),
     links: tuple[LinkChange, ...] = (),
     zones: dict[int, tuple[str, ...]] | None = None,
     headcount: Headcount | None = None,
+    lagged: Records | None = None,
+    anchors: Records | None = None,
 ) -> Changes:
     return Changes(
         T0_NS,
         headcount or Headcount(0, 0, {}),
         fixes=np.empty(0, FIX) if fixes is None else fixes,
+        lagged=np.empty(0, FIX) if lagged is None else lagged,
+        anchors=anchors,
         samples=samples,
         links=links,
         zones=zones or {},

@@ -8,7 +8,7 @@ from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.mine.plan import AlarmRule, MinePlan
 from positioning.mine_map import Anchor, MineMap, Reader, Roadway, Zone, ZoneKind
-from positioning.observation import RANGE, SIGHTING, IdTable, Records
+from positioning.observation import RANGE, SIGHTING, IdTable, Records, measurements
 
 S = 1_000_000_000
 T0 = 1_800_000_000 * S
@@ -78,7 +78,8 @@ class Walk:
         """Stands a second at each x in turn; returns the time after."""
         for x_m in xs:
             t_ns += S
-            self.step(Batch(ranges=ranges_at(self.table.handle(card), x_m, t_ns)), t_ns)
+            ranges = ranges_at(self.table.handle(card), x_m, t_ns)
+            self.step(batch_of(ranges), t_ns)
         return t_ns
 
     def wait(self, seconds: float, t_ns: int) -> int:
@@ -99,6 +100,11 @@ class Walk:
 
 class _NO:
     rule = ""
+
+
+def batch_of(*measured: Records) -> Batch:
+    """A batch of RANGE, SIGHTING …, one after the other."""
+    return Batch(measurements(*measured))
 
 
 def ranges_at(card: int, x_m: float, t_ns: int, y_m: float = 0.0) -> Records:

@@ -15,7 +15,17 @@ from tests.support.places import ENVIRONMENT, ROOT
 from tests.support.processes import gateway, lamproom, running
 from tests.support.waiting import blocked_until
 
-COMMANDS = ("demo", "init", "check", "run", "sim", "watch", "locate", "evaluate")
+COMMANDS = (
+    "demo",
+    "init",
+    "check",
+    "run",
+    "sim",
+    "watch",
+    "anchors",
+    "locate",
+    "evaluate",
+)
 
 
 def said(arguments: Sequence[str | Path], folder: Path) -> tuple[int, str, str]:
@@ -65,6 +75,8 @@ def test_each_command_has_help(command: str, tmp_path: Path) -> None:
         (["watch", "nonsense"], "is no address: write HOST:PORT"),
         (["watch", ""], "is no address: write HOST:PORT"),
         (["watch", "127.0.0.1:x"], "is no address: write HOST:PORT"),
+        (["anchors", "nonsense"], "is no address: write HOST:PORT"),
+        (["anchors", "--recording", "nowhere"], "no such file"),
         (["locate", "nowhere"], "no such file"),
         (["locate", "full", "--height-m", "nan"], "is not a height"),
     ],

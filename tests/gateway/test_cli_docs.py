@@ -16,7 +16,7 @@ from equipment.modbus_profile import ModbusProfile, RegisterType, Table
 from equipment.opcua_profile import OpcUaProfile
 from equipment.toml_source import ConfigurationError
 from gateway.config.bundle import load
-from gateway.config.people import COLUMNS
+from gateway.config.people import COLUMNS, KIND, CardKind
 from gateway.config.schema import MineSettings
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
@@ -130,7 +130,7 @@ def test_every_key_is_documented(model: type[BaseModel]) -> None:
 
 def test_every_choice_is_documented() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
-    choices = [*Table, *RegisterType, *ZoneKind, *COLUMNS, *catalogue.shipped()]
+    choices = [*Table, *RegisterType, *ZoneKind, *COLUMNS, KIND, *CardKind, *catalogue.shipped()]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
 
 
@@ -159,7 +159,7 @@ def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
         if default != "needed":
             assert tomllib.loads(f"value = {default.strip('`')}")["value"] == section[key]
             seen += 1
-    assert seen == 11
+    assert seen == 15
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipment.toml_source import ConfigurationError
-from gateway.config.people import PEOPLE_MAX, Person, parse_people
+from gateway.config.people import PEOPLE_MAX, CardKind, Person, parse_people
 
 HEADER = "card,name,job,team\n"
 CARD = "14010000000100001"
@@ -22,6 +22,19 @@ def test_people_are_read_in_order() -> None:
         Person(CARD, "王伟", "电工", "机电队"),
         Person("140100009", "李娜", "", ""),
     )
+
+
+def test_what_carries_a_card_may_be_told() -> None:
+    text = f"card,kind,name,job,team\n{CARD},vehicle,V7,,\n140100009,,李娜,,\n140100010,robot,R,,\n"
+    assert [person.kind for person in parse_people(text)] == ["vehicle", "person", "robot"]
+    assert Person(CARD, "a", "", "").kind is CardKind.PERSON
+
+
+@pytest.mark.parametrize("kind", ["Vehicle", " person", "x" * 1000])
+def test_a_kind_that_there_is_not_is_told(kind: str) -> None:
+    (told,) = mistakes(f"card,name,job,team,kind\n{CARD},a,,,{kind}\n")
+    assert told.startswith(":2: kind: must be one of person, vehicle, robot")
+    assert len(told) < 200
 
 
 def test_a_card_keeps_its_leading_zeros() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gateway.mine.change import Batch, Changes, EventKind
 from gateway.mine.core import Mine
 from positioning.observation import IdTable, Records
-from tests.gateway.small_mine import PLAN, T0, S, ranges_at, sighting
+from tests.gateway.small_mine import PLAN, T0, S, batch_of, ranges_at, sighting
 
 CARDS = [f"{n:09d}" for n in range(4)]
 
@@ -81,13 +81,13 @@ class Model:
         assert rules["signal_lost"] == count.silent
 
 
-def batch_of(action: str, card: int, number: int, t_ns: int) -> Batch:
+def given_batch(action: str, card: int, number: int, t_ns: int) -> Batch:
     if action == "range":
-        return Batch(ranges=ranges_at(card, number, t_ns))
+        return batch_of(ranges_at(card, number, t_ns))
     if action == "see":
-        return Batch(sightings=sighting(card, t_ns, number))
+        return batch_of(sighting(card, t_ns, number))
     late: Records = ranges_at(card, 3 * number, t_ns - number * S)
-    return Batch(ranges=late, sightings=sighting(card, t_ns - number * S, number % 2))
+    return batch_of(late, sighting(card, t_ns - number * S, number % 2))
 
 
 @settings(deadline=None, max_examples=200)
@@ -101,7 +101,7 @@ def test_what_is_told_adds_up_whatever_happens(actions: list[tuple[str, str, int
         t_ns += S
         if action in ("kill", "kill unsaved", "stop"):
             if action == "kill unsaved":
-                mine.step(Batch(ranges=ranges_at(table.handle(CARDS[0]), 75, t_ns)), t_ns)
+                mine.step(batch_of(ranges_at(table.handle(CARDS[0]), 75, t_ns)), t_ns)
             elif action == "stop":
                 model.take(mine.end(t_ns), table)
             table = IdTable()
@@ -118,5 +118,5 @@ def test_what_is_told_adds_up_whatever_happens(actions: list[tuple[str, str, int
             for _ in range(4 if action == "range" else 1):
                 t_ns += S
                 model.heard.add(name)
-                batch = batch_of(action, table.handle(name), number, t_ns)
+                batch = given_batch(action, table.handle(name), number, t_ns)
                 model.take(mine.step(batch, t_ns), table)

@@ -9,7 +9,7 @@ from equipment.report import LinkChange, LinkState, Notice, NoticeKind
 from gateway.mine.change import Batch, Changes, EventKind
 from positioning.mine_map import ZoneKind
 from positioning.observation import FixClass
-from tests.gateway.small_mine import PLAN, T0, S, Walk, ranges_at, sighting
+from tests.gateway.small_mine import PLAN, T0, S, Walk, batch_of, ranges_at, sighting
 
 CARD = "15062200000100007"
 
@@ -33,7 +33,7 @@ def test_old_records_do_not_end_a_silence() -> None:
     again.begin(t_ns)
     # All of this was measured before the card fell silent.
     old = [ranges_at(again.table.handle(CARD), 30 + n, T0 + n * S) for n in range(20)]
-    again.step(Batch(ranges=np.concatenate(old)), t_ns + S)
+    again.step(batch_of(np.concatenate(old)), t_ns + S)
     again.wait(40, t_ns + S)
     assert lost(again) == []
     assert again.all[-1].headcount.silent == 1
@@ -45,10 +45,10 @@ def test_records_of_an_outage_end_a_silence_only_when_they_are_fresh() -> None:
     t_ns = mine.wait(120, mine.walk(CARD, range(30, 50), T0))
     assert lost(mine) == ["ALARM_RAISED"]
     card = mine.table.handle(CARD)
-    mine.step(Batch(ranges=ranges_at(card, 50, t_ns - 60 * S)), t_ns)
+    mine.step(batch_of(ranges_at(card, 50, t_ns - 60 * S)), t_ns)
     assert lost(mine) == ["ALARM_RAISED"]
     assert mine.all[-1].fixes[-1]["t_ns"] >= t_ns - 60 * S, "the place is taken all the same"
-    mine.step(Batch(ranges=ranges_at(card, 50, t_ns)), t_ns + S)
+    mine.step(batch_of(ranges_at(card, 50, t_ns)), t_ns + S)
     assert lost(mine) == ["ALARM_RAISED", "ALARM_CLEARED"]
 
 
@@ -61,7 +61,7 @@ def test_a_silent_card_that_turns_out_to_have_left_is_silent_no_more() -> None:
     assert lost(mine) == ["ALARM_RAISED"]
     card = mine.table.handle(CARD)
     way_out = [ranges_at(card, 30 - n, gone_ns + n * S) for n in range(1, 40)]
-    mine.step(Batch(ranges=np.concatenate(way_out)), t_ns)
+    mine.step(batch_of(np.concatenate(way_out)), t_ns)
     assert ("ZONE_ENTERED", CARD, "pit-top") in mine.events()
     assert mine.all[-1].headcount.underground == 0
     assert mine.all[-1].headcount.silent == 0
@@ -71,7 +71,7 @@ def test_a_silent_card_that_turns_out_to_have_left_is_silent_no_more() -> None:
 def test_a_card_first_heard_by_old_records_is_not_silent_at_once() -> None:
     mine = Walk()
     mine.begin()
-    mine.step(Batch(ranges=ranges_at(mine.table.handle(CARD), 30, T0 - 60 * S)), T0)
+    mine.step(batch_of(ranges_at(mine.table.handle(CARD), 30, T0 - 60 * S)), T0)
     assert mine.all[-1].headcount.underground == 1
     assert lost(mine) == []
     mine.wait(31, T0)
@@ -86,7 +86,7 @@ def test_a_reader_whose_clock_is_believed_makes_no_one_silent(tolerance_s: float
     behind_ns = round((tolerance_s - 0.5) * S)
     for n in range(60):
         t_ns += S
-        mine.step(Batch(ranges=ranges_at(card, 30 + n / 10, t_ns - behind_ns)), t_ns)
+        mine.step(batch_of(ranges_at(card, 30 + n / 10, t_ns - behind_ns)), t_ns)
     t_ns = mine.wait(29, t_ns)
     assert lost(mine) == []
     mine.wait(1, t_ns)
@@ -99,7 +99,7 @@ def test_ranges_that_come_too_late_are_told_and_a_replay_after_a_restart_is_not(
     t_ns = mine.walk(CARD, range(30, 40), T0)
     card = mine.table.handle(CARD)
     late = ranges_at(card, 30, t_ns - 3 * S - S // 2)
-    changes = mine.step(Batch(ranges=late), t_ns)
+    changes = mine.step(batch_of(late), t_ns)
     assert len(changes.fixes) == 0
     (told,) = changes.events
     assert (told.kind, told.count) == (EventKind.DATA_REFUSED, len(late))
@@ -108,7 +108,7 @@ def test_ranges_that_come_too_late_are_told_and_a_replay_after_a_restart_is_not(
     again = Walk(mine.state, 100)
     again.begin(t_ns)
     replayed = ranges_at(again.table.handle(CARD), 32, T0 + 3 * S)
-    assert again.step(Batch(ranges=replayed), t_ns + S).events == ()
+    assert again.step(batch_of(replayed), t_ns + S).events == ()
 
 
 def test_sightings_never_move_a_card_back_in_time() -> None:
@@ -116,9 +116,9 @@ def test_sightings_never_move_a_card_back_in_time() -> None:
     mine.begin()
     card = mine.table.handle(CARD)
     seen = np.concatenate([sighting(card, T0 + n * S) for n in (3, 1, 2, 4, 4)])
-    fixes = mine.step(Batch(sightings=seen), T0 + 5 * S).fixes
+    fixes = mine.step(batch_of(seen), T0 + 5 * S).fixes
     assert ((fixes["t_ns"] - T0) // S).tolist() == [3, 4]
-    assert len(mine.step(Batch(sightings=sighting(card, T0 + 2 * S)), T0 + 6 * S).fixes) == 0
+    assert len(mine.step(batch_of(sighting(card, T0 + 2 * S)), T0 + 6 * S).fixes) == 0
 
 
 def test_a_restart_does_not_see_again_what_a_reader_saw_before() -> None:
@@ -126,12 +126,12 @@ def test_a_restart_does_not_see_again_what_a_reader_saw_before() -> None:
     mine.begin()
     card = mine.table.handle(CARD)
     for n in range(10):
-        mine.step(Batch(sightings=sighting(card, T0 + n * S)), T0 + n * S)
+        mine.step(batch_of(sighting(card, T0 + n * S)), T0 + n * S)
     again = Walk(mine.state | kept(mine.mine.end(T0 + 10 * S)), 100)
     again.begin(T0 + 12 * S)
     card = again.table.handle(CARD)
     ring = np.concatenate([sighting(card, T0 + n * S) for n in range(12)])
-    fixes = again.step(Batch(sightings=ring), T0 + 13 * S).fixes
+    fixes = again.step(batch_of(ring), T0 + 13 * S).fixes
     assert ((fixes["t_ns"] - T0) // S).tolist() == [10, 11]
     assert [kind for kind, *_ in again.events()] == ["GATEWAY_STARTED"]
 
@@ -141,10 +141,10 @@ def test_late_ranges_do_not_take_a_card_back_from_where_it_was_seen_since() -> N
     mine.begin()
     card = mine.table.handle(CARD)
     t_ns = mine.walk(CARD, range(60, 50, -1), T0)
-    mine.step(Batch(sightings=sighting(card, t_ns + 20 * S)), t_ns + 20 * S)
+    mine.step(batch_of(sighting(card, t_ns + 20 * S)), t_ns + 20 * S)
     assert mine.all[-1].fixes["fix_class"].tolist() == [FixClass.ZONE]
     late = [ranges_at(card, 50 - n, t_ns + n * S) for n in range(1, 10)]
-    assert len(mine.step(Batch(ranges=np.concatenate(late)), t_ns + 21 * S).fixes) == 0
+    assert len(mine.step(batch_of(np.concatenate(late)), t_ns + 21 * S).fixes) == 0
 
 
 # What is kept.
@@ -154,7 +154,7 @@ def test_a_silent_card_that_only_a_reader_saw_comes_back_as_just_that() -> None:
     mine = Walk()
     mine.begin()
     card = mine.table.handle(CARD)
-    mine.step(Batch(sightings=sighting(card, T0, reader=1)), T0)
+    mine.step(batch_of(sighting(card, T0, reader=1)), T0)
     t_ns = mine.wait(40, T0)
     assert lost(mine) == ["ALARM_RAISED"]
     again = Walk(mine.state, 100)
@@ -162,7 +162,7 @@ def test_a_silent_card_that_only_a_reader_saw_comes_back_as_just_that() -> None:
     assert shown["fix_class"].tolist() == [FixClass.LOST]
     assert shown["t_ns"].tolist() == [T0]
     # Its place came from no range, so the first range does not start from there.
-    fixes = again.step(Batch(ranges=ranges_at(0, 30, t_ns + S)[:1]), t_ns + S).fixes
+    fixes = again.step(batch_of(ranges_at(0, 30, t_ns + S)[:1]), t_ns + S).fixes
     assert fixes["fix_class"].tolist() == [FixClass.ZONE], "it is shown as heard again, no more"
 
 
@@ -170,7 +170,7 @@ def test_a_card_is_kept_as_soon_as_it_is_heard() -> None:
     mine = Walk()
     mine.begin()
     one = ranges_at(mine.table.handle(CARD), 30, T0)[:1]
-    mine.step(Batch(ranges=one), T0 + S // 2)
+    mine.step(batch_of(one), T0 + S // 2)
     again = Walk(mine.state, 100)
     assert again.begin(T0 + S).headcount.underground == 1
 
@@ -183,7 +183,7 @@ def test_all_cards_are_kept_however_slow_the_steps(step_s: int) -> None:
     for n in range(1, 6):
         t_ns = T0 + n * step_s * S
         ranges = [ranges_at(mine.table.handle(f"{card:09d}"), 20 + n, t_ns) for card in cards]
-        mine.step(Batch(ranges=np.concatenate(ranges)), t_ns)
+        mine.step(batch_of(np.concatenate(ranges)), t_ns)
     t_ns += 10 * S
     mine.step(Batch(), t_ns)
     again = Walk(mine.state, 100)

@@ -23,7 +23,7 @@ from gateway.serve.encode import (
 )
 from lamproom.v1 import event_pb2
 from lamproom.v1.position_pb2 import PositionFrame, WatchPositionsResponse
-from positioning.observation import FIX, Records
+from positioning.observation import Records, new_fixes
 from tests.gateway.serve_rig import T0_NS, event, fixes_of
 
 U64 = st.integers(0, 2**64 - 1)
@@ -31,7 +31,7 @@ U64 = st.integers(0, 2**64 - 1)
 
 def random_fixes(rows: int, anchors_most: int) -> Records:
     chance = np.random.default_rng(rows)
-    fixes = np.zeros(rows, FIX)
+    fixes = new_fixes(rows)
     fixes["card"] = chance.integers(0, 2**32, rows)
     fixes["t_ns"] = chance.integers(0, 2**62, rows)
     for name in ("x_m", "y_m", "z_m", "vx_m_s", "vy_m_s"):
@@ -39,7 +39,12 @@ def random_fixes(rows: int, anchors_most: int) -> Records:
     for name in ("var_x_m2", "cov_xy_m2", "var_y_m2"):
         fixes[name] = chance.normal(size=rows)
     fixes["fix_class"] = chance.integers(1, 7, rows)
-    fixes["anchors_used"] = chance.integers(0, anchors_most, rows)
+    for name in ("anchors_used", "anchors_rejected"):
+        fixes[name] = chance.integers(0, anchors_most, rows)
+    # From tens of roadways to thousands and more.
+    fixes["roadway"] = chance.integers(-1, anchors_most**3 // 1000, rows)
+    for name in ("chainage_m", "age_s", "hdop", "nis", "protection_m"):
+        fixes[name] = np.where(chance.random(rows) < 0.3, np.nan, chance.normal(size=rows))
     return fixes
 
 
@@ -65,12 +70,22 @@ def by_generated_classes(
         var_y_m2=fixes["var_y_m2"].tolist(),
         fix_classes=fixes["fix_class"].tolist(),
         anchors_used=fixes["anchors_used"].tolist(),
+        roadways=(fixes["roadway"] + 1).tolist(),
+        chainages_mm=[
+            -(2**31) if np.isnan(value) else round(value * 1000)
+            for value in fixes["chainage_m"].tolist()
+        ],
+        ages_s=fixes["age_s"].tolist(),
+        hdops=fixes["hdop"].tolist(),
+        anchors_rejected=fixes["anchors_rejected"].tolist(),
+        nis=fixes["nis"].tolist(),
+        protections_m=fixes["protection_m"].tolist(),
     )
     return WatchPositionsResponse(frame=frame).SerializeToString(deterministic=True)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 300])
-@pytest.mark.parametrize("anchors_most", [13, 256])
+@pytest.mark.parametrize("anchors_most", [13, 100, 256])
 @pytest.mark.parametrize(
     ("cursor", "snapshot", "coalesced_count"),
     [(b"", True, 0), (b"c" * CURSOR_BYTES, False, 0), (b"x", False, 2**40)],

@@ -23,7 +23,7 @@ from positioning.comparison import Comparison
 from positioning.locate import LocatedRun
 from positioning.observation import FixClass, new_fixes
 from positioning.recording import read_recording
-from positioning.tracker import TrackerSettings
+from positioning.settings import TrackerSettings
 from tests.gateway.recording_folder import recording
 from tests.support.places import ROOT, SHARED
 

@@ -93,8 +93,26 @@ class Client:
         await self._messages.aclose()
 
 
+def hub_of(heartbeat_s: float) -> PositionHub:
+    return PositionHub(
+        IdTable(tuple("abcde")),
+        (),
+        epoch=1,
+        frame_interval_s=0.0,
+        heartbeat_s=heartbeat_s,
+        now_ns=lambda: T0_NS,
+    )
+
+
 async def play(actions: list[tuple[str, int]], sampling: Sampling.ValueType) -> tuple[Client, int]:
-    hub = PositionHub(IdTable(tuple("abcde")), 1, 0.0, heartbeat_s=0.005, now_ns=lambda: T0_NS)
+    hub = PositionHub(
+        IdTable(tuple("abcde")),
+        (),
+        epoch=1,
+        frame_interval_s=0.0,
+        heartbeat_s=0.005,
+        now_ns=lambda: T0_NS,
+    )
     maker, client = Maker(hub), Client(hub, sampling)
     await client.read_all()
     for action, number in actions:
@@ -143,7 +161,14 @@ def test_a_client_that_is_behind_has_the_newest_of_each_card_and_a_true_count(
 
 async def test_a_burst_is_no_loss_for_who_keeps_up() -> None:
     """As when many readers come back at once, each with all of its ring."""
-    hub = PositionHub(IdTable(tuple("abcde")), 1, 0.0, heartbeat_s=0.05, now_ns=lambda: T0_NS)
+    hub = PositionHub(
+        IdTable(tuple("abcde")),
+        (),
+        epoch=1,
+        frame_interval_s=0.0,
+        heartbeat_s=0.05,
+        now_ns=lambda: T0_NS,
+    )
     maker, client = Maker(hub), Client(hub, SAMPLING_EVERY_FIX)
     await client.read_all()
     for _ in range(20):

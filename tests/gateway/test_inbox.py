@@ -77,7 +77,7 @@ def test_what_gathers_comes_once_and_in_order() -> None:
 
 def test_late_records_keep_their_time() -> None:
     batch = Rig().give(NOW - 3600 * S, NOW, device_t_ns=NOW)
-    assert batch.ranges["t_ns"].tolist() == [NOW - 3600 * S, NOW]
+    assert batch.measurements["t_ns"].tolist() == [NOW - 3600 * S, NOW]
     assert batch.notices == ()
 
 
@@ -86,7 +86,7 @@ def test_a_wrong_clock_is_told_once_and_shifted(off_s: int) -> None:
     rig = Rig()
     device_ns = NOW + off_s * S
     batch = rig.give(device_ns - S, device_ns, device_t_ns=device_ns)
-    assert batch.ranges["t_ns"].tolist() == [NOW - S, NOW]
+    assert batch.measurements["t_ns"].tolist() == [NOW - S, NOW]
     ((kind, _, text),) = told(batch)
     assert kind is NoticeKind.DATA_REFUSED
     assert "clock is off" in text
@@ -105,7 +105,7 @@ def test_the_gateways_clock_counts_not_the_computers() -> None:
     # The computer's clock has been set by an hour since the gateway began.
     rig.device.records(RecordBatch("r1", columns, NOW + 3600 * S, NOW))
     batch = rig.inbox.take()
-    assert batch.ranges["t_ns"].tolist() == [NOW]
+    assert batch.measurements["t_ns"].tolist() == [NOW]
     assert batch.notices == ()
 
 
@@ -113,8 +113,7 @@ def test_the_gateways_clock_counts_not_the_computers() -> None:
 @pytest.mark.parametrize("kind", [Kind.UWB_READER, Kind.RFID_READER])
 def test_a_record_of_the_future_is_refused_aloud(kind: Kind, device_t_ns: int | None) -> None:
     batch = Rig(kind).give(NOW + 86_400 * S, (1 << 63) - 1000, NOW, device_t_ns=device_t_ns)
-    found = batch.ranges if kind is Kind.UWB_READER else batch.sightings
-    assert found["t_ns"].tolist() == [NOW]
+    assert batch.measurements["t_ns"].tolist() == [NOW]
     assert told(batch) == [
         (NoticeKind.DATA_REFUSED, 2, "their times lie in the future; check the reader's clock"),
     ]
@@ -123,21 +122,23 @@ def test_a_record_of_the_future_is_refused_aloud(kind: Kind, device_t_ns: int | 
 def test_times_do_not_overflow_when_they_are_shifted() -> None:
     rig = Rig()
     batch = rig.give((1 << 63) - 1000, S, device_t_ns=S)
-    assert batch.ranges["t_ns"].tolist() == [NOW]
+    assert batch.measurements["t_ns"].tolist() == [NOW]
 
 
 def test_times_before_there_were_any_are_refused() -> None:
     # Its clock is a day ahead, so this record is of the year 1969.
     rig = Rig()
     batch = rig.give(S, device_t_ns=NOW + 86_400 * S)
-    assert len(batch.ranges) == 0
+    assert len(batch.measurements) == 0
     assert any("no time" in text for _, _, text in told(batch))
 
 
 @pytest.mark.parametrize("range_m", [np.inf, -1.0, 2001.0, 1e9])
 def test_a_distance_that_can_not_be_true_is_refused_aloud(range_m: float) -> None:
     batch = Rig().give(NOW, range_m=range_m)
-    assert np.isnan(batch.ranges["range_m"]).tolist() == [True], "the card was heard all the same"
+    assert np.isnan(batch.measurements["value_m"]).tolist() == [True], (
+        "the card was heard all the same"
+    )
     ((kind, count, text),) = told(batch)
     assert (kind, count) == (NoticeKind.DATA_REFUSED, 1)
     assert "no distance that can be true" in text
@@ -145,13 +146,13 @@ def test_a_distance_that_can_not_be_true_is_refused_aloud(range_m: float) -> Non
 
 def test_a_card_is_heard_without_a_distance() -> None:
     batch = Rig().give(NOW, range_m=np.nan)
-    assert (len(batch.ranges), batch.notices) == (1, ())
+    assert (len(batch.measurements), batch.notices) == (1, ())
 
 
 def test_a_full_card_table_is_told_and_ends_nothing() -> None:
     rig = Rig(cards=IdTable(("100",), capacity=1))
     assert "no room for another card" in told(rig.give(NOW, card="200"))[0][2]
-    assert len(rig.give(NOW).ranges) == 1
+    assert len(rig.give(NOW).measurements) == 1
 
 
 def test_a_reader_that_is_not_on_the_map_is_told() -> None:
@@ -181,6 +182,23 @@ def test_notices_and_links_are_bounded_while_a_step_stands_still() -> None:
     assert len(batch.notices) < 1000
     assert len(batch.links) <= inbox_module.LINKS_MOST
     assert batch.links[-1].state is LinkState.UP
+
+
+def test_ranges_and_sightings_come_in_the_order_of_their_arrival() -> None:
+    uwb, rfid = Rig(), Rig(Kind.RFID_READER)
+    rfid.device._inbox = uwb.inbox
+    order = [uwb, rfid, rfid, uwb]
+    for n, rig in enumerate(order):
+        columns = {
+            "t_us": np.array([NOW // 1000 + n]),
+            "card": np.array(["100"], dtype=object),
+            "anchor": np.array(["A1"], dtype=object),
+            "range_m": np.array([5.0]),
+        }
+        rig.device.records(RecordBatch("r1", columns, NOW, None))
+    measured = uwb.inbox.take().measurements
+    assert measured["kind"].tolist() == [0, 2, 2, 0]
+    assert (np.diff(measured["t_ns"]) > 0).all()
 
 
 async def test_waiting_ends_with_data_or_with_the_time() -> None:

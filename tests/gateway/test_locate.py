@@ -19,7 +19,7 @@ from positioning.locate import LocatedRun, locate_recording
 from positioning.mine_map import MineMap, Roadway
 from positioning.observation import FixClass, new_fixes
 from positioning.recording import read_recording
-from positioning.tracker import TrackerSettings
+from positioning.settings import TrackerSettings
 from tests.gateway.recording_folder import recording
 
 ROOT = Path(__file__).parents[2]

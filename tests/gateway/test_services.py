@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -15,6 +16,8 @@ from gateway.mine.change import Headcount
 from gateway.serve.server import ServeError, Server
 from lamproom.v1 import equipment_pb2, mine_pb2, position_pb2
 from lamproom.v1.equipment_pb2 import WatchEquipmentRequest, WatchEquipmentResponse
+from positioning.anchor_health import assess
+from positioning.anchor_stats import ANCHOR_STATS
 from positioning.mine_map import ZoneKind
 from tests.gateway.serve_rig import (
     T0_NS,
@@ -56,7 +59,13 @@ async def test_the_map_comes_whole(rig: Rig) -> None:
     assert (anchor.anchor_id, anchor.position.z_m) == ("A1", 3.0)
     reader = answer.readers[0]
     assert (reader.reader_id, reader.position.x_m, reader.radius_m) == ("R1", 4.0, 8.0)
+    assert [reader.HasField("heading_deg") for reader in answer.readers] == [False, True]
+    assert answer.readers[1].heading_deg == 180.0
+    (area,) = answer.areas
+    assert (area.area_id, area.name, len(area.rings)) == ("hall", "Hall", 2)
     assert len(answer.zones) == len(ZoneKind)
+    assert [zone.HasField("z_min_m") for zone in answer.zones[:2]] == [False, True]
+    assert (answer.zones[1].z_min_m, answer.zones[1].z_max_m) == (-9.0, -4.0)
     (ring,) = answer.zones[0].rings
     assert [(p.x_m, p.y_m) for p in ring.points] == [(0, 0), (10, 0), (10, 10), (0, 0)]
 
@@ -84,6 +93,11 @@ async def test_people_are_the_roster_and_who_was_seen_besides(rig: Rig) -> None:
         ("7777", "", False),
     ]
     assert (answer.people[0].job, answer.people[0].team) == ("fitter", "A")
+    assert [one.kind for one in answer.people] == [
+        mine_pb2.CARD_KIND_PERSON,
+        mine_pb2.CARD_KIND_VEHICLE,
+        mine_pb2.CARD_KIND_UNSPECIFIED,
+    ]
     page = await stub.ListPeople(mine_pb2.ListPeopleRequest(page_size=2))
     rest = await stub.ListPeople(mine_pb2.ListPeopleRequest(page_token=page.next_page_token))
     assert [one.card for one in (*page.people, *rest.people)] == ["1001", "1002", "7777"]
@@ -116,6 +130,15 @@ async def test_positions_are_listed_with_age_and_zones(rig: Rig) -> None:
     assert first.fix_class == position_pb2.FIX_CLASS_PRECISE
     assert first.measure_time.ToNanoseconds() == T0_NS + 2
     assert list(first.zone_ids) == ["Z1", "Z2"]
+    assert (first.roadway_id, first.chainage_m, first.nis) == ("main", 3.0, 1.0)
+    assert first.anchors_rejected == 0
+    assert not first.HasField("hdop")
+    assert not first.HasField("protection_m")
+    ellipse = first.ellipse_95
+    # tan 2φ = 2·0.01 / (0.04 − 0.09); the variance along it is 0.0919.
+    assert ellipse.direction_deg == pytest.approx(79.1, abs=0.05)
+    assert ellipse.semi_major_m == pytest.approx((5.991 * 0.0919) ** 0.5, rel=1e-3)
+    assert ellipse.semi_minor_m == pytest.approx((5.991 * 0.0381) ** 0.5, rel=1e-3)
     # The picture's time is far ahead of the clock here, so the age is negative and said as it is.
     assert first.age_s < 0
     assert (second.card, list(second.zone_ids)) == ("1002", [])
@@ -158,7 +181,9 @@ async def test_wrong_pages_are_refused(rig: Rig, page: dict[str, Any]) -> None:
         rig.equipment().ListEquipment(equipment_pb2.ListEquipmentRequest(**page)),
         rig.mine().ListZones(mine_pb2.ListZonesRequest(**page)),
         rig.mine().ListPeople(mine_pb2.ListPeopleRequest(**page)),
+        rig.equipment().ListAnchors(equipment_pb2.ListAnchorsRequest(**page)),
     ]
+    rig.server.publish(changes(anchors=assess(np.zeros(1, ANCHOR_STATS))))
     for call in calls:
         assert (await code_of(call))[0] is grpc.StatusCode.INVALID_ARGUMENT
 

@@ -12,6 +12,7 @@ from gateway.serve.cursor import Kind, seal
 from lamproom.v1.position_pb2 import (
     SAMPLING_EVERY_FIX,
     SAMPLING_LATEST,
+    SAMPLING_SMOOTHED,
     PositionFrame,
     Sampling,
     WatchPositionsRequest,
@@ -24,6 +25,7 @@ from tests.gateway.serve_rig import (
     Rig,
     bundle_of,
     changes,
+    fixes_of,
     served,
 )
 from tests.gateway.stream_client import StreamClient
@@ -98,6 +100,8 @@ async def test_snapshot_then_sync_then_deltas_then_heartbeat(rig: Rig) -> None:
 async def test_without_any_card_there_is_still_a_sync(tmp_path: Path) -> None:
     async with served(tmp_path, cards=0) as rig:
         watch = Watch(rig)
+        directory = (await watch.read()).directory
+        assert (list(directory.roadway_ids), len(directory.entries)) == (["main"], 0)
         assert [await watch.kind() for _ in range(2)] == ["sync", "heartbeat"]
 
 
@@ -256,7 +260,7 @@ async def test_a_client_that_does_not_read_is_merged_told_and_costs_nothing(
             frame = await quick.frame()
             assert frame.coalesced_count == 0
         grown_mb = _memory_mb() - before_mb
-        # 250 frames are 71 MB encoded; the client's own receive window is in this process too.
+        # 250 frames are 100 MB encoded; the client's own receive window is in this process too.
         assert grown_mb < 40
         frames, rows, merged, newest_m = 0, 0, 0, -1.0
         while rows + merged < made:
@@ -281,6 +285,50 @@ async def test_a_fix_that_no_frame_can_hold_is_left_out_and_counted(rig: Rig) ->
     rig.move((0, 1.0), (1, float("nan")), (0, 3.0))
     assert await watch.rows(2) == [("1001", 1.0), ("1001", 3.0)]
     assert rig.server._positions.refused == 1
+
+
+async def test_roadways_are_named_once_in_a_stream(rig: Rig) -> None:
+    rig.move((0, 12.5))
+    await settled(rig)
+    watch = Watch(rig)
+    directory, frame = (await watch.read()).directory, (await watch.read()).frame
+    assert list(directory.roadway_ids) == ["main"]
+    assert (list(frame.roadways), list(frame.chainages_mm)) == ([1], [12_500])
+    await watch.until("sync")
+    rig.cards.handle("9999")
+    unplaced = fixes_of([(2, 1.0)])
+    unplaced["roadway"], unplaced["chainage_m"] = -1, np.nan
+    rig.server.publish(changes(unplaced))
+    assert list((await watch.until("directory")).directory.roadway_ids) == []
+    frame = await watch.frame()
+    assert (list(frame.roadways), list(frame.chainages_mm)) == ([0], [-(2**31)])
+    assert np.isnan([*frame.hdops, *frame.protections_m]).all()
+
+
+async def test_smoothed_positions_are_a_stream_of_their_own(tmp_path: Path) -> None:
+    async with served(tmp_path, bundle_of(lag_s=0.5)) as rig:
+        smoothed = Watch(rig, sampling=SAMPLING_SMOOTHED)
+        await smoothed.until("sync")
+        rig.move((0, 1.0))
+        rig.server.publish(changes(lagged=fixes_of([(0, 7.0), (0, 8.0)])))
+        # Every one of them, and none of the others.
+        assert await smoothed.rows(2) == [("1001", 7.0), ("1001", 8.0)]
+        assert await Watch(rig).rows(1) == [("1001", 1.0)]
+        rig.server.publish(changes(lagged=fixes_of([(0, 9.0)])))
+        await smoothed.rows(1)
+        again = Watch(rig, sampling=SAMPLING_SMOOTHED)
+        assert await again.rows(1) == [("1001", 9.0)]
+        # The cursor of the one is none of the other.
+        refusal = await Watch(rig, smoothed.cursor).refusal()
+        assert refusal.code() is grpc.StatusCode.INVALID_ARGUMENT
+        await rig.server.stop(grace_s=1)
+        assert (await smoothed.refusal()).code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_gateway_that_does_not_smooth_says_what_to_do(rig: Rig) -> None:
+    refusal = await Watch(rig, sampling=SAMPLING_SMOOTHED).refusal()
+    assert refusal.code() is grpc.StatusCode.FAILED_PRECONDITION
+    assert "set [positioning] lag_s" in str(refusal.details())
 
 
 async def test_stopping_ends_streams_at_once(rig: Rig) -> None:

@@ -33,6 +33,14 @@ async def test_json_lines_hold_everything(tmp_path: Path) -> None:
             "cov_xy_m2": pytest.approx(0.01),
             "var_y_m2": pytest.approx(0.09),
             "class": "precise",
+            "roadway_id": "main",
+            "chainage_m": 1.125,
+            "age_s": 0.0,
+            "hdop": None,
+            "anchors_used": 4,
+            "anchors_rejected": 0,
+            "nis": 1.0,
+            "protection_m": None,
             "snapshot": False,
         }
         assert (await watcher.until(kind="position"))["x_m"] == 2.0
@@ -44,6 +52,7 @@ async def test_json_lines_hold_everything(tmp_path: Path) -> None:
             "card": "1001",
             "zone_id": "Z1",
             "device_id": "",
+            "anchor_id": "",
             "alarm": {"id": "a-1", "rule": "restricted_entry", "level": 1},
             "text": "有人",
             "count": 0,
@@ -145,7 +154,7 @@ async def test_plain_lines_are_for_a_reader(tmp_path: Path) -> None:
         synced = {await watcher.text() for _ in range(2)}
         assert synced == {"-- sync: stream positions", "-- sync: stream events"}
         rig.move((0, 1.0), (1, 2.0))
-        place = "x 1.00  y -1.00  z 1.50  ±0.30 m  precise"
+        place = "x 1.00  y -1.00  z 1.50  ±0.30 m  precise  main 1.0 m"
         assert await watcher.text() == f"2027-01-15T08:00:00.000000Z  card 1001  {place}"
         assert "card 1002" in await watcher.text()
         rig.move((0, 3.0))

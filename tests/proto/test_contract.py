@@ -12,6 +12,7 @@ import pytest
 from equipment.report import LinkState, NoticeKind, Quality
 from gateway.mine.change import EventKind
 from lamproom.v1 import equipment_pb2, event_pb2, mine_pb2, position_pb2
+from positioning.anchor_health import Verdict
 from positioning.mine_map import ZoneKind
 from positioning.observation import FixClass
 
@@ -43,6 +44,7 @@ def test_buf_lint_finds_nothing() -> None:
         (FixClass, position_pb2.FixClass, "FIX_CLASS_"),
         (Quality, equipment_pb2.Quality, "QUALITY_"),
         (LinkState, equipment_pb2.LinkState, "LINK_STATE_"),
+        (Verdict, equipment_pb2.AnchorVerdict, "ANCHOR_VERDICT_"),
     ],
 )
 def test_numbers_of_enums_are_the_same(

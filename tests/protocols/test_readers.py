@@ -73,6 +73,24 @@ def test_sightings() -> None:
     assert np.isnan(sightings["rssi_dbm"][1])
 
 
+def test_a_directional_reader_tells_the_side() -> None:
+    given = batch(["1", "2", "3", "4"], side=[0, 1, 2, np.nan])
+    sightings, refusals = sightings_of(given, 0, IdTable())
+    assert sightings["side"].tolist() == [0, 1, -1, 0]
+    assert refusals == []
+
+
+def test_a_side_that_there_is_not_is_told_and_its_card_was_seen() -> None:
+    sightings, refusals = sightings_of(batch(["1", "2", "3"], side=[7, 2, -1]), 0, IdTable())
+    assert sightings["side"].tolist() == [0, -1, 0]
+    assert refusals == [("no side that there is (0 unknown, 1 ahead, 2 behind): 7", 2)]
+
+
+def test_a_reader_that_tells_no_side_is_taken() -> None:
+    sightings, _ = sightings_of(batch(["1"]), 0, IdTable())
+    assert sightings["side"].tolist() == [0]
+
+
 def test_signal_strengths_that_a_reader_does_not_give_are_unknown() -> None:
     ranges, _ = ranges_of(batch(["1"], ["A"], range_m=[1.0]), IdTable(), IdTable(("A",)))
     assert np.isnan(ranges["rssi_dbm"][0])

@@ -63,6 +63,44 @@ LINK_STATE_DOWN: LinkState.ValueType  # 3
 """Not heard: `link_reason` says why, the values are the last known."""
 Global___LinkState: _TypeAlias = LinkState  # noqa: Y015
 
+class _AnchorVerdict:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AnchorVerdictEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AnchorVerdict.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ANCHOR_VERDICT_UNSPECIFIED: _AnchorVerdict.ValueType  # 0
+    ANCHOR_VERDICT_GOOD: _AnchorVerdict.ValueType  # 1
+    ANCHOR_VERDICT_MISPLACED: _AnchorVerdict.ValueType  # 2
+    """It seems to stand elsewhere than the map says."""
+    ANCHOR_VERDICT_BIASED: _AnchorVerdict.ValueType  # 3
+    """Its ranges are too long or too short, whatever the direction."""
+    ANCHOR_VERDICT_OFTEN_BLOCKED: _AnchorVerdict.ValueType  # 4
+    """Many of its ranges lack a line of sight."""
+    ANCHOR_VERDICT_SILENT: _AnchorVerdict.ValueType  # 5
+    """Not heard for long, though located cards were within its reach."""
+    ANCHOR_VERDICT_NEVER_HEARD: _AnchorVerdict.ValueType  # 6
+    ANCHOR_VERDICT_TOO_FEW: _AnchorVerdict.ValueType  # 7
+    """Heard too little to judge."""
+
+class AnchorVerdict(_AnchorVerdict, metaclass=_AnchorVerdictEnumTypeWrapper):
+    """What is the matter with an anchor."""
+
+ANCHOR_VERDICT_UNSPECIFIED: AnchorVerdict.ValueType  # 0
+ANCHOR_VERDICT_GOOD: AnchorVerdict.ValueType  # 1
+ANCHOR_VERDICT_MISPLACED: AnchorVerdict.ValueType  # 2
+"""It seems to stand elsewhere than the map says."""
+ANCHOR_VERDICT_BIASED: AnchorVerdict.ValueType  # 3
+"""Its ranges are too long or too short, whatever the direction."""
+ANCHOR_VERDICT_OFTEN_BLOCKED: AnchorVerdict.ValueType  # 4
+"""Many of its ranges lack a line of sight."""
+ANCHOR_VERDICT_SILENT: AnchorVerdict.ValueType  # 5
+"""Not heard for long, though located cards were within its reach."""
+ANCHOR_VERDICT_NEVER_HEARD: AnchorVerdict.ValueType  # 6
+ANCHOR_VERDICT_TOO_FEW: AnchorVerdict.ValueType  # 7
+"""Heard too little to judge."""
+Global___AnchorVerdict: _TypeAlias = AnchorVerdict  # noqa: Y015
+
 @_typing.final
 class Equipment(_message.Message):
     """One device: a machine or a reader."""
@@ -260,3 +298,158 @@ class WatchEquipmentResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
 Global___WatchEquipmentResponse: _TypeAlias = WatchEquipmentResponse  # noqa: Y015
+
+@_typing.final
+class AnchorHealth(_message.Message):
+    """An anchor and what the ranges of located cards say of it: the last 50,000 to 100,000 of them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANCHOR_ID_FIELD_NUMBER: _builtins.int
+    VERDICT_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    HEARD_COUNT_FIELD_NUMBER: _builtins.int
+    REJECTED_COUNT_FIELD_NUMBER: _builtins.int
+    HEARD_TIME_FIELD_NUMBER: _builtins.int
+    MISSED_S_FIELD_NUMBER: _builtins.int
+    REACH_M_FIELD_NUMBER: _builtins.int
+    MEAN_M_FIELD_NUMBER: _builtins.int
+    SPREAD_M_FIELD_NUMBER: _builtins.int
+    DX_M_FIELD_NUMBER: _builtins.int
+    DY_M_FIELD_NUMBER: _builtins.int
+    SIGMA_ALONG_M_FIELD_NUMBER: _builtins.int
+    SIGMA_ACROSS_M_FIELD_NUMBER: _builtins.int
+    SIGNIFICANCE_FIELD_NUMBER: _builtins.int
+    anchor_id: _builtins.str
+    verdict: Global___AnchorVerdict.ValueType
+    text: _builtins.str
+    """One sentence for an engineer: what seems to be the matter, and what to do."""
+    heard_count: _builtins.int
+    """Ranges heard, and those of them that did not agree with the card's place."""
+    rejected_count: _builtins.int
+    missed_s: _builtins.float
+    """Seconds for which a located card has been within its reach and nothing was heard of it."""
+    reach_m: _builtins.float
+    """The distance below which nine in ten of its ranges are, metres; absent if it was never heard."""
+    mean_m: _builtins.float
+    """How much its ranges say more than the cards' places: mean and spread, metres; absent where
+    nothing was heard, as all that follows.
+    """
+    spread_m: _builtins.float
+    dx_m: _builtins.float
+    """How far from its place on the map it seems to stand, metres along the mine's axes."""
+    dy_m: _builtins.float
+    sigma_along_m: _builtins.float
+    """Standard error of that along its own direction, and across it, metres."""
+    sigma_across_m: _builtins.float
+    significance: _builtins.float
+    """How many standard errors it is from the place on the map."""
+    @_builtins.property
+    def heard_time(self) -> _timestamp_pb2.Timestamp:
+        """When it was last heard; absent if never."""
+
+    def __init__(
+        self,
+        *,
+        anchor_id: _builtins.str = ...,
+        verdict: Global___AnchorVerdict.ValueType = ...,
+        text: _builtins.str = ...,
+        heard_count: _builtins.int = ...,
+        rejected_count: _builtins.int = ...,
+        heard_time: _timestamp_pb2.Timestamp | None = ...,
+        missed_s: _builtins.float = ...,
+        reach_m: _builtins.float | None = ...,
+        mean_m: _builtins.float | None = ...,
+        spread_m: _builtins.float | None = ...,
+        dx_m: _builtins.float | None = ...,
+        dy_m: _builtins.float | None = ...,
+        sigma_along_m: _builtins.float | None = ...,
+        sigma_across_m: _builtins.float | None = ...,
+        significance: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dx_m", b"_dx_m", "_dy_m", b"_dy_m", "_mean_m", b"_mean_m", "_reach_m", b"_reach_m", "_sigma_across_m", b"_sigma_across_m", "_sigma_along_m", b"_sigma_along_m", "_significance", b"_significance", "_spread_m", b"_spread_m", "dx_m", b"dx_m", "dy_m", b"dy_m", "heard_time", b"heard_time", "mean_m", b"mean_m", "reach_m", b"reach_m", "sigma_across_m", b"sigma_across_m", "sigma_along_m", b"sigma_along_m", "significance", b"significance", "spread_m", b"spread_m"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dx_m", b"_dx_m", "_dy_m", b"_dy_m", "_mean_m", b"_mean_m", "_reach_m", b"_reach_m", "_sigma_across_m", b"_sigma_across_m", "_sigma_along_m", b"_sigma_along_m", "_significance", b"_significance", "_spread_m", b"_spread_m", "anchor_id", b"anchor_id", "dx_m", b"dx_m", "dy_m", b"dy_m", "heard_count", b"heard_count", "heard_time", b"heard_time", "mean_m", b"mean_m", "missed_s", b"missed_s", "reach_m", b"reach_m", "rejected_count", b"rejected_count", "sigma_across_m", b"sigma_across_m", "sigma_along_m", b"sigma_along_m", "significance", b"significance", "spread_m", b"spread_m", "text", b"text", "verdict", b"verdict"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dx_m: _TypeAlias = _typing.Literal["dx_m"]  # noqa: Y015
+    _WhichOneofArgType__dx_m: _TypeAlias = _typing.Literal["_dx_m", b"_dx_m"]  # noqa: Y015
+    _WhichOneofReturnType__dy_m: _TypeAlias = _typing.Literal["dy_m"]  # noqa: Y015
+    _WhichOneofArgType__dy_m: _TypeAlias = _typing.Literal["_dy_m", b"_dy_m"]  # noqa: Y015
+    _WhichOneofReturnType__mean_m: _TypeAlias = _typing.Literal["mean_m"]  # noqa: Y015
+    _WhichOneofArgType__mean_m: _TypeAlias = _typing.Literal["_mean_m", b"_mean_m"]  # noqa: Y015
+    _WhichOneofReturnType__reach_m: _TypeAlias = _typing.Literal["reach_m"]  # noqa: Y015
+    _WhichOneofArgType__reach_m: _TypeAlias = _typing.Literal["_reach_m", b"_reach_m"]  # noqa: Y015
+    _WhichOneofReturnType__sigma_across_m: _TypeAlias = _typing.Literal["sigma_across_m"]  # noqa: Y015
+    _WhichOneofArgType__sigma_across_m: _TypeAlias = _typing.Literal["_sigma_across_m", b"_sigma_across_m"]  # noqa: Y015
+    _WhichOneofReturnType__sigma_along_m: _TypeAlias = _typing.Literal["sigma_along_m"]  # noqa: Y015
+    _WhichOneofArgType__sigma_along_m: _TypeAlias = _typing.Literal["_sigma_along_m", b"_sigma_along_m"]  # noqa: Y015
+    _WhichOneofReturnType__significance: _TypeAlias = _typing.Literal["significance"]  # noqa: Y015
+    _WhichOneofArgType__significance: _TypeAlias = _typing.Literal["_significance", b"_significance"]  # noqa: Y015
+    _WhichOneofReturnType__spread_m: _TypeAlias = _typing.Literal["spread_m"]  # noqa: Y015
+    _WhichOneofArgType__spread_m: _TypeAlias = _typing.Literal["_spread_m", b"_spread_m"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dx_m) -> _WhichOneofReturnType__dx_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dy_m) -> _WhichOneofReturnType__dy_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__mean_m) -> _WhichOneofReturnType__mean_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__reach_m) -> _WhichOneofReturnType__reach_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sigma_across_m) -> _WhichOneofReturnType__sigma_across_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__sigma_along_m) -> _WhichOneofReturnType__sigma_along_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__significance) -> _WhichOneofReturnType__significance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__spread_m) -> _WhichOneofReturnType__spread_m | None: ...
+
+Global___AnchorHealth: _TypeAlias = AnchorHealth  # noqa: Y015
+
+@_typing.final
+class ListAnchorsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many; 0 means 1,000, which is also the most."""
+    page_token: _builtins.str
+    """From the previous answer."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAnchorsRequest: _TypeAlias = ListAnchorsRequest  # noqa: Y015
+
+@_typing.final
+class ListAnchorsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANCHORS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def anchors(self) -> _containers.RepeatedCompositeFieldContainer[Global___AnchorHealth]: ...
+    def __init__(
+        self,
+        *,
+        anchors: _abc.Iterable[Global___AnchorHealth] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListAnchorsResponse: _TypeAlias = ListAnchorsResponse  # noqa: Y015

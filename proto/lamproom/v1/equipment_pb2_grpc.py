@@ -45,6 +45,11 @@ class EquipmentServiceStub:
                 request_serializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentRequest.SerializeToString,
                 response_deserializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentResponse.FromString,
                 _registered_method=True)
+        self.ListAnchors = channel.unary_unary(
+                '/lamproom.v1.EquipmentService/ListAnchors',
+                request_serializer=lamproom_dot_v1_dot_equipment__pb2.ListAnchorsRequest.SerializeToString,
+                response_deserializer=lamproom_dot_v1_dot_equipment__pb2.ListAnchorsResponse.FromString,
+                _registered_method=True)
 
 
 class EquipmentServiceServicer:
@@ -68,6 +73,16 @@ class EquipmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAnchors(self, request, context):
+        """What their ranges say of the anchors themselves, in the order of the map, renewed every 10 s.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        UNAVAILABLE: the gateway has only just started and has not judged yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_EquipmentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +95,11 @@ def add_EquipmentServiceServicer_to_server(servicer, server):
                     servicer.WatchEquipment,
                     request_deserializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentRequest.FromString,
                     response_serializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentResponse.SerializeToString,
+            ),
+            'ListAnchors': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAnchors,
+                    request_deserializer=lamproom_dot_v1_dot_equipment__pb2.ListAnchorsRequest.FromString,
+                    response_serializer=lamproom_dot_v1_dot_equipment__pb2.ListAnchorsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +157,33 @@ class EquipmentService:
             '/lamproom.v1.EquipmentService/WatchEquipment',
             lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentRequest.SerializeToString,
             lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAnchors(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.v1.EquipmentService/ListAnchors',
+            lamproom_dot_v1_dot_equipment__pb2.ListAnchorsRequest.SerializeToString,
+            lamproom_dot_v1_dot_equipment__pb2.ListAnchorsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,12 @@ class EquipmentServiceStub:
     NOT_FOUND: there is no device of that id.
     UNAVAILABLE: the gateway is stopping; come back.
     """
+    ListAnchors: _grpc.UnaryUnaryMultiCallable[_equipment_pb2.ListAnchorsRequest, _equipment_pb2.ListAnchorsResponse]
+    """What their ranges say of the anchors themselves, in the order of the map, renewed every 10 s.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    UNAVAILABLE: the gateway has only just started and has not judged yet.
+    """
 
 @_typing.type_check_only
 class EquipmentServiceAsyncStub(EquipmentServiceStub):
@@ -54,6 +60,12 @@ class EquipmentServiceAsyncStub(EquipmentServiceStub):
 
     NOT_FOUND: there is no device of that id.
     UNAVAILABLE: the gateway is stopping; come back.
+    """
+    ListAnchors: _aio.UnaryUnaryMultiCallable[_equipment_pb2.ListAnchorsRequest, _equipment_pb2.ListAnchorsResponse]  # type: ignore[assignment]
+    """What their ranges say of the anchors themselves, in the order of the map, renewed every 10 s.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    UNAVAILABLE: the gateway has only just started and has not judged yet.
     """
 
 class EquipmentServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -77,6 +89,18 @@ class EquipmentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND: there is no device of that id.
         UNAVAILABLE: the gateway is stopping; come back.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAnchors(
+        self,
+        request: _equipment_pb2.ListAnchorsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_equipment_pb2.ListAnchorsResponse, _abc.Awaitable[_equipment_pb2.ListAnchorsResponse]]:
+        """What their ranges say of the anchors themselves, in the order of the map, renewed every 10 s.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        UNAVAILABLE: the gateway has only just started and has not judged yet.
         """
 
 def add_EquipmentServiceServicer_to_server(servicer: EquipmentServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

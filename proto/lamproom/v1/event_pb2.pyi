@@ -38,6 +38,16 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """Data of a device were lost before the gateway could read them: how many is in `count`."""
     EVENT_KIND_DATA_REFUSED: _EventKind.ValueType  # 7
     """A device gave data that were refused: how many is in `count`, why in `text`."""
+    EVENT_KIND_POSITION_CONFLICT: _EventKind.ValueType  # 8
+    """A reader, `device_id`, saw the card where its ranges say that it can't be: `place` is where they
+    put it, `count` how often since this was told last, at most once a minute.
+    """
+    EVENT_KIND_ANCHOR_SUSPECT: _EventKind.ValueType  # 9
+    """An anchor, `anchor_id`, seems to stand elsewhere than the map says, or is not heard though cards
+    are near: `text` says what to do.
+    """
+    EVENT_KIND_ANCHOR_CLEARED: _EventKind.ValueType  # 10
+    """That is over."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -53,6 +63,16 @@ EVENT_KIND_DATA_LOST: EventKind.ValueType  # 6
 """Data of a device were lost before the gateway could read them: how many is in `count`."""
 EVENT_KIND_DATA_REFUSED: EventKind.ValueType  # 7
 """A device gave data that were refused: how many is in `count`, why in `text`."""
+EVENT_KIND_POSITION_CONFLICT: EventKind.ValueType  # 8
+"""A reader, `device_id`, saw the card where its ranges say that it can't be: `place` is where they
+put it, `count` how often since this was told last, at most once a minute.
+"""
+EVENT_KIND_ANCHOR_SUSPECT: EventKind.ValueType  # 9
+"""An anchor, `anchor_id`, seems to stand elsewhere than the map says, or is not heard though cards
+are near: `text` says what to do.
+"""
+EVENT_KIND_ANCHOR_CLEARED: EventKind.ValueType  # 10
+"""That is over."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:
@@ -95,6 +115,7 @@ class Event(_message.Message):
     TEXT_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    ANCHOR_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … without a gap for the life of the journal."""
     kind: Global___EventKind.ValueType
@@ -108,6 +129,7 @@ class Event(_message.Message):
     """How many, where the kind counts something."""
     cursor: _builtins.bytes
     """Go on after this event with `WatchEventsRequest.cursor`."""
+    anchor_id: _builtins.str
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened, by the measurement that showed it."""
@@ -137,10 +159,11 @@ class Event(_message.Message):
         text: _builtins.str = ...,
         count: _builtins.int = ...,
         cursor: _builtins.bytes = ...,
+        anchor_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event_time", b"event_time", "place", b"place", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "event_time", b"event_time", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "event_time", b"event_time", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

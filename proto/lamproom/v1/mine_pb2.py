@@ -25,15 +25,17 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lamproom/v1/mine.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n\x05Point\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\"d\n\x07Roadway\x12\x12\n\nroadway_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07width_m\x18\x03 \x01(\x01\x12&\n\ncentreline\x18\x04 \x03(\x0b\x32\x12.lamproom.v1.Point\"A\n\x06\x41nchor\x12\x11\n\tanchor_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\"S\n\x06Reader\x12\x11\n\treader_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\x12\x10\n\x08radius_m\x18\x03 \x01(\x01\"l\n\x04Zone\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.lamproom.v1.ZoneKind\x12 \n\x05rings\x18\x04 \x03(\x0b\x32\x11.lamproom.v1.Ring\"*\n\x04Ring\x12\"\n\x06points\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Point\"\x0f\n\rGetMapRequest\"\xcc\x01\n\x0eGetMapResponse\x12\x11\n\tmine_code\x18\x01 \x01(\t\x12\x11\n\tmine_name\x18\x02 \x01(\t\x12&\n\x08roadways\x18\x03 \x03(\x0b\x32\x14.lamproom.v1.Roadway\x12$\n\x07\x61nchors\x18\x04 \x03(\x0b\x32\x13.lamproom.v1.Anchor\x12$\n\x07readers\x18\x05 \x03(\x0b\x32\x13.lamproom.v1.Reader\x12 \n\x05zones\x18\x06 \x03(\x0b\x32\x11.lamproom.v1.Zone\"9\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x11ListZonesResponse\x12 \n\x05zones\x18\x01 \x03(\x0b\x32\x11.lamproom.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"R\n\x06Person\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x11\n\ton_roster\x18\x05 \x01(\x08\":\n\x11ListPeopleRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListPeopleResponse\x12#\n\x06people\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13GetHeadcountRequest\"\x96\x01\n\x14GetHeadcountResponse\x12.\n\ncount_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bunderground\x18\x02 \x01(\r\x12\x0e\n\x06silent\x18\x03 \x01(\r\x12)\n\x05zones\x18\x04 \x03(\x0b\x32\x1a.lamproom.v1.ZoneHeadcount\"/\n\rZoneHeadcount\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r*\xdb\x01\n\x08ZoneKind\x12\x19\n\x15ZONE_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rZONE_KIND_KEY\x10\x01\x12\x18\n\x14ZONE_KIND_RESTRICTED\x10\x02\x12\x18\n\x14ZONE_KIND_CONTROLLED\x10\x03\x12\x14\n\x10ZONE_KIND_DANGER\x10\x04\x12\x14\n\x10ZONE_KIND_REFUGE\x10\x05\x12\x12\n\x0eZONE_KIND_FACE\x10\x06\x12\x16\n\x12ZONE_KIND_WELLHEAD\x10\x07\x12\x15\n\x11ZONE_KIND_LICENCE\x10\x08\x32\xc0\x02\n\x0bMineService\x12\x41\n\x06GetMap\x12\x1a.lamproom.v1.GetMapRequest\x1a\x1b.lamproom.v1.GetMapResponse\x12J\n\tListZones\x12\x1d.lamproom.v1.ListZonesRequest\x1a\x1e.lamproom.v1.ListZonesResponse\x12M\n\nListPeople\x12\x1e.lamproom.v1.ListPeopleRequest\x1a\x1f.lamproom.v1.ListPeopleResponse\x12S\n\x0cGetHeadcount\x12 .lamproom.v1.GetHeadcountRequest\x1a!.lamproom.v1.GetHeadcountResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lamproom/v1/mine.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\".\n\x05Point\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\"d\n\x07Roadway\x12\x12\n\nroadway_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07width_m\x18\x03 \x01(\x01\x12&\n\ncentreline\x18\x04 \x03(\x0b\x32\x12.lamproom.v1.Point\"A\n\x06\x41nchor\x12\x11\n\tanchor_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\"}\n\x06Reader\x12\x11\n\treader_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\x12\x10\n\x08radius_m\x18\x03 \x01(\x01\x12\x18\n\x0bheading_deg\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_heading_deg\"G\n\x04\x41rea\x12\x0f\n\x07\x61rea_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x05rings\x18\x03 \x03(\x0b\x32\x11.lamproom.v1.Ring\"\xb0\x01\n\x04Zone\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.lamproom.v1.ZoneKind\x12 \n\x05rings\x18\x04 \x03(\x0b\x32\x11.lamproom.v1.Ring\x12\x14\n\x07z_min_m\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07z_max_m\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\n\n\x08_z_min_mB\n\n\x08_z_max_m\"*\n\x04Ring\x12\"\n\x06points\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Point\"\x0f\n\rGetMapRequest\"\xee\x01\n\x0eGetMapResponse\x12\x11\n\tmine_code\x18\x01 \x01(\t\x12\x11\n\tmine_name\x18\x02 \x01(\t\x12&\n\x08roadways\x18\x03 \x03(\x0b\x32\x14.lamproom.v1.Roadway\x12$\n\x07\x61nchors\x18\x04 \x03(\x0b\x32\x13.lamproom.v1.Anchor\x12$\n\x07readers\x18\x05 \x03(\x0b\x32\x13.lamproom.v1.Reader\x12 \n\x05zones\x18\x06 \x03(\x0b\x32\x11.lamproom.v1.Zone\x12 \n\x05\x61reas\x18\x07 \x03(\x0b\x32\x11.lamproom.v1.Area\"9\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x11ListZonesResponse\x12 \n\x05zones\x18\x01 \x03(\x0b\x32\x11.lamproom.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x06Person\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x11\n\ton_roster\x18\x05 \x01(\x08\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.lamproom.v1.CardKind\":\n\x11ListPeopleRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListPeopleResponse\x12#\n\x06people\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13GetHeadcountRequest\"\x96\x01\n\x14GetHeadcountResponse\x12.\n\ncount_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bunderground\x18\x02 \x01(\r\x12\x0e\n\x06silent\x18\x03 \x01(\r\x12)\n\x05zones\x18\x04 \x03(\x0b\x32\x1a.lamproom.v1.ZoneHeadcount\"/\n\rZoneHeadcount\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r*\xdb\x01\n\x08ZoneKind\x12\x19\n\x15ZONE_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rZONE_KIND_KEY\x10\x01\x12\x18\n\x14ZONE_KIND_RESTRICTED\x10\x02\x12\x18\n\x14ZONE_KIND_CONTROLLED\x10\x03\x12\x14\n\x10ZONE_KIND_DANGER\x10\x04\x12\x14\n\x10ZONE_KIND_REFUGE\x10\x05\x12\x12\n\x0eZONE_KIND_FACE\x10\x06\x12\x16\n\x12ZONE_KIND_WELLHEAD\x10\x07\x12\x15\n\x11ZONE_KIND_LICENCE\x10\x08*g\n\x08\x43\x61rdKind\x12\x19\n\x15\x43\x41RD_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41RD_KIND_PERSON\x10\x01\x12\x15\n\x11\x43\x41RD_KIND_VEHICLE\x10\x02\x12\x13\n\x0f\x43\x41RD_KIND_ROBOT\x10\x03\x32\xc0\x02\n\x0bMineService\x12\x41\n\x06GetMap\x12\x1a.lamproom.v1.GetMapRequest\x1a\x1b.lamproom.v1.GetMapResponse\x12J\n\tListZones\x12\x1d.lamproom.v1.ListZonesRequest\x1a\x1e.lamproom.v1.ListZonesResponse\x12M\n\nListPeople\x12\x1e.lamproom.v1.ListPeopleRequest\x1a\x1f.lamproom.v1.ListPeopleResponse\x12S\n\x0cGetHeadcount\x12 .lamproom.v1.GetHeadcountRequest\x1a!.lamproom.v1.GetHeadcountResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.mine_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ZONEKIND']._serialized_start=1345
-  _globals['_ZONEKIND']._serialized_end=1564
+  _globals['_ZONEKIND']._serialized_start=1600
+  _globals['_ZONEKIND']._serialized_end=1819
+  _globals['_CARDKIND']._serialized_start=1821
+  _globals['_CARDKIND']._serialized_end=1924
   _globals['_POINT']._serialized_start=72
   _globals['_POINT']._serialized_end=118
   _globals['_ROADWAY']._serialized_start=120
@@ -41,31 +43,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANCHOR']._serialized_start=222
   _globals['_ANCHOR']._serialized_end=287
   _globals['_READER']._serialized_start=289
-  _globals['_READER']._serialized_end=372
-  _globals['_ZONE']._serialized_start=374
-  _globals['_ZONE']._serialized_end=482
-  _globals['_RING']._serialized_start=484
-  _globals['_RING']._serialized_end=526
-  _globals['_GETMAPREQUEST']._serialized_start=528
-  _globals['_GETMAPREQUEST']._serialized_end=543
-  _globals['_GETMAPRESPONSE']._serialized_start=546
-  _globals['_GETMAPRESPONSE']._serialized_end=750
-  _globals['_LISTZONESREQUEST']._serialized_start=752
-  _globals['_LISTZONESREQUEST']._serialized_end=809
-  _globals['_LISTZONESRESPONSE']._serialized_start=811
-  _globals['_LISTZONESRESPONSE']._serialized_end=889
-  _globals['_PERSON']._serialized_start=891
-  _globals['_PERSON']._serialized_end=973
-  _globals['_LISTPEOPLEREQUEST']._serialized_start=975
-  _globals['_LISTPEOPLEREQUEST']._serialized_end=1033
-  _globals['_LISTPEOPLERESPONSE']._serialized_start=1035
-  _globals['_LISTPEOPLERESPONSE']._serialized_end=1117
-  _globals['_GETHEADCOUNTREQUEST']._serialized_start=1119
-  _globals['_GETHEADCOUNTREQUEST']._serialized_end=1140
-  _globals['_GETHEADCOUNTRESPONSE']._serialized_start=1143
-  _globals['_GETHEADCOUNTRESPONSE']._serialized_end=1293
-  _globals['_ZONEHEADCOUNT']._serialized_start=1295
-  _globals['_ZONEHEADCOUNT']._serialized_end=1342
-  _globals['_MINESERVICE']._serialized_start=1567
-  _globals['_MINESERVICE']._serialized_end=1887
+  _globals['_READER']._serialized_end=414
+  _globals['_AREA']._serialized_start=416
+  _globals['_AREA']._serialized_end=487
+  _globals['_ZONE']._serialized_start=490
+  _globals['_ZONE']._serialized_end=666
+  _globals['_RING']._serialized_start=668
+  _globals['_RING']._serialized_end=710
+  _globals['_GETMAPREQUEST']._serialized_start=712
+  _globals['_GETMAPREQUEST']._serialized_end=727
+  _globals['_GETMAPRESPONSE']._serialized_start=730
+  _globals['_GETMAPRESPONSE']._serialized_end=968
+  _globals['_LISTZONESREQUEST']._serialized_start=970
+  _globals['_LISTZONESREQUEST']._serialized_end=1027
+  _globals['_LISTZONESRESPONSE']._serialized_start=1029
+  _globals['_LISTZONESRESPONSE']._serialized_end=1107
+  _globals['_PERSON']._serialized_start=1109
+  _globals['_PERSON']._serialized_end=1228
+  _globals['_LISTPEOPLEREQUEST']._serialized_start=1230
+  _globals['_LISTPEOPLEREQUEST']._serialized_end=1288
+  _globals['_LISTPEOPLERESPONSE']._serialized_start=1290
+  _globals['_LISTPEOPLERESPONSE']._serialized_end=1372
+  _globals['_GETHEADCOUNTREQUEST']._serialized_start=1374
+  _globals['_GETHEADCOUNTREQUEST']._serialized_end=1395
+  _globals['_GETHEADCOUNTRESPONSE']._serialized_start=1398
+  _globals['_GETHEADCOUNTRESPONSE']._serialized_end=1548
+  _globals['_ZONEHEADCOUNT']._serialized_start=1550
+  _globals['_ZONEHEADCOUNT']._serialized_end=1597
+  _globals['_MINESERVICE']._serialized_start=1927
+  _globals['_MINESERVICE']._serialized_end=2247
 # @@protoc_insertion_point(module_scope)

@@ -51,6 +51,26 @@ ZONE_KIND_WELLHEAD: ZoneKind.ValueType  # 7
 ZONE_KIND_LICENCE: ZoneKind.ValueType  # 8
 Global___ZoneKind: _TypeAlias = ZoneKind  # noqa: Y015
 
+class _CardKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _CardKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_CardKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    CARD_KIND_UNSPECIFIED: _CardKind.ValueType  # 0
+    CARD_KIND_PERSON: _CardKind.ValueType  # 1
+    CARD_KIND_VEHICLE: _CardKind.ValueType  # 2
+    CARD_KIND_ROBOT: _CardKind.ValueType  # 3
+
+class CardKind(_CardKind, metaclass=_CardKindEnumTypeWrapper):
+    """What carries a card."""
+
+CARD_KIND_UNSPECIFIED: CardKind.ValueType  # 0
+CARD_KIND_PERSON: CardKind.ValueType  # 1
+CARD_KIND_VEHICLE: CardKind.ValueType  # 2
+CARD_KIND_ROBOT: CardKind.ValueType  # 3
+Global___CardKind: _TypeAlias = CardKind  # noqa: Y015
+
 @_typing.final
 class Point(_message.Message):
     """A point in the mine's own metres."""
@@ -139,9 +159,14 @@ class Reader(_message.Message):
     READER_ID_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     RADIUS_M_FIELD_NUMBER: _builtins.int
+    HEADING_DEG_FIELD_NUMBER: _builtins.int
     reader_id: _builtins.str
     radius_m: _builtins.float
     """How far it sees cards."""
+    heading_deg: _builtins.float
+    """A directional reader tells on which side of it a card is: ahead is this direction, degrees
+    anticlockwise from the x axis. Absent where it does not tell.
+    """
     @_builtins.property
     def position(self) -> Global___Point: ...
     def __init__(
@@ -150,14 +175,47 @@ class Reader(_message.Message):
         reader_id: _builtins.str = ...,
         position: Global___Point | None = ...,
         radius_m: _builtins.float = ...,
+        heading_deg: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["position", b"position"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_heading_deg", b"_heading_deg", "heading_deg", b"heading_deg", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["position", b"position", "radius_m", b"radius_m", "reader_id", b"reader_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_heading_deg", b"_heading_deg", "heading_deg", b"heading_deg", "position", b"position", "radius_m", b"radius_m", "reader_id", b"reader_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__heading_deg: _TypeAlias = _typing.Literal["heading_deg"]  # noqa: Y015
+    _WhichOneofArgType__heading_deg: _TypeAlias = _typing.Literal["_heading_deg", b"_heading_deg"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__heading_deg) -> _WhichOneofReturnType__heading_deg | None: ...
+
+Global___Reader: _TypeAlias = Reader  # noqa: Y015
+
+@_typing.final
+class Area(_message.Message):
+    """A chamber, a face or a piece of surface, in which cards move freely."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AREA_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    RINGS_FIELD_NUMBER: _builtins.int
+    area_id: _builtins.str
+    name: _builtins.str
+    @_builtins.property
+    def rings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ring]:
+        """The outer ring, then its holes; first and last point are the same."""
+
+    def __init__(
+        self,
+        *,
+        area_id: _builtins.str = ...,
+        name: _builtins.str = ...,
+        rings: _abc.Iterable[Global___Ring] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["area_id", b"area_id", "name", b"name", "rings", b"rings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Reader: _TypeAlias = Reader  # noqa: Y015
+Global___Area: _TypeAlias = Area  # noqa: Y015
 
 @_typing.final
 class Zone(_message.Message):
@@ -167,9 +225,14 @@ class Zone(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     RINGS_FIELD_NUMBER: _builtins.int
+    Z_MIN_M_FIELD_NUMBER: _builtins.int
+    Z_MAX_M_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     name: _builtins.str
     kind: Global___ZoneKind.ValueType
+    z_min_m: _builtins.float
+    """The heights between which it is; both absent where it has no limits."""
+    z_max_m: _builtins.float
     @_builtins.property
     def rings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ring]:
         """The outer ring, then its holes; first and last point are the same."""
@@ -181,12 +244,21 @@ class Zone(_message.Message):
         name: _builtins.str = ...,
         kind: Global___ZoneKind.ValueType = ...,
         rings: _abc.Iterable[Global___Ring] | None = ...,
+        z_min_m: _builtins.float | None = ...,
+        z_max_m: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_z_max_m", b"_z_max_m", "_z_min_m", b"_z_min_m", "z_max_m", b"z_max_m", "z_min_m", b"z_min_m"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "name", b"name", "rings", b"rings", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_z_max_m", b"_z_max_m", "_z_min_m", b"_z_min_m", "kind", b"kind", "name", b"name", "rings", b"rings", "z_max_m", b"z_max_m", "z_min_m", b"z_min_m", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__z_max_m: _TypeAlias = _typing.Literal["z_max_m"]  # noqa: Y015
+    _WhichOneofArgType__z_max_m: _TypeAlias = _typing.Literal["_z_max_m", b"_z_max_m"]  # noqa: Y015
+    _WhichOneofReturnType__z_min_m: _TypeAlias = _typing.Literal["z_min_m"]  # noqa: Y015
+    _WhichOneofArgType__z_min_m: _TypeAlias = _typing.Literal["_z_min_m", b"_z_min_m"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__z_max_m) -> _WhichOneofReturnType__z_max_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__z_min_m) -> _WhichOneofReturnType__z_min_m | None: ...
 
 Global___Zone: _TypeAlias = Zone  # noqa: Y015
 
@@ -235,6 +307,7 @@ class GetMapResponse(_message.Message):
     ANCHORS_FIELD_NUMBER: _builtins.int
     READERS_FIELD_NUMBER: _builtins.int
     ZONES_FIELD_NUMBER: _builtins.int
+    AREAS_FIELD_NUMBER: _builtins.int
     mine_code: _builtins.str
     mine_name: _builtins.str
     @_builtins.property
@@ -245,6 +318,8 @@ class GetMapResponse(_message.Message):
     def readers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reader]: ...
     @_builtins.property
     def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zone]: ...
+    @_builtins.property
+    def areas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Area]: ...
     def __init__(
         self,
         *,
@@ -254,10 +329,11 @@ class GetMapResponse(_message.Message):
         anchors: _abc.Iterable[Global___Anchor] | None = ...,
         readers: _abc.Iterable[Global___Reader] | None = ...,
         zones: _abc.Iterable[Global___Zone] | None = ...,
+        areas: _abc.Iterable[Global___Area] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "mine_code", b"mine_code", "mine_name", b"mine_name", "readers", b"readers", "roadways", b"roadways", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "areas", b"areas", "mine_code", b"mine_code", "mine_name", b"mine_name", "readers", b"readers", "roadways", b"roadways", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -313,7 +389,7 @@ Global___ListZonesResponse: _TypeAlias = ListZonesResponse  # noqa: Y015
 
 @_typing.final
 class Person(_message.Message):
-    """Someone who carries a card."""
+    """Someone, or something, that carries a card."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -322,12 +398,15 @@ class Person(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     TEAM_FIELD_NUMBER: _builtins.int
     ON_ROSTER_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
     card: _builtins.str
     name: _builtins.str
     job: _builtins.str
     team: _builtins.str
     on_roster: _builtins.bool
     """False for a card that is seen but not on the roster."""
+    kind: Global___CardKind.ValueType
+    """Unspecified for a card that is not on the roster."""
     def __init__(
         self,
         *,
@@ -336,10 +415,11 @@ class Person(_message.Message):
         job: _builtins.str = ...,
         team: _builtins.str = ...,
         on_roster: _builtins.bool = ...,
+        kind: Global___CardKind.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "job", b"job", "name", b"name", "on_roster", b"on_roster", "team", b"team"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "job", b"job", "kind", b"kind", "name", b"name", "on_roster", b"on_roster", "team", b"team"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

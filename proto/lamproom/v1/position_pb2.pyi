@@ -71,6 +71,10 @@ class _SamplingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Sampling.Val
     """At most one fix of a card in a frame: the newest."""
     SAMPLING_EVERY_FIX: _Sampling.ValueType  # 2
     """Every fix, in the order in which it was made."""
+    SAMPLING_SMOOTHED: _Sampling.ValueType  # 3
+    """Every smoothed fix: later measurements have improved it, so it comes `lag_s` of mine.toml late
+    and is more accurate. For display and history; alarms and zones follow the other fixes.
+    """
 
 class Sampling(_Sampling, metaclass=_SamplingEnumTypeWrapper):
     """Which of a card's fixes a stream carries."""
@@ -81,6 +85,10 @@ SAMPLING_LATEST: Sampling.ValueType  # 1
 """At most one fix of a card in a frame: the newest."""
 SAMPLING_EVERY_FIX: Sampling.ValueType  # 2
 """Every fix, in the order in which it was made."""
+SAMPLING_SMOOTHED: Sampling.ValueType  # 3
+"""Every smoothed fix: later measurements have improved it, so it comes `lag_s` of mine.toml late
+and is more accurate. For display and history; alarms and zones follow the other fixes.
+"""
 Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
@@ -181,16 +189,22 @@ class PositionDirectory(_message.Message):
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     ENTRIES_FIELD_NUMBER: _builtins.int
+    ROADWAY_IDS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionDirectory.Entry]: ...
+    @_builtins.property
+    def roadway_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """In the first directory of a stream: the ids of all roadways. Empty in later ones."""
+
     def __init__(
         self,
         *,
         entries: _abc.Iterable[Global___PositionDirectory.Entry] | None = ...,
+        roadway_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "roadway_ids", b"roadway_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -217,6 +231,13 @@ class PositionFrame(_message.Message):
     VAR_Y_M2_FIELD_NUMBER: _builtins.int
     FIX_CLASSES_FIELD_NUMBER: _builtins.int
     ANCHORS_USED_FIELD_NUMBER: _builtins.int
+    ROADWAYS_FIELD_NUMBER: _builtins.int
+    CHAINAGES_MM_FIELD_NUMBER: _builtins.int
+    AGES_S_FIELD_NUMBER: _builtins.int
+    HDOPS_FIELD_NUMBER: _builtins.int
+    ANCHORS_REJECTED_FIELD_NUMBER: _builtins.int
+    NIS_FIELD_NUMBER: _builtins.int
+    PROTECTIONS_M_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
     """Go on from here with `WatchPositionsRequest.cursor`. Empty in a snapshot: only its `sync` says
     that it is whole.
@@ -259,7 +280,39 @@ class PositionFrame(_message.Message):
     def fix_classes(self) -> _containers.RepeatedScalarFieldContainer[Global___FixClass.ValueType]: ...
     @_builtins.property
     def anchors_used(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Anchors whose ranges support the fix."""
+        """Anchors heard within the last second whose ranges support the fix."""
+
+    @_builtins.property
+    def roadways(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """In which roadway: n is the n-th, from 1, of the directory's `roadway_ids`; 0 in an open area or
+        where it is unknown.
+        """
+
+    @_builtins.property
+    def chainages_mm(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """How far along the roadway's centreline, millimetres; -2147483648 where there is none."""
+
+    @_builtins.property
+    def ages_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Seconds from the last measurement that supports the place to `t_ns`."""
+
+    @_builtins.property
+    def hdops(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Horizontal dilution of precision of the anchors used; NaN if unknown."""
+
+    @_builtins.property
+    def anchors_rejected(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Anchors heard within the last second whose ranges do not agree with the fix."""
+
+    @_builtins.property
+    def nis(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Normalised innovation squared of the last measurement; NaN if unknown."""
+
+    @_builtins.property
+    def protections_m(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Protection level, metres: the horizontal error that a single undetected fault of an anchor may
+        cause; NaN if unknown.
+        """
 
     def __init__(
         self,
@@ -279,10 +332,17 @@ class PositionFrame(_message.Message):
         var_y_m2: _abc.Iterable[_builtins.float] | None = ...,
         fix_classes: _abc.Iterable[Global___FixClass.ValueType] | None = ...,
         anchors_used: _abc.Iterable[_builtins.int] | None = ...,
+        roadways: _abc.Iterable[_builtins.int] | None = ...,
+        chainages_mm: _abc.Iterable[_builtins.int] | None = ...,
+        ages_s: _abc.Iterable[_builtins.float] | None = ...,
+        hdops: _abc.Iterable[_builtins.float] | None = ...,
+        anchors_rejected: _abc.Iterable[_builtins.int] | None = ...,
+        nis: _abc.Iterable[_builtins.float] | None = ...,
+        protections_m: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors_used", b"anchors_used", "coalesced_count", b"coalesced_count", "cov_xy_m2", b"cov_xy_m2", "cursor", b"cursor", "fix_classes", b"fix_classes", "snapshot", b"snapshot", "t_ns", b"t_ns", "tag_handles", b"tag_handles", "var_x_m2", b"var_x_m2", "var_y_m2", b"var_y_m2", "vx_mm_s", b"vx_mm_s", "vy_mm_s", b"vy_mm_s", "x_mm", b"x_mm", "y_mm", b"y_mm", "z_mm", b"z_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ages_s", b"ages_s", "anchors_rejected", b"anchors_rejected", "anchors_used", b"anchors_used", "chainages_mm", b"chainages_mm", "coalesced_count", b"coalesced_count", "cov_xy_m2", b"cov_xy_m2", "cursor", b"cursor", "fix_classes", b"fix_classes", "hdops", b"hdops", "nis", b"nis", "protections_m", b"protections_m", "roadways", b"roadways", "snapshot", b"snapshot", "t_ns", b"t_ns", "tag_handles", b"tag_handles", "var_x_m2", b"var_x_m2", "var_y_m2", b"var_y_m2", "vx_mm_s", b"vx_mm_s", "vy_mm_s", b"vy_mm_s", "x_mm", b"x_mm", "y_mm", b"y_mm", "z_mm", b"z_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -362,6 +422,13 @@ class Position(_message.Message):
     ANCHORS_USED_FIELD_NUMBER: _builtins.int
     AGE_S_FIELD_NUMBER: _builtins.int
     ZONE_IDS_FIELD_NUMBER: _builtins.int
+    ROADWAY_ID_FIELD_NUMBER: _builtins.int
+    CHAINAGE_M_FIELD_NUMBER: _builtins.int
+    HDOP_FIELD_NUMBER: _builtins.int
+    ANCHORS_REJECTED_FIELD_NUMBER: _builtins.int
+    NIS_FIELD_NUMBER: _builtins.int
+    PROTECTION_M_FIELD_NUMBER: _builtins.int
+    ELLIPSE_95_FIELD_NUMBER: _builtins.int
     card: _builtins.str
     x_m: _builtins.float
     y_m: _builtins.float
@@ -373,8 +440,23 @@ class Position(_message.Message):
     var_y_m2: _builtins.float
     fix_class: Global___FixClass.ValueType
     anchors_used: _builtins.int
+    """Anchors heard within the last second whose ranges support the fix."""
     age_s: _builtins.float
-    """Seconds from the measurement to this answer."""
+    """Seconds from the last measurement that supports the place to this answer."""
+    roadway_id: _builtins.str
+    """The roadway that the card is in; empty in an open area or where it is unknown."""
+    chainage_m: _builtins.float
+    """How far along the roadway's centreline, metres; absent where there is none."""
+    hdop: _builtins.float
+    """Horizontal dilution of precision of the anchors used; absent if unknown."""
+    anchors_rejected: _builtins.int
+    """Anchors heard within the last second whose ranges do not agree with the fix."""
+    nis: _builtins.float
+    """Normalised innovation squared of the last measurement; absent if unknown."""
+    protection_m: _builtins.float
+    """Protection level, metres: the horizontal error that a single undetected fault of an anchor may
+    cause; absent if unknown.
+    """
     @_builtins.property
     def measure_time(self) -> _timestamp_pb2.Timestamp:
         """Time of the measurement."""
@@ -382,6 +464,10 @@ class Position(_message.Message):
     @_builtins.property
     def zone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The zones that the card is in."""
+
+    @_builtins.property
+    def ellipse_95(self) -> Global___Ellipse:
+        """The ellipse around the place that holds the card with 95 %."""
 
     def __init__(
         self,
@@ -400,11 +486,61 @@ class Position(_message.Message):
         anchors_used: _builtins.int = ...,
         age_s: _builtins.float = ...,
         zone_ids: _abc.Iterable[_builtins.str] | None = ...,
+        roadway_id: _builtins.str = ...,
+        chainage_m: _builtins.float | None = ...,
+        hdop: _builtins.float | None = ...,
+        anchors_rejected: _builtins.int = ...,
+        nis: _builtins.float | None = ...,
+        protection_m: _builtins.float | None = ...,
+        ellipse_95: Global___Ellipse | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["measure_time", b"measure_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_chainage_m", b"_chainage_m", "_hdop", b"_hdop", "_nis", b"_nis", "_protection_m", b"_protection_m", "chainage_m", b"chainage_m", "ellipse_95", b"ellipse_95", "hdop", b"hdop", "measure_time", b"measure_time", "nis", b"nis", "protection_m", b"protection_m"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_s", b"age_s", "anchors_used", b"anchors_used", "card", b"card", "cov_xy_m2", b"cov_xy_m2", "fix_class", b"fix_class", "measure_time", b"measure_time", "var_x_m2", b"var_x_m2", "var_y_m2", b"var_y_m2", "vx_m_s", b"vx_m_s", "vy_m_s", b"vy_m_s", "x_m", b"x_m", "y_m", b"y_m", "z_m", b"z_m", "zone_ids", b"zone_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_chainage_m", b"_chainage_m", "_hdop", b"_hdop", "_nis", b"_nis", "_protection_m", b"_protection_m", "age_s", b"age_s", "anchors_rejected", b"anchors_rejected", "anchors_used", b"anchors_used", "card", b"card", "chainage_m", b"chainage_m", "cov_xy_m2", b"cov_xy_m2", "ellipse_95", b"ellipse_95", "fix_class", b"fix_class", "hdop", b"hdop", "measure_time", b"measure_time", "nis", b"nis", "protection_m", b"protection_m", "roadway_id", b"roadway_id", "var_x_m2", b"var_x_m2", "var_y_m2", b"var_y_m2", "vx_m_s", b"vx_m_s", "vy_m_s", b"vy_m_s", "x_m", b"x_m", "y_m", b"y_m", "z_m", b"z_m", "zone_ids", b"zone_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__chainage_m: _TypeAlias = _typing.Literal["chainage_m"]  # noqa: Y015
+    _WhichOneofArgType__chainage_m: _TypeAlias = _typing.Literal["_chainage_m", b"_chainage_m"]  # noqa: Y015
+    _WhichOneofReturnType__hdop: _TypeAlias = _typing.Literal["hdop"]  # noqa: Y015
+    _WhichOneofArgType__hdop: _TypeAlias = _typing.Literal["_hdop", b"_hdop"]  # noqa: Y015
+    _WhichOneofReturnType__nis: _TypeAlias = _typing.Literal["nis"]  # noqa: Y015
+    _WhichOneofArgType__nis: _TypeAlias = _typing.Literal["_nis", b"_nis"]  # noqa: Y015
+    _WhichOneofReturnType__protection_m: _TypeAlias = _typing.Literal["protection_m"]  # noqa: Y015
+    _WhichOneofArgType__protection_m: _TypeAlias = _typing.Literal["_protection_m", b"_protection_m"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__chainage_m) -> _WhichOneofReturnType__chainage_m | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__hdop) -> _WhichOneofReturnType__hdop | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__nis) -> _WhichOneofReturnType__nis | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__protection_m) -> _WhichOneofReturnType__protection_m | None: ...
+
+Global___Position: _TypeAlias = Position  # noqa: Y015
+
+@_typing.final
+class Ellipse(_message.Message):
+    """An ellipse on the map."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEMI_MAJOR_M_FIELD_NUMBER: _builtins.int
+    SEMI_MINOR_M_FIELD_NUMBER: _builtins.int
+    DIRECTION_DEG_FIELD_NUMBER: _builtins.int
+    semi_major_m: _builtins.float
+    semi_minor_m: _builtins.float
+    direction_deg: _builtins.float
+    """Direction of the longer axis, degrees anticlockwise from the x axis, -90 to 90."""
+    def __init__(
+        self,
+        *,
+        semi_major_m: _builtins.float = ...,
+        semi_minor_m: _builtins.float = ...,
+        direction_deg: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["direction_deg", b"direction_deg", "semi_major_m", b"semi_major_m", "semi_minor_m", b"semi_minor_m"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___Position: _TypeAlias = Position  # noqa: Y015
+Global___Ellipse: _TypeAlias = Ellipse  # noqa: Y015

@@ -57,6 +57,7 @@ class PositionServiceServicer:
         The newest wins: a client that reads slowly is told in `coalesced_count` what it missed.
 
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
+        FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
         UNAVAILABLE: the gateway is stopping; come back with the last cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -39,6 +39,7 @@ class PositionServiceStub:
     The newest wins: a client that reads slowly is told in `coalesced_count` what it missed.
 
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
+    FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
     """
     ListPositions: _grpc.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]
@@ -55,6 +56,7 @@ class PositionServiceAsyncStub(PositionServiceStub):
     The newest wins: a client that reads slowly is told in `coalesced_count` what it missed.
 
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
+    FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
     """
     ListPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]  # type: ignore[assignment]
@@ -74,6 +76,7 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         The newest wins: a client that reads slowly is told in `coalesced_count` what it missed.
 
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
+        FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
         UNAVAILABLE: the gateway is stopping; come back with the last cursor.
         """
 
