@@ -7,7 +7,10 @@ from tests.support.places import ENVIRONMENT, ROOT
 
 
 def test_the_kernels_pass_their_tests_uncompiled() -> None:
-    modules = [f"tests/positioning/test_{name}.py" for name in ("kernel", "roadway", "zones")]
+    modules = [
+        f"tests/positioning/test_{name}.py"
+        for name in ("kernel", "roadway", "roadway_strength", "strength", "zones")
+    ]
     command = [sys.executable, "-m", "pytest", "-n0", "--no-cov", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, *modules],
