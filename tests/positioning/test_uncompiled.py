@@ -7,7 +7,17 @@ from tests.support.places import ENVIRONMENT, ROOT
 
 
 def test_the_kernels_pass_their_tests_uncompiled() -> None:
-    names = ("kernel", "roadway", "zones", "polygons", "inside", "fences", "nearness")
+    names = (
+        "kernel",
+        "roadway",
+        "roadway_strength",
+        "strength",
+        "zones",
+        "polygons",
+        "inside",
+        "fences",
+        "nearness",
+    )
     modules = [f"tests/positioning/test_{name}.py" for name in names]
     command = [sys.executable, "-m", "pytest", "-n0", "--no-cov", "-p", "no:cacheprovider"]
     done = subprocess.run(
