@@ -32,7 +32,8 @@ T_LIMIT_NS: Final = 1 << 62
 _PLACE_MAX_M: Final = 1e7
 _VARIANCE_MAX_M2: Final = 1e10
 #: More than there are anchors or readers.
-_SOURCES: Final = 1 << 20
+SOURCE_BITS: Final = 20
+_SOURCES: Final = 1 << SOURCE_BITS
 
 _RANGE: Final = int(Kind.RANGE)
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
