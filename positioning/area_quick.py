@@ -23,6 +23,7 @@ from positioning.cards import (
     IN_AREA,
     REJECTED,
     RING,
+    RING_MASK,
     SLOPE,
     SLOTS,
     USED,
@@ -42,7 +43,6 @@ NOT_ORDINARY: Final = -3
 _S_PER_NS: Final = 1e-9
 _RANGE: Final = int(Kind.RANGE)
 _SLANT_FLOOR_M2: Final = SLANT_FLOOR_M * SLANT_FLOOR_M
-_RING_MASK: Final = RING - 1
 _SLOT_MASK: Final = SLOTS - 1
 
 
@@ -73,7 +73,7 @@ def _is_in_ring(card: Card, t_ns: int, code: int) -> bool:
     next_, first = card["ring_next"], card["newest_first"]
     ring_ns = card["ring_ns"]
     for i in range(max(first, next_ - RING), next_):
-        k = i & _RING_MASK
+        k = i & RING_MASK
         if ring_ns[k, 1] == code and ring_ns[k, 0] == t_ns:
             return True
     return False
@@ -97,7 +97,7 @@ def _known_slot(card: Card, anchor: int) -> int:
 def _note(card: Card, m: Any, code: int, slot: int) -> None:
     """What the general way notes of a sound range: its place in the ring, and its slot."""
     next_, t_ns = card["ring_next"], m["t_ns"]
-    k = next_ & _RING_MASK
+    k = next_ & RING_MASK
     card["ring_ns"][k, 0], card["ring_ns"][k, 1] = t_ns, code
     card["ring_value"][k, 0], card["ring_value"][k, 1] = m["value_m"], m["rssi_dbm"]
     if t_ns > card["newest_ns"]:

@@ -21,6 +21,7 @@ from positioning.observation import Records
 SLOTS: Final = 8
 #: Measurements kept for each card to find its place anew: 0.8 s of four anchors at 10 Hz.
 RING: Final = 32
+RING_MASK: Final = RING - 1
 #: Places on the roadways that a card may be at, kept side by side.
 HYPOTHESES: Final = 8
 #: Past places that are smoothed are made this often in the time of the lag; there is room for two
