@@ -55,4 +55,4 @@ def scaled_erfc(x: float) -> float:
     t2 = t * t
     u = t2 * t2
     sum_ = (_row(u, _A) + t * _row(u, _B)) + t2 * (_row(u, _C) + t * _row(u, _D))
-    return sum_ / (1.0 + 2.0 * x)
+    return sum_ * (1.0 / (1.0 + 2.0 * x))  # both factors are found at the same time

@@ -61,8 +61,8 @@ _GIVE_UP: Final = 12.0
 #: one is taken can be told only further on, and errors that stay must not settle it before.
 JUNCTION_M: Final = 10.0
 NEARBY_LEAST: Final = 6.0
-_SQRT_2: Final = math.sqrt(2.0)
-_SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
+_SQRT_HALF: Final = math.sqrt(0.5)
+_BY_SQRT_2PI: Final = 1.0 / math.sqrt(2.0 * math.pi)
 
 
 @njit_within
@@ -275,7 +275,7 @@ def expect_on_roadway(
     var = site["edge_aside_m2"][site["piece_edge"][piece]]
     slant_m2 = dx * dx + dy * dy + dz * dz + var
     slant_m = math.sqrt(slant_m2)
-    nearness = slant_m / slant_m2
+    nearness = slant_m * (1.0 / slant_m2)  # root and division side by side
     by_s = (dx * tx + dy * ty + dz * tz) * nearness
     bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) * nearness
     if 4.0 * bend_m * bend_m > h[k, SS]:
@@ -334,25 +334,26 @@ def weigh(
     In line of sight the innovation is normal; blocked it is that and an exponential excess, never
     shorter (the sum: an exponentially modified normal distribution).
     """
-    sigma_m = math.sqrt(total_m2)
-    weight = 1.0 / total_m2
-    score = innovation_m * sigma_m * weight
+    # A root and a division side by side instead of one after the other, and no other division on
+    # the way: all that follows waits for these.
+    sigma_m, weight, by_excess = math.sqrt(total_m2), 1.0 / total_m2, 1.0 / excess_m
+    score, ratio = innovation_m * (sigma_m * weight), sigma_m * by_excess
     normal = math.exp(-0.5 * score * score)
-    clear = (1.0 - blocked) * normal * sigma_m * weight / _SQRT_2PI
-    ratio = sigma_m / excess_m
+    clear = (1.0 - blocked) * normal * (sigma_m * weight * _BY_SQRT_2PI)
     if ratio < _TAIL_SIGMAS:
         # exp(r²/2 - r·s)·erfc((r - s)/√2) with r the ratio, s the score
-        longer = normal * scaled_erfc(abs(ratio - score) / _SQRT_2)
+        longer = normal * scaled_erfc(abs(ratio - score) * _SQRT_HALF)
         if score > ratio:
             longer = 2.0 * math.exp(ratio * (0.5 * ratio - score)) - longer
-        longer *= 0.5 / excess_m
+        longer *= 0.5 * by_excess
     else:
         wide = math.sqrt(total_m2 + excess_m * excess_m)
         far = (innovation_m - excess_m) / wide
-        longer = math.exp(-0.5 * far * far) / (wide * _SQRT_2PI)
+        longer = math.exp(-0.5 * far * far) / wide * _BY_SQRT_2PI
     longer *= blocked
     likely = clear + longer + _BROKEN
-    return likely, clear / likely, longer / likely
+    share = 1.0 / likely
+    return likely, clear * share, longer * share
 
 
 @njit_within
