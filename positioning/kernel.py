@@ -7,7 +7,7 @@ is the same however the input is cut into batches. Times enter only as differenc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning.answer import answer
+from positioning.area_sighting import sight_in_area
 from positioning.area_track import begin_in_area, hold_in_area, take_in_area
 from positioning.cards import CLONES, GATED, IN_AREA, UNKNOWN_CARD, UNPLACED, Card, by_model
 from positioning.intake import SOUND, refusal, remember
@@ -22,8 +23,9 @@ from positioning.jit import by_fields, njit, njit_cached, njit_within, sources_s
 from positioning.observation import Kind, Records
 from positioning.passing import begin_on_map, sight_on_map, take_on_map
 from positioning.restoring import restore_card
+from positioning.roadway_sighting import sight_on_roadway
 from positioning.roadway_track import begin_on_roadway, take_on_roadway
-from positioning.sighting import is_ranged, sight_in_area, sight_on_roadway
+from positioning.sighting import is_ranged
 from positioning.site import Site
 from positioning.smoothing import smooth
 
@@ -43,9 +45,21 @@ def _hold_on_map(card: Card, site: Site, t_ns: int) -> None:
         hold_in_area(card, site, t_ns)
 
 
+@njit
+def _sight_nothing(card: Card, site: Site, m: Any) -> float:
+    """Without readers there are no sightings."""
+    return 0.0
+
+
+def _sight_of(names: Collection[str]) -> Callable[[Card, Site, Any], float]:
+    if "heard_next" not in names:
+        return _sight_nothing
+    return by_model(sight_in_area, sight_on_roadway, sight_on_map)(names)
+
+
 _begin = by_fields(by_model(begin_in_area, begin_on_roadway, begin_on_map))
 _measure = by_fields(by_model(take_in_area, take_on_roadway, take_on_map))
-_sight = by_fields(by_model(sight_in_area, sight_on_roadway, sight_on_map))
+_sight = by_fields(_sight_of)
 _hold = by_fields(by_model(hold_in_area, _hold_on_roadway, _hold_on_map))
 
 
