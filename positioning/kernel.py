@@ -105,7 +105,7 @@ def _take(card: Card, site: Site, m: Any) -> tuple[int, float]:
         if not _begin(card, site, m):
             return _NO_FIX, nis
     elif _is_jump(card, site, m["t_ns"]):
-        return SOUND, nis
+        return _NO_FIX, nis
     elif not _coasts(card, site, m):
         accepted, nis = _measure(card, site, m)
     return SOUND if accepted else GATED, nis
