@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+import numpy as np
+
 from positioning.cards import (
     CLONE_CROSS,
     CLONES,
@@ -150,7 +152,8 @@ def _keep(card: Card, site: Site, fix_class: int) -> None:
     if free < 0 or (kept > 0 and recent):
         return
     card["cloned_ns"] = card["clone_ns"][free] = t_ns
-    classes[free] = -fix_class if card["model"] == IN_AREA else fix_class
+    sign = -1 if card["model"] == IN_AREA else 1
+    classes[free] = sign * np.int64(fix_class)  # an unsigned byte has no negative
     _keep_place(card, site, free)
 
 
