@@ -83,10 +83,10 @@ class TrackerSettings:
     range_max_m: float = 2000.0
     roadway_sigma_m: float = 0.15
     walk_sigma_m_s: float = 1.2
-    walk_tau_s: float = 8.0
-    blocked_share: float = 0.1
+    walk_tau_s: float = 10.0
+    blocked_share: float = 0.15
     blocked_mean_m: float = 2.0
-    blocked_tau_s: float = 3.0
+    blocked_tau_s: float = 2.5
     lag_s: float = 0.0
     stamp_sigma_s: float = 0.1
     cards_max: int = 1 << 17
