@@ -433,8 +433,8 @@ def _least_log_weight(card: Card, site: Site, k: int, best: int) -> float:
     h, pieces = card["hypotheses"], card["pieces"]
     x, y, z = point_at(site, pieces[k], h[k, S])
     bx, by, bz = point_at(site, pieces[best], h[best, S])
-    apart = abs(x - bx) + abs(y - by) + abs(z - bz)
-    return -NEARBY_LEAST if apart < 2.0 * JUNCTION_M else -math.inf
+    apart_m2 = (x - bx) ** 2 + (y - by) ** 2 + (z - bz) ** 2
+    return -NEARBY_LEAST if apart_m2 < 4.0 * JUNCTION_M * JUNCTION_M else -math.inf
 
 
 @njit

@@ -95,8 +95,8 @@ def _consider(site: Site, found: int, piece: int, way_m: float, count: int, dist
     x, y, z = point_at(site, piece, s_m)
     row, worst = -1, -1
     for k in range(found):
-        apart = abs(trial[k, _X] - x) + abs(trial[k, _X + 1] - y) + abs(trial[k, _X + 2] - z)
-        if apart < _APART_M:
+        dx, dy, dz = trial[k, _X] - x, trial[k, _X + 1] - y, trial[k, _X + 2] - z
+        if dx * dx + dy * dy + dz * dz < _APART_M * _APART_M:
             row = k
         if worst < 0 or trial[k, COST] > trial[worst, COST]:
             worst = k

@@ -31,5 +31,5 @@ def note_sighting(card: Card, site: Site, t_ns: int) -> None:
     """The card is where a reader has seen it."""
     if not card["seen"]:
         card["ranged_ns"] = t_ns - site["presence_after_ns"] - 1
-    card["t_ns"] = card["accepted_ns"] = t_ns
+    card["t_ns"] = card["accepted_ns"] = card["reviewed_ns"] = t_ns
     card["seen"] = 1
