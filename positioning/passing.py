@@ -62,10 +62,10 @@ def begin_on_map(card: Card, site: Site, m: Any) -> bool:
 def _fits_roadway(card: Card, site: Site, t_ns: int, cost: float) -> bool:
     """Whether a place on the roadways fits the recent ranges at no greater cost."""
     found = search_roadways(card, site, t_ns, site["start_window_ns"])[0]
+    least = math.inf
     for row in range(found):
-        if site["trial"][row, COST] <= cost:
-            return True
-    return False
+        least = min(least, site["trial"][row, COST])
+    return least <= cost
 
 
 @njit
