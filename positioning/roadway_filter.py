@@ -29,6 +29,7 @@ from positioning.cards import (
     S,
     V,
 )
+from positioning.erfc import scaled_erfc
 from positioning.jit import njit, njit_within
 from positioning.site import Site
 
@@ -37,6 +38,8 @@ _PLACE_VAR_MIN_M2: Final = 0.0025
 _SPEED_VAR_MIN_M2_S2: Final = 1e-4
 #: However long a card was silent, its uncertainty grows no further than a large mine's size.
 _PLACE_VAR_MAX_M2: Final = 2.5e7
+#: Square of how much place and speed may be correlated.
+_CORRELATION_MAX2: Final = 0.999**2
 #: What neither noise nor obstacles explain, per metre: a wrong place, or a broken range.
 _BROKEN: Final = 1e-5
 #: Radio follows roadways: where the way along them is longer than a range by this factor and so many
@@ -253,7 +256,7 @@ def _copy_trail(card: Card, source: int, to: int) -> None:
             trails[to, j, i] = trails[source, j, i]
 
 
-@njit
+@njit_within
 def expect_on_roadway(
     card: Card, site: Site, k: int, anchor: int, lag_s: float
 ) -> tuple[float, float, float, float, float]:
@@ -270,11 +273,14 @@ def expect_on_roadway(
     flat = max(math.sqrt(tx * tx + ty * ty), 1e-6)
     across = (dy * tx - dx * ty) / flat
     var = site["edge_aside_m2"][site["piece_edge"][piece]]
-    slant_m = math.sqrt(dx * dx + dy * dy + dz * dz + var)
-    by_s = (dx * tx + dy * ty + dz * tz) / slant_m
-    bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) / slant_m
-    bend_m = min(bend_m, 0.5 * math.sqrt(h[k, SS]))
-    return slant_m + bend_m, by_s, across / slant_m, dx / slant_m, dy / slant_m
+    slant_m2 = dx * dx + dy * dy + dz * dz + var
+    slant_m = math.sqrt(slant_m2)
+    nearness = slant_m / slant_m2
+    by_s = (dx * tx + dy * ty + dz * tz) * nearness
+    bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) * nearness
+    if 4.0 * bend_m * bend_m > h[k, SS]:
+        bend_m = 0.5 * math.sqrt(h[k, SS])
+    return slant_m + bend_m, by_s, across * nearness, dx * nearness, dy * nearness
 
 
 @njit
@@ -297,10 +303,10 @@ def noise_on_roadway(
 ) -> float:
     """Variance of a range that the place along the roadway does not explain: all but the noise."""
     var = site["edge_aside_m2"][edge_of(card, site, k)]
-    curve = (1.0 - across * across) * var / slant_m
-    sagitta = (1.0 - by_s * by_s) * card["hypotheses"][k, SS] / slant_m
-    sagitta = min(sagitta, math.sqrt(card["hypotheses"][k, SS]))
-    return across * across * var + 0.5 * curve * curve + 0.5 * sagitta * sagitta
+    ss, nearness = card["hypotheses"][k, SS], 1.0 / slant_m
+    curve = (1.0 - across * across) * var * nearness
+    sagitta = (1.0 - by_s * by_s) * ss * nearness
+    return across * across * var + 0.5 * curve * curve + 0.5 * min(sagitta * sagitta, ss)
 
 
 @njit
@@ -323,25 +329,30 @@ def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float)
 def weigh(
     innovation_m: float, total_m2: float, blocked: float, excess_m: float
 ) -> tuple[float, float, float]:
-    """A range's log-likelihood, how likely it is in line of sight, and how likely it is blocked.
+    """A range's likelihood, how likely it is in line of sight, and how likely it is blocked.
 
     In line of sight the innovation is normal; blocked it is that and an exponential excess, never
     shorter (the sum: an exponentially modified normal distribution).
     """
     sigma_m = math.sqrt(total_m2)
-    score = innovation_m / sigma_m
-    clear = (1.0 - blocked) * math.exp(-0.5 * score * score) / (sigma_m * _SQRT_2PI)
+    weight = 1.0 / total_m2
+    score = innovation_m * sigma_m * weight
+    normal = math.exp(-0.5 * score * score)
+    clear = (1.0 - blocked) * normal * sigma_m * weight / _SQRT_2PI
     ratio = sigma_m / excess_m
     if ratio < _TAIL_SIGMAS:
-        tail = math.erfc((ratio - score) / _SQRT_2)
-        longer = 0.5 / excess_m * math.exp(0.5 * ratio * ratio - innovation_m / excess_m) * tail
+        # exp(r²/2 - r·s)·erfc((r - s)/√2) with r the ratio, s the score
+        longer = normal * scaled_erfc(abs(ratio - score) / _SQRT_2)
+        if score > ratio:
+            longer = 2.0 * math.exp(ratio * (0.5 * ratio - score)) - longer
+        longer *= 0.5 / excess_m
     else:
         wide = math.sqrt(total_m2 + excess_m * excess_m)
         far = (innovation_m - excess_m) / wide
         longer = math.exp(-0.5 * far * far) / (wide * _SQRT_2PI)
     longer *= blocked
     likely = clear + longer + _BROKEN
-    return math.log(likely), clear / likely, longer / likely
+    return likely, clear / likely, longer / likely
 
 
 @njit_within
@@ -360,21 +371,24 @@ def absorb_on_roadway(
     The gradient is `by_s` in s and `by_v` in v; `total_m2` is the innovation's variance.
     """
     h = card["hypotheses"]
-    gain_s = (h[k, SS] * by_s + h[k, SV] * by_v) / total_m2
-    gain_v = (h[k, SV] * by_s + h[k, VV] * by_v) / total_m2
+    weight = 1.0 / total_m2
+    gain_s = (h[k, SS] * by_s + h[k, SV] * by_v) * weight
+    gain_v = (h[k, SV] * by_s + h[k, VV] * by_v) * weight
     h[k, S] += share * gain_s * innovation_m
     h[k, V] += share * gain_v * innovation_m
     # What is known more if the update holds, and the spread between holding and not.
     more = share * (total_m2 - (1.0 - share) * innovation_m * innovation_m)
-    h[k, SS] = max(h[k, SS] - more * gain_s * gain_s, _PLACE_VAR_MIN_M2)
-    h[k, SV] -= more * gain_s * gain_v
-    h[k, VV] = max(h[k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)
-    most = 0.999 * math.sqrt(h[k, SS] * h[k, VV])
-    h[k, SV] = min(max(h[k, SV], -most), most)
+    ss = max(h[k, SS] - more * gain_s * gain_s, _PLACE_VAR_MIN_M2)
+    sv = h[k, SV] - more * gain_s * gain_v
+    vv = max(h[k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)
+    most2 = _CORRELATION_MAX2 * ss * vv
+    if sv * sv > most2:
+        sv = math.copysign(math.sqrt(most2), sv)
+    h[k, SS], h[k, SV], h[k, VV] = ss, sv, vv
     if site["lag_ns"] > 0:
         trails = card["trails"]
         for j in range(trails.shape[1]):
-            gain = (trails[k, j, 2] * by_s + trails[k, j, 3] * by_v) / total_m2
+            gain = (trails[k, j, 2] * by_s + trails[k, j, 3] * by_v) * weight
             trails[k, j, 0] += share * gain * innovation_m
             trails[k, j, 1] -= more * gain * gain
             trails[k, j, 2] -= more * gain * gain_s
