@@ -134,7 +134,7 @@ def start_in_area(card: Card, site: Site, t_ns: int) -> bool:
             dy = card["mean"][1] - site["anchor_y_m"][source]
             apart_m = max(math.hypot(dx, dy), 1e-3)
             note_use(card, slot, card["ring_ns"][k, 0], 0.0, dx / apart_m, dy / apart_m, True)
-            _note_height(card, site, source, card["ring_value"][k, 0])
+            note_height(card, site, source, card["ring_value"][k, 0])
     return True
 
 
