@@ -27,7 +27,7 @@ from positioning.cards import (
 )
 from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
-from positioning.roadway_filter import best_place, point_at
+from positioning.roadway_places import best_place, point_at
 from positioning.site import Site
 from positioning.slots import quality
 
