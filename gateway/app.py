@@ -64,7 +64,8 @@ class Gateway:
 
     def __init__(self, bundle: Bundle) -> None:
         """Compiles the kernels: seconds the first time, when there is nothing to close yet."""
-        warm_up()
+        plan = plan_of(bundle)
+        warm_up(plan.map, plan.tracker)
         self._bundle = bundle
         self._clock = SteadyClock()
         self._cards = IdTable()

@@ -8,7 +8,7 @@ from typing import Any, Final
 from positioning.cards import IN_AREA, LOG_WEIGHT, SS, Card, S, V, by_model
 from positioning.jit import by_fields, njit, njit_within
 from positioning.observation import FixClass
-from positioning.roadway_filter import best_place, point_at
+from positioning.roadway_places import best_place, point_at
 from positioning.site import Site
 from positioning.slots import quality
 

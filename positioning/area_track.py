@@ -90,6 +90,7 @@ def put_in_area(
     cov[0, 0], cov[1, 1] = max(xx, VARIANCE_FLOOR), max(yy, VARIANCE_FLOOR)
     cov[0, 1], cov[1, 0] = xy, xy
     card["model"] = IN_AREA
+    card["z_range_m"] = math.inf  # the next anchor that is heard tells the height
 
 
 @njit
@@ -133,6 +134,7 @@ def start_in_area(card: Card, site: Site, t_ns: int) -> bool:
             dy = card["mean"][1] - site["anchor_y_m"][source]
             apart_m = max(math.hypot(dx, dy), 1e-3)
             note_use(card, slot, card["ring_ns"][k, 0], 0.0, dx / apart_m, dy / apart_m, True)
+            note_height(card, site, source, card["ring_value"][k, 0])
     return True
 
 

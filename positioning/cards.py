@@ -22,6 +22,8 @@ SLOTS: Final = 8
 #: Measurements kept for each card to find its place anew: 0.8 s of four anchors at 10 Hz.
 RING: Final = 32
 RING_MASK: Final = RING - 1
+#: Strengths kept for each card: 9 s of a dozen readers at 2 Hz.
+HEARD_STRENGTHS: Final = 256
 #: Places on the roadways that a card may be at, kept side by side.
 HYPOTHESES: Final = 8
 #: Past places that are smoothed are made this often in the time of the lag; there is room for two
@@ -97,13 +99,14 @@ class Layout:
     """What a card's record must hold: by what a map has, and what is asked of the filter.
 
     `area`, `roadways`: which models; `biases`: anchors with a state of their own; `smoothed`:
-    whether past places are kept to be smoothed.
+    whether past places are kept to be smoothed; `readers`: whether there are any.
     """
 
     area: bool
     roadways: bool
     biases: int
     smoothed: bool
+    readers: bool = True
 
 
 def card_type(layout: Layout) -> np.dtype[np.void]:
@@ -151,6 +154,14 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
     ]
     if layout.area:  # x, y, vx, vy, then the bias of the anchor in each slot
         fields += [("mean", np.float64, (k,)), ("cov", np.float64, (k, k))]
+    if layout.readers:
+        fields += [("heard_next", np.int64)]
+    if layout.readers and layout.area:  # the last strengths: when, by which reader, how strong
+        fields += [
+            ("heard_ns", np.int64, (HEARD_STRENGTHS,)),
+            ("heard_reader", np.int64, (HEARD_STRENGTHS,)),
+            ("heard_dbm", np.float64, (HEARD_STRENGTHS,)),
+        ]
     if layout.roadways:
         fields += [
             # Hypotheses, the piece of the graph that each is on, and how likely each anchor has no

@@ -7,7 +7,7 @@ is the same however the input is cut into batches. Times enter only as differenc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from positioning.answer import answer
 from positioning.area_quick import NOT_ORDINARY, take_no_area, take_quickly
+from positioning.area_sighting import sight_in_area
 from positioning.area_track import begin_in_area, hold_in_area, take_in_area
 from positioning.cards import CLONES, GATED, IN_AREA, UNKNOWN_CARD, UNPLACED, Card, by_model
 from positioning.intake import SOUND, refusal, remember
@@ -23,8 +24,9 @@ from positioning.jit import by_fields, njit, njit_cached, njit_within, sources_s
 from positioning.observation import Kind, Records
 from positioning.passing import begin_on_map, sight_on_map, take_on_map
 from positioning.restoring import restore_card
+from positioning.roadway_sighting import sight_on_roadway
 from positioning.roadway_track import begin_on_roadway, take_on_roadway
-from positioning.sighting import is_ranged, sight_in_area, sight_on_roadway
+from positioning.sighting import is_ranged
 from positioning.site import Site
 from positioning.smoothing import smooth
 
@@ -44,9 +46,21 @@ def _hold_on_map(card: Card, site: Site, t_ns: int) -> None:
         hold_in_area(card, site, t_ns)
 
 
+@njit
+def _sight_nothing(card: Card, site: Site, m: Any) -> float:
+    """Without readers there are no sightings."""
+    return 0.0
+
+
+def _sight_of(names: Collection[str]) -> Callable[[Card, Site, Any], float]:
+    if "heard_next" not in names:
+        return _sight_nothing
+    return by_model(sight_in_area, sight_on_roadway, sight_on_map)(names)
+
+
 _begin = by_fields(by_model(begin_in_area, begin_on_roadway, begin_on_map))
 _measure = by_fields(by_model(take_in_area, take_on_roadway, take_on_map))
-_sight = by_fields(by_model(sight_in_area, sight_on_roadway, sight_on_map))
+_sight = by_fields(_sight_of)
 _take_quickly = by_fields(by_model(take_quickly, take_no_area, take_no_area))
 _hold = by_fields(by_model(hold_in_area, _hold_on_roadway, _hold_on_map))
 
@@ -93,7 +107,7 @@ def _take(card: Card, site: Site, m: Any) -> tuple[int, float]:
         if not _begin(card, site, m):
             return _NO_FIX, nis
     elif _is_jump(card, site, m["t_ns"]):
-        return SOUND, nis
+        return _NO_FIX, nis
     elif not _coasts(card, site, m):
         accepted, nis = _measure(card, site, m)
     return SOUND if accepted else GATED, nis

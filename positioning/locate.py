@@ -39,12 +39,12 @@ class LocatedRun:
 def card_height_m(run: Run, height_m: float | None) -> float:
     """The height of a run's cards: `height_m`, or if None a default.
 
-    That is 1 m above z = 0, but 0 where every anchor's z is 0: then the run was recorded in a plane
-    and its ranges have no vertical part.
+    That is 1 m above z = 0, but 0 where the z of every anchor and reader is 0: then the run was
+    recorded in a plane and its ranges have no vertical part.
     """
     if height_m is not None:
         return height_m
-    return CARD_HEIGHT_M if run.anchors_m[:, 2].any() else 0.0
+    return CARD_HEIGHT_M if run.anchors_m[:, 2].any() or run.readers_m[:, 2].any() else 0.0
 
 
 def locate_recording(
@@ -66,8 +66,14 @@ def _located(run: Run, height_m: float | None, settings: TrackerSettings) -> Loc
         tracker = Locator(run.map, CARD_HEIGHT_M if height_m is None else height_m, settings)
         fixes = tracker.locate(run.measurements)
     else:
-        heights_m = np.full(len(run.anchors_m), card_height_m(run, height_m))
-        tracker = Tracker(run.anchors_m, heights_m, settings, readers=run.readers)
+        card_z_m = card_height_m(run, height_m)
+        tracker = Tracker(
+            run.anchors_m,
+            np.full(len(run.anchors_m), card_z_m),
+            settings,
+            readers=run.readers,
+            reader_card_z_m=np.full(len(run.readers), card_z_m),
+        )
         fixes = tracker.update(run.measurements)
     lagged, stats = tracker.take_lagged(), tracker.anchor_stats()
     return LocatedRun(run, fixes, lagged, tracker.rejections, stats)

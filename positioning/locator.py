@@ -28,6 +28,7 @@ class Locator:
         self._card_height_m = card_height_m
         self._roadways = Roadways(mine_map.roadways)
         anchors_m = np.array([(a.x_m, a.y_m, a.z_m) for a in mine_map.anchors]).reshape(-1, 3)
+        readers_m = np.array([(r.x_m, r.y_m) for r in mine_map.readers]).reshape(-1, 2)
         graph = build_graph(mine_map.roadways)
         graph.piece_m[:, 2] += card_height_m
         self._tracker = Tracker(
@@ -35,6 +36,7 @@ class Locator:
             self._card_z_m(anchors_m[:, :2]),
             settings,
             readers=mine_map.readers,
+            reader_card_z_m=self._card_z_m(readers_m),
             graph=graph,
             areas=mine_map.areas,
         )

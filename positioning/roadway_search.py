@@ -11,7 +11,8 @@ from typing import Final
 
 from positioning.cards import HYPOTHESES, Card
 from positioning.jit import njit
-from positioning.roadway_filter import ROCK, point_at, through_rock
+from positioning.roadway_filter import ROCK, through_rock
+from positioning.roadway_places import point_at
 from positioning.search import VARIANCE, gather
 from positioning.site import Site
 
@@ -95,8 +96,8 @@ def _consider(site: Site, found: int, piece: int, way_m: float, count: int, dist
     x, y, z = point_at(site, piece, s_m)
     row, worst = -1, -1
     for k in range(found):
-        apart = abs(trial[k, _X] - x) + abs(trial[k, _X + 1] - y) + abs(trial[k, _X + 2] - z)
-        if apart < _APART_M:
+        dx, dy, dz = trial[k, _X] - x, trial[k, _X + 1] - y, trial[k, _X + 2] - z
+        if dx * dx + dy * dy + dz * dz < _APART_M * _APART_M:
             row = k
         if worst < 0 or trial[k, COST] > trial[worst, COST]:
             worst = k

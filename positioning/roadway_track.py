@@ -23,23 +23,25 @@ from positioning.cards import (
 from positioning.jit import njit, njit_within
 from positioning.observation import Kind
 from positioning.roadway_filter import (
-    JUNCTION_M,
-    NEARBY_LEAST,
     ROCK,
     abeam,
     absorb_on_roadway,
+    expect_on_roadway,
+    noise_on_roadway,
+    predict_places,
+    through_rock,
+    weigh,
+)
+from positioning.roadway_places import (
+    JUNCTION_M,
+    NEARBY_LEAST,
     best_place,
     cross_junctions,
     edge_of,
-    expect_on_roadway,
     find_piece,
-    noise_on_roadway,
     point_at,
-    predict_places,
     room_for,
-    through_rock,
     tidy_places,
-    weigh,
 )
 from positioning.roadway_search import COST, cost_on_roadway, search_roadways
 from positioning.site import Site
@@ -96,7 +98,7 @@ def put_on_roadway(
 def follow_on_roadway(card: Card, t_ns: int) -> None:
     """Follows the card on the roadways from now on."""
     card["model"] = ON_ROADWAY
-    card["t_ns"] = card["reviewed_ns"] = t_ns
+    card["t_ns"] = card["reviewed_ns"] = card["branched_ns"] = t_ns
     card["coasting"] = card["rejects"] = 0
 
 

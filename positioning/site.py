@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning.anchor_stats import SUMS
-from positioning.cards import HYPOTHESES, RING, SLOTS
+from positioning.cards import HEARD_STRENGTHS, HYPOTHESES, RING, SLOTS
 from positioning.graph import Graph, nearest_on_graph
 from positioning.mine_map import Area, Reader
 from positioning.observation import Records
 from positioning.settings import SETTINGS, TrackerSettings, for_kernel
+from positioning.strength import ROW_COLUMNS, SCRATCH
 
 #: Room for things of a map: several times those of the largest mine (an anchor each 40 m of 300 km
 #: of roadways; surveyed centrelines with a point each 10 m).
@@ -41,10 +42,11 @@ def _columns(prefix: str, count: int, floats: str, integers: str = "") -> _Field
 
 
 #: `anchor_card_z_m`: how high a card is that is near this anchor; `anchor_edge`, `anchor_s_m`,
-#: `anchor_off_m`: where on the roadways it is, and how far from the centreline. `reader_head_x`,
-#: `reader_head_y`: unit vector of a directional reader's heading, else 0, 0. `border_m`: borders of
-#: all open areas as segments, x, y of either end. Pieces, at the height of a card, are straight
-#: parts of edges: first point, unit vector, length, where on the edge it begins.
+#: `anchor_off_m`: where on the roadways it is, and how far from the centreline. `reader_m`: x, y, z
+#: of a reader and how high a card is that is near it; `reader_head_x`, `reader_head_y`: unit vector
+#: of a directional reader's heading, else 0, 0. `border_m`: borders of all open areas as segments,
+#: x, y of either end. Pieces, at the height of a card, are straight parts of edges: first point,
+#: unit vector, length, where on the edge it begins.
 #: `edge_aside_m2`: variance of where a card is between the walls. The ways on from end 0 and end 1
 #: of an edge are `edge_first_way` to `edge_last_way` (not included) of the list of ways, which say
 #: what edge begins there with which end. `apart_m`: the shortest way between two nodes. `stat_…`:
@@ -62,10 +64,16 @@ SITE: Final = np.dtype(
         ("best", np.float64, (8,)),
         ("other", np.float64, (8,)),
         ("log", np.float64, (HYPOTHESES,)),
+        ("hearers", np.int64, (HEARD_STRENGTHS,)),
+        ("ages_s", np.float64, (HEARD_STRENGTHS,)),
+        ("strengths_dbm", np.float64, (HEARD_STRENGTHS,)),
+        ("strength_rows", np.float64, (HEARD_STRENGTHS, ROW_COLUMNS)),
+        ("strength_cells", np.float64, (SCRATCH,)),
         *_columns("anchor", ANCHORS_MOST, "x_m y_m z_m card_z_m s_m off_m", "edge"),
         *_columns("stat", ANCHORS_MOST, "reach_m", "heard rejected heard_t_ns used_t_ns"),
         ("stat_sums", np.float64, (ANCHORS_MOST, len(SUMS))),
-        *_columns("reader", READERS_MOST, "x_m y_m z_m radius_m head_x head_y"),
+        *_columns("reader", READERS_MOST, "radius_m head_x head_y"),
+        ("reader_m", np.float64, (READERS_MOST, 4)),
         ("border_m", np.float64, (BORDERS_MOST, 4)),
         *_columns("piece", PIECES_MOST, "x_m y_m z_m tx ty tz length_m s_m", "edge"),
         *_columns(
@@ -88,11 +96,14 @@ def new_site(
     anchors_m: NDArray[np.float64],
     card_z_m: NDArray[np.float64],
     readers: tuple[Reader, ...],
+    reader_card_z_m: NDArray[np.float64] | None,
     graph: Graph,
     areas: tuple[Area, ...],
     settings: TrackerSettings,
 ) -> Records:
     """(1,) SITE. `anchors_m` (n, 3), `card_z_m` (n,), metres; `graph` at the height of the cards.
+
+    `reader_card_z_m` (readers,): how high a card is that is near each; None: as high as the reader.
 
     Raises:
         ValueError: there are more things of a kind than there is room for.
@@ -102,7 +113,7 @@ def new_site(
     for name in SETTINGS.names or ():
         site[name] = values[name]
     _fill_anchors(site, anchors_m, card_z_m, graph)
-    _fill_readers(site, readers)
+    _fill_readers(site, readers, reader_card_z_m)
     _fill_roadways(site, graph)
     borders_m = _borders(areas)
     _count(site, "borders", len(borders_m), BORDERS_MOST)
@@ -133,11 +144,14 @@ def _fill_anchors(
     _fill(site, "anchor", {**places, "edge": edge, "s_m": s_m, "off_m": off_m})
 
 
-def _fill_readers(site: Records, readers: tuple[Reader, ...]) -> None:
+def _fill_readers(
+    site: Records, readers: tuple[Reader, ...], reader_card_z_m: NDArray[np.float64] | None
+) -> None:
     _count(site, "readers", len(readers), READERS_MOST)
-    for name in ("x_m", "y_m", "z_m", "radius_m"):
-        _fill(site, "reader", {name: np.array([getattr(reader, name) for reader in readers])})
     for i, reader in enumerate(readers):
+        card_z_m = reader.z_m if reader_card_z_m is None else reader_card_z_m[i]
+        site["reader_m"][0, i] = reader.x_m, reader.y_m, reader.z_m, card_z_m
+        site["reader_radius_m"][0, i] = reader.radius_m
         if reader.heading_deg is not None:
             heading = np.deg2rad(reader.heading_deg)
             site["reader_head_x"][0, i] = np.cos(heading)

@@ -52,12 +52,14 @@ class Tracker:
         settings: TrackerSettings = _DEFAULTS,
         *,
         readers: tuple[Reader, ...] = (),
+        reader_card_z_m: NDArray[np.float64] | None = None,
         graph: Graph | None = None,
         areas: tuple[Area, ...] = (),
     ) -> None:
         """Takes the anchors by handle, and how high a card stands that is near each of them.
 
         `anchors_m`: (n, 3) float64, metres. `card_z_m`: (n,) float64, metres, in the same frame.
+        `reader_card_z_m`: the same of readers, (readers,); None where cards are as high as they.
         `graph`: the roadways, at the height of the cards; without any, all is one open area.
 
         Raises:
@@ -73,7 +75,9 @@ class Tracker:
             msg = "anchors_m and card_z_m must be finite"
             raise ValueError(msg)
         roadways = build_graph(()) if graph is None else graph
-        self._sites = new_site(anchors, heights, readers, roadways, areas, settings)
+        self._sites = new_site(
+            anchors, heights, readers, reader_card_z_m, roadways, areas, settings
+        )
         self._anchors = len(anchors)
         self._cards_max = settings.cards_max
         biases = SLOTS if settings.bias_sigma_m > 0.0 else 0
@@ -84,6 +88,7 @@ class Tracker:
             roadways=on_roadways,
             biases=biases,
             smoothed=smoothed,
+            readers=bool(readers),
         )
         self._cards = new_cards(settings.cards_max, layout)
         self._lagged = np.zeros(_LAGGED_AT_ONCE if smoothed else 0, FIX)

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from positioning.mine_map import Zone, ZoneKind
-from positioning.observation import FIX, RANGE
-from positioning.tracker import Tracker
+from positioning.locator import Locator
+from positioning.mine_map import MineMap
+from positioning.observation import MEASUREMENT, new_fixes
+from positioning.settings import TrackerSettings
 from positioning.zones import ZoneMembership
 
 
-def warm_up() -> None:
-    """Compiles all kernels: seconds the first time, quick once they are on disk."""
-    fixes = np.zeros(1, FIX)
+def warm_up(mine_map: MineMap, settings: TrackerSettings) -> None:
+    """Compiles all that this map needs: seconds the first time, quick once it is on disk."""
+    fixes = new_fixes(1)
     fixes["var_x_m2"] = fixes["var_y_m2"] = 1.0
-    tracker = Tracker(np.zeros((1, 3)), np.zeros(1))
-    tracker.update(np.zeros(1, RANGE))
-    tracker.restore(fixes)
-    square_m = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
-    zones = ZoneMembership((Zone("warm-up", "warm-up", ZoneKind.KEY, (square_m,)),))
-    zones.update(fixes)
+    locator = Locator(mine_map, 1.0, settings)
+    locator.locate(np.zeros(1, MEASUREMENT))
+    locator.restore(fixes)
+    ZoneMembership(mine_map.zones, mine_map.roadways).update(fixes)

@@ -28,7 +28,6 @@ from gateway.mine.record import StepRecord
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
-from positioning.settings import TrackerSettings
 
 SECOND_NS: Final = 1_000_000_000
 
@@ -70,7 +69,7 @@ class Mine:
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
         self._anchors = AnchorBook(plan.map)
-        self._locator = Locator(plan.map, plan.card_height_m, TrackerSettings(lag_s=plan.lag_s))
+        self._locator = Locator(plan.map, plan.card_height_m, plan.tracker)
         self._limited = 0  # cards up to this handle have been given their speed limit
         self._told_ns = np.zeros(0, np.int64)  # by card, the time of a last place shown again
         self._now_ns = 0

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from positioning.mine_map import MineMap
+from positioning.settings import TrackerSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +37,8 @@ class MinePlan:
     lag_s: float = 0.0
     speeds_max_m_s: Mapping[str, float] = field(default_factory=dict)
     uwb_readers: frozenset[str] = frozenset()
+
+    @property
+    def tracker(self) -> TrackerSettings:
+        """The filter's settings."""
+        return TrackerSettings(lag_s=self.lag_s)

@@ -10,6 +10,7 @@ from positioning.accuracy import Errors, Window, accuracy, distribution, errors_
 from positioning.locate import locate_recording
 from positioning.observation import FIX, RANGE, SIGHTING, FixClass, Records
 from positioning.recording import Run, Truth
+from positioning.settings import TrackerSettings
 from positioning.windows import Box, window_between
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -163,10 +164,12 @@ def hanyang_window(run: Run) -> Window:
     return window
 
 
-def scored_hanyang() -> dict[str, Errors]:
+def scored_hanyang(*, lagged: bool = False) -> dict[str, Errors]:
+    settings = TrackerSettings(lag_s=1.0) if lagged else TrackerSettings()
     scored = {}
-    for part in locate_recording(DATA / "hanyang_outdoor", 1.0):
-        errors = errors_of_run(part.run, part.fixes, hanyang_window(part.run))
+    for part in locate_recording(DATA / "hanyang_outdoor", 1.0, settings):
+        fixes = part.lagged if lagged else part.fixes
+        errors = errors_of_run(part.run, fixes, hanyang_window(part.run))
         assert errors is not None
         scored[part.run.name] = errors
     return scored
@@ -190,6 +193,15 @@ def test_targets_on_the_hanyang_recording() -> None:
 
 
 @pytest.mark.skipif(
+    not (DATA / "hanyang_outdoor").is_dir(), reason="the Hanyang recording is not beside the repo"
+)
+def test_targets_on_the_hanyang_recording_a_second_later() -> None:
+    figures = accuracy(joined(list(scored_hanyang(lagged=True).values())))
+    assert figures.rmse_m <= 0.62
+    assert figures.p95_m <= 1.35
+
+
+@pytest.mark.skipif(
     not (DATA / "labyrinth_nlos").is_dir(), reason="the labyrinth recording is not beside the repo"
 )
 def test_targets_on_the_labyrinth_recording() -> None:
@@ -198,5 +210,34 @@ def test_targets_on_the_labyrinth_recording() -> None:
     assert errors is not None
     figures = accuracy(errors)
     assert figures.rmse_m <= 0.19
+    assert figures.availability >= 0.999
+    assert 0.85 <= figures.coverage_95 <= 1.0
+
+
+@pytest.mark.skipif(
+    not (DATA / "labyrinth_nlos").is_dir(), reason="the labyrinth recording is not beside the repo"
+)
+def test_targets_on_the_labyrinth_recording_a_second_later() -> None:
+    (part,) = locate_recording(DATA / "labyrinth_nlos", settings=TrackerSettings(lag_s=1.0))
+    errors = errors_of_run(part.run, part.lagged)
+    assert errors is not None
+    figures = accuracy(errors)
+    assert figures.rmse_m <= 0.14
+    assert 0.85 <= figures.coverage_95 <= 1.0
+
+
+@pytest.mark.skipif(
+    not (DATA / "tetam_ble_rssi").is_dir(), reason="the TETAM recording is not beside the repo"
+)
+def test_targets_on_a_recording_of_strengths() -> None:
+    """The whole way, through the tracker; the kernel alone is in test_strength_rooms.py."""
+    scored = []
+    for part in locate_recording(DATA / "tetam_ble_rssi"):
+        errors = errors_of_run(part.run, part.fixes)
+        assert errors is not None
+        assert (part.fixes["fix_class"] == FixClass.ZONE).all()
+        scored.append(errors)
+    figures = accuracy(joined(scored))
+    assert figures.p95_m <= 5.5
     assert figures.availability >= 0.999
     assert 0.85 <= figures.coverage_95 <= 1.0
