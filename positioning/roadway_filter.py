@@ -56,7 +56,9 @@ _BY_SQRT_2PI: Final = 1.0 / math.sqrt(2.0 * math.pi)
 def predict_places(card: Card, site: Site, dt_s: float) -> None:
     """Moves all hypotheses on by `dt_s`; those that come to a junction go all ways."""
     tau_s, var = site["walk_tau_s"], site["walk_var_m2_s2"]
-    keep = math.exp(-dt_s / tau_s)
+    if dt_s != site["walked_s"]:  # cards that are heard at one rate share this
+        site["walked_s"], site["walk_kept"] = dt_s, math.exp(-dt_s / tau_s)
+    keep = site["walk_kept"]
     reach_s = tau_s * (1.0 - keep)
     grown = var * tau_s * tau_s * (2.0 * dt_s / tau_s - 3.0 + 4.0 * keep - keep * keep)
     h = card["hypotheses"]
@@ -163,8 +165,9 @@ def weigh(
     if ratio < _TAIL_SIGMAS:
         # exp(r²/2 - r·s)·erfc((r - s)/√2) with r the ratio, s the score
         longer = normal * scaled_erfc(abs(ratio - score) * _SQRT_HALF)
-        if score > ratio:
-            longer = 2.0 * math.exp(ratio * (0.5 * ratio - score)) - longer
+        # Of both signs, because no branch could foretell which.
+        beyond = 2.0 * math.exp(min(ratio * (0.5 * ratio - score), 0.0)) - longer
+        longer = beyond if score > ratio else longer
         longer *= 0.5 * by_excess
     else:
         wide = math.sqrt(total_m2 + excess_m * excess_m)

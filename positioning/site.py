@@ -64,6 +64,10 @@ SITE: Final = np.dtype(
         ("best", np.float64, (8,)),
         ("other", np.float64, (8,)),
         ("log", np.float64, (HYPOTHESES,)),
+        ("kept_age_ns", np.int64),
+        ("kept", np.float64),
+        ("walked_s", np.float64),
+        ("walk_kept", np.float64),
         ("hearers", np.int64, (HEARD_STRENGTHS,)),
         ("ages_s", np.float64, (HEARD_STRENGTHS,)),
         ("strengths_dbm", np.float64, (HEARD_STRENGTHS,)),
@@ -112,6 +116,7 @@ def new_site(
     values = for_kernel(settings)
     for name in SETTINGS.names or ():
         site[name] = values[name]
+    site["kept"] = site["walk_kept"] = 1.0
     _fill_anchors(site, anchors_m, card_z_m, graph)
     _fill_readers(site, readers, reader_card_z_m)
     _fill_roadways(site, graph)

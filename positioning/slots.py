@@ -123,4 +123,8 @@ def kept_share(card: Card, site: Site, slot: int, t_ns: int) -> float:
     last_ns = max(card["slot_ns"][slot, USED], card["slot_ns"][slot, REJECTED])
     if last_ns == NEVER:
         return 0.0
-    return math.exp(-max(t_ns - last_ns, 0) * _S_PER_NS / site["blocked_tau_s"])
+    age_ns = t_ns - last_ns
+    if age_ns != site["kept_age_ns"]:  # the anchors of a round were mostly heard in one before
+        site["kept_age_ns"] = age_ns
+        site["kept"] = math.exp(-max(age_ns, 0) * _S_PER_NS / site["blocked_tau_s"])
+    return float(site["kept"])
