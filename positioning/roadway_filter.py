@@ -97,12 +97,19 @@ def expect_on_roadway(
     var = site["edge_aside_m2"][site["piece_edge"][piece]]
     slant_m2 = dx * dx + dy * dy + dz * dz + var
     slant_m = math.sqrt(slant_m2)
-    nearness = slant_m * (1.0 / slant_m2)  # root and division side by side
-    by_s = (dx * tx + dy * ty + dz * tz) * nearness
-    bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) * nearness
+    inverse = 1.0 / slant_m2  # side by side with the root, not after it
+    nearness = slant_m * inverse
+    way_m = dx * tx + dy * ty + dz * tz
+    bend_m = (0.5 * h[k, SS] * nearness) * (1.0 - way_m * way_m * inverse)
     if 4.0 * bend_m * bend_m > h[k, SS]:
         bend_m = 0.5 * math.sqrt(h[k, SS])
-    return slant_m + bend_m, by_s, across * nearness, dx * nearness, dy * nearness
+    return (
+        slant_m + bend_m,
+        way_m * nearness,
+        across * nearness,
+        dx * nearness,
+        dy * nearness,
+    )
 
 
 @njit
@@ -120,15 +127,23 @@ def abeam(card: Card, site: Site, k: int, anchor: int) -> tuple[float, float]:
 
 
 @njit_within
-def noise_on_roadway(
-    card: Card, site: Site, k: int, by_s: float, across: float, slant_m: float
-) -> float:
-    """Variance of a range that the place along the roadway does not explain: all but the noise."""
-    var = site["edge_aside_m2"][edge_of(card, site, k)]
-    ss, nearness = card["hypotheses"][k, SS], 1.0 / slant_m
-    curve = (1.0 - across * across) * var * nearness
-    sagitta = (1.0 - by_s * by_s) * ss * nearness
-    return across * across * var + 0.5 * curve * curve + 0.5 * min(sagitta * sagitta, ss)
+def residual_scale(
+    known_m2: float, by_s: float, across: float, ss: float, aside_m2: float, expected_m: float
+) -> tuple[float, float, float, float]:
+    """What a range's residual is measured by: its variance, one over that, sigma, one over that.
+
+    `known_m2` is what noise and the place along the roadway explain in the first order; `by_s` and
+    `across` the gradient, `ss` and `aside_m2` the variances along and across. The second order is
+    that of the bends of the range's circle over both.
+    """
+    slant_m = max(abs(expected_m), 1.0)
+    slant_m2, curve, bend = slant_m * slant_m, (1.0 - across * across) * aside_m2, 1.0 - by_s * by_s
+    # The variance times slant²: so the way to both results is one root and division side by side.
+    scaled = (known_m2 + across * across * aside_m2) * slant_m2 + 0.5 * curve * curve
+    scaled += 0.5 * ss * min(bend * bend * ss, slant_m2)
+    root, inverse, nearness = math.sqrt(scaled), 1.0 / scaled, 1.0 / slant_m
+    total_m2 = scaled * (nearness * nearness)
+    return total_m2, slant_m2 * inverse, root * nearness, slant_m * (root * inverse)
 
 
 @njit
@@ -149,31 +164,29 @@ def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float)
 
 @njit_within
 def weigh(
-    innovation_m: float, total_m2: float, blocked: float, excess_m: float
+    innovation_m: float, scale: tuple[float, float, float, float], blocked: float, excess_m: float
 ) -> tuple[float, float, float]:
     """A range's likelihood, how likely it is in line of sight, and how likely it is blocked.
 
-    In line of sight the innovation is normal; blocked it is that and an exponential excess, never
-    shorter (the sum: an exponentially modified normal distribution).
+    `scale` as of `residual_scale`. In line of sight the innovation is normal; blocked it is that
+    and an exponential excess, never shorter (the sum: an exponentially modified normal
+    distribution).
     """
-    # A root and a division side by side instead of one after the other, and no other division on
-    # the way: all that follows waits for these.
-    sigma_m, weight, by_excess = math.sqrt(total_m2), 1.0 / total_m2, 1.0 / excess_m
-    score, ratio = innovation_m * (sigma_m * weight), sigma_m * by_excess
+    total_m2, _, sigma_m, by_sigma = scale
+    by_excess = 1.0 / excess_m
+    score, ratio = innovation_m * by_sigma, sigma_m * by_excess
     normal = math.exp(-0.5 * score * score)
-    clear = (1.0 - blocked) * normal * (sigma_m * weight * _BY_SQRT_2PI)
+    clear = normal * ((1.0 - blocked) * by_sigma * _BY_SQRT_2PI)
     if ratio < _TAIL_SIGMAS:
         # exp(r²/2 - r·s)·erfc((r - s)/√2) with r the ratio, s the score
         longer = normal * scaled_erfc(abs(ratio - score) * _SQRT_HALF)
         # Of both signs, because no branch could foretell which.
         beyond = 2.0 * math.exp(min(ratio * (0.5 * ratio - score), 0.0)) - longer
-        longer = beyond if score > ratio else longer
-        longer *= 0.5 * by_excess
+        longer = (beyond if score > ratio else longer) * (0.5 * by_excess * blocked)
     else:
         wide = math.sqrt(total_m2 + excess_m * excess_m)
         far = (innovation_m - excess_m) / wide
-        longer = math.exp(-0.5 * far * far) / wide * _BY_SQRT_2PI
-    longer *= blocked
+        longer = math.exp(-0.5 * far * far) / wide * _BY_SQRT_2PI * blocked
     likely = clear + longer + _BROKEN
     share = 1.0 / likely
     return likely, clear * share, longer * share
@@ -187,21 +200,22 @@ def absorb_on_roadway(
     by_s: float,
     by_v: float,
     innovation_m: float,
-    total_m2: float,
+    total: tuple[float, float],
     share: float,
 ) -> None:
     """The scalar update of a hypothesis, which holds with probability `share`.
 
-    The gradient is `by_s` in s and `by_v` in v; `total_m2` is the innovation's variance.
+    The gradient is `by_s` in s and `by_v` in v; `total` the innovation's variance, and
+    one over that.
     """
-    h = card["hypotheses"]
-    weight = 1.0 / total_m2
+    h, total_m2, weight = card["hypotheses"], total[0], total[1]
     gain_s = (h[k, SS] * by_s + h[k, SV] * by_v) * weight
     gain_v = (h[k, SV] * by_s + h[k, VV] * by_v) * weight
-    h[k, S] += share * gain_s * innovation_m
-    h[k, V] += share * gain_v * innovation_m
+    h[k, S] += share * (gain_s * innovation_m)
+    h[k, V] += share * (gain_v * innovation_m)
     # What is known more if the update holds, and the spread between holding and not.
-    more = share * (total_m2 - (1.0 - share) * innovation_m * innovation_m)
+    square_m2 = innovation_m * innovation_m
+    more = share * ((total_m2 - square_m2) + share * square_m2)
     ss = max(h[k, SS] - more * gain_s * gain_s, _PLACE_VAR_MIN_M2)
     sv = h[k, SV] - more * gain_s * gain_v
     vv = max(h[k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)

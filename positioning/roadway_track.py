@@ -27,8 +27,8 @@ from positioning.roadway_filter import (
     abeam,
     absorb_on_roadway,
     expect_on_roadway,
-    noise_on_roadway,
     predict_places,
+    residual_scale,
     through_rock,
     weigh,
 )
@@ -236,23 +236,23 @@ def _measure_place(
         noise_m2 = s["difference_var_m2"]
     elif h[k, SS] > _WIDE_M2 and lag_s == 0.0:
         by_s, expected_m = _turn_to_range(card, site, k, anchor, value_m, by_s, expected_m)
-    noise_m2 += noise_on_roadway(card, site, k, by_s, across, max(abs(expected_m), 1.0))
     by_v = -lag_s * by_s
-    spread = by_s * by_s * h[k, SS] + 2.0 * by_s * by_v * h[k, SV]
-    total_m2 = spread + by_v * by_v * h[k, VV] + noise_m2
+    spread = by_s * by_s * h[k, SS] + 2.0 * by_s * by_v * h[k, SV] + by_v * by_v * h[k, VV]
+    aside_m2 = s["edge_aside_m2"][edge_of(card, site, k)]
+    scale = residual_scale(spread + noise_m2, by_s, across, h[k, SS], aside_m2, expected_m)
     residual_m = value_m - expected_m
     usual = s["blocked_share"]
     blocked = usual + keep * (card["blocked"][k, slot] - usual)
-    likely, clear, hidden = weigh(residual_m, total_m2, blocked, s["blocked_mean_m"])
+    likely, clear, hidden = weigh(residual_m, scale, blocked, s["blocked_mean_m"])
     card["blocked"][k, slot] = hidden
-    slope_m2 = by_s * by_s * h[k, SS] * h[k, SS] / total_m2
+    slope_m2 = by_s * by_s * h[k, SS] * h[k, SS] * scale[1]
     if card["places"] > 1:  # a place alone has nothing to be weighed against
         log_likely = math.log(likely)
         if other < 0 and through_rock(site, anchor, edge_of(card, site, k), h[k, S], value_m):
             log_likely -= ROCK
         h[k, LOG_WEIGHT] += _EVIDENCE * log_likely
-    absorb_on_roadway(card, site, k, by_s, by_v, residual_m, total_m2, clear)
-    return clear, hidden, residual_m, total_m2, ux, uy, slope_m2, by_s
+    absorb_on_roadway(card, site, k, by_s, by_v, residual_m, scale[:2], clear)
+    return clear, hidden, residual_m, scale[0], ux, uy, slope_m2, by_s
 
 
 @njit
@@ -317,13 +317,13 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
         by_v = -lag_s * flat
         total_m2 = flat * flat * h[k, SS] + 2.0 * flat * by_v * h[k, SV]
         total_m2 += by_v * by_v * h[k, VV] + noise_m2
-        innovation_m = dx * tx + dy * ty
+        innovation_m, total = dx * tx + dy * ty, (total_m2, 1.0 / total_m2)
         score = aside + innovation_m * innovation_m / total_m2
         right = (1.0 - _WRONG_PLACE) * math.exp(-0.5 * min(score, 700.0))
         right /= 2.0 * math.pi * math.sqrt(total_m2 * aside_m2)
         likely = right + _WRONG_PLACE / (_WRONG_PLACE_M * _WRONG_PLACE_M)
         h[k, LOG_WEIGHT] += _EVIDENCE * math.log(likely)
-        absorb_on_roadway(card, site, k, flat, by_v, innovation_m, total_m2, right / likely)
+        absorb_on_roadway(card, site, k, flat, by_v, innovation_m, total, right / likely)
         if k == best:
             accepted, nis = right / likely > _ACCORD, score
     return accepted, nis
