@@ -75,8 +75,8 @@ def answer_on_roadway(card: Card, site: Site, fix: Any) -> None:
     moved_m = min(dt_s, site["extrapolated_ns"] * _S_PER_NS) * h[k, V]
     s_m = min(max(h[k, S] + moved_m, 0.0), site["edge_length_m"][edge])
     x, y, z = point_at(site, piece, s_m)
-    flat = max(math.hypot(site["piece_tx"][piece], site["piece_ty"][piece]), 1e-6)
     tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
+    flat = max(math.sqrt(tx * tx + ty * ty), 1e-6)
     walked_m = min(site["start_speed_m_s"] * dt_s, site["hold_max_m"])
     along = h[k, SS] + site["bias_var_m2"] + walked_m * walked_m
     aside = site["edge_aside_m2"][edge] / (flat * flat)

@@ -28,7 +28,7 @@ from positioning.cards import (
 )
 from positioning.erfc import scaled_erfc
 from positioning.jit import njit, njit_within
-from positioning.roadway_places import cross_junctions, edge_of, point_at
+from positioning.roadway_places import keep_on_edges, point_at
 from positioning.site import Site
 
 #: No variance along a roadway falls below (5 cm)²: people are not points.
@@ -75,7 +75,7 @@ def predict_places(card: Card, site: Site, dt_s: float) -> None:
             for j in range(trails.shape[1]):
                 trails[k, j, 2] += reach_s * trails[k, j, 3]
                 trails[k, j, 3] *= keep
-    cross_junctions(card, site)
+    keep_on_edges(card, site)
 
 
 @njit_within

@@ -55,6 +55,19 @@ def point_at(site: Site, piece: int, s_m: float) -> tuple[float, float, float]:
     )
 
 
+@njit_within
+def keep_on_edges(card: Card, site: Site) -> None:
+    """Where places have left their pieces, or edges: puts them where they are now."""
+    within = True
+    for k in range(card["places"]):
+        piece, s_m = card["pieces"][k], card["hypotheses"][k, S]
+        begin_m = site["piece_s_m"][piece]
+        within &= begin_m <= s_m <= begin_m + site["piece_length_m"][piece]
+        within &= s_m <= site["edge_length_m"][site["piece_edge"][piece]]
+    if not within:
+        cross_junctions(card, site)
+
+
 @njit
 def cross_junctions(card: Card, site: Site) -> None:
     """Hypotheses that have gone beyond an end of their edge go on where it leads."""

@@ -36,9 +36,9 @@ from positioning.roadway_places import (
     JUNCTION_M,
     NEARBY_LEAST,
     best_place,
-    cross_junctions,
     edge_of,
     find_piece,
+    keep_on_edges,
     point_at,
     room_for,
     tidy_places,
@@ -129,7 +129,7 @@ def take_on_roadway(card: Card, site: Site, m: Any) -> tuple[bool, float]:
         accepted, nis = _take_place(card, site, m, lag_s)
     else:
         accepted, nis = _take_ranging(card, site, m, lag_s)
-    cross_junctions(card, site)
+    keep_on_edges(card, site)
     if card["places"] > 1:
         tidy_places(card, site)
     else:
