@@ -190,6 +190,7 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("ring_value", np.float64, (RING, 2)),
     ]
     if layout.area:  # x, y, vx, vy, then the bias of the anchor in each slot
+        k = 4 + layout.biases
         fields += [("mean", np.float64, (k,)), ("cov", np.float64, (k, k))]
     return np.dtype(fields + _parts(layout), align=True)
 
