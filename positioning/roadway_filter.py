@@ -40,8 +40,8 @@ _PLACE_VAR_MAX_M2: Final = 2.5e7
 _CORRELATION_MAX2: Final = 0.999**2
 #: What neither noise nor obstacles explain, per metre: a wrong place, or a broken range.
 _BROKEN: Final = 1e-5
-#: Radio follows roadways: where the way along them is longer than a range by this factor and so many
-#: metres, the range would have to cross rock.
+#: Radio follows roadways: where the way along them is longer than a range by this factor and so
+#: many metres, the range would have to cross rock.
 _DETOUR: Final = 1.3
 _DETOUR_M: Final = 15.0
 #: How much that speaks against a place, nats.
@@ -159,7 +159,7 @@ def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float)
             from_end_m = at_m if j == 0 else site["edge_length_m"][own] - at_m
             between_m = site["apart_m"][site["edge_nodes"][edge, i], site["edge_nodes"][own, j]]
             least_m = min(least_m, to_end_m + between_m + from_end_m)
-    return least_m > _DETOUR * range_m + _DETOUR_M + site["anchor_off_m"][anchor]
+    return bool(least_m > _DETOUR * range_m + _DETOUR_M + site["anchor_off_m"][anchor])
 
 
 @njit_within

@@ -1,13 +1,14 @@
 """What the filter asks of the system: room for all cards, memory for those heard, nothing after."""
 
+import importlib
 import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numba.core.runtime import _nrt_python, rtsys
 
 from positioning import kernel
 from positioning.observation import FIX, Records, measurements
@@ -23,6 +24,9 @@ from tests.positioning.scenes import (
     same,
     walks,
 )
+
+# numba tells no types of these.
+runtime: Any = importlib.import_module("numba.core.runtime")
 
 MB = 1_000_000
 STATM = Path("/proc/self/statm")
@@ -62,11 +66,11 @@ def test_a_card_with_a_high_handle_works_at_once() -> None:
 @pytest.fixture
 def counting() -> Iterator[None]:
     """Numba counts its allocations."""
-    was_on = _nrt_python.memsys_stats_enabled()
-    _nrt_python.memsys_enable_stats()
+    was_on = runtime._nrt_python.memsys_stats_enabled()
+    runtime._nrt_python.memsys_enable_stats()
     yield
     if not was_on:
-        _nrt_python.memsys_disable_stats()
+        runtime._nrt_python.memsys_disable_stats()
 
 
 def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int, int]:
@@ -74,11 +78,11 @@ def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int
     outputs = (np.empty(len(measured), FIX), tracked._lagged, tracked._conflicts)
     batch = tracked._batch
     tracked._batch += len(measured) + 1
-    before = rtsys.get_allocation_stats()
+    before = runtime.rtsys.get_allocation_stats()
     kernel.run(
         tracked._cards, tracked._sites, tracked._rejected, measured, outputs, latest, (0, batch)
     )
-    after = rtsys.get_allocation_stats()
+    after = runtime.rtsys.get_allocation_stats()
     return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc
 
 
@@ -91,8 +95,8 @@ def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int
 def test_in_steady_state_nothing_is_allocated(kind: str, *, latest: bool) -> None:
     """A call itself has its handles of the arrays; measurements add none."""
     if "roadways" in kind:
-        settings = {"settings": SMOOTHED} if kind.startswith("smoothed") else {}
-        tracked = mine_locator(**settings)._tracker
+        smoothed = kind.startswith("smoothed")
+        tracked = (mine_locator(settings=SMOOTHED) if smoothed else mine_locator())._tracker
         measured = measurements(heard_on(INTO_SIDE, hz=4.0))
     else:
         tracked = room_tracker(SMOOTHED) if kind.startswith("smoothed") else room_tracker()
