@@ -180,4 +180,5 @@ def _pull(card: Card, site: Site, k: int, reader: int, side: int) -> None:
     if side != 0 and abs(facing) > 0.5:
         way_m += 0.5 * radius_m * side * math.copysign(1.0, facing)
         var_m2 = radius_m * radius_m / 12.0
-    absorb_on_roadway(card, site, k, 1.0, 0.0, way_m, h[k, SS] + var_m2, 1.0)
+    total_m2 = h[k, SS] + var_m2
+    absorb_on_roadway(card, site, k, 1.0, 0.0, way_m, (total_m2, 1.0 / total_m2), 1.0)
