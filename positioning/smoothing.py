@@ -145,7 +145,7 @@ def _keep(card: Card, site: Site, fix_class: int) -> None:
     if free < 0 or (kept > 0 and recent):
         return
     card["cloned_ns"] = card["clone_ns"][free] = t_ns
-    classes[free] = -fix_class if card["model"] == IN_AREA else fix_class
+    classes[free] = -int(fix_class) if card["model"] == IN_AREA else fix_class
     _keep_place(card, site, free)
 
 

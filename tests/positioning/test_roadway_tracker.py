@@ -183,7 +183,10 @@ def test_places_follow_the_roadway_and_one_far_off_is_gated() -> None:
     rng = np.random.default_rng(5)
     t_ns = S + np.arange(0, 120 * S, S // 2)
     true_m = INTO_SIDE.at(t_ns) + rng.normal(0.0, 0.5, (len(t_ns), 2))
-    rows = [(0, t, x, y, 0.25, 0.0, 0.25) for t, (x, y) in zip(t_ns, true_m, strict=True)]
+    rows = [
+        (0, int(t), float(x), float(y), 0.25, 0.0, 0.25)
+        for t, (x, y) in zip(t_ns, true_m, strict=True)
+    ]
     rows.insert(100, (0, int(t_ns[100]) - 1000, 190.0, 40.0, 0.25, 0.0, 0.25))
     locator = mine_locator()
     fixes = located(np.array(rows, PLACE), locator)

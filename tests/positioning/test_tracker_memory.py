@@ -1,5 +1,6 @@
 """What the filter asks of the system: room for all cards, memory for those heard, nothing after."""
 
+import importlib
 import os
 import resource
 from collections.abc import Iterator
@@ -7,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numba.core.runtime import _nrt_python, rtsys
 
 from positioning import kernel
 from positioning.observation import FIX, Records, measurements
@@ -23,6 +23,9 @@ from tests.positioning.scenes import (
     same,
     walks,
 )
+
+#: Numba's own counters, of which its types tell nothing.
+NRT = importlib.import_module("numba.core.runtime._nrt_python")
 
 MB = 1_000_000
 STATM = Path("/proc/self/statm")
@@ -62,24 +65,24 @@ def test_a_card_with_a_high_handle_works_at_once() -> None:
 @pytest.fixture
 def counting() -> Iterator[None]:
     """Numba counts its allocations."""
-    was_on = _nrt_python.memsys_stats_enabled()
-    _nrt_python.memsys_enable_stats()
+    was_on = NRT.memsys_stats_enabled()
+    NRT.memsys_enable_stats()
     yield
     if not was_on:
-        _nrt_python.memsys_disable_stats()
+        NRT.memsys_disable_stats()
 
 
 def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int, int]:
-    """What one call of the kernel allocates and frees, with numba's own counters."""
+    """How often one call of the kernel allocates: pieces of memory, and owners of arrays."""
     outputs = (np.empty(len(measured), FIX), tracked._lagged, tracked._conflicts)
     batch = tracked._batch
     tracked._batch += len(measured) + 1
-    before = rtsys.get_allocation_stats()
+    before = NRT.memsys_get_stats_alloc(), NRT.memsys_get_stats_mi_alloc()
     kernel.run(
         tracked._cards, tracked._sites, tracked._rejected, measured, outputs, latest, (0, batch)
     )
-    after = rtsys.get_allocation_stats()
-    return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc
+    after = NRT.memsys_get_stats_alloc(), NRT.memsys_get_stats_mi_alloc()
+    return after[0] - before[0], after[1] - before[1]
 
 
 @pytest.mark.skipif(
@@ -91,8 +94,8 @@ def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int
 def test_in_steady_state_nothing_is_allocated(kind: str, *, latest: bool) -> None:
     """A call itself has its handles of the arrays; measurements add none."""
     if "roadways" in kind:
-        settings = {"settings": SMOOTHED} if kind.startswith("smoothed") else {}
-        tracked = mine_locator(**settings)._tracker
+        locator = mine_locator(SMOOTHED) if kind.startswith("smoothed") else mine_locator()
+        tracked = locator._tracker
         measured = measurements(heard_on(INTO_SIDE, hz=4.0))
     else:
         tracked = room_tracker(SMOOTHED) if kind.startswith("smoothed") else room_tracker()
