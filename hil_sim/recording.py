@@ -49,7 +49,6 @@ CLOCK_TOLERANCE_S: Final = 3_600
 #: Around all anchors and the track; and the least half side of the small zone.
 MARGIN_M: Final = 5.0
 SMALL_ZONE_M: Final = 0.5
-WIDTH_MAX_M: Final = 100.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -270,10 +269,8 @@ def _map_text(
     half_m = max(SMALL_ZONE_M, 0.05 * min(x1 - x0, y1 - y0))
     x, y = round(float(middle[0]), 2), round(float(middle[1]), 2)
     small = (x - half_m, y - half_m, x + half_m, y + half_m)
-    line = [[x0, (y0 + y1) / 2, 0.0], [x1, (y0 + y1) / 2, 0.0]]
-    width_m = min(y1 - y0, WIDTH_MAX_M)
     features = [
-        feature("roadway", "LineString", line, id="floor", name="Floor", width_m=width_m),
+        feature("area", "Polygon", rectangle(x0, y0, x1, y1), id="floor", name="Floor"),
         *(feature("anchor", "Point", list(p), id=a) for a, p in anchors_m.items()),
         feature("zone", "Polygon", rectangle(x0, y0, x1, y1), id="area", name="Area", zone="key"),
         feature("zone", "Polygon", rectangle(*small), id="spot", name="Spot", zone="restricted"),

@@ -8,13 +8,15 @@ from typing import Any, Final
 from positioning.cards import IN_AREA, LOG_WEIGHT, SS, Card, S, V, by_model
 from positioning.jit import by_fields, njit, njit_within
 from positioning.observation import FixClass
-from positioning.roadway_filter import best_place, point_at
+from positioning.roadway_places import best_place, point_at
 from positioning.site import Site
 from positioning.slots import quality
 
 _S_PER_NS: Final = 1e-9
 #: With less information than this the place is not bounded at all.
 _SEEN_LEAST: Final = 1e-6
+#: No ellipse is narrower than by this squared correlation.
+_NARROWEST: Final = 0.9999**2
 #: 95 % of a plane's normal distribution lies within so many sigmas.
 _SIGMAS_95: Final = 2.4477
 #: A place that may be this far off (one sigma), or that nothing has confirmed for so long, is lost.
@@ -52,12 +54,14 @@ def answer_in_area(card: Card, site: Site, fix: Any) -> None:
     moved_s = min(dt_s, s["extrapolated_ns"] * _S_PER_NS)
     walked_m = min(s["start_speed_m_s"] * dt_s, s["hold_max_m"])
     var_x_m2, var_y_m2 = cov[0, 0] + walked_m * walked_m, cov[1, 1] + walked_m * walked_m
-    most_m2 = 0.9999 * math.sqrt(var_x_m2 * var_y_m2)  # so that the ellipse has a width
+    cov_xy_m2, product = cov[0, 1], _NARROWEST * var_x_m2 * var_y_m2
+    if cov_xy_m2 * cov_xy_m2 > product:  # so that the ellipse has a width
+        cov_xy_m2 = math.copysign(math.sqrt(product), cov_xy_m2)
     x, y = mean[0] + moved_s * mean[2], mean[1] + moved_s * mean[3]
     fix["x_m"], fix["y_m"], fix["z_m"] = x, y, card["z_m"]
     fix["vx_m_s"], fix["vy_m_s"] = mean[2], mean[3]
     fix["var_x_m2"], fix["var_y_m2"] = var_x_m2, var_y_m2
-    fix["cov_xy_m2"] = min(max(cov[0, 1], -most_m2), most_m2)
+    fix["cov_xy_m2"] = cov_xy_m2
     fix["roadway"], fix["chainage_m"] = -1, math.nan
 
 

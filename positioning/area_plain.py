@@ -21,7 +21,7 @@ from positioning.site import Site
 
 
 @njit_within
-def _predict_plain(card: Card, site: Site, dt_s: float) -> None:
+def predict_plain(card: Card, site: Site, dt_s: float) -> None:
     mean, cov, q = card["mean"], card["cov"], site["acceleration_q"]
     mean[0] += mean[2] * dt_s
     mean[1] += mean[3] * dt_s
@@ -88,7 +88,7 @@ def _update_plain(card: Card, site: Site, told: Any) -> tuple[bool, float, float
 def predict(card: Card, site: Site, dt_s: float) -> None:
     """Moves a card's state on by `dt_s`."""
     if _is_plain(card, site):
-        _predict_plain(card, site, dt_s)
+        predict_plain(card, site, dt_s)
     else:
         predict_with_biases(card, site, dt_s)
 

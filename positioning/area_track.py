@@ -20,7 +20,7 @@ from positioning.jit import njit, njit_within
 from positioning.observation import Kind
 from positioning.search import cost, gather, search
 from positioning.site import Site
-from positioning.slots import find_slot, note_use, take_slot
+from positioning.slots import find_slot, note_height, note_use, take_slot
 
 _S_PER_NS: Final = 1e-9
 #: A card leaps to a place only if that fits: one anchor in three may be blocked.
@@ -134,7 +134,7 @@ def start_in_area(card: Card, site: Site, t_ns: int) -> bool:
             dy = card["mean"][1] - site["anchor_y_m"][source]
             apart_m = max(math.hypot(dx, dy), 1e-3)
             note_use(card, slot, card["ring_ns"][k, 0], 0.0, dx / apart_m, dy / apart_m, True)
-            _note_height(card, site, source, card["ring_value"][k, 0])
+            note_height(card, site, source, card["ring_value"][k, 0])
     return True
 
 
@@ -235,17 +235,8 @@ def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
     note_use(card, slot, now_ns, slope_m2, ux, uy, accepted)
     # The residual is that of the place: the bias belongs to the anchor.
     note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
-    _note_height(card, site, anchor, m["value_m"])
+    note_height(card, site, anchor, m["value_m"])
     return accepted, nis
-
-
-@njit_within
-def _note_height(card: Card, site: Site, anchor: int, range_m: float) -> None:
-    """A card is as high as one near the nearest anchor that it hears."""
-    same = anchor == card["z_anchor"]
-    if same or range_m < card["z_range_m"] or card["t_ns"] - card["z_ns"] > site["extrapolated_ns"]:
-        card["z_anchor"], card["z_range_m"], card["z_ns"] = anchor, range_m, card["t_ns"]
-        card["z_m"] = site["anchor_card_z_m"][anchor]
 
 
 @njit
@@ -267,7 +258,7 @@ def _take_difference(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool
     told = (ux, uy, plus, minus, lag_s, innovation_m, noise_m2, gate, gate)
     accepted, nis, slope_m2 = _update(card, site, told)
     note_use(card, slot, now_ns, slope_m2, ux, uy, accepted)
-    _note_height(card, site, anchor, abs(m["value_m"]))
+    note_height(card, site, anchor, abs(m["value_m"]))
     return accepted, nis
 
 

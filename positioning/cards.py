@@ -21,6 +21,7 @@ from positioning.observation import Records
 SLOTS: Final = 8
 #: Measurements kept for each card to find its place anew: 0.8 s of four anchors at 10 Hz.
 RING: Final = 32
+RING_MASK: Final = RING - 1
 #: Strengths kept for each card: 9 s of a dozen readers at 2 Hz.
 HEARD_STRENGTHS: Final = 256
 #: Places on the roadways that a card may be at, kept side by side.

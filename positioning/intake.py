@@ -8,12 +8,15 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+import numpy as np
+
 from positioning.cards import (
     NOT_FINITE,
     OUT_OF_SCALE,
     REPEATED,
     REPLAYED,
     RING,
+    RING_MASK,
     TOO_OLD,
     UNKNOWN_ANCHOR,
     UNPLACED,
@@ -32,7 +35,8 @@ T_LIMIT_NS: Final = 1 << 62
 _PLACE_MAX_M: Final = 1e7
 _VARIANCE_MAX_M2: Final = 1e10
 #: More than there are anchors or readers.
-_SOURCES: Final = 1 << 20
+SOURCE_BITS: Final = 20
+_SOURCES: Final = 1 << SOURCE_BITS
 
 _RANGE: Final = int(Kind.RANGE)
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
@@ -103,7 +107,7 @@ def _is_repeated(m: Any, card: Card) -> bool:
     if m["t_ns"] == card["newest_ns"]:  # as in a round: only what came since can be the same
         first = max(first, card["newest_first"])
     for i in range(first, card["ring_next"]):
-        k = i % RING
+        k = i & RING_MASK
         if ring_ns[k, 0] == m["t_ns"] and ring_ns[k, 1] == code:
             return True
     return False
@@ -112,8 +116,11 @@ def _is_repeated(m: Any, card: Card) -> bool:
 @njit_within
 def _code(m: Any) -> int:
     """What was measured, in one number: kind, source and, of a difference, the other anchor."""
-    other = int(m["other"]) if m["kind"] == _DIFFERENCE else 0
-    return (int(m["kind"]) * _SOURCES + int(m["source"])) * _SOURCES + other
+    # Signed, as the ring is: compared with an unsigned number both would become floats.
+    kind, other = np.int64(m["kind"]), np.int64(0)
+    if kind == _DIFFERENCE:
+        other = np.int64(m["other"])
+    return int((kind * _SOURCES + np.int64(m["source"])) * _SOURCES + other)
 
 
 @njit_within
@@ -125,7 +132,7 @@ def coded(code: int) -> tuple[int, int, int]:
 @njit_within
 def remember(m: Any, card: Card) -> None:
     """Puts a measurement into its card's ring."""
-    k = card["ring_next"] % RING
+    k = card["ring_next"] & RING_MASK
     card["ring_ns"][k, 0] = m["t_ns"]
     card["ring_ns"][k, 1] = _code(m)
     card["ring_value"][k, 0] = m["value_m"]

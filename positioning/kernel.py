@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning.answer import answer
+from positioning.area_quick import NOT_ORDINARY, take_no_area, take_quickly
 from positioning.area_sighting import sight_in_area
 from positioning.area_track import begin_in_area, hold_in_area, take_in_area
 from positioning.cards import CLONES, GATED, IN_AREA, UNKNOWN_CARD, UNPLACED, Card, by_model
@@ -60,6 +61,7 @@ def _sight_of(names: Collection[str]) -> Callable[[Card, Site, Any], float]:
 _begin = by_fields(by_model(begin_in_area, begin_on_roadway, begin_on_map))
 _measure = by_fields(by_model(take_in_area, take_on_roadway, take_on_map))
 _sight = by_fields(_sight_of)
+_take_quickly = by_fields(by_model(take_quickly, take_no_area, take_no_area))
 _hold = by_fields(by_model(hold_in_area, _hold_on_roadway, _hold_on_map))
 
 
@@ -105,7 +107,7 @@ def _take(card: Card, site: Site, m: Any) -> tuple[int, float]:
         if not _begin(card, site, m):
             return _NO_FIX, nis
     elif _is_jump(card, site, m["t_ns"]):
-        return SOUND, nis
+        return _NO_FIX, nis
     elif not _coasts(card, site, m):
         accepted, nis = _measure(card, site, m)
     return SOUND if accepted else GATED, nis
@@ -194,7 +196,10 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
                 rejected[UNKNOWN_CARD] += 1
                 continue
             card = cards[m["card"]]
-            reason, nis, off_m = _take_one(card, site, m)
+            reason, nis = _take_quickly(card, site, m)
+            off_m = 0.0
+            if reason == NOT_ORDINARY:
+                reason, nis, off_m = _take_one(card, site, m)
             if off_m > 0.0 and told < len(conflicts):
                 conflict = conflicts[told]
                 conflict["card"], conflict["reader"] = m["card"], m["source"]

@@ -39,8 +39,8 @@ class LocatedRun:
 def card_height_m(run: Run, height_m: float | None) -> float:
     """The height of a run's cards: `height_m`, or if None a default.
 
-    That is 1 m above z = 0, but 0 where the z of every anchor and reader is 0: then the run was recorded in a plane
-    and its ranges have no vertical part.
+    That is 1 m above z = 0, but 0 where the z of every anchor and reader is 0: then the run was
+    recorded in a plane and its ranges have no vertical part.
     """
     if height_m is not None:
         return height_m

@@ -10,7 +10,7 @@ from positioning.area_track import begin_in_area, put_in_area, take_in_area
 from positioning.cards import IN_AREA, ON_ROADWAY, SS, UNPLACED, VV, Card, Floats, S, V
 from positioning.jit import njit
 from positioning.observation import Kind
-from positioning.roadway_filter import best_place, point_at
+from positioning.roadway_places import best_place, point_at
 from positioning.roadway_search import COST, search_roadways
 from positioning.roadway_sighting import put_in_reach, sight_on_roadway
 from positioning.roadway_track import (
@@ -62,10 +62,10 @@ def begin_on_map(card: Card, site: Site, m: Any) -> bool:
 def _fits_roadway(card: Card, site: Site, t_ns: int, cost: float) -> bool:
     """Whether a place on the roadways fits the recent ranges at no greater cost."""
     found = search_roadways(card, site, t_ns, site["start_window_ns"])[0]
+    least = math.inf
     for row in range(found):
-        if site["trial"][row, COST] <= cost:
-            return True
-    return False
+        least = min(least, site["trial"][row, COST])
+    return least <= cost
 
 
 @njit

@@ -37,9 +37,9 @@ def _put_on_roadway(card: Card, site: Site, fix: Any) -> None:
         edge, begin_m = site["piece_edge"][piece], site["piece_s_m"][piece]
         s_m = fix["chainage_m"] - site["edge_chainage_m"][edge]
         inside = begin_m <= s_m <= begin_m + site["piece_length_m"][piece]
-        if inside and site["edge_roadway"][edge] == fix["roadway"]:
-            if card["places"] == 0:
-                put_on_roadway(card, site, piece, s_m, var_m2, 0.0)
+        first = card["places"] == 0  # a chainage where two pieces meet is in both
+        if inside and first and site["edge_roadway"][edge] == fix["roadway"]:
+            put_on_roadway(card, site, piece, s_m, var_m2, 0.0)
     if card["places"] == 0:
         put_near_roadways(card, site, fix["x_m"], fix["y_m"], var_m2)
     for k in range(card["places"]):

@@ -19,9 +19,6 @@ import math
 from typing import Final
 
 from positioning.cards import (
-    HYPOTHESES,
-    LOG_WEIGHT,
-    SLOTS,
     SS,
     SV,
     VV,
@@ -29,7 +26,9 @@ from positioning.cards import (
     S,
     V,
 )
+from positioning.erfc import scaled_erfc
 from positioning.jit import njit, njit_within
+from positioning.roadway_places import cross_junctions, edge_of, point_at
 from positioning.site import Site
 
 #: No variance along a roadway falls below (5 cm)²: people are not points.
@@ -37,6 +36,8 @@ _PLACE_VAR_MIN_M2: Final = 0.0025
 _SPEED_VAR_MIN_M2_S2: Final = 1e-4
 #: However long a card was silent, its uncertainty grows no further than a large mine's size.
 _PLACE_VAR_MAX_M2: Final = 2.5e7
+#: Square of how much place and speed may be correlated.
+_CORRELATION_MAX2: Final = 0.999**2
 #: What neither noise nor obstacles explain, per metre: a wrong place, or a broken range.
 _BROKEN: Final = 1e-5
 #: Radio follows roadways: where the way along them is longer than a range by this factor and so many
@@ -47,48 +48,8 @@ _DETOUR_M: Final = 15.0
 ROCK: Final = 4.0
 #: Beyond this many sigmas per mean excess the exponential's tail is as good as a normal one.
 _TAIL_SIGMAS: Final = 8.0
-#: Someone who has just come to a junction may also stay before it; at least this likely.
-_STAY_LEAST: Final = 0.02
-#: Two places on one edge nearer than this, and about as fast, are one.
-_SAME_M: Final = 3.0
-_SAME_M_S: Final = 1.5
-#: A place this many nats less likely than the best is given up.
-_GIVE_UP: Final = 12.0
-#: This near to a junction all its ways are kept in mind, as at most so many nats less likely: which
-#: one is taken can be told only further on, and errors that stay must not settle it before.
-JUNCTION_M: Final = 10.0
-NEARBY_LEAST: Final = 6.0
 _SQRT_2: Final = math.sqrt(2.0)
 _SQRT_2PI: Final = math.sqrt(2.0 * math.pi)
-
-
-@njit_within
-def edge_of(card: Card, site: Site, k: int) -> int:
-    """The edge a hypothesis is on."""
-    return int(site["piece_edge"][card["pieces"][k]])
-
-
-@njit_within
-def find_piece(site: Site, piece: int, s_m: float) -> int:
-    """The piece of the same edge that holds `s_m`, from one near it."""
-    edge = site["piece_edge"][piece]
-    while piece > site["edge_first_piece"][edge] and s_m < site["piece_s_m"][piece]:
-        piece -= 1
-    last = site["edge_last_piece"][edge]
-    while piece < last and s_m > site["piece_s_m"][piece] + site["piece_length_m"][piece]:
-        piece += 1
-    return piece
-
-
-@njit_within
-def point_at(site: Site, piece: int, s_m: float) -> tuple[float, float, float]:
-    """x, y, z at `s_m` of the edge, in the line of `piece`."""
-    way_m = s_m - site["piece_s_m"][piece]
-    return (
-        site["piece_x_m"][piece] + way_m * site["piece_tx"][piece],
-        site["piece_y_m"][piece] + way_m * site["piece_ty"][piece],
-        site["piece_z_m"][piece] + way_m * site["piece_tz"][piece],
-    )
 
 
 @njit_within
@@ -115,145 +76,7 @@ def predict_places(card: Card, site: Site, dt_s: float) -> None:
     cross_junctions(card, site)
 
 
-@njit
-def cross_junctions(card: Card, site: Site) -> None:
-    """Hypotheses that have gone beyond an end of their edge go on where it leads."""
-    for k in range(card["places"]):
-        s_m = card["hypotheses"][k, S]
-        edge = edge_of(card, site, k)
-        if s_m < 0.0 or s_m > site["edge_length_m"][edge]:
-            _cross(card, site, k, edge)
-        else:
-            card["pieces"][k] = find_piece(site, card["pieces"][k], s_m)
-
-
-@njit
-def _cross(card: Card, site: Site, k: int, edge: int) -> None:
-    h = card["hypotheses"]
-    end = int(h[k, S] > 0.0)
-    length_m = site["edge_length_m"][edge]
-    over_m = h[k, S] - length_m if end else -h[k, S]
-    first, last = site["edge_first_way"][edge, end], site["edge_last_way"][edge, end]
-    ways = last - first - 1
-    outward = 1.0 if end else -1.0
-    stays = 0.5 * math.erfc(over_m / math.sqrt(2.0 * h[k, SS]))
-    log_weight = h[k, LOG_WEIGHT]
-    goes = log_weight - math.log(max(ways, 1))
-    if ways > 1:
-        goes += math.log(1.0 - max(stays, _STAY_LEAST))
-    source = k
-    for i in range(first, last):
-        if site["way_edge"][i] == edge and site["way_end"][i] == end:
-            continue
-        to = _place_for(card, site, k, i, over_m, goes, alone=ways == 1)
-        if to >= 0:
-            _go(card, site, source, to, i, over_m, outward, goes)
-    if ways != 1:  # a dead end, or the junction's near side
-        h[k, S] = length_m if end else 0.0
-        h[k, V] = 0.0
-        card["pieces"][k] = site["edge_last_piece"][edge] if end else site["edge_first_piece"][edge]
-        if ways > 1:
-            h[k, LOG_WEIGHT] = log_weight + math.log(max(stays, _STAY_LEAST))
-
-
-@njit
-def _place_for(
-    card: Card,
-    site: Site,
-    k: int,
-    way: int,
-    over_m: float,
-    log_weight: float,
-    alone: bool,
-) -> int:
-    """Where the hypothesis that goes this way is put; -1 where it is there already, or too weak."""
-    if alone:
-        return k
-    h = card["hypotheses"]
-    edge = site["way_edge"][way]
-    s_m = over_m if site["way_end"][way] == 0 else site["edge_length_m"][edge] - over_m
-    for j in range(card["places"]):
-        near_m = max(_SAME_M, math.sqrt(h[j, SS]))
-        if j != k and edge_of(card, site, j) == edge and abs(h[j, S] - s_m) < near_m:
-            h[j, LOG_WEIGHT] = _log_sum(h[j, LOG_WEIGHT], log_weight)
-            return -1
-    return room_for(card, log_weight, k)
-
-
-@njit
-def room_for(card: Card, log_weight: float, but: int) -> int:
-    """A row for another hypothesis: a free one, or that of the least likely (not `but`); or -1."""
-    h, places = card["hypotheses"], card["places"]
-    if places < HYPOTHESES:
-        card["places"] = places + 1
-        return int(places)
-    weakest = -1
-    for j in range(places):
-        if j != but and (weakest < 0 or h[j, LOG_WEIGHT] < h[weakest, LOG_WEIGHT]):
-            weakest = j
-    return weakest if h[weakest, LOG_WEIGHT] < log_weight else -1
-
-
-@njit
-def _log_sum(a: float, b: float) -> float:
-    high = max(a, b)
-    return high + math.log(math.exp(a - high) + math.exp(b - high))
-
-
-@njit
-def _go(
-    card: Card,
-    site: Site,
-    source: int,
-    to: int,
-    way: int,
-    over_m: float,
-    outward: float,
-    log_weight: float,
-) -> None:
-    """Puts a copy of hypothesis `source` on the edge behind a junction, as row `to`."""
-    h = card["hypotheses"]
-    edge, from_start = site["way_edge"][way], site["way_end"][way] == 0
-    over_m = min(over_m, site["edge_length_m"][edge])
-    copy_place(card, site, source, to)
-    sign = (1.0 if from_start else -1.0) * outward
-    h[to, S] = over_m if from_start else site["edge_length_m"][edge] - over_m
-    h[to, V] *= sign
-    h[to, LOG_WEIGHT] = log_weight
-    if site["lag_ns"] > 0:
-        trails = card["trails"]
-        for j in range(trails.shape[1]):
-            trails[to, j, 2] *= sign
-            trails[to, j, 3] *= sign
-    start = site["edge_first_piece"][edge] if from_start else site["edge_last_piece"][edge]
-    card["pieces"][to] = find_piece(site, start, h[to, S])
-
-
-@njit
-def copy_place(card: Card, site: Site, source: int, to: int) -> None:
-    """Row `to` of the hypotheses becomes as row `source`."""
-    if source == to:
-        return
-    h = card["hypotheses"]
-    for i in range(h.shape[1]):
-        h[to, i] = h[source, i]
-    card["pieces"][to] = card["pieces"][source]
-    for j in range(SLOTS):
-        card["blocked"][to, j] = card["blocked"][source, j]
-    if site["lag_ns"] > 0:
-        _copy_trail(card, source, to)
-
-
-@njit
-def _copy_trail(card: Card, source: int, to: int) -> None:
-    trails, pieces = card["trails"], card["trail_pieces"]
-    for j in range(trails.shape[1]):
-        pieces[to, j] = pieces[source, j]
-        for i in range(trails.shape[2]):
-            trails[to, j, i] = trails[source, j, i]
-
-
-@njit
+@njit_within
 def expect_on_roadway(
     card: Card, site: Site, k: int, anchor: int, lag_s: float
 ) -> tuple[float, float, float, float, float]:
@@ -270,11 +93,14 @@ def expect_on_roadway(
     flat = max(math.sqrt(tx * tx + ty * ty), 1e-6)
     across = (dy * tx - dx * ty) / flat
     var = site["edge_aside_m2"][site["piece_edge"][piece]]
-    slant_m = math.sqrt(dx * dx + dy * dy + dz * dz + var)
-    by_s = (dx * tx + dy * ty + dz * tz) / slant_m
-    bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) / slant_m
-    bend_m = min(bend_m, 0.5 * math.sqrt(h[k, SS]))
-    return slant_m + bend_m, by_s, across / slant_m, dx / slant_m, dy / slant_m
+    slant_m2 = dx * dx + dy * dy + dz * dz + var
+    slant_m = math.sqrt(slant_m2)
+    nearness = slant_m / slant_m2
+    by_s = (dx * tx + dy * ty + dz * tz) * nearness
+    bend_m = 0.5 * h[k, SS] * (1.0 - by_s * by_s) * nearness
+    if 4.0 * bend_m * bend_m > h[k, SS]:
+        bend_m = 0.5 * math.sqrt(h[k, SS])
+    return slant_m + bend_m, by_s, across * nearness, dx * nearness, dy * nearness
 
 
 @njit
@@ -297,10 +123,10 @@ def noise_on_roadway(
 ) -> float:
     """Variance of a range that the place along the roadway does not explain: all but the noise."""
     var = site["edge_aside_m2"][edge_of(card, site, k)]
-    curve = (1.0 - across * across) * var / slant_m
-    sagitta = (1.0 - by_s * by_s) * card["hypotheses"][k, SS] / slant_m
-    sagitta = min(sagitta, math.sqrt(card["hypotheses"][k, SS]))
-    return across * across * var + 0.5 * curve * curve + 0.5 * sagitta * sagitta
+    ss, nearness = card["hypotheses"][k, SS], 1.0 / slant_m
+    curve = (1.0 - across * across) * var * nearness
+    sagitta = (1.0 - by_s * by_s) * ss * nearness
+    return across * across * var + 0.5 * curve * curve + 0.5 * min(sagitta * sagitta, ss)
 
 
 @njit
@@ -323,25 +149,30 @@ def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float)
 def weigh(
     innovation_m: float, total_m2: float, blocked: float, excess_m: float
 ) -> tuple[float, float, float]:
-    """A range's log-likelihood, how likely it is in line of sight, and how likely it is blocked.
+    """A range's likelihood, how likely it is in line of sight, and how likely it is blocked.
 
     In line of sight the innovation is normal; blocked it is that and an exponential excess, never
     shorter (the sum: an exponentially modified normal distribution).
     """
     sigma_m = math.sqrt(total_m2)
-    score = innovation_m / sigma_m
-    clear = (1.0 - blocked) * math.exp(-0.5 * score * score) / (sigma_m * _SQRT_2PI)
+    weight = 1.0 / total_m2
+    score = innovation_m * sigma_m * weight
+    normal = math.exp(-0.5 * score * score)
+    clear = (1.0 - blocked) * normal * sigma_m * weight / _SQRT_2PI
     ratio = sigma_m / excess_m
     if ratio < _TAIL_SIGMAS:
-        tail = math.erfc((ratio - score) / _SQRT_2)
-        longer = 0.5 / excess_m * math.exp(0.5 * ratio * ratio - innovation_m / excess_m) * tail
+        # exp(r²/2 - r·s)·erfc((r - s)/√2) with r the ratio, s the score
+        longer = normal * scaled_erfc(abs(ratio - score) / _SQRT_2)
+        if score > ratio:
+            longer = 2.0 * math.exp(ratio * (0.5 * ratio - score)) - longer
+        longer *= 0.5 / excess_m
     else:
         wide = math.sqrt(total_m2 + excess_m * excess_m)
         far = (innovation_m - excess_m) / wide
         longer = math.exp(-0.5 * far * far) / (wide * _SQRT_2PI)
     longer *= blocked
     likely = clear + longer + _BROKEN
-    return math.log(likely), clear / likely, longer / likely
+    return likely, clear / likely, longer / likely
 
 
 @njit_within
@@ -360,21 +191,24 @@ def absorb_on_roadway(
     The gradient is `by_s` in s and `by_v` in v; `total_m2` is the innovation's variance.
     """
     h = card["hypotheses"]
-    gain_s = (h[k, SS] * by_s + h[k, SV] * by_v) / total_m2
-    gain_v = (h[k, SV] * by_s + h[k, VV] * by_v) / total_m2
+    weight = 1.0 / total_m2
+    gain_s = (h[k, SS] * by_s + h[k, SV] * by_v) * weight
+    gain_v = (h[k, SV] * by_s + h[k, VV] * by_v) * weight
     h[k, S] += share * gain_s * innovation_m
     h[k, V] += share * gain_v * innovation_m
     # What is known more if the update holds, and the spread between holding and not.
     more = share * (total_m2 - (1.0 - share) * innovation_m * innovation_m)
-    h[k, SS] = max(h[k, SS] - more * gain_s * gain_s, _PLACE_VAR_MIN_M2)
-    h[k, SV] -= more * gain_s * gain_v
-    h[k, VV] = max(h[k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)
-    most = 0.999 * math.sqrt(h[k, SS] * h[k, VV])
-    h[k, SV] = min(max(h[k, SV], -most), most)
+    ss = max(h[k, SS] - more * gain_s * gain_s, _PLACE_VAR_MIN_M2)
+    sv = h[k, SV] - more * gain_s * gain_v
+    vv = max(h[k, VV] - more * gain_v * gain_v, _SPEED_VAR_MIN_M2_S2)
+    most2 = _CORRELATION_MAX2 * ss * vv
+    if sv * sv > most2:
+        sv = math.copysign(math.sqrt(most2), sv)
+    h[k, SS], h[k, SV], h[k, VV] = ss, sv, vv
     if site["lag_ns"] > 0:
         trails = card["trails"]
         for j in range(trails.shape[1]):
-            gain = (trails[k, j, 2] * by_s + trails[k, j, 3] * by_v) / total_m2
+            gain = (trails[k, j, 2] * by_s + trails[k, j, 3] * by_v) * weight
             trails[k, j, 0] += share * gain * innovation_m
             trails[k, j, 1] -= more * gain * gain
             trails[k, j, 2] -= more * gain * gain_s
@@ -389,87 +223,3 @@ def _limit_speed(card: Card, site: Site, k: int) -> None:
         most_m_s = site["speed_max_m_s"]
     h = card["hypotheses"]
     h[k, V] = min(max(h[k, V], -most_m_s), most_m_s)
-
-
-@njit_within
-def best_place(card: Card) -> int:
-    """The most likely hypothesis, the first of equals."""
-    best = 0
-    for k in range(1, card["places"]):
-        if card["hypotheses"][k, LOG_WEIGHT] > card["hypotheses"][best, LOG_WEIGHT]:
-            best = k
-    return best
-
-
-@njit
-def tidy_places(card: Card, site: Site) -> None:
-    """Merges hypotheses that have become one, gives up those that have become too unlikely."""
-    h = card["hypotheses"]
-    best = best_place(card)
-    top = h[best, LOG_WEIGHT]
-    k = 0
-    while k < card["places"]:
-        h[k, LOG_WEIGHT] -= top
-        k += 1
-    if card["places"] == 1:
-        return
-    k = 0
-    while k < card["places"]:
-        into = _double_of(card, site, k)
-        if into >= 0:
-            _merge(card, site, k, into)
-        h[k, LOG_WEIGHT] = max(h[k, LOG_WEIGHT], _least_log_weight(card, site, k, best))
-        if into >= 0 or h[k, LOG_WEIGHT] < -_GIVE_UP:
-            last = card["places"] - 1
-            copy_place(card, site, last, k)
-            card["places"] = last
-        else:
-            k += 1
-
-
-@njit
-def _least_log_weight(card: Card, site: Site, k: int, best: int) -> float:
-    """What remains of a place however unlikely: near a junction one may always take another way."""
-    h, pieces = card["hypotheses"], card["pieces"]
-    x, y, z = point_at(site, pieces[k], h[k, S])
-    bx, by, bz = point_at(site, pieces[best], h[best, S])
-    apart_m2 = (x - bx) ** 2 + (y - by) ** 2 + (z - bz) ** 2
-    return -NEARBY_LEAST if apart_m2 < 4.0 * JUNCTION_M * JUNCTION_M else -math.inf
-
-
-@njit
-def _double_of(card: Card, site: Site, k: int) -> int:
-    """An earlier hypothesis that is about the same as `k`, or -1."""
-    h = card["hypotheses"]
-    edge = edge_of(card, site, k)
-    for j in range(k):
-        if edge_of(card, site, j) != edge:
-            continue
-        apart_m = abs(h[j, S] - h[k, S])
-        if apart_m < _SAME_M and abs(h[j, V] - h[k, V]) < _SAME_M_S:
-            return j
-    return -1
-
-
-@njit
-def _merge(card: Card, site: Site, k: int, into: int) -> None:
-    """Makes one of two hypotheses on one edge, with the moments of both."""
-    h = card["hypotheses"]
-    if h[k, LOG_WEIGHT] > h[into, LOG_WEIGHT]:  # the likelier one's past is kept
-        for i in range(6):
-            h[k, i], h[into, i] = h[into, i], h[k, i]
-        for j in range(SLOTS):
-            card["blocked"][into, j] = card["blocked"][k, j]
-        if site["lag_ns"] > 0:
-            _copy_trail(card, k, into)
-    total = _log_sum(h[k, LOG_WEIGHT], h[into, LOG_WEIGHT])
-    share = math.exp(h[k, LOG_WEIGHT] - total)
-    ds, dv = h[k, S] - h[into, S], h[k, V] - h[into, V]
-    h[into, S] += share * ds
-    h[into, V] += share * dv
-    spread = share * (1.0 - share)
-    h[into, SS] += share * (h[k, SS] - h[into, SS]) + spread * ds * ds
-    h[into, SV] += share * (h[k, SV] - h[into, SV]) + spread * ds * dv
-    h[into, VV] += share * (h[k, VV] - h[into, VV]) + spread * dv * dv
-    h[into, LOG_WEIGHT] = total
-    card["pieces"][into] = find_piece(site, card["pieces"][into], h[into, S])

@@ -11,7 +11,8 @@ from typing import Final
 
 from positioning.cards import HYPOTHESES, Card
 from positioning.jit import njit
-from positioning.roadway_filter import ROCK, point_at, through_rock
+from positioning.roadway_filter import ROCK, through_rock
+from positioning.roadway_places import point_at
 from positioning.search import VARIANCE, gather
 from positioning.site import Site
 

@@ -13,13 +13,8 @@ from typing import Any, Final
 
 from positioning.cards import LOG_WEIGHT, ON_ROADWAY, SS, Card, S
 from positioning.jit import njit
-from positioning.roadway_filter import (
-    absorb_on_roadway,
-    best_place,
-    cross_junctions,
-    point_at,
-    tidy_places,
-)
+from positioning.roadway_filter import absorb_on_roadway
+from positioning.roadway_places import best_place, cross_junctions, point_at, tidy_places
 from positioning.roadway_track import (
     follow_on_roadway,
     note_ambiguity,

@@ -23,23 +23,25 @@ from positioning.cards import (
 from positioning.jit import njit, njit_within
 from positioning.observation import Kind
 from positioning.roadway_filter import (
-    JUNCTION_M,
-    NEARBY_LEAST,
     ROCK,
     abeam,
     absorb_on_roadway,
+    expect_on_roadway,
+    noise_on_roadway,
+    predict_places,
+    through_rock,
+    weigh,
+)
+from positioning.roadway_places import (
+    JUNCTION_M,
+    NEARBY_LEAST,
     best_place,
     cross_junctions,
     edge_of,
-    expect_on_roadway,
     find_piece,
-    noise_on_roadway,
     point_at,
-    predict_places,
     room_for,
-    through_rock,
     tidy_places,
-    weigh,
 )
 from positioning.roadway_search import COST, cost_on_roadway, search_roadways
 from positioning.site import Site
@@ -203,11 +205,11 @@ def _take_ranging(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, f
         one = _measure_place(card, site, k, (m["value_m"], anchor, other, lag_s, slot, keep))
         if k == best:
             told = one
-    clear, hidden, residual_m, total_m2, ux, uy, slope_m, by_s = told
+    clear, hidden, residual_m, total_m2, ux, uy, slope_m2, by_s = told
     accepted = clear > _ACCORD
     if clear + hidden < 0.5:  # neither noise nor an obstacle explains it
         card["rejects"] += 2
-    note_use(card, slot, now_ns, slope_m * slope_m, by_s, 0.0, accepted)
+    note_use(card, slot, now_ns, slope_m2, by_s, 0.0, accepted)
     if m["kind"] == _RANGE:
         note_anchor(site, m, residual_m, total_m2, ux, uy, accepted)
     return accepted, residual_m * residual_m / total_m2
@@ -219,8 +221,8 @@ def _measure_place(
 ) -> tuple[float, float, float, float, float, float, float, float]:
     """A range or difference into one place.
 
-    Gives how likely it is in line of sight, and blocked; residual, variance, direction, slope, and the
-    gradient along.
+    Gives how likely it is in line of sight, and blocked; residual, variance, direction, square of
+    the slope, and the gradient along.
     """
     s, h = site, card["hypotheses"]
     value_m, anchor, other, lag_s, slot, keep = told
@@ -243,17 +245,14 @@ def _measure_place(
     blocked = usual + keep * (card["blocked"][k, slot] - usual)
     likely, clear, hidden = weigh(residual_m, total_m2, blocked, s["blocked_mean_m"])
     card["blocked"][k, slot] = hidden
-    slope_m = abs(by_s) * h[k, SS] / math.sqrt(total_m2)
-    rivals = card["places"] > 1  # a place alone has nothing to be weighed against
-    if (
-        rivals
-        and other < 0
-        and through_rock(site, anchor, edge_of(card, site, k), h[k, S], value_m)
-    ):
-        likely -= ROCK
-    h[k, LOG_WEIGHT] += _EVIDENCE * likely
+    slope_m2 = by_s * by_s * h[k, SS] * h[k, SS] / total_m2
+    if card["places"] > 1:  # a place alone has nothing to be weighed against
+        log_likely = math.log(likely)
+        if other < 0 and through_rock(site, anchor, edge_of(card, site, k), h[k, S], value_m):
+            log_likely -= ROCK
+        h[k, LOG_WEIGHT] += _EVIDENCE * log_likely
     absorb_on_roadway(card, site, k, by_s, by_v, residual_m, total_m2, clear)
-    return clear, hidden, residual_m, total_m2, ux, uy, slope_m, by_s
+    return clear, hidden, residual_m, total_m2, ux, uy, slope_m2, by_s
 
 
 @njit

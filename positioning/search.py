@@ -45,7 +45,7 @@ def gather(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[int, int]
     for k in range(min(card["ring_next"], RING)):
         age_ns = t_ns - card["ring_ns"][k, 0]
         kind, anchor, other = coded(card["ring_ns"][k, 1])
-        ranging = kind == _RANGE or kind == _DIFFERENCE
+        ranging = kind in (_RANGE, _DIFFERENCE)
         if not ranging or age_ns < -s["late_max_ns"] or age_ns > window_ns:
             continue
         _describe(site, near, count, anchor, card["ring_value"][k, 0])

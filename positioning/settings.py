@@ -63,6 +63,8 @@ class TrackerSettings:
     blocked_share, blocked_mean_m, blocked_tau_s: how many ranges lack a line of sight, how much too
         long they are on average, and how long that lasts.
     lag_s: delay of the smoothed output, 0.5 to 1; 0 leaves it out.
+    stamp_sigma_s: how well the time of a measurement is known. A smoothed place is so sure that
+        this counts: it is uncertain by so much of the card's way.
     cards_max: handles from this on are refused. Memory is taken only for cards that are heard.
     """
 
@@ -81,11 +83,12 @@ class TrackerSettings:
     range_max_m: float = 2000.0
     roadway_sigma_m: float = 0.15
     walk_sigma_m_s: float = 1.2
-    walk_tau_s: float = 8.0
-    blocked_share: float = 0.1
+    walk_tau_s: float = 10.0
+    blocked_share: float = 0.15
     blocked_mean_m: float = 2.0
-    blocked_tau_s: float = 3.0
+    blocked_tau_s: float = 2.5
     lag_s: float = 0.0
+    stamp_sigma_s: float = 0.1
     cards_max: int = 1 << 17
 
 
@@ -112,6 +115,7 @@ SETTINGS: Final = np.dtype(
         ("blocked_mean_m", np.float64),
         ("blocked_tau_s", np.float64),
         ("lag_ns", np.int64),
+        ("stamp_var_s2", np.float64),
         ("cards_max", np.int64),
         ("bend_max_m", np.float64),
         ("ambiguous_cost", np.float64),
@@ -157,6 +161,7 @@ def for_kernel(s: TrackerSettings) -> Records:
         "blocked_mean_m": s.blocked_mean_m,
         "blocked_tau_s": s.blocked_tau_s,
         "lag_ns": _ns(s.lag_s),
+        "stamp_var_s2": s.stamp_sigma_s**2,
         "cards_max": s.cards_max,
         "bend_max_m": _BEND_MAX_M,
         "ambiguous_cost": _AMBIGUOUS_COST,

@@ -42,10 +42,11 @@ def _columns(prefix: str, count: int, floats: str, integers: str = "") -> _Field
 
 
 #: `anchor_card_z_m`: how high a card is that is near this anchor; `anchor_edge`, `anchor_s_m`,
-#: `anchor_off_m`: where on the roadways it is, and how far from the centreline. `reader_m`: x, y, z of a reader and how high a card is that is near it; `reader_head_x`,
-#: `reader_head_y`: unit vector of a directional reader's heading, else 0, 0. `border_m`: borders of
-#: all open areas as segments, x, y of either end. Pieces, at the height of a card, are straight
-#: parts of edges: first point, unit vector, length, where on the edge it begins.
+#: `anchor_off_m`: where on the roadways it is, and how far from the centreline. `reader_m`: x, y, z
+#: of a reader and how high a card is that is near it; `reader_head_x`, `reader_head_y`: unit vector
+#: of a directional reader's heading, else 0, 0. `border_m`: borders of all open areas as segments,
+#: x, y of either end. Pieces, at the height of a card, are straight parts of edges: first point,
+#: unit vector, length, where on the edge it begins.
 #: `edge_aside_m2`: variance of where a card is between the walls. The ways on from end 0 and end 1
 #: of an edge are `edge_first_way` to `edge_last_way` (not included) of the list of ways, which say
 #: what edge begins there with which end. `apart_m`: the shortest way between two nodes. `stat_…`:

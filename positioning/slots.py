@@ -78,6 +78,19 @@ def note_use(
 
 
 @njit_within
+def note_height(card: Card, site: Site, anchor: int, range_m: float) -> None:
+    """A card is as high as one near the nearest anchor that it hears."""
+    now_ns, known_m, known_ns = card["t_ns"], card["z_range_m"], card["z_ns"]
+    outdated = (range_m < known_m) | (now_ns - known_ns > site["extrapolated_ns"])
+    nearer = outdated | (anchor == card["z_anchor"])
+    # Written in any case: which anchor is the nearest cannot be foretold, and so no branch either.
+    card["z_anchor"] = anchor if nearer else card["z_anchor"]
+    card["z_range_m"] = range_m if nearer else known_m
+    card["z_ns"] = now_ns if nearer else known_ns
+    card["z_m"] = site["anchor_card_z_m"][anchor] if nearer else card["z_m"]
+
+
+@njit_within
 def quality(card: Card, site: Site, t_ns: int) -> tuple[int, int, float, float, float, float]:
     """Of the anchors heard lately: (used, rejected, steepest slope, information xx, xy, yy).
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+import numpy as np
+
 from positioning.cards import (
     CLONE_CROSS,
     CLONES,
@@ -25,10 +27,12 @@ from positioning.cards import (
 )
 from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
-from positioning.roadway_filter import best_place, point_at
+from positioning.roadway_places import best_place, point_at
 from positioning.site import Site
 from positioning.slots import quality
 
+#: However much a past place is smoothed, it is not known better than this.
+_VARIANCE_LEAST_M2: Final = 1e-4
 _ROADWAY: Final = int(FixClass.ROADWAY)
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)
 
@@ -75,9 +79,11 @@ def _answer_in_area(card: Card, site: Site, fix: Any) -> bool:
     clones, j = card["clones"], card["ripe"]
     fix["x_m"], fix["y_m"], fix["z_m"] = clones[j, 0], clones[j, 1], card["z_m"]
     fix["vx_m_s"], fix["vy_m_s"] = clones[j, 2], clones[j, 3]
-    fix["var_x_m2"], fix["var_y_m2"] = max(clones[j, 4], 1e-6), max(clones[j, 6], 1e-6)
+    vx, vy, stamp = clones[j, 2], clones[j, 3], site["stamp_var_s2"]
+    fix["var_x_m2"] = max(clones[j, 4], _VARIANCE_LEAST_M2) + stamp * vx * vx
+    fix["var_y_m2"] = max(clones[j, 6], _VARIANCE_LEAST_M2) + stamp * vy * vy
     most_m2 = 0.9999 * math.sqrt(fix["var_x_m2"] * fix["var_y_m2"])
-    fix["cov_xy_m2"] = min(max(clones[j, 5], -most_m2), most_m2)
+    fix["cov_xy_m2"] = min(max(clones[j, 5] + stamp * vx * vy, -most_m2), most_m2)
     fix["roadway"], fix["chainage_m"] = -1, math.nan
     return True
 
@@ -92,7 +98,8 @@ def _answer_on_roadway(card: Card, site: Site, fix: Any) -> bool:
     edge = site["piece_edge"][piece]
     s_m = min(max(trails[k, j, 0], 0.0), site["edge_length_m"][edge])
     tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
-    along = max(trails[k, j, 1], 1e-4) + site["bias_var_m2"]
+    along = max(trails[k, j, 1], _VARIANCE_LEAST_M2) + site["bias_var_m2"]
+    along += site["stamp_var_s2"] * trails[k, j, 4] ** 2
     aside = site["edge_aside_m2"][edge]
     fix["x_m"], fix["y_m"], fix["z_m"] = point_at(site, piece, s_m)
     fix["vx_m_s"], fix["vy_m_s"] = trails[k, j, 4] * tx, trails[k, j, 4] * ty
@@ -145,7 +152,8 @@ def _keep(card: Card, site: Site, fix_class: int) -> None:
     if free < 0 or (kept > 0 and recent):
         return
     card["cloned_ns"] = card["clone_ns"][free] = t_ns
-    classes[free] = -int(fix_class) if card["model"] == IN_AREA else fix_class
+    sign = -1 if card["model"] == IN_AREA else 1
+    classes[free] = sign * np.int64(fix_class)  # an unsigned byte has no negative
     _keep_place(card, site, free)
 
 

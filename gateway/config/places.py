@@ -41,9 +41,9 @@ def read_map(folder: Path) -> MineMap:
             Mistake(MAP_FILE, m.line, m.key, m.problem, m.remedy) for m in error.mistakes
         ) from None
     mistakes = [*_stray(mine_map, text), *_off_floor(mine_map, text)]
-    if not mine_map.roadways:
-        remedy = "heights come from the floors of roadways: draw them"
-        mistakes.append(Mistake(MAP_FILE, 0, "", "there is no roadway", remedy))
+    if not mine_map.roadways and not mine_map.areas:
+        remedy = "cards are followed along roadways and in areas, and heights are those of floors"
+        mistakes.append(Mistake(MAP_FILE, 0, "", "there is neither roadway nor area", remedy))
     if mistakes:
         raise ConfigurationError(mistakes)
     return mine_map

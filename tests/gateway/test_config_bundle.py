@@ -257,10 +257,11 @@ def test_an_anchor_below_a_crossing_belongs_to_the_lower_roadway(mine: Path) -> 
     assert len(load(mine).map.roadways) == 2
 
 
-def test_a_map_without_roadways_is_refused(mine: Path) -> None:
+def test_a_map_without_roadways_and_areas_is_refused(mine: Path) -> None:
     (mine / "map.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     assert mistakes(mine) == [
-        "map.geojson: there is no roadway (heights come from the floors of roadways: draw them)"
+        "map.geojson: there is neither roadway nor area (cards are followed along roadways and in "
+        "areas, and heights are those of floors)"
     ]
 
 

@@ -18,6 +18,7 @@ from gateway.cli import figures
 from gateway.cli.evaluate import evaluate
 from gateway.cli.tuning import read_settings, read_windows
 from positioning.accuracy import Accuracy, RoadwayFigures
+from positioning.anchor_stats import ANCHOR_STATS
 from positioning.cards import Rejections
 from positioning.comparison import Comparison
 from positioning.locate import LocatedRun
@@ -68,7 +69,15 @@ def made_up(monkeypatch: pytest.MonkeyPatch, *, unsure: FixClass = FixClass.PREC
             fixes["fix_class"][-1] = unsure
             lagged = fixes.copy()
             lagged["x_m"] = 4.0 + settings.range_sigma_m / 2
-            parts.append(LocatedRun(run, fixes, lagged, Rejections(*[0] * 8)))
+            parts.append(
+                LocatedRun(
+                    run,
+                    fixes,
+                    lagged,
+                    Rejections(*[0] * 8),
+                    np.zeros(len(run.anchors), ANCHOR_STATS),
+                )
+            )
         return tuple(parts)
 
     monkeypatch.setattr(figures, "locate_recording", located)

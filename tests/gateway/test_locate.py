@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from gateway.cli import figures
 from gateway.cli.locate import CSV_HEADER, locate, write_fixes
+from positioning.anchor_stats import ANCHOR_STATS
 from positioning.cards import Rejections
 from positioning.locate import LocatedRun, locate_recording
 from positioning.mine_map import MineMap, Roadway
@@ -78,7 +79,9 @@ def made_up(folder: Path, **values: object) -> LocatedRun:
         fixes[name] = value
     lagged = fixes.copy()
     lagged["x_m"] = 7.0
-    return LocatedRun(run, fixes, lagged, Rejections(*[0] * 8))
+    return LocatedRun(
+        run, fixes, lagged, Rejections(*[0] * 8), np.zeros(len(run.anchors), ANCHOR_STATS)
+    )
 
 
 def test_a_line_holds_the_fix_s_qualities_and_its_ellipse(tmp_path: Path) -> None:

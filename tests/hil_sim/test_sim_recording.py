@@ -143,8 +143,8 @@ def test_the_small_zone_lies_on_the_track_and_all_anchors_in_the_area(mine: Path
     assert not inside.all()
     assert contains(area, track).all()
     assert contains(area, np.array([(a.x_m, a.y_m) for a in folder.map.anchors])).all()
-    (roadway,) = folder.map.roadways
-    assert (roadway.centreline_m[:, 2] == 0).all()
+    (floor,) = folder.map.areas
+    assert contains(floor, track).all()
     assert "clock_tolerance_s = 3600" in (mine / "mine.toml").read_text()
 
 

@@ -22,7 +22,7 @@ SHOWN = (
     r"shearer_3101\W+up\W+\w+",
     r"shearer_3103\W+up\W+\w+",
     # A place, a speed, a deviation and a class.
-    r"\d+\.\d\W+\d+\.\d\W+[01]\.\d\W+\d+\.\d\W+precise",
+    r"\d+\.\d\W+\d+\.\d\W+[01]\.\d\W+\d+\.\d\W+roadway",
 )
 
 
