@@ -35,8 +35,9 @@ from bench.kernel_scene import (
 )
 from positioning.locator import Locator
 from positioning.mine_map import MineMap
-from positioning.observation import SIGHTING, Records
-from positioning.tracker import Tracker, TrackerSettings
+from positioning.observation import Records
+from positioning.settings import TrackerSettings
+from positioning.tracker import Tracker
 
 #: The tracker finds the cards' places and makes room for them in the first rounds, which are
 #: not measured: a filter of a rival is simply told where it is.
@@ -63,7 +64,6 @@ def tracker_rate(given: Scene, settings: TrackerSettings) -> Measured:
 def roadway_rate(mine_map: MineMap, given: Scene) -> Measured:
     """The filter on the roadways' graph."""
     locator = Locator(mine_map, CARD_Z_M)
-    no_sightings = np.empty(0, SIGHTING)
     return _rate(given, locator.locate)
 
 

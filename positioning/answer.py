@@ -49,6 +49,7 @@ def _class_of(card: Card, site: Site, t_ns: int, var_m2: float) -> int:
 
 @njit_within
 def answer_in_area(card: Card, site: Site, fix: Any) -> None:
+    """Writes where a card in an open area is, at the time that is in the fix."""
     mean, cov, s, t_ns = card["mean"], card["cov"], site, fix["t_ns"]
     dt_s = (t_ns - card["t_ns"]) * _S_PER_NS
     moved_s = min(dt_s, s["extrapolated_ns"] * _S_PER_NS)
@@ -67,6 +68,7 @@ def answer_in_area(card: Card, site: Site, fix: Any) -> None:
 
 @njit
 def answer_on_roadway(card: Card, site: Site, fix: Any) -> None:
+    """Writes where a card on the roadways is, at the time that is in the fix."""
     h, t_ns = card["hypotheses"], fix["t_ns"]
     k = best_place(card)
     piece = card["pieces"][k]

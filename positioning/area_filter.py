@@ -120,7 +120,7 @@ def project(
         spread += gain[4 + plus]
     if minus >= 0:
         spread -= gain[4 + minus]
-    return spread
+    return float(spread)
 
 
 @njit_within

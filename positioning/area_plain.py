@@ -22,6 +22,7 @@ from positioning.site import Site
 
 @njit_within
 def predict_plain(card: Card, site: Site, dt_s: float) -> None:
+    """As `predict`, for four states."""
     mean, cov, q = card["mean"], card["cov"], site["acceleration_q"]
     mean[0] += mean[2] * dt_s
     mean[1] += mean[3] * dt_s
@@ -97,9 +98,9 @@ def predict(card: Card, site: Site, dt_s: float) -> None:
 def update(card: Card, site: Site, told: Any) -> tuple[bool, float, float]:
     """Takes one scalar measurement into a card's state: (accepted, NIS, slope²).
 
-    `told`: (ux, uy, plus, minus, lag_s, innovation, noise_m2, long, short). The gradient is (ux, uy)
-    in x and y of `lag_s` ago, 1 in the bias of slot `plus` and -1 in that of `minus` (-1 for none);
-    `long` and `short` are the gates of `weigh_innovation`. The slope is how many metres the place
+    `told`: (ux, uy, plus, minus, lag_s, innovation, noise_m2, long, short). The gradient is
+    (ux, uy) in x and y of `lag_s` ago, 1 in the bias of slot `plus` and -1 in that of `minus`
+    (-1 for none); `long` and `short` are the gates of `weigh_innovation`. The slope is how many metres the place
     moves for an innovation of one sigma.
     """
     if _is_plain(card, site):

@@ -189,7 +189,7 @@ def take_quickly(card: Card, site: Site, m: Any) -> tuple[int, float]:
     """An ordinary range into its card's filter: (`SOUND` or `GATED`, NIS); else `NOT_ORDINARY`."""
     if len(card["mean"]) > 4 or site["lag_ns"] != 0 or not _is_ordinary(card, site, m):
         return NOT_ORDINARY, math.nan
-    code = np.int64(m["source"]) << SOURCE_BITS
+    code = int(np.int64(m["source"]) << SOURCE_BITS)
     slot = _known_slot(card, m["source"])
     if slot < 0 or _is_in_ring(card, m["t_ns"], code):
         return NOT_ORDINARY, math.nan

@@ -206,10 +206,10 @@ def begin_in_area(card: Card, site: Site, m: Any) -> bool:
 
 @njit_within
 def _advance(card: Card, site: Site, t_ns: int) -> float:
-    """Brings the filter to a measurement's time; gives how much older (s) that is than the state."""
+    """Brings the filter to a measurement's time; gives how much older (s) that is than it."""
     dt_ns = t_ns - card["t_ns"]
     if dt_ns <= 0:
-        return -dt_ns * _S_PER_NS
+        return float(-dt_ns * _S_PER_NS)
     predict(card, site, dt_ns * _S_PER_NS)
     card["t_ns"] = t_ns
     return 0.0

@@ -170,8 +170,9 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
             ("pieces", np.int64, (HYPOTHESES,)),
             ("blocked", np.float64, (HYPOTHESES, SLOTS)),
         ]
-    # Past places still being smoothed: when, and of which class (0: none, negative in areas); in areas,
-    # and for each hypothesis (piece, -1 for none; s, variance, covariance with s and v, speed).
+    # Past places still being smoothed: when, and of which class (0: none, negative in areas); in
+    # areas, and for each hypothesis (piece, -1 for none; s, variance, covariance with s and v,
+    # speed).
     clones = _CLONES_MOST if layout.smoothed else 1
     fields += [("clone_ns", np.int64, (clones,)), ("clone_class", np.int64, (clones,))]
     if layout.area:

@@ -58,7 +58,7 @@ def _place_problem(m: Any) -> int:
 
 
 @njit_within
-def _form_problem(m: Any, site: Site) -> int:
+def _form_problem(m: Any, site: Site) -> int:  # noqa: PLR0911 one return a reason
     """What is wrong with a measurement whatever its card is, or `SOUND`."""
     kind, value_m = m["kind"], m["value_m"]
     if kind == _PLACE:

@@ -171,7 +171,9 @@ Run = Callable[
 Restore = Callable[[Records, Records, Records], None]
 
 
-def _entries(stamp: str) -> tuple[Run, Restore]:
+def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs at every turn
+    stamp: str,
+) -> tuple[Run, Restore]:
     """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
 
     @njit_cached
@@ -207,7 +209,7 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
                 told += 1
             if reason >= 0:
                 rejected[reason] += 1
-            if reason != SOUND and reason != GATED:
+            if reason not in (SOUND, GATED):
                 continue
             row = _row_of(card, batch, filled) if latest else filled
             filled = max(filled, row + 1)
@@ -235,9 +237,9 @@ def _entries(stamp: str) -> tuple[Run, Restore]:
 #: `run(cards, sites, rejected, measured, (fixes, lagged, conflicts), latest, (first, batch))` takes
 #: `measured` (n,) MEASUREMENT in order from row `first`, fills `fixes`, `lagged` and `conflicts`
 #: from the front, and gives where it stopped (before the end where `lagged` is full) and how many
-#: of each. `sites`: (1,) SITE. `latest`: one fix for each card, the last; `batch` is then a number that has grown by
-#: more than the rows of `fixes` since the call before. `restore(cards, sites, fixes)` puts cards
-#: where sound `fixes` say; measurements that are not newer are refused from then on.
+#: of each. `sites`: (1,) SITE. `latest`: one fix for each card, the last; `batch` is then a number
+#: that has grown by more than the rows of `fixes` since the call before. `restore(cards, sites,
+#: fixes)` puts cards where sound `fixes` say; what is not newer is refused from then on.
 run, restore = _entries(
     sources_stamp(*(str(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
 )

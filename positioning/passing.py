@@ -10,16 +10,10 @@ from positioning.area_track import begin_in_area, put_in_area, start_in_area, ta
 from positioning.cards import IN_AREA, ON_ROADWAY, SS, UNPLACED, VV, Card, Floats, S, V
 from positioning.jit import njit
 from positioning.observation import Kind
-from positioning.roadway_places import best_place, point_at
+from positioning.roadway_places import best_place, follow_on_roadway, point_at, put_near_roadways
 from positioning.roadway_search import COST, search_roadways
 from positioning.roadway_sighting import put_in_reach, sight_on_roadway
-from positioning.roadway_track import (
-    begin_on_roadway,
-    follow_on_roadway,
-    note_ambiguity,
-    put_near_roadways,
-    take_on_roadway,
-)
+from positioning.roadway_track import begin_on_roadway, note_ambiguity, take_on_roadway
 from positioning.search import IS_DIFFERENCE, VALUE, gather, search
 from positioning.sighting import is_ranged
 from positioning.site import Site

@@ -9,12 +9,8 @@ from positioning.cards import IN_AREA, UNPLACED, Card, V, by_model
 from positioning.jit import by_fields, njit
 from positioning.observation import FixClass
 from positioning.passing import depth_in_areas_m
-from positioning.roadway_track import (
-    follow_on_roadway,
-    note_ambiguity,
-    put_near_roadways,
-    put_on_roadway,
-)
+from positioning.roadway_places import follow_on_roadway, put_near_roadways, put_on_roadway
+from positioning.roadway_track import note_ambiguity
 from positioning.site import Site
 
 _AMBIGUOUS: Final = int(FixClass.AMBIGUOUS)

@@ -40,8 +40,8 @@ _PLACE_VAR_MAX_M2: Final = 2.5e7
 _CORRELATION_MAX2: Final = 0.999**2
 #: What neither noise nor obstacles explain, per metre: a wrong place, or a broken range.
 _BROKEN: Final = 1e-5
-#: Radio follows roadways: where the way along them is longer than a range by this factor and so many
-#: metres, the range would have to cross rock.
+#: Radio follows roadways: where the way along them is longer than a range by this factor and so
+#: many metres, the range would have to cross rock.
 _DETOUR: Final = 1.3
 _DETOUR_M: Final = 15.0
 #: How much that speaks against a place, nats.
@@ -126,7 +126,7 @@ def noise_on_roadway(
     ss, nearness = card["hypotheses"][k, SS], 1.0 / slant_m
     curve = (1.0 - across * across) * var * nearness
     sagitta = (1.0 - by_s * by_s) * ss * nearness
-    return across * across * var + 0.5 * curve * curve + 0.5 * min(sagitta * sagitta, ss)
+    return float(across * across * var + 0.5 * curve * curve + 0.5 * min(sagitta * sagitta, ss))
 
 
 @njit
@@ -142,7 +142,7 @@ def through_rock(site: Site, anchor: int, edge: int, s_m: float, range_m: float)
             from_end_m = at_m if j == 0 else site["edge_length_m"][own] - at_m
             between_m = site["apart_m"][site["edge_nodes"][edge, i], site["edge_nodes"][own, j]]
             least_m = min(least_m, to_end_m + between_m + from_end_m)
-    return least_m > _DETOUR * range_m + _DETOUR_M + site["anchor_off_m"][anchor]
+    return bool(least_m > _DETOUR * range_m + _DETOUR_M + site["anchor_off_m"][anchor])
 
 
 @njit_within

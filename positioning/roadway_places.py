@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final
 
-from positioning.cards import HYPOTHESES, LOG_WEIGHT, SLOTS, SS, SV, VV, Card, S, V
+from positioning.cards import HYPOTHESES, LOG_WEIGHT, ON_ROADWAY, SLOTS, SS, SV, VV, Card, S, V
 from positioning.jit import njit, njit_within
 from positioning.site import Site
 
@@ -24,6 +24,9 @@ _GIVE_UP: Final = 12.0
 #: one is taken can be told only further on, and errors that stay must not settle it before.
 JUNCTION_M: Final = 10.0
 NEARBY_LEAST: Final = 6.0
+
+#: Roadways this near to where a card is put may be the one that it is in.
+_NEAR_M: Final = 6.0
 
 
 @njit_within
@@ -275,3 +278,58 @@ def _merge(card: Card, site: Site, k: int, into: int) -> None:
     h[into, VV] += share * (h[k, VV] - h[into, VV]) + spread * dv * dv
     h[into, LOG_WEIGHT] = total
     card["pieces"][into] = find_piece(site, card["pieces"][into], h[into, S])
+
+
+@njit
+def put_on_roadway(
+    card: Card, site: Site, piece: int, s_m: float, var_m2: float, log_weight: float
+) -> int:
+    """Adds a hypothesis at rest; gives its row, or -1 where none so unlikely has room."""
+    h = card["hypotheses"]
+    k = room_for(card, log_weight, -1)
+    if k < 0:
+        return -1
+    card["pieces"][k] = piece
+    h[k, S], h[k, V] = s_m, 0.0
+    h[k, SS], h[k, SV], h[k, VV] = var_m2, 0.0, site["walk_var_m2_s2"]
+    h[k, LOG_WEIGHT] = log_weight
+    for j in range(SLOTS):
+        card["blocked"][k, j] = site["blocked_share"]
+    for j in range(len(card["clone_ns"])):
+        card["trail_pieces"][k, j] = -1
+    return k
+
+
+@njit
+def follow_on_roadway(card: Card, t_ns: int) -> None:
+    """Follows the card on the roadways from now on."""
+    card["model"] = ON_ROADWAY
+    card["t_ns"] = card["reviewed_ns"] = card["branched_ns"] = t_ns
+    card["coasting"] = card["rejects"] = 0
+
+
+@njit
+def put_near_roadways(card: Card, site: Site, x: float, y: float, var_m2: float) -> None:
+    """Puts the card, at rest, on all roadways near (x, y); on the nearest where none is."""
+    nearest_m = math.inf
+    for piece in range(site["pieces"]):
+        nearest_m = min(nearest_m, _foot(site, piece, x, y)[1])
+    reach_m = max(_NEAR_M, 3.0 * math.sqrt(var_m2), nearest_m + 0.5)
+    card["places"] = 0
+    for piece in range(site["pieces"]):
+        way_m, off_m = _foot(site, piece, x, y)
+        if off_m <= reach_m:
+            log_weight = -0.5 * (off_m * off_m - nearest_m * nearest_m) / (var_m2 + _NEAR_M)
+            s_m = site["piece_s_m"][piece] + way_m
+            put_on_roadway(card, site, piece, s_m, var_m2, log_weight)
+    tidy_places(card, site)
+
+
+@njit
+def _foot(site: Site, piece: int, x: float, y: float) -> tuple[float, float]:
+    """How far along a piece the point nearest to (x, y) is, and how far from there, in plan."""
+    ox, oy = x - site["piece_x_m"][piece], y - site["piece_y_m"][piece]
+    tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
+    way_m = (ox * tx + oy * ty) / max(tx * tx + ty * ty, 1e-12)
+    way_m = min(max(way_m, 0.0), site["piece_length_m"][piece])
+    return way_m, math.hypot(ox - way_m * tx, oy - way_m * ty)

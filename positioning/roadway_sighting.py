@@ -14,13 +14,16 @@ from typing import Any, Final
 from positioning.cards import LOG_WEIGHT, ON_ROADWAY, SS, Card, S
 from positioning.jit import njit
 from positioning.roadway_filter import absorb_on_roadway
-from positioning.roadway_places import best_place, cross_junctions, point_at, tidy_places
-from positioning.roadway_track import (
+from positioning.roadway_places import (
+    best_place,
+    cross_junctions,
     follow_on_roadway,
-    note_ambiguity,
+    point_at,
     put_near_roadways,
     put_on_roadway,
+    tidy_places,
 )
+from positioning.roadway_track import note_ambiguity
 from positioning.sighting import DISC_VARIANCE, EDGE_M, EDGE_SHARE, is_ranged, note_sighting
 from positioning.site import Site
 from positioning.strength import EXPONENT, POWER_DBM, POWER_SIGMA_DB, SHADOWING_DB

@@ -11,8 +11,6 @@ from typing import Any, Final
 from positioning.anchor_stats import note_anchor
 from positioning.cards import (
     LOG_WEIGHT,
-    ON_ROADWAY,
-    SLOTS,
     SS,
     SV,
     VV,
@@ -39,8 +37,10 @@ from positioning.roadway_places import (
     cross_junctions,
     edge_of,
     find_piece,
+    follow_on_roadway,
     point_at,
-    room_for,
+    put_near_roadways,
+    put_on_roadway,
     tidy_places,
 )
 from positioning.roadway_search import COST, cost_on_roadway, search_roadways
@@ -51,8 +51,6 @@ _S_PER_NS: Final = 1e-9
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
 _PLACE: Final = int(Kind.PLACE)
 _RANGE: Final = int(Kind.RANGE)
-#: Roadways this near to where a card is put may be the one that it is in.
-_NEAR_M: Final = 6.0
 #: A place found anew stands beside the others; it is not better for being new.
 _NEWCOMER: Final = 1.0
 #: Two places nearer than this are one to whoever looks for the card.
@@ -72,34 +70,6 @@ _WIDE_M2: Final = 2.25
 _SPREAD_M2: Final = 9.0
 #: A place is reviewed every second while it is wide or has been rejected as often as this.
 _REVIEW_REJECTS: Final = 3
-
-
-@njit
-def put_on_roadway(
-    card: Card, site: Site, piece: int, s_m: float, var_m2: float, log_weight: float
-) -> int:
-    """Adds a hypothesis at rest; gives its row, or -1 where there is no room for one so unlikely."""
-    h = card["hypotheses"]
-    k = room_for(card, log_weight, -1)
-    if k < 0:
-        return -1
-    card["pieces"][k] = piece
-    h[k, S], h[k, V] = s_m, 0.0
-    h[k, SS], h[k, SV], h[k, VV] = var_m2, 0.0, site["walk_var_m2_s2"]
-    h[k, LOG_WEIGHT] = log_weight
-    for j in range(SLOTS):
-        card["blocked"][k, j] = site["blocked_share"]
-    for j in range(len(card["clone_ns"])):
-        card["trail_pieces"][k, j] = -1
-    return k
-
-
-@njit
-def follow_on_roadway(card: Card, t_ns: int) -> None:
-    """Follows the card on the roadways from now on."""
-    card["model"] = ON_ROADWAY
-    card["t_ns"] = card["reviewed_ns"] = card["branched_ns"] = t_ns
-    card["coasting"] = card["rejects"] = 0
 
 
 @njit
@@ -151,39 +121,12 @@ def begin_on_roadway(card: Card, site: Site, m: Any) -> bool:
     return True
 
 
-@njit
-def put_near_roadways(card: Card, site: Site, x: float, y: float, var_m2: float) -> None:
-    """Puts the card, at rest, on all roadways near (x, y); on the nearest where none is."""
-    nearest_m = math.inf
-    for piece in range(site["pieces"]):
-        nearest_m = min(nearest_m, _foot(site, piece, x, y)[1])
-    reach_m = max(_NEAR_M, 3.0 * math.sqrt(var_m2), nearest_m + 0.5)
-    card["places"] = 0
-    for piece in range(site["pieces"]):
-        way_m, off_m = _foot(site, piece, x, y)
-        if off_m <= reach_m:
-            log_weight = -0.5 * (off_m * off_m - nearest_m * nearest_m) / (var_m2 + _NEAR_M)
-            s_m = site["piece_s_m"][piece] + way_m
-            put_on_roadway(card, site, piece, s_m, var_m2, log_weight)
-    tidy_places(card, site)
-
-
-@njit
-def _foot(site: Site, piece: int, x: float, y: float) -> tuple[float, float]:
-    """How far along a piece the point nearest to (x, y) is, and how far from there, in plan."""
-    ox, oy = x - site["piece_x_m"][piece], y - site["piece_y_m"][piece]
-    tx, ty = site["piece_tx"][piece], site["piece_ty"][piece]
-    way_m = (ox * tx + oy * ty) / max(tx * tx + ty * ty, 1e-12)
-    way_m = min(max(way_m, 0.0), site["piece_length_m"][piece])
-    return way_m, math.hypot(ox - way_m * tx, oy - way_m * ty)
-
-
 @njit_within
 def _advance(card: Card, site: Site, t_ns: int) -> float:
     """Brings the places to a measurement's time; gives how much older (s) that is than they are."""
     dt_ns = t_ns - card["t_ns"]
     if dt_ns <= 0:
-        return -dt_ns * _S_PER_NS
+        return float(-dt_ns * _S_PER_NS)
     predict_places(card, site, dt_ns * _S_PER_NS)
     card["t_ns"] = t_ns
     return 0.0

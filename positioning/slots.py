@@ -1,4 +1,4 @@
-"""The anchors that a card has heard lately, and what they say of the quality of its fix. Compiled."""
+"""The anchors that a card has heard lately, and how good they make its fix. Compiled."""
 
 from __future__ import annotations
 

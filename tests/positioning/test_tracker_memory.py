@@ -5,6 +5,7 @@ import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,8 +25,8 @@ from tests.positioning.scenes import (
     walks,
 )
 
-#: Numba's own counters, of which its types tell nothing.
-NRT = importlib.import_module("numba.core.runtime._nrt_python")
+# numba tells no types of these.
+runtime: Any = importlib.import_module("numba.core.runtime")
 
 MB = 1_000_000
 STATM = Path("/proc/self/statm")
@@ -65,24 +66,24 @@ def test_a_card_with_a_high_handle_works_at_once() -> None:
 @pytest.fixture
 def counting() -> Iterator[None]:
     """Numba counts its allocations."""
-    was_on = NRT.memsys_stats_enabled()
-    NRT.memsys_enable_stats()
+    was_on = runtime._nrt_python.memsys_stats_enabled()
+    runtime._nrt_python.memsys_enable_stats()
     yield
     if not was_on:
-        NRT.memsys_disable_stats()
+        runtime._nrt_python.memsys_disable_stats()
 
 
 def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int, int]:
-    """How often one call of the kernel allocates: pieces of memory, and owners of arrays."""
+    """What one call of the kernel allocates and frees, with numba's own counters."""
     outputs = (np.empty(len(measured), FIX), tracked._lagged, tracked._conflicts)
     batch = tracked._batch
     tracked._batch += len(measured) + 1
-    before = NRT.memsys_get_stats_alloc(), NRT.memsys_get_stats_mi_alloc()
+    before = runtime.rtsys.get_allocation_stats()
     kernel.run(
         tracked._cards, tracked._sites, tracked._rejected, measured, outputs, latest, (0, batch)
     )
-    after = NRT.memsys_get_stats_alloc(), NRT.memsys_get_stats_mi_alloc()
-    return after[0] - before[0], after[1] - before[1]
+    after = runtime.rtsys.get_allocation_stats()
+    return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc
 
 
 @pytest.mark.skipif(
@@ -94,8 +95,8 @@ def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int
 def test_in_steady_state_nothing_is_allocated(kind: str, *, latest: bool) -> None:
     """A call itself has its handles of the arrays; measurements add none."""
     if "roadways" in kind:
-        locator = mine_locator(SMOOTHED) if kind.startswith("smoothed") else mine_locator()
-        tracked = locator._tracker
+        smoothed = kind.startswith("smoothed")
+        tracked = (mine_locator(settings=SMOOTHED) if smoothed else mine_locator())._tracker
         measured = measurements(heard_on(INTO_SIDE, hz=4.0))
     else:
         tracked = room_tracker(SMOOTHED) if kind.startswith("smoothed") else room_tracker()
