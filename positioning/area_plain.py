@@ -100,8 +100,8 @@ def update(card: Card, site: Site, told: Any) -> tuple[bool, float, float]:
 
     `told`: (ux, uy, plus, minus, lag_s, innovation, noise_m2, long, short). The gradient is
     (ux, uy) in x and y of `lag_s` ago, 1 in the bias of slot `plus` and -1 in that of `minus`
-    (-1 for none); `long` and `short` are the gates of `weigh_innovation`. The slope is how many metres the place
-    moves for an innovation of one sigma.
+    (-1 for none); `long` and `short` are the gates of `weigh_innovation`. The slope is how many
+    metres the place moves for an innovation of one sigma.
     """
     if _is_plain(card, site):
         return _update_plain(card, site, told)

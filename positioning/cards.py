@@ -109,10 +109,47 @@ class Layout:
     readers: bool = True
 
 
+_Fields = list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]]
+
+
+def _parts(layout: Layout) -> _Fields:
+    """The fields that only some cards have."""
+    fields: _Fields = []
+    k = 4 + layout.biases
+    if layout.readers:
+        fields += [("heard_next", np.int64)]
+    if layout.readers and layout.area:  # the last strengths: when, by which reader, how strong
+        fields += [
+            ("heard_ns", np.int64, (HEARD_STRENGTHS,)),
+            ("heard_reader", np.int64, (HEARD_STRENGTHS,)),
+            ("heard_dbm", np.float64, (HEARD_STRENGTHS,)),
+        ]
+    if layout.roadways:
+        fields += [
+            # Hypotheses, the piece of the graph that each is on, and how likely each anchor has no
+            # line of sight if the card is there.
+            ("hypotheses", np.float64, (HYPOTHESES, 6)),
+            ("pieces", np.int64, (HYPOTHESES,)),
+            ("blocked", np.float64, (HYPOTHESES, SLOTS)),
+        ]
+    # Past places still being smoothed: when, and of which class (0: none, negative in areas); in
+    # areas, and for each hypothesis (piece, -1 for none; s, variance, covariance with s and v,
+    # speed).
+    clones = _CLONES_MOST if layout.smoothed else 1
+    fields += [("clone_ns", np.int64, (clones,)), ("clone_class", np.int64, (clones,))]
+    if layout.area:
+        fields += [("clones", np.float64, (clones, CLONE_CROSS + 2 * k))]
+    if layout.roadways:
+        fields += [
+            ("trails", np.float64, (HYPOTHESES, clones, 5)),
+            ("trail_pieces", np.int64, (HYPOTHESES, clones)),
+        ]
+    return fields
+
+
 def card_type(layout: Layout) -> np.dtype[np.void]:
     """The record of a card. The kernel is compiled for what it holds."""
-    k = 4 + layout.biases
-    fields: list[tuple[str, Any] | tuple[str, Any, tuple[int, ...]]] = [
+    fields: _Fields = [
         ("model", np.int64),
         ("t_ns", np.int64),  # of the state
         ("newest_ns", np.int64),  # the newest measurement
@@ -153,36 +190,9 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("ring_value", np.float64, (RING, 2)),
     ]
     if layout.area:  # x, y, vx, vy, then the bias of the anchor in each slot
+        k = 4 + layout.biases
         fields += [("mean", np.float64, (k,)), ("cov", np.float64, (k, k))]
-    if layout.readers:
-        fields += [("heard_next", np.int64)]
-    if layout.readers and layout.area:  # the last strengths: when, by which reader, how strong
-        fields += [
-            ("heard_ns", np.int64, (HEARD_STRENGTHS,)),
-            ("heard_reader", np.int64, (HEARD_STRENGTHS,)),
-            ("heard_dbm", np.float64, (HEARD_STRENGTHS,)),
-        ]
-    if layout.roadways:
-        fields += [
-            # Hypotheses, the piece of the graph that each is on, and how likely each anchor has no
-            # line of sight if the card is there.
-            ("hypotheses", np.float64, (HYPOTHESES, 6)),
-            ("pieces", np.int64, (HYPOTHESES,)),
-            ("blocked", np.float64, (HYPOTHESES, SLOTS)),
-        ]
-    # Past places still being smoothed: when, and of which class (0: none, negative in areas); in
-    # areas, and for each hypothesis (piece, -1 for none; s, variance, covariance with s and v,
-    # speed).
-    clones = _CLONES_MOST if layout.smoothed else 1
-    fields += [("clone_ns", np.int64, (clones,)), ("clone_class", np.int64, (clones,))]
-    if layout.area:
-        fields += [("clones", np.float64, (clones, CLONE_CROSS + 2 * k))]
-    if layout.roadways:
-        fields += [
-            ("trails", np.float64, (HYPOTHESES, clones, 5)),
-            ("trail_pieces", np.int64, (HYPOTHESES, clones)),
-        ]
-    return np.dtype(fields, align=True)
+    return np.dtype(fields + _parts(layout), align=True)
 
 
 #: One record of `card_type`.

@@ -187,9 +187,7 @@ def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs 
         begin: tuple[int, int],
     ) -> tuple[int, int, int, int]:
         _ = stamp
-        fixes, lagged, conflicts = outputs
-        site = sites[0]
-        i, batch = begin
+        (fixes, lagged, conflicts), site, (i, batch) = outputs, sites[0], begin
         filled, smoothed, told = 0, 0, 0
         while i < len(measured) and (smoothed + 2 * CLONES <= len(lagged) or not len(lagged)):
             m = measured[i]
@@ -227,9 +225,8 @@ def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs 
     @njit_cached
     def restore_stamped(cards: Records, sites: Records, fixes: Records) -> None:
         _ = stamp
-        site = sites[0]
         for i in range(len(fixes)):
-            restore_card(cards[fixes[i]["card"]], site, fixes[i])
+            restore_card(cards[fixes[i]["card"]], sites[0], fixes[i])
 
     return run_stamped, restore_stamped
 
