@@ -2,8 +2,9 @@
 
     ./run bench kernel [CARDS]
 
-Four ranges make a fix, for all. Each is measured several times, in turns, and its best time
-counts, so that what else the machine does matters less. The last line is a JSON object:
+Four ranges make a fix, for all: the tracker is given a round of all cards at once, as one array that
+is ready, and tells one fix for each card. Each is measured several times, in turns, and its best
+processor time counts, so that what else the machine does matters less. The last line is a JSON object:
 `vs_filterpy` and `vs_numpy` are how many times as many fixes per second the tracker with 4 states
 gives, `bias_vs_filterpy` with bias states too (the default), `roadway_vs_filterpy` the filter on
 the roadways' graph. FilterPy takes range by range, as the tracker does; `vs_filterpy_epochs` is
@@ -33,9 +34,9 @@ from bench.kernel_scene import (
     rmse_m,
     roadway_scene,
 )
-from positioning.locator import Locator
+from positioning.graph import build_graph
 from positioning.mine_map import MineMap
-from positioning.observation import Records
+from positioning.observation import measurements
 from positioning.settings import TrackerSettings
 from positioning.tracker import Tracker
 
@@ -47,7 +48,6 @@ TURNS: Final = 5
 
 #: Fixes per second, and the RMSE of the last round.
 Measured = tuple[float, float]
-Update = Callable[[Records], Records]
 
 
 def plain_settings() -> TrackerSettings:
@@ -58,30 +58,29 @@ def plain_settings() -> TrackerSettings:
 def tracker_rate(given: Scene, settings: TrackerSettings) -> Measured:
     """The tracker in the open."""
     heights_m = np.full(len(given.anchors_m), CARD_Z_M)
-    return _rate(given, Tracker(given.anchors_m, heights_m, settings).update)
+    return _rate(given, Tracker(given.anchors_m, heights_m, settings))
 
 
 def roadway_rate(mine_map: MineMap, given: Scene) -> Measured:
     """The filter on the roadways' graph."""
-    locator = Locator(mine_map, CARD_Z_M)
-    return _rate(given, locator.locate)
+    graph = build_graph(mine_map.roadways)
+    graph.piece_m[:, 2] += CARD_Z_M
+    heights_m = np.full(len(given.anchors_m), CARD_Z_M)
+    return _rate(given, Tracker(given.anchors_m, heights_m, graph=graph))
 
 
-def _rate(given: Scene, update: Update) -> Measured:
-    """Feeds round after round; the error is that of each card's last fix."""
-    rounds = given.rounds()
-    for ranges in rounds[:WARM_UP_ROUNDS]:
-        update(ranges)
-    begun_s = time.perf_counter()
-    for ranges in rounds[WARM_UP_ROUNDS:]:
-        fixes = update(ranges)
-    took_s = time.perf_counter() - begun_s
-    cards = len(given.start_m)
-    last = len(fixes) - 1 - np.unique(fixes["card"][::-1], return_index=True)[1]
-    places_m = np.column_stack([fixes["x_m"], fixes["y_m"]])[last]
-    found = fixes["card"][last]
-    measured = (len(rounds) - WARM_UP_ROUNDS) * cards / took_s
-    return measured, rmse_m(places_m, given.truth_m[-1][found])
+def _rate(given: Scene, tracker: Tracker) -> Measured:
+    """Feeds round after round; the error is that of the last round's fixes."""
+    rounds = [measurements(ranges) for ranges in given.rounds()]
+    for measured in rounds[:WARM_UP_ROUNDS]:
+        tracker.latest(measured)
+    begun_s, told = time.thread_time(), 0
+    for measured in rounds[WARM_UP_ROUNDS:]:
+        fixes = tracker.latest(measured)
+        told += len(fixes)
+    took_s = time.thread_time() - begun_s
+    places_m = np.column_stack([fixes["x_m"], fixes["y_m"]])
+    return told / took_s, rmse_m(places_m, given.truth_m[-1][fixes["card"]])
 
 
 def main(cards: int) -> None:

@@ -55,18 +55,19 @@ class Scene:
             self.start_m[:cards],
         )
 
+    def round(self, k: int) -> Records:
+        """The ranges of round `k`, card by card, as the tracker takes them: (4·n,) RANGE."""
+        cards = len(self.start_m)
+        ranges = np.zeros(4 * cards, RANGE)
+        ranges["card"] = np.repeat(np.arange(cards), 4)
+        ranges["anchor"], ranges["range_m"] = self.anchor[k].ravel(), self.ranges_m[k].ravel()
+        ranges["t_ns"] = round(k * ROUND_S * 1e9)
+        ranges["rssi_dbm"] = ranges["first_path_dbm"] = np.nan
+        return ranges
+
     def rounds(self) -> list[Records]:
-        """The ranges of each round, card by card, as the tracker takes them: (4·n,) RANGE each."""
-        _, cards, _ = self.ranges_m.shape
-        batches = []
-        for k, (anchor, ranges_m) in enumerate(zip(self.anchor, self.ranges_m, strict=True)):
-            ranges = np.zeros(4 * cards, RANGE)
-            ranges["card"] = np.repeat(np.arange(cards), 4)
-            ranges["anchor"], ranges["range_m"] = anchor.ravel(), ranges_m.ravel()
-            ranges["t_ns"] = round(k * ROUND_S * 1e9)
-            ranges["rssi_dbm"] = ranges["first_path_dbm"] = np.nan
-            batches.append(ranges)
-        return batches
+        """All rounds, one after the other."""
+        return [self.round(k) for k in range(len(self.ranges_m))]
 
 
 def _scene(anchors_m: Floats, truth_m: Floats, rng: np.random.Generator) -> Scene:

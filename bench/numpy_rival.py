@@ -60,12 +60,12 @@ def rate(given: Scene) -> tuple[float, float]:
     q = process_noise(ROUND_S)
     anchors_m = given.anchors_m - [0.0, 0.0, CARD_Z_M]
     by_anchor = np.ascontiguousarray(given.ranges_m.transpose(0, 2, 1))
-    begun_s = time.perf_counter()
+    begun_s = time.thread_time()
     for ranges_m in by_anchor:
         _predict(mean, cov, q)
         for anchor_m, range_m in zip(anchors_m, ranges_m, strict=True):
             _take_range(mean, cov, anchor_m, range_m)
-    took_s = time.perf_counter() - begun_s
+    took_s = time.thread_time() - begun_s
     return given.fixes / took_s, rmse_m(mean[:, :2], given.truth_m[-1])
 
 
@@ -78,7 +78,7 @@ def rate_of_columns(given: Scene) -> tuple[float, float]:
     q = process_noise(ROUND_S)[:, :, None]
     anchors_m = given.anchors_m - [0.0, 0.0, CARD_Z_M]
     by_anchor = np.ascontiguousarray(given.ranges_m.transpose(0, 2, 1))
-    begun_s = time.perf_counter()
+    begun_s = time.thread_time()
     for ranges_m in by_anchor:
         mean[:2] += ROUND_S * mean[2:]
         cov[:2] += ROUND_S * cov[2:]
@@ -92,7 +92,7 @@ def rate_of_columns(given: Scene) -> tuple[float, float]:
             gain = ph / (hx * ph[0] + hy * ph[1] + RANGE_SIGMA_M**2)
             mean += gain * (range_m - expected_m)
             cov -= gain[:, None] * ph
-    took_s = time.perf_counter() - begun_s
+    took_s = time.thread_time() - begun_s
     return given.fixes / took_s, rmse_m(mean[:2].T, given.truth_m[-1])
 
 
