@@ -25,7 +25,6 @@ WARM_STARTS: Final = 3
 
 #: Four ranges of one card, two rounds: from the second on, or before, there are fixes.
 FIRST_FIX: Final = """
-import numpy as np
 from bench.kernel_scene import open_scene
 from positioning.locator import Locator
 from positioning.mine_map import Anchor, MineMap

@@ -6,7 +6,7 @@ import math
 from typing import Any, Final
 
 from positioning.area_sighting import sight_in_area
-from positioning.area_track import begin_in_area, put_in_area, take_in_area
+from positioning.area_track import begin_in_area, put_in_area, start_in_area, take_in_area
 from positioning.cards import IN_AREA, ON_ROADWAY, SS, UNPLACED, VV, Card, Floats, S, V
 from positioning.jit import njit
 from positioning.observation import Kind
@@ -14,6 +14,7 @@ from positioning.roadway_places import best_place, follow_on_roadway, point_at, 
 from positioning.roadway_search import COST, search_roadways
 from positioning.roadway_sighting import put_in_reach, sight_on_roadway
 from positioning.roadway_track import begin_on_roadway, note_ambiguity, take_on_roadway
+from positioning.search import IS_DIFFERENCE, VALUE, gather, search
 from positioning.sighting import is_ranged
 from positioning.site import Site
 
@@ -43,13 +44,29 @@ def depth_in_areas_m(areas_m: Floats, x: float, y: float) -> float:
 @njit
 def begin_on_map(card: Card, site: Site, m: Any) -> bool:
     """A card without a place: starts its filter where the measurements fit best."""
+    was = card["model"]
     if begin_in_area(card, site, m):
         fit = site["best"][2]
         inside = depth_in_areas_m(site["border_m"], card["mean"][0], card["mean"][1]) > 0.0
         if inside and (m["kind"] == _PLACE or not _fits_roadway(card, site, m["t_ns"], fit)):
             return True
-        card["model"] = UNPLACED
+        card["model"] = was
+    elif m["kind"] != _PLACE and _may_be_in_area(card, site, m["t_ns"]):
+        return False  # which takes more ranges to tell than a place on a roadway
     return begin_on_roadway(card, site, m)
+
+
+@njit
+def _may_be_in_area(card: Card, site: Site, t_ns: int) -> bool:
+    """Whether all recent ranges reach into an area, and there is time to wait for more."""
+    if t_ns - card["first_ns"] >= site["start_wait_ns"]:
+        return False
+    near = site["near"]
+    for i in range(gather(card, site, t_ns, site["start_window_ns"])[0]):
+        outside_m = -depth_in_areas_m(site["border_m"], near[i, 0], near[i, 1])
+        if near[i, IS_DIFFERENCE] == 0.0 and outside_m > near[i, VALUE]:
+            return False
+    return True
 
 
 @njit
@@ -72,9 +89,25 @@ def take_on_map(card: Card, site: Site, m: Any) -> tuple[bool, float]:
             _take_roadway(card, site)
     else:
         accepted, nis = take_on_roadway(card, site, m)
-        if not card["ambiguous"]:
+        if card["rejects"] >= site["rejects_max"] and card["reviewed_ns"] == card["t_ns"]:
+            _look_in_areas(card, site)
+        elif not card["ambiguous"]:
             _enter_area(card, site)
     return accepted, nis
+
+
+@njit
+def _look_in_areas(card: Card, site: Site) -> None:
+    """Where ranges deny every place on the roadways: goes into an area, if they agree there."""
+    t_ns = card["t_ns"]
+    count, distinct = gather(card, site, t_ns, site["start_window_ns"])
+    if distinct < 3 or search(site, count, distinct) < site["ambiguous_cost"]:
+        return
+    inside = depth_in_areas_m(site["border_m"], site["best"][0], site["best"][1]) > 0.0
+    most = site["best"][2] + site["ambiguous_cost"]
+    if inside and not _fits_roadway(card, site, t_ns, most):
+        start_in_area(card, site, t_ns)
+        card["places"] = 0
 
 
 @njit

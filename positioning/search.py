@@ -26,10 +26,10 @@ _DIFFERENCE: Final = int(Kind.DIFFERENCE)
 
 # Columns of `near`: the anchor's x, y, square of the height difference; what was measured and its
 # variance; whose it is; and the second anchor, of a difference.
-_VALUE: Final = 3
+VALUE: Final = 3
 VARIANCE: Final = 4
 _OWNER: Final = 5
-_IS_DIFFERENCE: Final = 6
+IS_DIFFERENCE: Final = 6
 
 
 @njit
@@ -49,7 +49,7 @@ def gather(card: Card, site: Site, t_ns: int, window_ns: int) -> tuple[int, int]
         if not ranging or age_ns < -s["late_max_ns"] or age_ns > window_ns:
             continue
         _describe(site, near, count, anchor, card["ring_value"][k, 0])
-        near[count, _IS_DIFFERENCE] = 0.0
+        near[count, IS_DIFFERENCE] = 0.0
         walked_m = s["start_speed_m_s"] * age_ns * _S_PER_NS
         near[count, VARIANCE] = s["range_var_m2"] + walked_m * walked_m
         if kind == _DIFFERENCE:
@@ -71,14 +71,14 @@ def _describe(site: Site, near: Floats, i: int, anchor: int, value_m: float) -> 
     near[i, 0] = site["anchor_x_m"][anchor]
     near[i, 1] = site["anchor_y_m"][anchor]
     near[i, 2] = dz_m * dz_m
-    near[i, _VALUE] = value_m
+    near[i, VALUE] = value_m
     near[i, _OWNER] = anchor
 
 
 @njit
 def _describe_other(site: Site, near: Floats, i: int, other: int) -> None:
     dz_m = site["anchor_z_m"][other] - site["anchor_card_z_m"][other]
-    near[i, _IS_DIFFERENCE] = 1.0
+    near[i, IS_DIFFERENCE] = 1.0
     near[i, 7] = site["anchor_x_m"][other]
     near[i, 8] = site["anchor_y_m"][other]
     near[i, 9] = dz_m * dz_m
@@ -96,10 +96,10 @@ def _slant(near: Floats, i: int, column: int, x: float, y: float) -> tuple[float
 def _misfit(near: Floats, i: int, x: float, y: float) -> tuple[float, float, float]:
     """What row `i` says more than (x, y), and the gradient of what was expected."""
     slant_m, ux, uy = _slant(near, i, 0, x, y)
-    if near[i, _IS_DIFFERENCE] != 0.0:
+    if near[i, IS_DIFFERENCE] != 0.0:
         other_m, ox, oy = _slant(near, i, 7, x, y)
         slant_m, ux, uy = slant_m - other_m, ux - ox, uy - oy
-    return near[i, _VALUE] - slant_m, ux, uy
+    return near[i, VALUE] - slant_m, ux, uy
 
 
 @njit
@@ -158,8 +158,8 @@ def search(site: Site, count: int, distinct: int) -> float:
     for i in range(count):
         cx += near[i, 0] / count
         cy += near[i, 1] / count
-        apart_m = near[i, _VALUE]
-        if near[i, _IS_DIFFERENCE] != 0.0:
+        apart_m = near[i, VALUE]
+        if near[i, IS_DIFFERENCE] != 0.0:
             apart_m = 0.5 * math.hypot(near[i, 0] - near[i, 7], near[i, 1] - near[i, 8])
         reach_m += apart_m / count
     found = 0

@@ -8,7 +8,9 @@ from tests.positioning.scenes import (
     CARD_Z_M,
     MINE_WITH_CHAMBER,
     S,
+    Walk,
     apart_m,
+    fix_at,
     heard_on,
     mine_locator,
     one_place,
@@ -56,20 +58,37 @@ def test_a_card_walks_into_a_chamber_and_back(seed: int) -> None:
     )
 
 
-def test_a_card_starts_in_the_chamber() -> None:
-    place_m = np.array([[95.0, 145.0, -4.0], [95.0, 146.0, -4.0]])
-    fixes = located(heard_on(walk_through(place_m, 0.1)))
+def standing(x_m: float, y_m: float, z_m: float = -4.0) -> Walk:
+    return Walk(np.array([0.0, 10.0]), np.array([[x_m, y_m, z_m]] * 2))
+
+
+@pytest.mark.parametrize("place", [(95.0, 145.0), (84.0, 125.0), (110.0, 150.0), (100.0, 155.0)])
+def test_a_card_starts_in_the_chamber(place: tuple[float, float]) -> None:
+    """Two anchors would do for a place on the roadway, which a third one then denies."""
+    fixes = located(heard_on(standing(*place)))
     assert fixes["t_ns"][0] <= 2 * S
     assert set(fixes["fix_class"].tolist()) == {FixClass.PRECISE}
-    assert apart_m(fixes[-1:], place_m[1, :2])[0] < 0.5
+    assert apart_m(fixes, np.array(place)).max() < 0.8
 
 
-def test_a_card_starts_on_the_roadway() -> None:
-    place_m = np.array([[60.0, 0.0, -1.2], [61.0, 0.0, -1.22]])
-    fixes = located(heard_on(walk_through(place_m, 0.1)))
+@pytest.mark.parametrize("place", [(60.0, 0.0, -1.2), (100.0, 80.0, -3.0), (100.0, 112.0, -3.7)])
+def test_a_card_starts_on_the_roadway(place: tuple[float, float, float]) -> None:
+    fixes = located(heard_on(standing(*place)))
     assert fixes["t_ns"][0] <= 3 * S
     assert (fixes["fix_class"][-1], fixes["roadway"][-1]) == (FixClass.ROADWAY, 0)
-    assert apart_m(fixes[-1:], place_m[1, :2])[0] < 0.5
+    assert apart_m(fixes[-1:], np.array(place[:2]))[0] < 0.5
+
+
+def test_a_card_that_is_not_on_the_roadway_at_all_is_found_in_the_chamber() -> None:
+    """It was restored on the roadway, and is heard in the chamber."""
+    locator = mine_locator(mine_map=MINE_WITH_CHAMBER)
+    locator.restore(fix_at(100.0, 60.0, S - 1, 0.1))
+    place = (110.0, 150.0)
+    ranges = heard_on(standing(*place))
+    fixes = locator.locate(measurements(ranges))
+    late = fixes[fixes["t_ns"] > 5 * S]
+    assert set(late["fix_class"].tolist()) == {FixClass.PRECISE}
+    assert apart_m(late, np.array(place)).max() < 0.8
 
 
 @pytest.mark.parametrize(
@@ -97,8 +116,7 @@ def test_a_card_is_restored_where_it_was(
     fix["var_x_m2"] = fix["var_y_m2"] = 0.1
     locator = mine_locator(mine_map=MINE_WITH_CHAMBER)
     locator.restore(fix)
-    walk = walk_through(np.array([[x_m, y_m, -4.0 if roadway < 0 else -0.8]] * 2 + [[x_m, y_m, 0]]))
-    ranges = heard_on(walk, until_s=0.01)
+    ranges = heard_on(standing(x_m, y_m, -4.0 if roadway < 0 else -0.8), until_s=1.0)
     ranges["t_ns"] += S
     found = locator.locate(measurements(ranges))
     assert len(found) == len(ranges)

@@ -161,9 +161,8 @@ def test_one_wrong_time_stamp_does_not_silence_a_card() -> None:
     wrong = ranges[80:81].copy()
     wrong["t_ns"] += 3600 * S
     fixes = room_tracker().update(np.insert(ranges, 80, wrong[0]))
-    at = np.flatnonzero(fixes["t_ns"] == wrong["t_ns"])
-    assert fixes["fix_class"][at].tolist() == [FixClass.LOST]
-    assert same(np.delete(fixes, at)[-40:], room_tracker().update(ranges)[-40:])
+    assert wrong["t_ns"][0] not in fixes["t_ns"]
+    assert same(fixes[-40:], room_tracker().update(ranges)[-40:])
 
 
 def test_after_a_long_silence_a_card_is_found_where_it_is_now() -> None:
@@ -173,7 +172,7 @@ def test_after_a_long_silence_a_card_is_found_where_it_is_now() -> None:
     back = fixes[fixes["t_ns"] > 500 * S]
     alone = room_tracker().update(after)[-1]
     assert back["fix_class"][0] == FixClass.LOST
-    assert len(back) == len(after)
+    assert len(back) == len(after) - 1  # the first one might have a wrong time
     assert np.hypot(back[-1]["x_m"] - alone["x_m"], back[-1]["y_m"] - alone["y_m"]) < 0.5
     assert back["t_ns"][back["fix_class"] == FixClass.PRECISE][0] < after["t_ns"][0] + S
 

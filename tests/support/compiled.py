@@ -4,14 +4,16 @@ import numpy as np
 
 from hil_sim.sample_map import map_text
 from positioning.geojson import parse_map
-from positioning.mine_map import Area, MineMap
+from positioning.mine_map import Area, MineMap, Roadway
 from positioning.settings import TrackerSettings
 from positioning.warm_up import warm_up
 
 
 def main() -> None:
-    """The sample mine, and an open area with and without its smoothed output."""
+    """The sample mine, roadways alone, and an open area with and without its smoothed output."""
     warm_up(parse_map(map_text(("rfid_1", "rfid_2"))), TrackerSettings())
+    line_m = np.array([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
+    warm_up(MineMap((Roadway("main", "main", 5.0, line_m),), (), (), ()), TrackerSettings())
     square_m = np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 9.0], [0.0, 0.0]])
     room = MineMap((), (), (), (), (Area("room", "room", (square_m,)),))
     for lag_s in (0.0, 1.0):

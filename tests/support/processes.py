@@ -16,8 +16,8 @@ from typing import Any
 
 from tests.support.places import ENVIRONMENT, ROOT
 
-#: A cold start imports asyncua from disk and compiles the kernels.
-READY_S = 60.0
+#: A cold start imports asyncua from disk and compiles the kernels, beside others that do.
+READY_S = 150.0
 
 
 class Process:
