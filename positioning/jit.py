@@ -27,12 +27,12 @@ def njit(function: F) -> F:
 
 
 def njit_within(function: F) -> F:
-    """Compiles a function as a part of those that call it.
+    """Compiles a function as a part of those that call it: what is small, or called at every range.
 
-    numba optimises whatever a function calls anew with that function, so a deep tree of calls takes
-    long to compile: what stands between the entry points and the real work is best taken in.
+    LLVM takes it in; numba's own `inline="always"` would copy the function's variables once for
+    each of its branches, which makes a deep tree of calls take twice as long to compile.
     """
-    return cast("F", numba.njit(nogil=True, error_model="numpy", inline="always")(function))
+    return cast("F", numba.njit(nogil=True, error_model="numpy", forceinline=True)(function))
 
 
 def by_fields(choose: Callable[[Collection[str]], F]) -> F:
@@ -44,7 +44,7 @@ def by_fields(choose: Callable[[Collection[str]], F]) -> F:
     def chosen(card: Any, site: Any, x: Any) -> Any:
         return choose(card.dtype.names)(card, site, x)
 
-    @overload(chosen, inline="always")
+    @overload(chosen, jit_options={"error_model": "numpy", "forceinline": True})
     def compile_chosen(card: Any, site: Any, x: Any) -> Callable[[Any, Any, Any], Any]:
         found = choose(card.fields)
 
