@@ -2,15 +2,9 @@
 
     ./run bench kernel [CARDS]
 
-<<<<<<< HEAD
-Four ranges make a fix, for all: the tracker is given a round of all cards at once, as one array that
-is ready, and tells one fix for each card. Each is measured several times, in turns, and its best
-processor time counts, so that what else the machine does matters less. The last line is a JSON object:
-=======
 Four ranges make a fix, for all: the tracker is given a round of all cards at once, as one array
 that is ready, and tells one fix for each card. Each is measured several times, in turns, and its
 best processor time counts, so that what else the machine does matters less. The last line is JSON:
->>>>>>> main
 `vs_filterpy` and `vs_numpy` are how many times as many fixes per second the tracker with 4 states
 gives, `bias_vs_filterpy` with bias states too (the default), `roadway_vs_filterpy` the filter on
 the roadways' graph. FilterPy takes range by range, as the tracker does; `vs_filterpy_epochs` is
