@@ -18,9 +18,11 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parents[1])]  # benchmarks are not installed
 
 import numpy as np
+from filterpy.common import Q_continuous_white_noise
 from filterpy.kalman import ExtendedKalmanFilter
 
 from bench.kernel_scene import (
+    ACCELERATION_Q,
     CARD_Z_M,
     RANGE_SIGMA_M,
     ROUND_S,
@@ -31,15 +33,6 @@ from bench.kernel_scene import (
     process_noise,
     rmse_m,
 )
-
-
-def _parts(*entries: tuple[int, int]) -> Floats:
-    """(4, 4): ones in the blocks of Q that belong to these entries of its corner."""
-    corner = np.zeros((2, 2))
-    for entry in entries:
-        corner[entry] = 1.0
-    parts: Floats = np.kron(corner, np.eye(2)).astype(np.float64)
-    return parts
 
 
 def _new_filter(place_m: Floats, values: int) -> ExtendedKalmanFilter:
@@ -69,10 +62,6 @@ def rate(given: Scene) -> tuple[float, float]:
     """Fixes per second over all rounds of `given`, and the last round's RMSE in metres."""
     filters = [_new_filter(place_m, 1) for place_m in given.start_m]
     last_ns = [round(-ROUND_S * 1e9)] * len(filters)
-    # Q is a polynomial in dt: what of it is constant is made once.
-    at_1_s = process_noise(1.0)
-    cubic, square = at_1_s * _parts((0, 0)), at_1_s * _parts((0, 1), (1, 0))
-    linear = at_1_s * _parts((1, 1))
     rounds = [ranges.tolist() for ranges in given.rounds()]
     begun_s = time.thread_time()
     for ranges in rounds:
@@ -82,7 +71,7 @@ def rate(given: Scene) -> tuple[float, float]:
                 dt_s = (t_ns - last_ns[card]) * 1e-9
                 last_ns[card] = t_ns
                 ekf.F[0, 2] = ekf.F[1, 3] = dt_s
-                ekf.Q = dt_s**3 * cubic + dt_s**2 * square + dt_s * linear
+                ekf.Q = Q_continuous_white_noise(2, dt_s, ACCELERATION_Q, 2, order_by_dim=False)
                 ekf.predict()
             around = (given.anchors_m[anchor],)
             ekf.update(range_m, _jacobian, _expected, args=around, hx_args=around)

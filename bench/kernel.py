@@ -1,15 +1,20 @@
-"""The tracker beside FilterPy and a batched NumPy filter, on the same ranges in the same run.
+"""The kernel and the tracker beside FilterPy and a batched NumPy filter, in the same run.
 
     ./run bench kernel [CARDS]
 
-Four ranges make a fix, for all: the tracker is given a round of all cards at once, as one array
-that is ready, and tells one fix for each card. Each is measured several times, in turns, and its
-best processor time counts, so that what else the machine does matters less. The last line is JSON:
-`vs_filterpy` and `vs_numpy` are how many times as many fixes per second the tracker with 4 states
-gives, `bias_vs_filterpy` with bias states too (the default), `roadway_vs_filterpy` the filter on
-the roadways' graph. FilterPy takes range by range, as the tracker does; `vs_filterpy_epochs` is
-against FilterPy with all four ranges of a fix as one measurement, and `vs_numpy_columns` against
-NumPy with the cards' axis last.
+Four ranges make a fix, for all, each at its own time. The rivals do nothing but predict and update;
+so does the kernel alone: the tracker's own two functions for four states, gates and Huber's weight
+included, on the tracker's own cards. The tracker does all: it refuses what is wrong or repeated,
+judges anchors, keeps what it needs to find lost cards again, and answers with a fix for each card;
+it is given a round of all cards at once, as one array that is ready. Each is measured several
+times, in turns, and its best processor time counts, so that what else the machine does matters
+less.
+
+The last line is JSON, how many times as many fixes per second as the rival: `vs_filterpy` and
+`vs_numpy` the kernel alone; `tracker_vs_filterpy` and `tracker_vs_numpy` the tracker with four
+states, `bias_vs_filterpy` with bias states too (the default), `roadway_vs_filterpy` on the
+roadways' graph. `vs_filterpy_epochs` is the kernel against FilterPy with all four ranges of a fix
+as one measurement, and `vs_numpy_columns` against NumPy with the cards' axis last.
 """
 
 from __future__ import annotations
@@ -34,9 +39,12 @@ from bench.kernel_scene import (
     rmse_m,
     roadway_scene,
 )
+from positioning.area_plain import predict_plain
+from positioning.area_quick import absorb_range
 from positioning.graph import build_graph
+from positioning.jit import njit
 from positioning.mine_map import MineMap
-from positioning.observation import measurements
+from positioning.observation import Records, measurements
 from positioning.settings import TrackerSettings
 from positioning.tracker import Tracker
 
@@ -55,6 +63,36 @@ def plain_settings() -> TrackerSettings:
     return TrackerSettings(range_sigma_m=RANGE_SIGMA_M, bias_sigma_m=0.0)
 
 
+@njit
+def _follow(cards: Records, sites: Records, measured: Records) -> None:
+    """Ranges of cards that are followed already into their filters."""
+    site = sites[0]
+    for i in range(len(measured)):
+        m = measured[i]
+        card = cards[m["card"]]
+        dt_ns = m["t_ns"] - card["t_ns"]
+        if dt_ns > 0:
+            predict_plain(card, site, dt_ns * 1e-9)
+            card["t_ns"] = m["t_ns"]
+        absorb_range(card, site, m["source"], m["value_m"])
+
+
+def kernel_rate(given: Scene) -> Measured:
+    """The kernel alone, on cards that a tracker has found."""
+    tracker = Tracker(given.anchors_m, np.full(len(given.anchors_m), CARD_Z_M), plain_settings())
+    rounds = [measurements(ranges) for ranges in given.rounds()]
+    for measured in rounds[:WARM_UP_ROUNDS]:
+        tracker.latest(measured)
+    cards, sites = tracker._cards, tracker._sites  # noqa: SLF001 its own state is the point
+    _follow(cards, sites, rounds[0][:0])
+    begun_s = time.thread_time()
+    for measured in rounds[WARM_UP_ROUNDS:]:
+        _follow(cards, sites, measured)
+    took_s = time.thread_time() - begun_s
+    fixes, places_m = len(given.start_m) * (len(rounds) - WARM_UP_ROUNDS), cards["mean"][:, :2]
+    return fixes / took_s, rmse_m(places_m[: len(given.start_m)], given.truth_m[-1])
+
+
 def tracker_rate(given: Scene, settings: TrackerSettings) -> Measured:
     """The tracker in the open."""
     heights_m = np.full(len(given.anchors_m), CARD_Z_M)
@@ -63,8 +101,7 @@ def tracker_rate(given: Scene, settings: TrackerSettings) -> Measured:
 
 def roadway_rate(mine_map: MineMap, given: Scene) -> Measured:
     """The filter on the roadways' graph."""
-    graph = build_graph(mine_map.roadways)
-    graph.piece_m[:, 2] += CARD_Z_M
+    graph = build_graph(mine_map.roadways, CARD_Z_M)
     heights_m = np.full(len(given.anchors_m), CARD_Z_M)
     return _rate(given, Tracker(given.anchors_m, heights_m, graph=graph))
 
@@ -89,6 +126,7 @@ def main(cards: int) -> None:
     mine_map, in_roadways = roadway_scene(cards, WARM_UP_ROUNDS + ROUNDS)
     few = scene.part(min(cards, 100), 20)  # enough for a second of FilterPy
     contestants: dict[str, Callable[[], Measured]] = {
+        "kernel alone, 4 states": lambda: kernel_rate(scene),
         "tracker, 4 states": lambda: tracker_rate(scene, plain_settings()),
         "tracker, biases": lambda: tracker_rate(scene, TrackerSettings()),
         "tracker, roadways": lambda: roadway_rate(mine_map, in_roadways),
@@ -105,14 +143,17 @@ def main(cards: int) -> None:
     print(f"{cards} cards, 4 ranges a fix, best of {TURNS}")
     for name, (fixes_per_s, error_m) in best.items():
         print(f"{name:26}{fixes_per_s:14,.0f} fixes/s   RMSE {error_m:.3f} m")
-    plain, biases, roadways, rows, columns, filterpy, epochs = (rate for rate, _ in best.values())
+    rates = (rate for rate, _ in best.values())
+    kernel, plain, biases, roadways, rows, columns, filterpy, epochs = rates
     result = {
-        "vs_filterpy": plain / filterpy,
-        "vs_numpy": plain / rows,
+        "vs_filterpy": kernel / filterpy,
+        "vs_numpy": kernel / rows,
+        "tracker_vs_filterpy": plain / filterpy,
+        "tracker_vs_numpy": plain / rows,
         "bias_vs_filterpy": biases / filterpy,
         "roadway_vs_filterpy": roadways / filterpy,
-        "vs_filterpy_epochs": plain / epochs,
-        "vs_numpy_columns": plain / columns,
+        "vs_filterpy_epochs": kernel / epochs,
+        "vs_numpy_columns": kernel / columns,
         "fixes_per_s": {name: rate for name, (rate, _) in best.items()},
     }
     print(json.dumps(result))

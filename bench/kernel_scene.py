@@ -22,6 +22,10 @@ ACCELERATION_Q: Final = 1.0
 START_SIGMA_M: Final = 5.0
 START_SPEED_M_S: Final = 1.5
 ROUND_S: Final = 0.2
+#: A card ranges with one anchor after the other: two-way ranging takes some milliseconds each.
+RANGE_EVERY_S: Final = 0.003
+#: The time from the range before to each of a round's four.
+STEPS_S: Final = (ROUND_S - 3 * RANGE_EVERY_S, RANGE_EVERY_S, RANGE_EVERY_S, RANGE_EVERY_S)
 _ANCHORS_M: Final = ((0.0, 0.0, 3.0), (60.0, 0.0, 3.5), (60.0, 40.0, 3.0), (0.0, 40.0, 3.5))
 CARD_Z_M: Final = 1.0
 _WALK_M_S: Final = 1.2
@@ -61,7 +65,8 @@ class Scene:
         ranges = np.zeros(4 * cards, RANGE)
         ranges["card"] = np.repeat(np.arange(cards), 4)
         ranges["anchor"], ranges["range_m"] = self.anchor[k].ravel(), self.ranges_m[k].ravel()
-        ranges["t_ns"] = round(k * ROUND_S * 1e9)
+        t_s = k * ROUND_S + np.arange(4) * RANGE_EVERY_S
+        ranges["t_ns"] = np.tile(np.round(t_s * 1e9).astype(np.int64), cards)
         ranges["rssi_dbm"] = ranges["first_path_dbm"] = np.nan
         return ranges
 

@@ -1,4 +1,4 @@
-"""The same filter batched in NumPy: all cards at once, range after range.
+"""The same filter batched in NumPy: all cards at once, range after range, each at its own time.
 
     ./run bench numpy_rival
 
@@ -21,7 +21,7 @@ import numpy as np
 from bench.kernel_scene import (
     CARD_Z_M,
     RANGE_SIGMA_M,
-    ROUND_S,
+    STEPS_S,
     Floats,
     Scene,
     first_covariance,
@@ -31,11 +31,11 @@ from bench.kernel_scene import (
 )
 
 
-def _predict(mean: Floats, cov: Floats, q: Floats) -> None:
+def _predict(mean: Floats, cov: Floats, dt_s: float, q: Floats) -> None:
     """In place: F·x and F·P·Fᵀ + Q, with F's few entries written out."""
-    mean[:, :2] += ROUND_S * mean[:, 2:]
-    cov[:, :2] += ROUND_S * cov[:, 2:]
-    cov[:, :, :2] += ROUND_S * cov[:, :, 2:]
+    mean[:, :2] += dt_s * mean[:, 2:]
+    cov[:, :2] += dt_s * cov[:, 2:]
+    cov[:, :, :2] += dt_s * cov[:, :, 2:]
     cov += q
 
 
@@ -57,13 +57,13 @@ def rate(given: Scene) -> tuple[float, float]:
     mean = np.zeros((n, 4))
     mean[:, :2] = given.start_m
     cov = np.tile(first_covariance(), (n, 1, 1))
-    q = process_noise(ROUND_S)
+    noise = [process_noise(dt_s) for dt_s in STEPS_S]
     anchors_m = given.anchors_m - [0.0, 0.0, CARD_Z_M]
     by_anchor = np.ascontiguousarray(given.ranges_m.transpose(0, 2, 1))
     begun_s = time.thread_time()
     for ranges_m in by_anchor:
-        _predict(mean, cov, q)
-        for anchor_m, range_m in zip(anchors_m, ranges_m, strict=True):
+        for dt_s, q, anchor_m, range_m in zip(STEPS_S, noise, anchors_m, ranges_m, strict=True):
+            _predict(mean, cov, dt_s, q)
             _take_range(mean, cov, anchor_m, range_m)
     took_s = time.thread_time() - begun_s
     return given.fixes / took_s, rmse_m(mean[:, :2], given.truth_m[-1])
@@ -75,16 +75,18 @@ def rate_of_columns(given: Scene) -> tuple[float, float]:
     mean = np.zeros((4, n))
     mean[:2] = given.start_m.T
     cov = np.repeat(first_covariance()[:, :, None], n, axis=2)
-    q = process_noise(ROUND_S)[:, :, None]
+    noise = [process_noise(dt_s)[:, :, None] for dt_s in STEPS_S]
     anchors_m = given.anchors_m - [0.0, 0.0, CARD_Z_M]
     by_anchor = np.ascontiguousarray(given.ranges_m.transpose(0, 2, 1))
     begun_s = time.thread_time()
     for ranges_m in by_anchor:
-        mean[:2] += ROUND_S * mean[2:]
-        cov[:2] += ROUND_S * cov[2:]
-        cov[:, :2] += ROUND_S * cov[:, 2:]
-        cov += q
-        for (x_m, y_m, rise_m), range_m in zip(anchors_m, ranges_m, strict=True):
+        for dt_s, q, (x_m, y_m, rise_m), range_m in zip(
+            STEPS_S, noise, anchors_m, ranges_m, strict=True
+        ):
+            mean[:2] += dt_s * mean[2:]
+            cov[:2] += dt_s * cov[2:]
+            cov[:, :2] += dt_s * cov[:, 2:]
+            cov += q
             dx, dy = mean[0] - x_m, mean[1] - y_m
             expected_m = np.sqrt(dx * dx + dy * dy + rise_m * rise_m)
             hx, hy = dx / expected_m, dy / expected_m

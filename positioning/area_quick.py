@@ -128,30 +128,37 @@ def _note_result(card: Card, site: Site, m: Any, slot: int, told: Any) -> None:
 
 
 @njit_within
-def _take(card: Card, site: Site, m: Any, slot: int) -> tuple[bool, float]:
-    """The range into the state: (accepted, NIS)."""
-    mean, cov, anchor = card["mean"], card["cov"], m["source"]
+def absorb_range(
+    card: Card, site: Site, anchor: int, range_m: float
+) -> tuple[bool, float, float, float, float, float, float]:
+    """A range into the state: (accepted, NIS, residual, its variance, slope², ux, uy).
+
+    (ux, uy) is the horizontal part of the unit vector from the anchor; the residual's variance is
+    that in the worst direction; the slope is that of `positioning.area_plain.update`.
+    """
+    mean, cov = card["mean"], card["cov"]
     c00, c01, c11 = cov[0, 0], cov[0, 1], cov[1, 1]
     c02, c03, c12, c13 = cov[0, 2], cov[0, 3], cov[1, 2], cov[1, 3]
     dx, dy = mean[0] - site["anchor_x_m"][anchor], mean[1] - site["anchor_y_m"][anchor]
     dz = site["anchor_z_m"][anchor] - site["anchor_card_z_m"][anchor]
-    r2 = max(dx * dx + dy * dy + dz * dz, _SLANT_FLOOR_M2)
+    r2 = max(dx * dx + (dy * dy + dz * dz), _SLANT_FLOOR_M2)
     # With q for u'Pu·r², the innovation's variance u'Pu + R + 2·bend² is one fraction, which needs
     # neither 1 / r² nor r before: all three are found at the same time.
     noise_m2, bend_max_m = site["range_var_m2"], site["bend_max_m"]
-    q = dx * (c00 * dx + 2.0 * c01 * dy) + c11 * dy * dy
+    q = dx * (c00 * dx + 2.0 * c01 * dy) + (c11 * dy) * dy
     across = (c00 + c11) * r2 - q
-    r4 = r2 * r2
-    weight = r4 * r2 / (r4 * (q + noise_m2 * r2) + 0.5 * across * across)
+    half, r4 = 0.5 * across, r2 * r2
+    weight = r4 * r2 / (r4 * (q + noise_m2 * r2) + half * across)
     slant_m, inverse = math.sqrt(r2), 1.0 / r2
-    nearness = slant_m * inverse
-    spread = q * inverse
-    bend_m = across * inverse * (0.5 * nearness)
+    curve, spread = half * (inverse * inverse), q * inverse
+    bend_m = curve * slant_m
+    residual_m = (range_m - slant_m) - curve * slant_m
     if bend_m > bend_max_m or bend_m < 0.0:
         bend_m = min(max(bend_m, 0.0), bend_max_m)
         weight = 1.0 / (spread + noise_m2 + 2.0 * bend_m * bend_m)
+        residual_m = range_m - slant_m - bend_m
     noise_m2 += 2.0 * bend_m * bend_m
-    residual_m = m["value_m"] - slant_m - bend_m
+    nearness = slant_m * inverse
     nis = residual_m * residual_m * weight
     gate = site["gate_long"] if residual_m > 0.0 else site["gate_short"]
     accepted = True
@@ -171,14 +178,23 @@ def _take(card: Card, site: Site, m: Any, slot: int) -> tuple[bool, float]:
         mean[2] += g2 * step
         mean[3] += g3 * step
         s0, s1, s2, s3 = g0 * weight, g1 * weight, g2 * weight, g3 * weight
-        c00, c11 = max(c00 - s0 * g0, VARIANCE_FLOOR), max(c11 - s1 * g1, VARIANCE_FLOOR)
-        cov[0, 0], cov[1, 1] = c00, c11
+        cov[0, 0] = max(c00 - s0 * g0, VARIANCE_FLOOR)
+        cov[1, 1] = max(c11 - s1 * g1, VARIANCE_FLOOR)
         cov[2, 2] = max(cov[2, 2] - s2 * g2, VARIANCE_FLOOR)
         cov[3, 3] = max(cov[3, 3] - s3 * g3, VARIANCE_FLOOR)
         cov[0, 1], cov[0, 2], cov[0, 3] = c01 - s0 * g1, c02 - s0 * g2, c03 - s0 * g3
         cov[1, 2], cov[1, 3], cov[2, 3] = c12 - s1 * g2, c13 - s1 * g3, cov[2, 3] - s2 * g3
         limit_speed(card, site)
-    wide = c00 + c11 > site["review_var_m2"]
+    return accepted, nis, residual_m, var_m2, slope_m2, ux, uy
+
+
+@njit_within
+def _take(card: Card, site: Site, m: Any, slot: int) -> tuple[bool, float]:
+    """The range into the state, and what it tells into the notes: (accepted, NIS)."""
+    told = absorb_range(card, site, m["source"], m["value_m"])
+    accepted, nis, residual_m, var_m2, slope_m2, ux, uy = told
+    cov = card["cov"]
+    wide = cov[0, 0] + cov[1, 1] > site["review_var_m2"]
     _note_result(card, site, m, slot, (accepted, slope_m2, ux, uy, wide))
     note_anchor(site, m, residual_m, var_m2, ux, uy, accepted)
     return accepted, nis

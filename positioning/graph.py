@@ -70,8 +70,8 @@ class _Edge:
     line_m: Floats
 
 
-def build_graph(roadways: Sequence[Roadway]) -> Graph:
-    """The graph of a map's roadways; without any edge where there are none."""
+def build_graph(roadways: Sequence[Roadway], above_m: float = 0.0) -> Graph:
+    """The graph of a map's roadways, `above_m` over their floor; no edge where there are none."""
     lines = [_with_joints(roadway.centreline_m, roadways) for roadway in roadways]
     edges, nodes = _cut_at_nodes(lines)
     pieces = [len(edge.line_m) - 1 for edge in edges]
@@ -86,7 +86,7 @@ def build_graph(roadways: Sequence[Roadway]) -> Graph:
     meeting = sorted((int(ends[e, end]), e, end) for e in range(len(edges)) for end in (0, 1))
     counts = np.bincount([node for node, _, _ in meeting], minlength=nodes)
     return Graph(
-        piece_m=starts,
+        piece_m=starts + np.array([0.0, 0.0, above_m]),
         along=steps / piece_length_m[:, None],
         piece_length_m=piece_length_m,
         piece_s_m=before_m[:-1] - before_m[first_piece[piece_edge]],

@@ -29,8 +29,7 @@ class Locator:
         self._roadways = Roadways(mine_map.roadways)
         anchors_m = np.array([(a.x_m, a.y_m, a.z_m) for a in mine_map.anchors]).reshape(-1, 3)
         readers_m = np.array([(r.x_m, r.y_m) for r in mine_map.readers]).reshape(-1, 2)
-        graph = build_graph(mine_map.roadways)
-        graph.piece_m[:, 2] += card_height_m
+        graph = build_graph(mine_map.roadways, card_height_m)
         self._tracker = Tracker(
             anchors_m,
             self._card_z_m(anchors_m[:, :2]),
