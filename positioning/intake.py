@@ -30,7 +30,7 @@ from positioning.site import Site
 SOUND: Final = -1
 
 #: Within these times the difference of two never overflows.
-T_LIMIT_NS: Final = 1 << 62
+T_LIMIT_NS: Final = (1 << 62) - 1
 #: No mine's frame reaches further, and no place is known worse than by this variance.
 _PLACE_MAX_M: Final = 1e7
 _VARIANCE_MAX_M2: Final = 1e10
