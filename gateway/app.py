@@ -17,6 +17,7 @@ from equipment.profile import Kind
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle
+from gateway.desk import Desk
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
@@ -48,9 +49,7 @@ def plan_of(bundle: Bundle) -> MinePlan:
         devices=tuple(setup.device.id for setup in bundle.devices),
         card_height_m=positioning.card_height_m,
         clock_tolerance_s=positioning.clock_tolerance_s,
-        restricted_entry=AlarmRule(alarm.restricted_entry.level),
-        signal_lost=AlarmRule(alarm.signal_lost.level, alarm.signal_lost.after_s),
-        device_down=AlarmRule(alarm.device_down.level, alarm.device_down.after_s),
+        rules={name: AlarmRule(**dict(family)) for name, family in alarm},
         lag_s=positioning.lag_s,
         speeds_max_m_s={person.card: limits[person.kind] for person in bundle.people},
         uwb_readers=frozenset(
@@ -70,6 +69,7 @@ class Gateway:
         self._clock = SteadyClock()
         self._cards = IdTable()
         self._inbox = Inbox()
+        self._desk = Desk(self._inbox)
         # Of its own: steps must not wait for threads that look up the names of dead devices.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="step")
 
@@ -88,10 +88,11 @@ class Gateway:
             state = await self._blocking(journal.load_state)
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             now_ns = self._clock.now_ns
-            server = Server(self._bundle, self._cards, journal, now_ns=now_ns)
+            server = Server(self._bundle, self._cards, journal, self._desk.ask, now_ns=now_ns)
             await self._commit(mine.begin(now_ns(), journal.damage), journal, server)
             port = await server.start()
             stack.push_async_callback(server.stop, STOP_GRACE_S)
+            stack.callback(self._desk.close)
             ready(port)
             await self._serve(mine, journal, server, stop)
 
@@ -144,10 +145,13 @@ class Gateway:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *given)
 
     async def _commit(self, changes: Changes, journal: Journal, server: Server) -> None:
-        """Positions leave at once, events only when they are on disk."""
+        """Positions leave at once, events and answers to operators only when they are on disk."""
         server.publish(changes)
-        if not changes.events and not changes.state:
-            return
+        if changes.events or changes.state:
+            await self._store(changes, journal, server)
+        self._desk.tell(changes.answers)
+
+    async def _store(self, changes: Changes, journal: Journal, server: Server) -> None:
         payloads = [encode_event(event, journal.epoch) for event in changes.events]
         rows = [
             (event.sequence, event.record_t_ns, payload)

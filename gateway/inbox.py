@@ -19,7 +19,7 @@ from equipment.report import (
     Sample,
 )
 from gateway.clock import Clock
-from gateway.mine.change import Batch
+from gateway.mine.change import Act, Batch
 from positioning.observation import MEASUREMENT, IdTable, Records, measurements
 from protocols.device_clock import DeviceClock
 from protocols.readers import ranges_of, sightings_of
@@ -48,6 +48,7 @@ class Inbox:
         self._samples: list[Sample] = []
         self._links: list[LinkChange] = []
         self._notices: dict[tuple[str, NoticeKind, str], Notice] = {}
+        self._acts: list[Act] = []
         self._waiting = 0
         self._filled = asyncio.Event()
 
@@ -58,8 +59,9 @@ class Inbox:
             samples=tuple(self._samples),
             links=tuple(self._links),
             notices=tuple(self._notices.values()),
+            acts=tuple(self._acts),
         )
-        for part in (self._measured, self._samples, self._links, self._notices):
+        for part in (self._measured, self._samples, self._links, self._notices, self._acts):
             part.clear()
         self._waiting = 0
         self._filled.clear()
@@ -88,6 +90,11 @@ class Inbox:
     def put_samples(self, samples: Sequence[Sample]) -> None:
         """Takes values of points."""
         self._samples.extend(samples)
+        self._filled.set()
+
+    def put_act(self, act: Act) -> None:
+        """Takes what an operator asks for."""
+        self._acts.append(act)
         self._filled.set()
 
     def put_link(self, link: LinkChange) -> None:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from equipment.profile import Strict
 
@@ -133,13 +133,45 @@ class PositionsSettings(Section):
     frame_interval_ms: int = Field(default=100, ge=10, le=10_000)
 
 
-class RestrictedEntry(Section):
+#: A name that people know who they are by: `dispatcher`, `ventilation`, a team.
+Told = Annotated[tuple[Plain, ...], Field(max_length=16, strict=False)]
+#: Longer than a day nothing is urgent any more.
+DELAY_MOST_S: Final = 86_400.0
+
+
+class AlarmFamily(Section):
+    """`[alarm.…]`: what all families have."""
+
+    level: Level
+    #: How long the condition must last before the alarm is raised, seconds.
+    after_s: float = Field(default=0.0, ge=0, le=DELAY_MOST_S)
+    #: How long the condition must be over before the alarm is cleared, seconds.
+    clear_after_s: float = Field(default=0.0, ge=0, le=DELAY_MOST_S)
+    #: Whether it stays until an operator resets it, also when its condition is over.
+    latch: bool = False
+    #: Who is told.
+    tell: Told = ("dispatcher",)
+    #: Others are told when nobody has acknowledged it for so long, seconds; absent: never.
+    escalate_after_s: float | None = Field(default=None, gt=0, le=DELAY_MOST_S)
+    escalate_to: Told = ()
+    #: It is recorded but not shown while an alarm of these families is open.
+    suppressed_by: Told = ()
+
+    @model_validator(mode="after")
+    def _escalates_to_someone(self) -> Self:
+        if (self.escalate_after_s is None) != (not self.escalate_to):
+            msg = "escalate_after_s and escalate_to belong together: give both or neither"
+            raise ValueError(msg)
+        return self
+
+
+class RestrictedEntry(AlarmFamily):
     """`[alarm.restricted_entry]`: someone is in a restricted zone."""
 
     level: Level = 1
 
 
-class SignalLost(Section):
+class SignalLost(AlarmFamily):
     """`[alarm.signal_lost]`: a card is silent; its last place stands."""
 
     level: Level = 3
@@ -148,7 +180,7 @@ class SignalLost(Section):
     after_s: float = Field(default=30.0, ge=1, le=3600)
 
 
-class DeviceDown(Section):
+class DeviceDown(AlarmFamily):
     """`[alarm.device_down]`: a device is not heard."""
 
     level: Level = 2
@@ -162,6 +194,16 @@ class AlarmSettings(Section):
     restricted_entry: RestrictedEntry = RestrictedEntry()
     signal_lost: SignalLost = SignalLost()
     device_down: DeviceDown = DeviceDown()
+
+    @model_validator(mode="after")
+    def _suppressed_by_others(self) -> Self:
+        families = type(self).model_fields
+        for name, family in self:
+            for other in family.suppressed_by:
+                if other == name or other not in families:
+                    msg = f"{name}: suppressed_by names {other!r}, which is not another family"
+                    raise ValueError(msg)
+        return self
 
 
 class MineSettings(Section):

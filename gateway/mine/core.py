@@ -2,7 +2,8 @@
 
 `Mine.step` does no I/O and has no clock: the same batches at the same times give the same
 changes, bit for bit. Order within a step: devices, fixes, conflicts of readers with them, zones
-with their alarms, cards that have fallen silent or are heard again, anchors.
+with their alarms, cards that have fallen silent or are heard again, anchors, what operators do,
+and what comes of time alone.
 """
 
 from __future__ import annotations
@@ -14,12 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipment.report import Notice, NoticeKind
-from gateway.mine.alarms import AlarmBook, AlarmKey
+from gateway.mine.acts import ActBook
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
 from gateway.mine.cards import Cards
 from gateway.mine.change import Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import Occupancy
@@ -59,13 +63,14 @@ class Mine:
         self._cards = Cards(
             table,
             IdTable(tuple(roadway.id for roadway in plan.map.roadways)),
-            silent_after_ns=round(plan.signal_lost.after_s * SECOND_NS),
+            silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
-        self._alarms = AlarmBook(state)
+        self._alarms = AlarmBook(plan.rules, state)
+        self._acts = ActBook(self._alarms, state)
         self._notices = NoticeBook()
-        self._links = Links(plan.devices, plan.device_down, self._alarms)
-        self._occupancy = Occupancy(plan.map, plan.restricted_entry, table)
+        self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
+        self._occupancy = Occupancy(plan.map, table)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
         self._anchors = AnchorBook(plan.map)
@@ -92,6 +97,8 @@ class Mine:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
         self._occupancy.restore(zones, self._cards, self._alarms, record)
+        if last_ns:  # what was pending has not gone on while nobody listened
+            self._alarms.shift(max(now_ns - last_ns, 0))
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._keep(zones, record)
@@ -100,6 +107,7 @@ class Mine:
         anchors = self._anchors.judge(stats, record)
         shown = self._cards.shown()
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
+        record.alarms |= self._alarms.all()
         return self._changes(record, Batch(), (shown, smoothed), zones, anchors)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
@@ -126,6 +134,8 @@ class Mine:
         self._keep(changed, record)
         self._anchors.note(batch.measurements, fixes)
         anchors = self._look_at_anchors(seconds, record)
+        self._acts.take(batch.acts, record)
+        self._alarms.tick(record)
         again = self._shown_again(fixes, [*lost, *back])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
@@ -192,7 +202,7 @@ class Mine:
         """Leaves out a time in which the gateway did not listen."""
         away_ns = passed_ns - min(max(passed_ns, 0), STEP_MOST_NS)
         if away_ns:
-            for timed in (self._cards, self._links, self._notices, self._conflicts):
+            for timed in (self._cards, self._links, self._notices, self._conflicts, self._alarms):
                 timed.shift(away_ns)
 
     def _note_heard(self, batch: Batch, now_ns: int) -> list[int]:
@@ -224,13 +234,13 @@ class Mine:
 
     def _tell_lost(self, cards: NDArray[np.intp], record: StepRecord) -> None:
         """Raises `signal_lost` for these cards, where it is not open."""
-        rule = self._plan.signal_lost
+        rule = self._plan.rules[SIGNAL_LOST]
         for card in cards.tolist():
             name = self._table.name(card)
             text = f"card {name} has not been heard for {rule.after_s:g} s; its last place stands"
             key = AlarmKey(SIGNAL_LOST, card=name)
             place = self._cards.last_place(card)
-            self._alarms.open(key, rule.level, record.now_ns, record, text, place=place)
+            self._alarms.open(key, record.now_ns, record, text, place)
 
     def _keep(self, cards: Collection[int], record: StepRecord) -> None:
         """Adds to the state what must outlive a restart of these cards."""
@@ -258,6 +268,8 @@ class Mine:
             zones=self._occupancy.zones_of(sorted(moved)),
             samples=batch.samples,
             links=batch.links,
+            alarms=record.alarms,
+            answers=tuple(record.answers),
             state=record.state,
         )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from gateway.mine.alarms import AlarmBook, AlarmKey
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
 from gateway.mine.cards import Cards, place_of
 from gateway.mine.change import EventKind
-from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 from positioning.mine_map import MineMap, Zone, ZoneKind
 from positioning.observation import IdTable, Records
@@ -19,10 +19,9 @@ RULE = "restricted_entry"
 class Occupancy:
     """The zones of every card."""
 
-    def __init__(self, mine_map: MineMap, restricted: AlarmRule, table: IdTable) -> None:
+    def __init__(self, mine_map: MineMap, table: IdTable) -> None:
         self._zones = mine_map.zones
         self._index = {zone.id: index for index, zone in enumerate(self._zones)}
-        self._restricted = restricted
         self._table = table
         self._membership = ZoneMembership(self._zones, mine_map.roadways)
 
@@ -57,9 +56,9 @@ class Occupancy:
             if zone.kind is ZoneKind.RESTRICTED:
                 key = AlarmKey(RULE, card=name, zone=zone.id)
                 if crossing.entered:
-                    alarms.open(key, self._restricted.level, t_ns, record, text, place=place)
+                    alarms.begin(key, t_ns, record, text, place)
                 else:
-                    alarms.close(key, t_ns, record, text)
+                    alarms.end(key, t_ns, record, text)
         return moved
 
     def _follow(self, zone: Zone, card: int, cards: Cards, *, entered: bool) -> None:
@@ -86,8 +85,7 @@ class Occupancy:
                 if zone.kind is ZoneKind.RESTRICTED:
                     key = AlarmKey(RULE, card=name, zone=zone.id)
                     text = f"card {name} is in restricted zone {zone.id} ({zone.name})"
-                    level, place = self._restricted.level, cards.last_place(card)
-                    alarms.open(key, level, record.now_ns, record, text, place=place)
+                    alarms.begin(key, record.now_ns, record, text, cards.last_place(card))
             for gone in (zone for zone in ids if zone not in self._index):
                 text = f"zone {gone} is no longer on the map; card {name} was in it"
                 record.event(EventKind.ZONE_LEFT, record.now_ns, card=name, zone=gone, text=text)

@@ -11,16 +11,29 @@ from positioning.settings import TrackerSettings
 
 @dataclass(frozen=True, slots=True)
 class AlarmRule:
-    """How an alarm family is raised: its level (1 to 4) and after how long."""
+    """How an alarm family is raised.
+
+    `level` is 1 to 4. The condition must last `after_s` before it is raised and be over for
+    `clear_after_s` before it is cleared; one that has `latch` stays until it is reset. `tell` are
+    told; `escalate_to` are told when nobody has acknowledged it for `escalate_after_s` (None: they
+    never are). It is not shown while an alarm of the families `suppressed_by` is open.
+    """
 
     level: int
     after_s: float = 0.0
+    clear_after_s: float = 0.0
+    latch: bool = False
+    tell: tuple[str, ...] = ()
+    escalate_after_s: float | None = None
+    escalate_to: tuple[str, ...] = ()
+    suppressed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class MinePlan:
     """The mine as the core sees it.
 
+    `rules` says of each alarm family how it is raised.
     `card_height_m` is how high a card is carried above the floor; `devices` are their ids. The
     clocks that the measurements' times come from may be off by `clock_tolerance_s`. `lag_s` is the
     delay of the smoothed fixes, 0 for none; `speeds_max_m_s` the limit of each card that has one of
@@ -31,9 +44,7 @@ class MinePlan:
     devices: tuple[str, ...]
     card_height_m: float
     clock_tolerance_s: float
-    restricted_entry: AlarmRule
-    signal_lost: AlarmRule
-    device_down: AlarmRule
+    rules: Mapping[str, AlarmRule]
     lag_s: float = 0.0
     speeds_max_m_s: Mapping[str, float] = field(default_factory=dict)
     uwb_readers: frozenset[str] = frozenset()

@@ -38,9 +38,11 @@ PLAN = MinePlan(
     devices=("uwb-1", "shearer"),
     card_height_m=CARD_HEIGHT_M,
     clock_tolerance_s=5.0,
-    restricted_entry=AlarmRule(level=1),
-    signal_lost=AlarmRule(level=3, after_s=30),
-    device_down=AlarmRule(level=2, after_s=5),
+    rules={
+        "restricted_entry": AlarmRule(level=1),
+        "signal_lost": AlarmRule(level=3, after_s=30),
+        "device_down": AlarmRule(level=2, after_s=5),
+    },
 )
 
 
