@@ -83,8 +83,8 @@ class Inbox:
         return True
 
     def put_measured(self, measured: Records) -> None:
-        """Takes (n,) RANGE, DIFFERENCE, SIGHTING or PLACE."""
-        self._measured.append(measurements(measured))
+        """Takes (n,) MEASUREMENT."""
+        self._measured.append(measured)
         self._filled.set()
 
     def put_samples(self, samples: Sequence[Sample]) -> None:
@@ -171,19 +171,21 @@ class DeviceInbox:
         else:
             latest_ns = batch.device_t_ns + AHEAD_MOST_NS
         if self._kind is Kind.UWB_READER:
-            found, refusals = ranges_of(batch, self._cards, self._anchors)
+            found, refusals, flags = ranges_of(batch, self._cards, self._anchors)
         elif self._reader is not None:
-            found, refusals = sightings_of(batch, self._reader, self._cards)
+            found, refusals, flags = sightings_of(batch, self._reader, self._cards)
         else:
             count = len(batch.columns["card"])
             self.notice(NoticeKind.DATA_REFUSED, count, "it gives sightings but is not on the map")
             return
         for text, count in refusals:
             self.notice(NoticeKind.DATA_REFUSED, count, text)
-        found = self._timely(found, -shift_ns, latest_ns)
-        if len(found) and self._has_room(len(found), "records"):
-            found["t_ns"] += shift_ns
-            self._inbox.put_measured(found)
+        measured = measurements(found)
+        measured["flags"] = flags
+        measured = self._timely(measured, -shift_ns, latest_ns)
+        if len(measured) and self._has_room(len(measured), "records"):
+            measured["t_ns"] += shift_ns
+            self._inbox.put_measured(measured)
 
     def _timely(self, found: Records, after_ns: int, latest_ns: int) -> Records:
         """Those later than `after_ns` and not after `latest_ns`; the others are refused aloud."""

@@ -171,6 +171,20 @@ class RestrictedEntry(AlarmFamily):
     level: Level = 1
 
 
+class Distress(AlarmFamily):
+    """`[alarm.distress]`: a card's button is pressed."""
+
+    level: Level = 1
+
+
+class LowBattery(AlarmFamily):
+    """`[alarm.low_battery]`: a card's battery runs low."""
+
+    level: Level = 4
+    #: A battery at its limit says so again and again.
+    clear_after_s: float = Field(default=60.0, ge=0, le=DELAY_MOST_S)
+
+
 class SignalLost(AlarmFamily):
     """`[alarm.signal_lost]`: a card is silent; its last place stands."""
 
@@ -192,6 +206,8 @@ class AlarmSettings(Section):
     """`[alarm.…]`: one table for each family."""
 
     restricted_entry: RestrictedEntry = RestrictedEntry()
+    distress: Distress = Distress()
+    low_battery: LowBattery = LowBattery()
     signal_lost: SignalLost = SignalLost()
     device_down: DeviceDown = DeviceDown()
 

@@ -29,6 +29,9 @@ from gateway.mine.change import Alarm, EventKind, Place
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 
+#: Families whose end an operator says: a button may be stuck, or out of reach of all readers.
+ENDED_BY_OPERATORS: Final = frozenset({"distress"})
+
 #: How an alarm that another version of the gateway has left goes on here.
 _UNKNOWN: Final = AlarmRule(level=4)
 
@@ -173,9 +176,16 @@ class AlarmBook:
         return ""
 
     def reset(self, key: AlarmKey, by: str, record: StepRecord, note: str) -> str:
-        """Ends a latched alarm whose condition is over. Returns why not, or nothing."""
+        """Ends a latched alarm whose condition is over, and any call for help.
+
+        Returns why not, or nothing.
+        """
         alarm = self._alarms[key]
-        state = following(alarm.state, AlarmInput.RESET, latch=self._rule(key).latch)
+        latch = self._rule(key).latch
+        state = alarm.state
+        if key.rule in ENDED_BY_OPERATORS:
+            state = following(state, AlarmInput.RETURN, latch=latch)
+        state = following(state, AlarmInput.RESET, latch=latch)
         if state is alarm.state:
             over = alarm.state not in OPEN
             return "it is over already" if over else "what raised it still lasts"

@@ -30,6 +30,18 @@ _KEPT: Final = tuple(
 )
 
 
+#: Arrays of `Cards` by handle.
+_BY_CARD: Final = (
+    "last",
+    "heard_ns",
+    "silent",
+    "at_wellhead",
+    "flags",
+    "flags_ns",
+    "_unsaved",
+)
+
+
 def place_of(fix: np.void) -> Place:
     """The place in a record of FIX."""
     return Place(float(fix["x_m"]), float(fix["y_m"]), float(fix["z_m"]), int(fix["t_ns"]))
@@ -60,6 +72,8 @@ class Cards:
         self.heard_ns = np.zeros(size, np.int64)  #: Since when it has not been heard; 0 = never.
         self.silent = np.zeros(size, np.bool_)
         self.at_wellhead = np.zeros(size, np.int32)  #: How many wellhead zones the card is in.
+        self.flags = np.zeros(size, np.uint8)  #: What it last said of itself, bits of CardFlag,
+        self.flags_ns = np.zeros(size, np.int64)  #: and when.
         self._unsaved = np.zeros(size, np.bool_)
 
     def reserve(self) -> None:
@@ -68,7 +82,7 @@ class Cards:
         if needed <= size:
             return
         size = max(needed, 2 * size)
-        for name in ("last", "heard_ns", "silent", "at_wellhead", "_unsaved"):
+        for name in _BY_CARD:
             old = getattr(self, name)
             grown = new_fixes(size) if name == "last" else np.zeros(size, old.dtype)
             grown[: len(old)] = old
@@ -101,6 +115,11 @@ class Cards:
         """Takes over fixes, in order: the last of a card is where it is."""
         self.last[fixes["card"]] = fixes
         self._unsaved[fixes["card"]] = True
+
+    def note_flags(self, card: int, flags: int, t_ns: int) -> None:
+        """Notes what a card says of itself since `t_ns`."""
+        self.flags[card], self.flags_ns[card] = flags, t_ns
+        self._unsaved[card] = True
 
     def note_silence(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Marks who is silent now: the handles of those who were not before, and who are no more.
@@ -145,6 +164,7 @@ class Cards:
             kept = {
                 "heard_ns": int(self.heard_ns[card]),
                 "silent": bool(self.silent[card]),
+                "flags": [int(self.flags[card]), int(self.flags_ns[card])],
                 "zones": zones.get(card, ()),
                 "roadway": self._roadways.name(roadway) if roadway >= 0 else "",
                 "fix": {name: as_json(fix[name]) for name, as_json in _KEPT},
@@ -176,6 +196,7 @@ class Cards:
             last_ns = max(last_ns, kept["heard_ns"])
             self.recall(card, now_ns, silent=kept["silent"])
             self._recall_fix(card, kept)
+            self.flags[card], self.flags_ns[card] = kept.get("flags", (0, 0))
             if kept["fix"]["t_ns"] > now_ns + AHEAD_MOST_NS:
                 self.last["t_ns"][card] = now_ns
             zones[card] = tuple(kept["zones"])

@@ -1,9 +1,9 @@
 """The mine core: one deterministic step from what was observed to what has changed.
 
 `Mine.step` does no I/O and has no clock: the same batches at the same times give the same
-changes, bit for bit. Order within a step: devices, fixes, conflicts of readers with them, zones
-with their alarms, cards that have fallen silent or are heard again, anchors, what operators do,
-and what comes of time alone.
+changes, bit for bit. Order within a step: devices, fixes, calls for help, conflicts of readers
+with fixes, zones with their alarms, cards that have fallen silent or are heard again, anchors, what
+operators do, and what comes of time alone.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
+from gateway.mine.card_flags import CardFlags
 from gateway.mine.cards import Cards
 from gateway.mine.change import Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
@@ -69,6 +70,7 @@ class Mine:
         self._alarms = AlarmBook(plan.rules, state)
         self._acts = ActBook(self._alarms, state)
         self._notices = NoticeBook()
+        self._flags = CardFlags(self._cards, self._alarms, table)
         self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
         self._occupancy = Occupancy(plan.map, table)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
@@ -124,6 +126,7 @@ class Mine:
         late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
+        self._flags.note(batch.measurements, record)
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
         moved = self._occupancy.update(fixes, self._cards, self._alarms, record)
         lost, back = self._note_silence(record)

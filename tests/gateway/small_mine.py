@@ -42,6 +42,8 @@ PLAN = MinePlan(
         "restricted_entry": AlarmRule(level=1),
         "signal_lost": AlarmRule(level=3, after_s=30),
         "device_down": AlarmRule(level=2, after_s=5),
+        "distress": AlarmRule(level=1),
+        "low_battery": AlarmRule(level=4),
     },
 )
 
