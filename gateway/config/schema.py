@@ -59,7 +59,7 @@ def _timezone(name: str) -> str:
     except (KeyError, OSError, ValueError):  # unknown, a folder of names, no name at all
         # Only what is nearly the same: a near name of another place would be another time.
         near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.8)
-        hint = f"did you mean {near[0]!r}?" if near else "all of China has 'Asia/Shanghai'"
+        hint = f"did you mean {near[0]!r}?" if near else "Beijing time is 'Asia/Shanghai'"
         msg = f"must be the IANA name of a time zone ({hint})"
         raise ValueError(msg) from None
     return name
@@ -94,7 +94,7 @@ class MineIdentity(Section):
     code: Annotated[str, AfterValidator(_code)]
     #: Shown to operators; longer names do not fit a headline.
     name: Annotated[Plain, Field(max_length=64)]
-    #: Of the times of shifts and routes. All of China has this one.
+    #: Of the times of shifts and routes; this one is Beijing time.
     timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Shanghai"
 
 

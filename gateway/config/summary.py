@@ -45,16 +45,12 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
 
 def _roles(bundle: Bundle) -> Iterator[str]:
     """Who of the roster is more than a name; nothing where the roster does not say."""
-    counted = (
-        (sum(one.leader for one in bundle.people), "shift leader", ""),
-        (sum(one.special for one in bundle.people), "special worker", ""),
-        (
-            sum(bool(one.zones) for one in bundle.people),
-            "with leave to enter",
-            "with leave to enter",
-        ),
-    )
-    parts = [_many(*part) for part in counted if part[0]]
+    leaders = sum(one.leader for one in bundle.people)
+    special = sum(one.special for one in bundle.people)
+    permitted = sum(bool(one.zones) for one in bundle.people)
+    parts = [_many(leaders, "shift leader")] * bool(leaders)
+    parts += [_many(special, "special worker")] * bool(special)
+    parts += [f"{permitted:,} who may enter controlled zones"] * bool(permitted)
     if parts:
         yield f"Among them: {', '.join(parts)}."
     if bundle.routes:
@@ -71,10 +67,10 @@ def _rules(bundle: Bundle) -> Iterator[str]:
         yield f"Underground {quota} people, for at most {people.below_max_h:g} h."
     quotas = sum(zone.quota is not None for zone in zones)
     stays = sum(zone.stay_limit_min is not None for zone in zones)
-    limits = [(quotas, "zone with a quota", "zones with a quota")] * bool(quotas)
-    limits += [(stays, "zone with a longest stay", "zones with a longest stay")] * bool(stays)
+    limits = [f"a quota in {_many(quotas, 'zone')}"] * bool(quotas)
+    limits += [f"a longest stay in {_many(stays, 'zone')}"] * bool(stays)
     if limits:
-        yield f"{', '.join(_many(*limit) for limit in limits)}."
+        yield f"There is {', '.join(limits)}."
     if bundle.settings.shift:
         shifts = ", ".join(f"{shift.name} {shift}" for shift in bundle.settings.shift)
         yield f"Shifts, time of {bundle.settings.mine.timezone}: {shifts}."
