@@ -68,6 +68,10 @@ class Zone:
     `rings_m` are closed (first point = last), (n, 2) float64 metres: the outer ring, then holes.
     `z_band_m` is the height of its lowest and highest point; None where it has no limits, as where
     all floors that lie above one another belong to it.
+
+    `quota`: most people allowed in it; `stay_limit_min`: the longest stay, minutes; `near_m`: who
+    is nearer than this to a danger zone is too near. None: no quota, no limit, inside counts.
+    `owner`: who is responsible for it.
     """
 
     id: str
@@ -75,6 +79,10 @@ class Zone:
     kind: ZoneKind
     rings_m: tuple[NDArray[np.float64], ...]
     z_band_m: tuple[float, float] | None = None
+    quota: int | None = None
+    stay_limit_min: float | None = None
+    owner: str = ""
+    near_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

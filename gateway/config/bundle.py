@@ -6,31 +6,41 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml
 from gateway.config.devices import DeviceSetup, read_devices
 from gateway.config.files import read_text
-from gateway.config.people import PEOPLE_FILE, Person, parse_people
+from gateway.config.people import Person, read_roster
 from gateway.config.places import note_misplaced, read_map
+from gateway.config.references import permit_mistakes, route_mistakes, stop_mistakes
+from gateway.config.routes import Route, read_routes
 from gateway.config.schema import MINE_FILE, MineSettings
+from gateway.config.shifts import shift_mistakes
 from positioning.mine_map import MineMap
 
-__all__ = ["Bundle", "DeviceSetup", "MineSettings", "Person", "load"]
+__all__ = ["Bundle", "DeviceSetup", "MineSettings", "Person", "Route", "load"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The configuration of one mine; `devices` and `people` are in the order of their files."""
+    """The configuration of one mine; all its parts are in the order of their files."""
 
     folder: Path
     settings: MineSettings
     map: MineMap
     people: tuple[Person, ...]
     devices: tuple[DeviceSetup, ...]
+    routes: tuple[Route, ...] = ()
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """Of the times of shifts and routes."""
+        return ZoneInfo(self.settings.mine.timezone)
 
     @property
     def journal_folder(self) -> Path:
@@ -52,15 +62,20 @@ def load(folder: Path) -> Bundle:
     _check_folder(folder)
     mistakes: list[Mistake] = []
     settings = _part(mistakes, lambda: _read_settings(folder))
-    people = _part(mistakes, lambda: parse_people(read_text(folder, PEOPLE_FILE)))
+    roster = read_roster(folder)
+    routes = read_routes(folder)
     mine_map = _part(mistakes, lambda: read_map(folder))
     devices = read_devices(folder)
     if mine_map is not None:
         note_misplaced(devices, mine_map)
-    mistakes += devices.mistakes
-    if settings is None or people is None or mine_map is None or mistakes:
+        mistakes += permit_mistakes(roster, mine_map)
+        mistakes += stop_mistakes(routes, mine_map)
+    mistakes += route_mistakes(roster, routes)
+    mistakes += [*roster.mistakes, *routes.mistakes, *devices.mistakes]
+    if settings is None or mine_map is None or mistakes:
         raise ConfigurationError(mistakes)
-    return Bundle(folder, settings, mine_map, people, tuple(devices.setups.values()))
+    setups, planned = tuple(devices.setups.values()), tuple(routes.routes.values())
+    return Bundle(folder, settings, mine_map, tuple(roster.people), setups, planned)
 
 
 def _check_folder(folder: Path) -> None:
@@ -86,6 +101,10 @@ def _part(mistakes: list[Mistake], read: Callable[[], T]) -> T | None:
 def _read_settings(folder: Path) -> MineSettings:
     source = parse_toml(read_text(folder, MINE_FILE), MINE_FILE)
     try:
-        return MineSettings.model_validate(source.data)
+        settings = MineSettings.model_validate(source.data)
     except ValidationError as error:
         raise ConfigurationError(mistakes_of(error, source, MineSettings)) from None
+    mistakes = list(shift_mistakes(settings.shift, source))
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return settings

@@ -1,4 +1,4 @@
-"""`mine.toml`: which mine it is, where its services listen, and how its alarms are raised.
+"""`mine.toml`: which mine it is, its limits and shifts, where its services listen, its alarms.
 
 Everything but `[mine]` has a default. Numbers are not guessed from text: `port = "50051"` is
 refused.
@@ -6,14 +6,17 @@ refused.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 import unicodedata
 from typing import Annotated, Final, Self
+from zoneinfo import ZoneInfo, available_timezones
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from equipment.profile import Strict
+from gateway.config.times import DaySpan
 
 MINE_FILE: Final = "mine.toml"
 
@@ -50,6 +53,25 @@ def _address(text: str) -> str:
     return text
 
 
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # unknown, a folder of names, no name at all
+        # Only what is nearly the same: a near name of another place would be another time.
+        near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.8)
+        hint = f"did you mean {near[0]!r}?" if near else "Beijing time is 'Asia/Shanghai'"
+        msg = f"must be the IANA name of a time zone ({hint})"
+        raise ValueError(msg) from None
+    return name
+
+
+#: A gateway serves 8,000 cards; a larger quota limits nothing.
+QUOTA_MAX: Final = 100_000
+#: Nobody stays underground for longer than three days; a larger number is in another unit.
+BELOW_MAX_H: Final = 72.0
+#: As many as a day has hours.
+SHIFTS_MAX: Final = 24
+
 #: A shorter delay improves little; after a longer one a picture is no longer live.
 LAG_LEAST_S: Final = 0.5
 LAG_MOST_S: Final = 1.0
@@ -71,6 +93,24 @@ class MineIdentity(Section):
     #: Twelve digits, as the authorities number mines; text, so that a leading 0 stays.
     code: Annotated[str, AfterValidator(_code)]
     #: Shown to operators; longer names do not fit a headline.
+    name: Annotated[Plain, Field(max_length=64)]
+    #: Of the times of shifts and routes; this one is Beijing time.
+    timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Shanghai"
+
+
+class PeopleSettings(Section):
+    """`[people]`: how many may be underground, and for how long."""
+
+    #: None: any number.
+    quota: int | None = Field(default=None, ge=0, le=QUOTA_MAX)
+    #: A shift with the way in and out is shorter.
+    below_max_h: float = Field(default=10.0, gt=0, le=BELOW_MAX_H)
+
+
+class Shift(DaySpan):
+    """A `[[shift]]`: who works when. No two of a mine overlap."""
+
+    #: Shown to operators.
     name: Annotated[Plain, Field(max_length=64)]
 
 
@@ -226,6 +266,9 @@ class MineSettings(Section):
     """All of `mine.toml`."""
 
     mine: MineIdentity
+    people: PeopleSettings = PeopleSettings()
+    #: In the order of the file, which may be another than that of the day.
+    shift: Annotated[tuple[Shift, ...], Field(strict=False, max_length=SHIFTS_MAX)] = ()
     grpc: GrpcSettings = GrpcSettings()
     journal: JournalSettings = JournalSettings()
     positioning: PositioningSettings = PositioningSettings()
