@@ -16,7 +16,7 @@ from typing import Final
 
 from equipment.toml_source import ConfigurationError, Mistake, suggest
 from gateway.config.files import read_text
-from gateway.config.schema import has_unprintable
+from gateway.config.section import has_unprintable
 
 PEOPLE_FILE: Final = "people.csv"
 COLUMNS: Final = ("card", "name", "job", "team")

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 from equipment.profile import Strict
 from equipment.toml_source import ConfigurationError, Mistake, TomlSource, mistakes_of, parse_toml
 from gateway.config.files import read_text
-from gateway.config.schema import Plain
+from gateway.config.section import Plain
 from gateway.config.times import DaySpan
 
 ROUTES_FILE: Final = "routes.toml"

@@ -9,13 +9,13 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-import unicodedata
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field
 
-from equipment.profile import Strict
+from gateway.config.alarms import AlarmSettings
+from gateway.config.section import Plain, Section
 from gateway.config.times import DaySpan
 
 MINE_FILE: Final = "mine.toml"
@@ -24,21 +24,9 @@ _CODE: Final = re.compile(r"[0-9]{12}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
-def has_unprintable(text: str) -> bool:
-    """Whether `text` holds control characters or halves of characters."""
-    return any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text)
-
-
 def _code(text: str) -> str:
     if not _CODE.fullmatch(text):
         msg = "must be the 12 digits of the mine's code"
-        raise ValueError(msg)
-    return text
-
-
-def _plain(text: str) -> str:
-    if not text.strip() or has_unprintable(text):
-        msg = "must be text without control characters, and not empty"
         raise ValueError(msg)
     return text
 
@@ -75,16 +63,6 @@ SHIFTS_MAX: Final = 24
 #: A shorter delay improves little; after a longer one a picture is no longer live.
 LAG_LEAST_S: Final = 0.5
 LAG_MOST_S: Final = 1.0
-
-#: 1 is the most severe, 4 the least.
-Level = Annotated[int, Field(ge=1, le=4)]
-Plain = Annotated[str, AfterValidator(_plain)]
-
-
-class Section(Strict):
-    """A table of `mine.toml`."""
-
-    model_config = ConfigDict(strict=True)
 
 
 class MineIdentity(Section):
@@ -171,95 +149,6 @@ class PositionsSettings(Section):
     #: The shortest time between two frames, milliseconds. Below 10 ms frames cost more than they
     #: tell; beyond 10 s a live map is none.
     frame_interval_ms: int = Field(default=100, ge=10, le=10_000)
-
-
-#: A name that people know who they are by: `dispatcher`, `ventilation`, a team.
-Told = Annotated[tuple[Plain, ...], Field(max_length=16, strict=False)]
-#: Longer than a day nothing is urgent any more.
-DELAY_MOST_S: Final = 86_400.0
-
-
-class AlarmFamily(Section):
-    """`[alarm.…]`: what all families have."""
-
-    level: Level
-    #: How long the condition must last before the alarm is raised, seconds.
-    after_s: float = Field(default=0.0, ge=0, le=DELAY_MOST_S)
-    #: How long the condition must be over before the alarm is cleared, seconds.
-    clear_after_s: float = Field(default=0.0, ge=0, le=DELAY_MOST_S)
-    #: Whether it stays until an operator resets it, also when its condition is over.
-    latch: bool = False
-    #: Who is told.
-    tell: Told = ("dispatcher",)
-    #: Others are told when nobody has acknowledged it for so long, seconds; absent: never.
-    escalate_after_s: float | None = Field(default=None, gt=0, le=DELAY_MOST_S)
-    escalate_to: Told = ()
-    #: It is recorded but not shown while an alarm of these families is open.
-    suppressed_by: Told = ()
-
-    @model_validator(mode="after")
-    def _escalates_to_someone(self) -> Self:
-        if (self.escalate_after_s is None) != (not self.escalate_to):
-            msg = "escalate_after_s and escalate_to belong together: give both or neither"
-            raise ValueError(msg)
-        return self
-
-
-class RestrictedEntry(AlarmFamily):
-    """`[alarm.restricted_entry]`: someone is in a restricted zone."""
-
-    level: Level = 1
-
-
-class Distress(AlarmFamily):
-    """`[alarm.distress]`: a card's button is pressed."""
-
-    level: Level = 1
-
-
-class LowBattery(AlarmFamily):
-    """`[alarm.low_battery]`: a card's battery runs low."""
-
-    level: Level = 4
-    #: A battery at its limit says so again and again.
-    clear_after_s: float = Field(default=60.0, ge=0, le=DELAY_MOST_S)
-
-
-class SignalLost(AlarmFamily):
-    """`[alarm.signal_lost]`: a card is silent; its last place stands."""
-
-    level: Level = 3
-    #: Cards speak about once a second: below that, silence means nothing. An hour is the longest
-    #: that a card may be silent unnoticed.
-    after_s: float = Field(default=30.0, ge=1, le=3600)
-
-
-class DeviceDown(AlarmFamily):
-    """`[alarm.device_down]`: a device is not heard."""
-
-    level: Level = 2
-    #: 0: at once. An hour is the longest that a device may be down unnoticed.
-    after_s: float = Field(default=5.0, ge=0, le=3600)
-
-
-class AlarmSettings(Section):
-    """`[alarm.…]`: one table for each family."""
-
-    restricted_entry: RestrictedEntry = RestrictedEntry()
-    distress: Distress = Distress()
-    low_battery: LowBattery = LowBattery()
-    signal_lost: SignalLost = SignalLost()
-    device_down: DeviceDown = DeviceDown()
-
-    @model_validator(mode="after")
-    def _suppressed_by_others(self) -> Self:
-        families = type(self).model_fields
-        for name, family in self:
-            for other in family.suppressed_by:
-                if other == name or other not in families:
-                    msg = f"{name}: suppressed_by names {other!r}, which is not another family"
-                    raise ValueError(msg)
-        return self
 
 
 class MineSettings(Section):

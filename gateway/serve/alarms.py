@@ -7,7 +7,7 @@ from typing import Final, Protocol, TypeVar
 
 import grpc
 
-from gateway.config.schema import has_unprintable
+from gateway.config.section import has_unprintable
 from gateway.desk import DeskClosedError, DeskFullError
 from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.change import Act, ActKind, Answer
