@@ -16,13 +16,14 @@ import structlog
 from equipment.profile import Kind
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
-from gateway.config.bundle import Bundle
+from gateway.config.bundle import Bundle, Person
+from gateway.config.people import CardKind
 from gateway.desk import Desk
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
-from gateway.mine.plan import AlarmRule, MinePlan
+from gateway.mine.plan import AlarmRule, Holder, MinePlan
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from positioning.observation import IdTable
@@ -52,10 +53,18 @@ def plan_of(bundle: Bundle) -> MinePlan:
         rules={name: AlarmRule(**dict(family)) for name, family in alarm},
         lag_s=positioning.lag_s,
         speeds_max_m_s={person.card: limits[person.kind] for person in bundle.people},
+        holders={person.card: _holder(person) for person in bundle.people},
+        people_quota=bundle.settings.people.quota,
+        below_most_s=bundle.settings.people.below_max_h * 3600.0,
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
     )
+
+
+def _holder(person: Person) -> Holder:
+    is_person = person.kind is CardKind.PERSON
+    return Holder(person.name, person.team, is_person, person.leader, person.zones)
 
 
 class Gateway:

@@ -30,12 +30,17 @@ _KEPT: Final = tuple(
 )
 
 
+#: The zones that a card is in, by id, and since when.
+Entries = dict[str, int]
+
 #: Arrays of `Cards` by handle.
 _BY_CARD: Final = (
     "last",
     "heard_ns",
     "silent",
     "at_wellhead",
+    "in_licence",
+    "below_ns",
     "flags",
     "flags_ns",
     "_unsaved",
@@ -72,6 +77,8 @@ class Cards:
         self.heard_ns = np.zeros(size, np.int64)  #: Since when it has not been heard; 0 = never.
         self.silent = np.zeros(size, np.bool_)
         self.at_wellhead = np.zeros(size, np.int32)  #: How many wellhead zones the card is in.
+        self.in_licence = np.zeros(size, np.int32)  #: How many licence zones the card is in.
+        self.below_ns = np.zeros(size, np.int64)  #: Since when it is below; 0 = it is not.
         self.flags = np.zeros(size, np.uint8)  #: What it last said of itself, bits of CardFlag,
         self.flags_ns = np.zeros(size, np.int64)  #: and when.
         self._unsaved = np.zeros(size, np.bool_)
@@ -153,9 +160,7 @@ class Cards:
         mine = np.arange(len(self._unsaved)) % parts == part
         return np.flatnonzero(self._unsaved & mine)
 
-    def state_of(
-        self, cards: Iterable[int], zones: Mapping[int, tuple[str, ...]]
-    ) -> dict[str, bytes]:
+    def state_of(self, cards: Iterable[int], zones: Mapping[int, Entries]) -> dict[str, bytes]:
         """What the journal keeps of these cards; `zones` are the zones that each is in."""
         state = {}
         for card in cards:
@@ -165,7 +170,8 @@ class Cards:
                 "heard_ns": int(self.heard_ns[card]),
                 "silent": bool(self.silent[card]),
                 "flags": [int(self.flags[card]), int(self.flags_ns[card])],
-                "zones": zones.get(card, ()),
+                "below_ns": int(self.below_ns[card]),
+                "zones": zones.get(card, {}),
                 "roadway": self._roadways.name(roadway) if roadway >= 0 else "",
                 "fix": {name: as_json(fix[name]) for name, as_json in _KEPT},
             }
@@ -173,9 +179,7 @@ class Cards:
             self._unsaved[card] = False
         return state
 
-    def restore(
-        self, state: Mapping[str, bytes], now_ns: int
-    ) -> tuple[int, dict[int, tuple[str, ...]]]:
+    def restore(self, state: Mapping[str, bytes], now_ns: int) -> tuple[int, dict[int, Entries]]:
         """Takes up the cards of before a restart.
 
         A card that was not silent counts as heard now: the gateway did not listen while it was
@@ -184,10 +188,10 @@ class Cards:
         measured from now on must not be older than it.
 
         Returns:
-            When any card was last heard (0: never), and the zones that each card was in.
+            When any card was last heard (0: never), and the zones of each card, since when.
         """
         last_ns = 0
-        zones: dict[int, tuple[str, ...]] = {}
+        zones: dict[int, Entries] = {}
         for key, value in state.items():
             if not key.startswith(STATE_PREFIX):
                 continue
@@ -199,7 +203,11 @@ class Cards:
             self.flags[card], self.flags_ns[card] = kept.get("flags", (0, 0))
             if kept["fix"]["t_ns"] > now_ns + AHEAD_MOST_NS:
                 self.last["t_ns"][card] = now_ns
-            zones[card] = tuple(kept["zones"])
+            self.below_ns[card] = min(kept.get("below_ns", 0), now_ns)
+            entries = kept["zones"]
+            if not isinstance(entries, dict):  # an older gateway kept no times
+                entries = dict.fromkeys(entries, kept["heard_ns"])
+            zones[card] = entries
         return last_ns, zones
 
     def _recall_fix(self, card: int, kept: Mapping[str, Any]) -> None:

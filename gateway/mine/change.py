@@ -89,6 +89,8 @@ class EventKind(IntEnum):
     ALARM_SHOWN = 13
     ALARM_ESCALATED = 14
     ALARM_CHANGED = 15
+    MINE_ENTERED = 16
+    MINE_LEFT = 17
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,16 +20,19 @@ from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
+from gateway.mine.attendance import Attendance
 from gateway.mine.card_flags import CardFlags
-from gateway.mine.cards import Cards
+from gateway.mine.cards import Cards, Entries
 from gateway.mine.change import Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
 from gateway.mine.notices import NoticeBook
-from gateway.mine.occupancy import Occupancy
+from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
+from gateway.mine.roster import Roster
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
@@ -72,7 +75,10 @@ class Mine:
         self._notices = NoticeBook()
         self._flags = CardFlags(self._cards, self._alarms, table)
         self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
-        self._occupancy = Occupancy(plan.map, table)
+        self._roster = Roster(plan.holders, table)
+        self._occupancy = Occupancy(plan.map, table, self._roster, self._cards, self._alarms)
+        self._limits = Limits(plan, self._cards, self._roster, self._occupancy, self._alarms)
+        self._attendance = Attendance(self._cards, table)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
         self._anchors = AnchorBook(plan.map)
@@ -92,17 +98,20 @@ class Mine:
         kept, self._kept = self._kept, {}
         last_ns, zones = self._cards.restore(kept, now_ns)
         self._recall(zones)
+        self._cards.reserve()
+        self._roster.reserve(self._alarms, record)
         self._limit_speeds()
         text = _started(len(zones), last_ns, now_ns)
         record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
         for sentence in damage:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
-        self._occupancy.restore(zones, self._cards, self._alarms, record)
+        self._occupancy.restore(zones, record)
         if last_ns:  # what was pending has not gone on while nobody listened
             self._alarms.shift(max(now_ns - last_ns, 0))
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
+        self._limits.look(record)
         self._keep(zones, record)
         stats = self._anchors.restore(kept, record)
         self._locator.restore_anchor_stats(stats)
@@ -118,6 +127,7 @@ class Mine:
         before_ns, self._now_ns = self._now_ns, now_ns
         self._pass_over(now_ns - before_ns)
         self._cards.reserve()
+        self._roster.reserve(self._alarms, record)
         self._limit_speeds()
         self._links.note(batch.links, record)
         changed = set(self._note_heard(batch, now_ns))
@@ -128,9 +138,11 @@ class Mine:
         self._cards.place(fixes)
         self._flags.note(batch.measurements, record)
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
-        moved = self._occupancy.update(fixes, self._cards, self._alarms, record)
+        moved = self._occupancy.update(fixes, record)
         lost, back = self._note_silence(record)
-        changed.update(moved, lost, back)
+        gone = self._attendance.look(record)
+        changed.update(moved, lost, back, gone)
+        self._limits.look(record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
         for second in seconds[-SAVE_PARTS:]:
             changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
@@ -189,17 +201,19 @@ class Mine:
         self._told_ns[again["card"]] = again["t_ns"]
         return np.concatenate([lagged, again])
 
-    def _recall(self, zones: dict[int, tuple[str, ...]]) -> None:
+    def _recall(self, zones: dict[int, Entries]) -> None:
         """Takes up the cards of which only an open alarm is known: their own state was damaged."""
+        damaged: set[int] = set()
         for key in self._alarms:
             if not key.card:
                 continue
             card = self._table.handle(key.card)
             if card not in zones:
                 self._cards.recall(card, self._now_ns, silent=key.rule == SIGNAL_LOST)
-                zones[card] = ()
-            if key.zone and key.zone not in zones[card]:
-                zones[card] += (key.zone,)
+                zones[card] = {}
+                damaged.add(card)
+            if card in damaged and key.rule in ENTRY_RULES.values():
+                zones[card].setdefault(key.zone, self._now_ns)
 
     def _pass_over(self, passed_ns: int) -> None:
         """Leaves out a time in which the gateway did not listen."""
@@ -248,7 +262,7 @@ class Mine:
     def _keep(self, cards: Collection[int], record: StepRecord) -> None:
         """Adds to the state what must outlive a restart of these cards."""
         ordered = sorted(cards)
-        record.state |= self._cards.state_of(ordered, self._occupancy.zones_of(ordered))
+        record.state |= self._cards.state_of(ordered, self._occupancy.entries_of(ordered))
 
     def _changes(
         self,

@@ -30,14 +30,27 @@ class AlarmRule:
 
 
 @dataclass(frozen=True, slots=True)
+class Holder:
+    """Someone, or something, on the roster. `zones` are the controlled zones it may enter."""
+
+    name: str
+    team: str = ""
+    is_person: bool = True
+    leader: bool = False
+    zones: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class MinePlan:
     """The mine as the core sees it.
 
-    `rules` says of each alarm family how it is raised.
-    `card_height_m` is how high a card is carried above the floor; `devices` are their ids. The
-    clocks that the measurements' times come from may be off by `clock_tolerance_s`. `lag_s` is the
-    delay of the smoothed fixes, 0 for none; `speeds_max_m_s` the limit of each card that has one of
-    its own; `uwb_readers` are those of the devices that give ranges.
+    `rules` says of each alarm family how it is raised. `card_height_m` is how high a card is
+    carried above the floor; `devices` are their ids. The clocks that the measurements' times come from may
+    be off by `clock_tolerance_s`. `lag_s` is the delay of the smoothed fixes, 0 for none;
+    `speeds_max_m_s` the limit of each card that has one of its own. `holders` says who has which
+    card, None where there is no roster; `people_quota` is how many people may be below, None for
+    any number, and `below_most_s` for how long. `uwb_readers` are those of the devices that give
+    ranges.
     """
 
     map: MineMap
@@ -47,6 +60,9 @@ class MinePlan:
     rules: Mapping[str, AlarmRule]
     lag_s: float = 0.0
     speeds_max_m_s: Mapping[str, float] = field(default_factory=dict)
+    holders: Mapping[str, Holder] | None = None
+    people_quota: int | None = None
+    below_most_s: float = 36_000.0
     uwb_readers: frozenset[str] = frozenset()
 
     @property

@@ -58,6 +58,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """Nobody has acknowledged an alarm in time: others are told too, `alarm.tell`."""
     EVENT_KIND_ALARM_CHANGED: _EventKind.ValueType  # 15
     """A latched alarm that stays open: what raised it is over, or is there again; see `alarm.state`."""
+    EVENT_KIND_MINE_ENTERED: _EventKind.ValueType  # 16
+    """A card is below: its holder has come down, or was first heard there."""
+    EVENT_KIND_MINE_LEFT: _EventKind.ValueType  # 17
+    """A card that was below is at a wellhead. Silence is no way out."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -93,6 +97,10 @@ EVENT_KIND_ALARM_ESCALATED: EventKind.ValueType  # 14
 """Nobody has acknowledged an alarm in time: others are told too, `alarm.tell`."""
 EVENT_KIND_ALARM_CHANGED: EventKind.ValueType  # 15
 """A latched alarm that stays open: what raised it is over, or is there again; see `alarm.state`."""
+EVENT_KIND_MINE_ENTERED: EventKind.ValueType  # 16
+"""A card is below: its holder has come down, or was first heard there."""
+EVENT_KIND_MINE_LEFT: EventKind.ValueType  # 17
+"""A card that was below is at a wellhead. Silence is no way out."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:
