@@ -299,3 +299,13 @@ def test_a_damaged_number_hides_nothing_and_invents_nothing() -> None:
         (Fault.OUT_OF_ORDER, -5, -5),
         (Fault.MISSING, 3, 3),
     ]
+
+
+def test_what_is_lost_before_a_damaged_number_ends_at_the_mark() -> None:
+    rows = log_of(4)
+    moved = replace(rows[3], sequence=9000)
+    assert found([rows[0], rows[1], moved], head_of(rows)) == [
+        (Fault.MISSING, 3, 4),
+        (Fault.OUT_OF_ORDER, 9000, 9000),
+    ]
+    assert found([rows[0], rows[1], moved], head_of(rows[:2])) == [(Fault.OUT_OF_ORDER, 9000, 9000)]
