@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.anchors import anchors
+from gateway.cli.audit import audit
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.evaluate import evaluate
@@ -47,3 +48,4 @@ def _options(
 
 for command in (demo, init, check, run, sim, watch, anchors, locate, evaluate):
     app.command()(command)
+app.add_typer(audit, name="audit")

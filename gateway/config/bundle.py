@@ -78,6 +78,16 @@ def load(folder: Path) -> Bundle:
     return Bundle(folder, settings, mine_map, tuple(roster.people), setups, planned)
 
 
+def journal_folder_of(folder: Path) -> Path:
+    """Where the mine in `folder` keeps its events; of its files only `mine.toml` is read.
+
+    Raises:
+        ConfigurationError: that file has mistakes.
+    """
+    _check_folder(folder)
+    return folder / _read_settings(folder).journal.folder
+
+
 def _check_folder(folder: Path) -> None:
     try:
         if folder.is_dir():
