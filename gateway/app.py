@@ -18,7 +18,7 @@ from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle, Person
 from gateway.config.people import CardKind
-from gateway.desk import Desk
+from gateway.desk import Desk, audit_of
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
@@ -156,7 +156,7 @@ class Gateway:
     async def _commit(self, changes: Changes, journal: Journal, server: Server) -> None:
         """Positions leave at once, events and answers to operators only when they are on disk."""
         server.publish(changes)
-        if changes.events or changes.state:
+        if changes.events or changes.state or changes.answers:
             await self._store(changes, journal, server)
         self._desk.tell(changes.answers)
 
@@ -166,7 +166,8 @@ class Gateway:
             (event.sequence, event.record_t_ns, payload)
             for event, payload in zip(changes.events, payloads, strict=True)
         ]
-        await self._blocking(journal.append, rows, changes.state)
+        audit = audit_of(changes.answers, journal.last_audit.sequence)
+        await self._blocking(journal.append, rows, changes.state, audit)
         if payloads:
             server.publish_events(changes.events[0].sequence, payloads)
 

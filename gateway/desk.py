@@ -1,4 +1,4 @@
-"""Where operators' acts wait for the step that does them, and for its answers."""
+"""Where operators' acts wait for the step that does them, and what of them is kept for ever."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from gateway.inbox import Inbox
+from gateway.journal.audit import DONE, AuditEntry
 from gateway.mine.change import Act, Answer
 
 #: Acts that may wait: operators do a few a second at most, a step comes five times a second.
@@ -72,3 +73,29 @@ class Desk:
             for future in asked:
                 if not future.done():
                     future.set_exception(DeskClosedError())
+
+
+def audit_of(answers: Iterable[Answer], after: int) -> list[AuditEntry]:
+    """The entries of the audit log that follow entry `after`: what was done, and what refused.
+
+    An act that comes again is there already.
+    """
+    new = (answer for answer in answers if not answer.again)
+    return [_entry(answer, sequence) for sequence, answer in enumerate(new, after + 1)]
+
+
+def _entry(answer: Answer, sequence: int) -> AuditEntry:
+    act = answer.act
+    detail = {"note": act.note} if act.note else {}
+    if act.until_t_ns is not None:
+        detail["until_t_ns"] = str(act.until_t_ns)
+    return AuditEntry(
+        sequence=sequence,
+        t_ns=answer.act_t_ns,
+        operator=act.operator,
+        act=act.kind,
+        request_id=act.request_id,
+        subject=act.subject,
+        detail=detail,
+        outcome=answer.refusal or DONE,
+    )

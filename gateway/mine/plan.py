@@ -45,8 +45,8 @@ class MinePlan:
     """The mine as the core sees it.
 
     `rules` says of each alarm family how it is raised. `card_height_m` is how high a card is
-    carried above the floor; `devices` are their ids. The clocks that the measurements' times come from may
-    be off by `clock_tolerance_s`. `lag_s` is the delay of the smoothed fixes, 0 for none;
+    carried above the floor; `devices` are their ids. The clocks that the measurements' times come
+    from may be off by `clock_tolerance_s`. `lag_s` is the delay of the smoothed fixes, 0 for none;
     `speeds_max_m_s` the limit of each card that has one of its own. `holders` says who has which
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `uwb_readers` are those of the devices that give
