@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.mine.change import Alarm, Event, Place
+from gateway.mine.families import FAMILIES
 from gateway.serve.cursor import Kind, seal
 from lamproom.v1 import event_pb2, position_pb2, stream_pb2
 from positioning.observation import Records
@@ -86,6 +87,7 @@ def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
         acknowledged_by=alarm.acknowledged_by,
         tell=alarm.tell,
         escalated=alarm.escalated,
+        category=_category(alarm.rule),
     )
     message.start_time.FromNanoseconds(alarm.start_t_ns)
     message.raise_time.FromNanoseconds(alarm.raised_t_ns)
@@ -99,6 +101,11 @@ def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
     if alarm.place:
         message.place.CopyFrom(_place_message(alarm.place))
     return message
+
+
+def _category(rule: str) -> str:
+    family = FAMILIES.get(rule)  # none where another version of the gateway has raised it
+    return family.category if family else ""
 
 
 def _place_message(place: Place) -> event_pb2.Place:

@@ -15,10 +15,12 @@ from equipment.device import Device
 from equipment.modbus_profile import ModbusProfile, RegisterType, Table
 from equipment.opcua_profile import OpcUaProfile
 from equipment.toml_source import ConfigurationError
+from gateway.config.alarms import AlarmSettings
 from gateway.config.bundle import load
 from gateway.config.people import COLUMNS, OPTIONAL, CardKind
 from gateway.config.routes import RoutesFile
 from gateway.config.schema import MineSettings
+from gateway.mine.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
 from protocols.modbus.driver import ModbusOptions
@@ -151,7 +153,7 @@ def test_every_kind_of_thing_on_the_map_is_documented() -> None:
 
 def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
-    part = text[text.index("## mine.toml") : text.index("## devices.toml")]
+    part = text[text.index("## mine.toml") : text.index("### Alarms")]
     settings = MineSettings.model_validate({"mine": {"code": "1" * 12, "name": "x"}}).model_dump()
     section: dict[str, Any] = {}
     seen = 0
@@ -168,7 +170,28 @@ def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
         elif default != "needed":
             assert tomllib.loads(f"value = {default.strip('`')}")["value"] == section[key]
         seen += default != "needed"
-    assert seen == 18
+    assert seen == 13
+
+
+def test_the_alarm_families_that_are_documented_are_those_there_are() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    part = text[text.index("### Alarms") : text.index("## devices.toml")]
+    rows = re.findall(r"^\| `([a-z_]+)` (\S+) \|.*?\| ([1-4]) \|(.*?)\|$", part, re.MULTILINE)
+    told = {name: (zh, int(level), special) for name, zh, level, special in rows}
+    families = AlarmSettings().model_dump()
+    assert told.keys() == families.keys() == FAMILIES.keys()
+    for name, (zh, level, said) in told.items():
+        family, special = families[name], said.strip()
+        assert (zh, level) == (FAMILIES[name].zh, family["level"])
+        assert special.startswith(f"`after_s` {family['after_s']:g}") == (family["after_s"] > 0)
+        assert ("`clear_after_s` 60" in special) == (family["clear_after_s"] == 60)
+    defaults = families["restricted_entry"]
+    cells = re.findall(r"^\| `([a-z_]+)` \| [a-z]* ?\| (\S.*?) \|", part, re.MULTILINE)
+    seen = {key: default.strip("`") for key, default in cells if default != "as above"}
+    assert seen.keys() == defaults.keys() - {"level"}
+    for key, default in seen.items():
+        value = None if default == "none" else tomllib.loads(f"v = {default}")["v"]
+        assert (list(defaults[key]) if isinstance(value, list) else defaults[key]) == value
 
 
 @pytest.mark.parametrize("page", PAGES)
