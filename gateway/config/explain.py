@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from gateway.config.alarms import AlarmFamily
 from gateway.config.bundle import Bundle
@@ -61,7 +62,7 @@ def _limits(bundle: Bundle, rule: str) -> Iterator[str]:
         yield f"Zones: {_listed([zone.id for zone in zones if zone.kind is _KINDS[rule]])}."
 
 
-_KINDS = {
+_KINDS: Final = {
     "restricted_entry": ZoneKind.RESTRICTED,
     "unauthorised_entry": ZoneKind.CONTROLLED,
     "out_of_boundary": ZoneKind.LICENCE,
