@@ -92,9 +92,19 @@ class AlarmBook:
         return self._ids.get(alarm_id)
 
     def begin(
-        self, key: AlarmKey, t_ns: int, record: StepRecord, text: str, place: Place | None = None
+        self,
+        key: AlarmKey,
+        t_ns: int,
+        record: StepRecord,
+        text: str,
+        place: Place | None = None,
+        *,
+        level: int | None = None,
     ) -> None:
-        """The condition is there since `t_ns`: raises the alarm when it has lasted long enough."""
+        """The condition is there since `t_ns`: raises the alarm when it has lasted long enough.
+
+        `level` is that of the family unless it is given.
+        """
         pending = self._pending.get(key)
         if key in self:
             if pending and not pending.begins:
@@ -103,9 +113,10 @@ class AlarmBook:
             return
         after_ns = round(self._rule(key).after_s * _S)
         if not after_ns:
-            self.open(key, t_ns, record, text, place)
+            self.open(key, t_ns, record, text, place, level=level)
         elif pending is None:
-            self._wait(key, Pending(t_ns, t_ns + after_ns, text, place), record)
+            waits = Pending(t_ns, t_ns + after_ns, text, place, level=level)
+            self._wait(key, waits, record)
 
     def end(self, key: AlarmKey, t_ns: int, record: StepRecord, text: str) -> None:
         """The condition is over since `t_ns`: clears the alarm when that has lasted long enough."""
@@ -121,7 +132,14 @@ class AlarmBook:
             self._wait(key, Pending(t_ns, t_ns + after_ns, text, begins=False), record)
 
     def open(
-        self, key: AlarmKey, t_ns: int, record: StepRecord, text: str, place: Place | None = None
+        self,
+        key: AlarmKey,
+        t_ns: int,
+        record: StepRecord,
+        text: str,
+        place: Place | None = None,
+        *,
+        level: int | None = None,
     ) -> None:
         """Raises the alarm now, unless it is open; `place` is where its card is, if it is known."""
         self._pending.pop(key, None)
@@ -135,11 +153,12 @@ class AlarmBook:
         alarm = Alarm(
             id=f"{key.rule}-{record.next_sequence}",
             rule=key.rule,
-            level=rule.level,
+            level=level or rule.level,
             start_t_ns=t_ns,
             card=key.card,
             device=key.device,
             zone=key.zone,
+            limit=key.limit,
             text=text,
             place=place,
             raised_t_ns=record.now_ns,
@@ -217,7 +236,9 @@ class AlarmBook:
             if now_ns >= pending.due_ns:
                 self._wait(key, None, record)
                 if pending.begins:
-                    self.open(key, pending.t_ns, record, pending.text, pending.place)
+                    self.open(
+                        key, pending.t_ns, record, pending.text, pending.place, level=pending.level
+                    )
                 else:
                     self.close(key, pending.t_ns, record, pending.text)
         over = [key for key, hiding in self._hidden.items() if now_ns >= _end_ns(hiding)]

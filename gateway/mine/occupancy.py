@@ -54,8 +54,9 @@ class Occupancy:
         around = (*self._zones, *map(_surroundings, near))
         self._membership = ZoneMembership(around, mine_map.roadways)
         self._entered: dict[int, Entries] = {}
-        #: How many people are in each zone of the map, by index.
+        #: How many people, and how many vehicles, are in each zone of the map, by index.
         self.people = np.zeros(len(self._zones), np.int64)
+        self.vehicles = np.zeros(len(self._zones), np.int64)
 
     def zones_of(self, cards: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """The ids of the zones that each card is in."""
@@ -117,6 +118,7 @@ class Occupancy:
         else:
             zones.pop(zone.id, None)
         self.people[index] += step * int(self._roster.person[card])
+        self.vehicles[index] += step * int(self._roster.vehicle[card])
         if zone.kind is ZoneKind.WELLHEAD:
             self._cards.at_wellhead[card] += step
         if zone.kind is ZoneKind.LICENCE:
