@@ -52,6 +52,7 @@ class AlarmBook:
         self._due_ns = 0  # nothing is to be done by itself before this
         #: Families whose alarms hide others.
         self._suppressors = {name for rule in rules.values() for name in rule.suppressed_by}
+        self._escalates = any(rule.escalate_after_s is not None for rule in rules.values())
         for name, value in state.items():
             if name.startswith(ALARM_PREFIX):
                 key, alarm, pending = recall_alarm(value)
@@ -246,7 +247,8 @@ class AlarmBook:
             self._unhide(key, record)
         if over:
             self._look_again(record, "")
-        self._escalate(record)
+        if self._escalates:
+            self._escalate(record)
         self._due_ns = self._next_due_ns()
 
     def shift(self, by_ns: int) -> None:
@@ -278,7 +280,7 @@ class AlarmBook:
             return
         self._alarms[key] = alarm
         self._ids[alarm.id] = key
-        self._due_ns = 0
+        self._due_ns = min(self._due_ns, self._escalates_ns(key, alarm))
         record.alarms[alarm.id] = alarm
         self._save(key, record)
 
@@ -291,7 +293,7 @@ class AlarmBook:
     def _wait(self, key: AlarmKey, pending: Pending | None, record: StepRecord) -> None:
         if pending:
             self._pending[key] = pending
-            self._due_ns = 0
+            self._due_ns = min(self._due_ns, pending.due_ns)
         else:
             self._pending.pop(key, None)
         self._save(key, record)
@@ -350,7 +352,11 @@ class AlarmBook:
             (
                 *(pending.due_ns for pending in self._pending.values()),
                 *(_end_ns(hiding) for hiding in self._hidden.values()),
-                *(self._escalates_ns(key, alarm) for key, alarm in self._alarms.items()),
+                *(
+                    self._escalates_ns(key, alarm)
+                    for key, alarm in self._alarms.items()
+                    if self._escalates
+                ),
             ),
             default=_NEVER_NS,
         )

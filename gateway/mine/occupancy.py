@@ -54,6 +54,7 @@ class Occupancy:
         around = (*self._zones, *map(_surroundings, near))
         self._membership = ZoneMembership(around, mine_map.roadways)
         self._entered: dict[int, Entries] = {}
+        self._inside: dict[str, dict[int, int]] = {zone.id: {} for zone in self._zones}
         #: How many people, and how many vehicles, are in each zone of the map, by index.
         self.people = np.zeros(len(self._zones), np.int64)
         self.vehicles = np.zeros(len(self._zones), np.int64)
@@ -66,9 +67,9 @@ class Occupancy:
         """The zones that each card is in, by id, and since when."""
         return {card: self._entered.get(card, {}) for card in cards}
 
-    def inside(self, zone: str) -> Iterable[tuple[int, int]]:
-        """The cards in a zone, and since when each is."""
-        return [(card, at[zone]) for card, at in self._entered.items() if zone in at]
+    def inside(self, zone: str) -> Mapping[int, int]:
+        """The cards in a zone of the map, and since when each is."""
+        return self._inside[zone]
 
     def counts(self) -> dict[str, int]:
         """How many cards are in each zone."""
@@ -114,9 +115,10 @@ class Occupancy:
         zone, step = self._zones[index], 1 if entered else -1
         zones = self._entered.setdefault(card, {})
         if entered:
-            zones[zone.id] = t_ns
+            zones[zone.id] = self._inside[zone.id][card] = t_ns
         else:
             zones.pop(zone.id, None)
+            self._inside[zone.id].pop(card, None)
         self.people[index] += step * int(self._roster.person[card])
         self.vehicles[index] += step * int(self._roster.vehicle[card])
         if zone.kind is ZoneKind.WELLHEAD:

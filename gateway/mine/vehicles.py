@@ -60,9 +60,10 @@ class Vehicles:
                 self._alarms.end(key, record.now_ns, record, text)
 
     def _judge_speeds(self, fixes: Records, record: StepRecord) -> None:
+        fixes = fixes[self._roster.vehicle[fixes["card"]]]
         speeds_m_s = np.hypot(fixes["vx_m_s"], fixes["vy_m_s"])
         limits_m_s = self._limit_m_s[fixes["roadway"]]
-        known = np.isin(fixes["fix_class"], _KNOWN) & self._roster.vehicle[fixes["card"]]
+        known = np.isin(fixes["fix_class"], _KNOWN)
         fast = known & (speeds_m_s > limits_m_s)
         slow = known & (speeds_m_s < _SLOW_AGAIN * limits_m_s)
         for row in np.flatnonzero(fast | slow).tolist():
