@@ -30,8 +30,11 @@ class AlarmKey(NamedTuple):
 
     @property
     def text(self) -> str:
-        """All of it in one word. Of all ids only a card's may hold a slash."""
-        return "/".join(self)
+        """All of it in one word, without a limit as gateways before there were any kept it.
+
+        Of all ids only a card's may hold a slash.
+        """
+        return "/".join(self if self.limit else self[:4])
 
 
 @dataclass(frozen=True, slots=True)
