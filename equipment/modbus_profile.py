@@ -227,7 +227,8 @@ READER_FIELDS: Final = {
 
 #: The fields that a reader's records may have besides, and of which types they can be then.
 READER_FIELDS_OPTIONAL: Final = {
-    Kind.RFID_READER: {"side": WHOLE},
+    Kind.RFID_READER: {"side": WHOLE, "flags": WHOLE},
+    Kind.UWB_READER: {"flags": WHOLE},
 }
 
 

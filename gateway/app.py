@@ -16,12 +16,14 @@ import structlog
 from equipment.profile import Kind
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
-from gateway.config.bundle import Bundle
+from gateway.config.bundle import Bundle, Limit, Person
+from gateway.config.people import CardKind
+from gateway.desk import Desk, audit_of
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
-from gateway.mine.plan import AlarmRule, MinePlan
+from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from positioning.observation import IdTable
@@ -48,15 +50,38 @@ def plan_of(bundle: Bundle) -> MinePlan:
         devices=tuple(setup.device.id for setup in bundle.devices),
         card_height_m=positioning.card_height_m,
         clock_tolerance_s=positioning.clock_tolerance_s,
-        restricted_entry=AlarmRule(alarm.restricted_entry.level),
-        signal_lost=AlarmRule(alarm.signal_lost.level, alarm.signal_lost.after_s),
-        device_down=AlarmRule(alarm.device_down.level, alarm.device_down.after_s),
+        rules={name: AlarmRule(**dict(family)) for name, family in alarm},
         lag_s=positioning.lag_s,
         speeds_max_m_s={person.card: limits[person.kind] for person in bundle.people},
+        holders={person.card: _holder(person) for person in bundle.people},
+        people_quota=bundle.settings.people.quota,
+        below_most_s=bundle.settings.people.below_max_h * 3600.0,
+        limits=tuple(map(_limit, bundle.limits)),
+        routes={
+            route.id: tuple(Stop(stop.zone, stop.start, stop.end) for stop in route.stop)
+            for route in bundle.routes
+        },
+        timezone=bundle.timezone,
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
     )
+
+
+def _holder(person: Person) -> Holder:
+    return Holder(
+        person.name,
+        person.team,
+        is_person=person.kind is CardKind.PERSON,
+        is_vehicle=person.kind is CardKind.VEHICLE,
+        leader=person.leader,
+        zones=person.zones,
+        route=person.route,
+    )
+
+
+def _limit(limit: Limit) -> ValueLimit:
+    return ValueLimit(**{**dict(limit), "zone": limit.zone or ""})
 
 
 class Gateway:
@@ -70,6 +95,7 @@ class Gateway:
         self._clock = SteadyClock()
         self._cards = IdTable()
         self._inbox = Inbox()
+        self._desk = Desk(self._inbox)
         # Of its own: steps must not wait for threads that look up the names of dead devices.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="step")
 
@@ -88,10 +114,11 @@ class Gateway:
             state = await self._blocking(journal.load_state)
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             now_ns = self._clock.now_ns
-            server = Server(self._bundle, self._cards, journal, now_ns=now_ns)
+            server = Server(self._bundle, self._cards, journal, self._desk.ask, now_ns=now_ns)
             await self._commit(mine.begin(now_ns(), journal.damage), journal, server)
             port = await server.start()
             stack.push_async_callback(server.stop, STOP_GRACE_S)
+            stack.callback(self._desk.close)
             ready(port)
             await self._serve(mine, journal, server, stop)
 
@@ -144,16 +171,20 @@ class Gateway:
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *given)
 
     async def _commit(self, changes: Changes, journal: Journal, server: Server) -> None:
-        """Positions leave at once, events only when they are on disk."""
+        """Positions leave at once, events and answers to operators only when they are on disk."""
         server.publish(changes)
-        if not changes.events and not changes.state:
-            return
+        if changes.events or changes.state or changes.answers:
+            await self._store(changes, journal, server)
+        self._desk.tell(changes.answers)
+
+    async def _store(self, changes: Changes, journal: Journal, server: Server) -> None:
         payloads = [encode_event(event, journal.epoch) for event in changes.events]
         rows = [
             (event.sequence, event.record_t_ns, payload)
             for event, payload in zip(changes.events, payloads, strict=True)
         ]
-        await self._blocking(journal.append, rows, changes.state)
+        audit = audit_of(changes.answers, journal.last_audit.sequence)
+        await self._blocking(journal.append, rows, changes.state, audit)
         if payloads:
             server.publish_events(changes.events[0].sequence, payloads)
 

@@ -19,7 +19,7 @@ from equipment.report import (
     Sample,
 )
 from gateway.clock import Clock
-from gateway.mine.change import Batch
+from gateway.mine.change import Act, Batch
 from positioning.observation import MEASUREMENT, IdTable, Records, measurements
 from protocols.device_clock import DeviceClock
 from protocols.readers import ranges_of, sightings_of
@@ -48,6 +48,7 @@ class Inbox:
         self._samples: list[Sample] = []
         self._links: list[LinkChange] = []
         self._notices: dict[tuple[str, NoticeKind, str], Notice] = {}
+        self._acts: list[Act] = []
         self._waiting = 0
         self._filled = asyncio.Event()
 
@@ -58,8 +59,9 @@ class Inbox:
             samples=tuple(self._samples),
             links=tuple(self._links),
             notices=tuple(self._notices.values()),
+            acts=tuple(self._acts),
         )
-        for part in (self._measured, self._samples, self._links, self._notices):
+        for part in (self._measured, self._samples, self._links, self._notices, self._acts):
             part.clear()
         self._waiting = 0
         self._filled.clear()
@@ -81,13 +83,18 @@ class Inbox:
         return True
 
     def put_measured(self, measured: Records) -> None:
-        """Takes (n,) RANGE, DIFFERENCE, SIGHTING or PLACE."""
-        self._measured.append(measurements(measured))
+        """Takes (n,) MEASUREMENT."""
+        self._measured.append(measured)
         self._filled.set()
 
     def put_samples(self, samples: Sequence[Sample]) -> None:
         """Takes values of points."""
         self._samples.extend(samples)
+        self._filled.set()
+
+    def put_act(self, act: Act) -> None:
+        """Takes what an operator asks for."""
+        self._acts.append(act)
         self._filled.set()
 
     def put_link(self, link: LinkChange) -> None:
@@ -164,19 +171,21 @@ class DeviceInbox:
         else:
             latest_ns = batch.device_t_ns + AHEAD_MOST_NS
         if self._kind is Kind.UWB_READER:
-            found, refusals = ranges_of(batch, self._cards, self._anchors)
+            found, refusals, flags = ranges_of(batch, self._cards, self._anchors)
         elif self._reader is not None:
-            found, refusals = sightings_of(batch, self._reader, self._cards)
+            found, refusals, flags = sightings_of(batch, self._reader, self._cards)
         else:
             count = len(batch.columns["card"])
             self.notice(NoticeKind.DATA_REFUSED, count, "it gives sightings but is not on the map")
             return
         for text, count in refusals:
             self.notice(NoticeKind.DATA_REFUSED, count, text)
-        found = self._timely(found, -shift_ns, latest_ns)
-        if len(found) and self._has_room(len(found), "records"):
-            found["t_ns"] += shift_ns
-            self._inbox.put_measured(found)
+        measured = measurements(found)
+        measured["flags"] = flags
+        measured = self._timely(measured, -shift_ns, latest_ns)
+        if len(measured) and self._has_room(len(measured), "records"):
+            measured["t_ns"] += shift_ns
+            self._inbox.put_measured(measured)
 
     def _timely(self, found: Records, after_ns: int, latest_ns: int) -> Records:
         """Those later than `after_ns` and not after `latest_ns`; the others are refused aloud."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
 from typing import Any, Final
 
@@ -58,6 +58,17 @@ ZONES: Final[tuple[tuple[str, str, str, tuple[float, float, float, float]], ...]
     ("substation", "中央变电所", "key", (230, -5, 270, 5)),
 )
 
+#: What some zones have besides. A quota is more than the simulated people of the demo need.
+ZONE_LIMITS: Final[Mapping[str, Mapping[str, object]]] = {
+    "face_3101": {"quota": 60, "owner": "综采一队"},
+    "face_3103": {"quota": 60, "owner": "综采二队"},
+    "heading_3105": {"quota": 60, "owner": "掘进一队"},
+    "roadheader_3105": {"owner": "掘进一队"},
+    "old_stub": {"owner": "通风队"},
+    "refuge_1": {"quota": 100, "owner": "通风队"},
+    "substation": {"owner": "机电队"},
+}
+
 #: Readers of RFID cards: (place, radius in metres).
 READERS: Final[tuple[tuple[Point, float], ...]] = (
     ((12.0, 2.0, 0.5), 12.0),
@@ -102,7 +113,8 @@ def _roadways() -> Iterator[dict[str, Any]]:
 
 def _zones() -> Iterator[dict[str, Any]]:
     for zone, name, kind, sides in ZONES:
-        yield feature("zone", "Polygon", rectangle(*sides), id=zone, name=name, zone=kind)
+        words = {"id": zone, "name": name, "zone": kind, **ZONE_LIMITS.get(zone, {})}
+        yield feature("zone", "Polygon", rectangle(*sides), **words)
 
 
 def _readers(reader_ids: tuple[str, ...]) -> Iterator[dict[str, Any]]:

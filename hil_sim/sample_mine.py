@@ -64,7 +64,7 @@ def write_sample_mine(
     write_files(
         folder,
         {
-            MINE_FILE: _mine_text(ports),
+            MINE_FILE: _mine_text(ports, people),
             DEVICES_FILE: _devices_text(ports),
             PEOPLE_FILE: people_text(MINE_CODE, people, seed),
             MAP_FILE: map_text(RFID_IDS),
@@ -90,13 +90,32 @@ def write_files(folder: Path, texts: dict[str, str]) -> None:
         raise SimulationError(msg) from None
 
 
-def _mine_text(ports: Ports) -> str:
+def _mine_text(ports: Ports, people: int) -> str:
     return f"""\
 # The sample mine. Everything that is not written here has its default.
 
 [mine]
 code = "{MINE_CODE}"
 name = "示例煤矿"
+
+[people]
+quota = {people}
+below_max_h = 10
+
+[[shift]]
+name = "早班"
+from = "08:00"
+to = "16:00"
+
+[[shift]]
+name = "中班"
+from = "16:00"
+to = "00:00"
+
+[[shift]]
+name = "夜班"
+from = "00:00"
+to = "08:00"
 
 [grpc]
 address = "127.0.0.1"

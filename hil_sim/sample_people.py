@@ -1,4 +1,4 @@
-"""Made-up people of the sample mine: cards, names, jobs and teams, by a seed."""
+"""Made-up people of the sample mine: cards, names, jobs, teams and roles, by a seed."""
 
 from __future__ import annotations
 
@@ -15,6 +15,26 @@ GIVEN: Final = (
     "金生玉民保卫全忠学义根柱山河立新友良凯旭晨阳浩宇"
 )
 
+#: How the characters above are read, in their order.
+_READINGS: Final = (
+    "wang li zhang liu chen yang zhao huang zhou wu xu sun hu zhu gao lin he guo ma luo liang song "
+    "zheng xie han tang feng yu dong xiao cheng cao yuan deng xu fu shen zeng peng lü su lu jiang "
+    "cai jia ding wei xue ye yan yu pan du dai xia zhong wang tian ren jiang fan fang shi yao tan "
+    "liao zou xiong jin lu hao kong bai cui kang mao qiu qin jiang shi wei qiang jun lei tao chao "
+    "yong jie peng bin hui gang bo jian liang fei long jian guo zhi ming hai yong wen hua ping "
+    "cheng lin feng dong hong qing chun xing wang fu gui de sheng li jin sheng yu min bao wei quan "
+    "zhong xue yi gen zhu shan he li xin you liang kai xu chen yang hao yu"
+)
+
+#: Jobs that need a certificate for special work.
+SPECIAL_JOBS: Final = (
+    "采煤机司机", "掘进机司机", "绞车司机", "电工", "瓦斯检查员", "安全检查员",
+)  # fmt: skip
+
+#: Who leads a shift underground: the first of the roster, and each so many after.
+LEADER_JOB: Final = "带班副矿长"
+LEADER_EVERY: Final = 40
+
 #: Teams in the order in which the simulated mine gives out workplaces, with their jobs.
 TEAMS: Final = (
     ("综采一队", ("采煤机司机", "支架工", "刮板输送机司机", "班长", "瓦斯检查员")),
@@ -30,10 +50,23 @@ TEAMS: Final = (
 def people_text(mine_code: str, people: int, seed: int) -> str:
     """A `people.csv` of `people` lines; a card is the mine's code and five digits."""
     rng = random.Random(seed)
-    lines = ["card,name,job,team"]
+    lines = ["card,name,job,team,pinyin,leader,special"]
     for number in range(1, people + 1):
         given = "".join(rng.sample(GIVEN, rng.choice((1, 2, 2))))
         team, jobs = TEAMS[(number - 1) % len(TEAMS)]
-        name = rng.choice(FAMILY) + given
-        lines.append(f"{mine_code}{number:05d},{name},{rng.choice(jobs)},{team}")
+        family = rng.choice(FAMILY)
+        job = rng.choice(jobs)
+        leads = number % LEADER_EVERY == 1
+        if leads:
+            job = LEADER_JOB
+        roles = f"{'yes' if leads else ''},{'yes' if job in SPECIAL_JOBS else ''}"
+        card, pinyin = f"{mine_code}{number:05d}", _pinyin(family, given)
+        lines.append(f"{card},{family}{given},{job},{team},{pinyin},{roles}")
     return "\n".join(lines) + "\n"
+
+
+def _pinyin(family: str, given: str) -> str:
+    """`Wang Jianguo` for 王建国."""
+    readings = dict(zip(FAMILY + GIVEN, _READINGS.split(), strict=True))
+    rest = "".join(readings[character] for character in given)
+    return f"{readings[family].title()} {rest.title()}"

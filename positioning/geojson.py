@@ -4,11 +4,12 @@ A FeatureCollection (RFC 7946) in the mine's own metres. The `properties` of a f
 
 | kind    | geometry             | beside `kind`, `id` and (optional) `name`                  |
 |---------|----------------------|------------------------------------------------------------|
-| roadway | LineString [x, y, z] | `width_m`; the points lie on the floor                     |
+| roadway | LineString [x, y, z] | `width_m`; optional `speed_max_m_s`; points lie on the floor |
 | area    | Polygon [x, y]       |                                                            |
 | anchor  | Point [x, y, z]      |                                                            |
 | reader  | Point [x, y, z]      | `radius_m`: how far it sees cards; optional `heading_deg`  |
-| zone    | Polygon [x, y]       | `zone`: one of `ZoneKind`; optional `z_band_m`             |
+| zone    | Polygon [x, y]       | `zone`: one of `ZoneKind`; optional `z_band_m`, `quota`,   |
+|         |                      | `stay_limit_min`, `owner`, and of a danger zone `near_m`   |
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -31,6 +33,14 @@ from positioning.rings import holes_problem, ring_problem
 WIDTH_MAX_M: Final = 100.0
 #: Farther than any reader sees; a larger number is in another unit.
 RADIUS_MAX_M: Final = 1_000.0
+#: Nothing underground is faster; a larger number is in another unit.
+SPEED_MAX_M_S: Final = 30.0
+#: A gateway serves 8,000 cards; a larger quota limits nothing.
+QUOTA_MAX: Final = 100_000
+#: Nobody stays underground for longer than three days; a larger number is in another unit.
+STAY_LIMIT_MAX_MIN: Final = 4_320.0
+#: Who is farther off than this is in no danger of that place; a larger number is in another unit.
+NEAR_MAX_M: Final = 200.0
 #: Positions are told in millimetres: a shorter piece of a centreline has no direction.
 SEGMENT_MIN_M: Final = 0.001
 #: A ring is checked edge against edge; this many take well under a second.
@@ -190,7 +200,12 @@ def _roadway(values: MapValues, path: Path, properties: dict[str, Any], given: A
     if short.size:
         problem = "lies on, above or below the point before it"
         raise values.refuse((*place, int(short[0]) + 1), problem, "a roadway runs along a floor")
-    return Roadway(*_words(properties), width_m, points)
+    speed_max_m_s = None
+    if "speed_max_m_s" in properties:
+        key = (*path, "properties", "speed_max_m_s")
+        given_m_s = properties["speed_max_m_s"]
+        speed_max_m_s = _noted(lambda: values.speed_m_s(key, given_m_s, SPEED_MAX_M_S))
+    return Roadway(*_words(properties), width_m, points, speed_max_m_s)
 
 
 def _anchor(values: MapValues, path: Path, properties: dict[str, Any], given: Any) -> Anchor:
@@ -211,12 +226,32 @@ def _reader(values: MapValues, path: Path, properties: dict[str, Any], given: An
 def _zone(values: MapValues, path: Path, properties: dict[str, Any], given: Any) -> Zone:
     kinds = [kind.value for kind in ZoneKind]
     kind = values.choice((*path, "properties", "zone"), properties.get("zone"), kinds)
-    band_m = None
-    if "z_band_m" in properties:
-        key = (*path, "properties", "z_band_m")
-        band_m = _noted(lambda: values.band_m(key, properties["z_band_m"]))
-    rings = _rings(values, path, given)
-    return Zone(*_words(properties), ZoneKind(kind), rings, band_m)
+    limits = _limits(values, path, properties, ZoneKind(kind))
+    return Zone(*_words(properties), ZoneKind(kind), _rings(values, path, given), **limits)
+
+
+def _limits(
+    values: MapValues, path: Path, properties: dict[str, Any], kind: ZoneKind
+) -> dict[str, Any]:
+    """What stands of a zone's optional properties, by the name that each has as a field."""
+    readers: dict[str, Callable[[Path, Any], object]] = {
+        "z_band_m": values.band_m,
+        "quota": lambda key, given: values.count(key, given, QUOTA_MAX),
+        "stay_limit_min": lambda key, given: values.minutes(key, given, STAY_LIMIT_MAX_MIN),
+        "near_m": lambda key, given: values.length_m(key, given, NEAR_MAX_M),
+    }
+    inner = (*path, "properties")
+    limits = {}
+    for name, read in readers.items():
+        if name in properties:
+            limits[name] = _noted(partial(read, (*inner, name), properties[name]))
+    if "owner" in properties:
+        _check_name(values, (*inner, "owner"), properties["owner"])
+        limits["owner"] = properties["owner"]
+    if "near_m" in properties and kind is not ZoneKind.DANGER:
+        problem = f"only a danger zone has it, and this is {kind.value!r}"
+        values.say((*inner, "near_m"), problem, "delete it, or make the zone 'danger'")
+    return limits
 
 
 def _area(values: MapValues, path: Path, properties: dict[str, Any], given: Any) -> Area:
@@ -271,11 +306,13 @@ class Kind:
     read: Callable[[MapValues, Path, dict[str, Any], Any], Thing]
 
 
+ZONE_KEYS: Final = ("zone", "z_band_m", "quota", "stay_limit_min", "owner", "near_m")
+
 #: What may stand on a map, by the name of its kind.
 KINDS: Final = {
-    "roadway": Kind("LineString", ("width_m",), _roadway),
+    "roadway": Kind("LineString", ("width_m", "speed_max_m_s"), _roadway),
     "anchor": Kind("Point", (), _anchor),
     "reader": Kind("Point", ("radius_m", "heading_deg"), _reader),
-    "zone": Kind("Polygon", ("zone", "z_band_m"), _zone),
+    "zone": Kind("Polygon", ZONE_KEYS, _zone),
     "area": Kind("Polygon", (), _area),
 }

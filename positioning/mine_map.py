@@ -23,16 +23,21 @@ class ZoneKind(StrEnum):
     FACE = "face"
     WELLHEAD = "wellhead"
     LICENCE = "licence"
+    SECTION = "section"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roadway:
-    """A tunnel: its centreline along the floor, (n, 3) float64, metres, n >= 2."""
+    """A tunnel: its centreline along the floor, (n, 3) float64, metres, n >= 2.
+
+    `speed_max_m_s` is how fast vehicles may be in it; None where that is not said.
+    """
 
     id: str
     name: str
     width_m: float
     centreline_m: NDArray[np.float64]
+    speed_max_m_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,10 @@ class Zone:
     `rings_m` are closed (first point = last), (n, 2) float64 metres: the outer ring, then holes.
     `z_band_m` is the height of its lowest and highest point; None where it has no limits, as where
     all floors that lie above one another belong to it.
+
+    `quota`: most people allowed in it; `stay_limit_min`: the longest stay, minutes; `near_m`: who
+    is nearer than this to a danger zone is too near. None: no quota, no limit, inside counts.
+    `owner`: who is responsible for it.
     """
 
     id: str
@@ -75,6 +84,10 @@ class Zone:
     kind: ZoneKind
     rings_m: tuple[NDArray[np.float64], ...]
     z_band_m: tuple[float, float] | None = None
+    quota: int | None = None
+    stay_limit_min: float | None = None
+    owner: str = ""
+    near_m: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,7 +7,7 @@ right-handed frame (x, y horizontal, z up), signal strengths dBm.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import Final
 
 import numpy as np
@@ -61,13 +61,25 @@ PLACE: Final = np.dtype(
     ]
 )
 
+
+class CardFlag(IntFlag):
+    """What a card says of itself with whatever is measured of it."""
+
+    DISTRESS = 1  # its button is pressed
+    LOW_BATTERY = 2
+
+
+KNOWN_FLAGS: Final = int(CardFlag.DISTRESS | CardFlag.LOW_BATTERY)
+
 #: Any of the four above, so that one array holds all that was measured in the order of its arrival;
 #: `kind` is a `Kind`. `source` is the anchor or reader, `other` the second anchor; `value_m` the
-#: range, the difference or x; `y_m` and the covariance are those of a place.
+#: range, the difference or x; `y_m` and the covariance are those of a place; `flags` are bits of
+#: `CardFlag`.
 MEASUREMENT: Final = np.dtype(
     [
         ("kind", np.uint8),
         ("side", np.int8),
+        ("flags", np.uint8),
         ("card", np.uint32),
         ("source", np.uint32),
         ("other", np.uint32),

@@ -2,8 +2,8 @@
 
 A reader's profile gives the columns: `t_us` (the reader's clock, microseconds since the Unix
 epoch), `card`, and for a UWB reader `anchor` and `range_m`; `rssi_dbm` and `first_path_dbm` where
-it has them. A directional reader has `side`: 0 unknown, 1 ahead, 2 behind. A card is heard also
-where its distance is none (NaN).
+it has them. `flags` are what the card says of itself. A directional reader has `side`: 0 unknown,
+1 ahead, 2 behind. A card is heard also where its distance is none (NaN).
 """
 
 from __future__ import annotations
@@ -16,7 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipment.report import RecordBatch
-from positioning.observation import RANGE, SIGHTING, IdTable, Records, TableFullError
+from positioning.observation import (
+    KNOWN_FLAGS,
+    RANGE,
+    SIGHTING,
+    IdTable,
+    Records,
+    TableFullError,
+)
 
 #: Letters of a card's id at most.
 CARD_LETTERS_MOST: Final = 18
@@ -26,6 +33,9 @@ NAMES_SHOWN: Final = 5
 
 #: Times beyond what 64 bits of nanoseconds hold (the year 2262) are no times; 0 is "no clock".
 T_US_MOST: Final = (1 << 63) // 1000 - 1
+
+#: What cards say of themselves, (n,) uint8: bits of `positioning.observation.CardFlag`.
+Flags = NDArray[np.uint8]
 
 #: What was refused and why, in words, and how many records.
 Refusals = list[tuple[str, int]]
@@ -39,7 +49,9 @@ _SIDES: Final = np.array([0, 1, -1], np.int8)
 _REFUSED: Final = -1
 
 
-def ranges_of(batch: RecordBatch, cards: IdTable, anchors: IdTable) -> tuple[Records, Refusals]:
+def ranges_of(
+    batch: RecordBatch, cards: IdTable, anchors: IdTable
+) -> tuple[Records, Refusals, Flags]:
     """The ranges of a UWB reader's records, in their order.
 
     Args:
@@ -49,7 +61,8 @@ def ranges_of(batch: RecordBatch, cards: IdTable, anchors: IdTable) -> tuple[Rec
 
     Returns:
         (n,) RANGE, and what was refused: bad card ids, unknown anchors, impossible times, and
-        impossible distances, which are NaN in the range: their card was heard.
+        impossible distances, which are NaN in the range: their card was heard. Last what the
+        cards say of themselves, one for each range.
     """
     refused = _Refused(batch)
     anchor = refused.handles(batch.columns["anchor"], _AnchorNames(anchors))
@@ -68,10 +81,12 @@ def ranges_of(batch: RecordBatch, cards: IdTable, anchors: IdTable) -> tuple[Rec
         ranges["range_m"][wrong] = np.nan
     ranges["rssi_dbm"] = _optional(batch, "rssi_dbm")[good]
     ranges["first_path_dbm"] = _optional(batch, "first_path_dbm")[good]
-    return ranges, refused.refusals
+    return ranges, refused.refusals, _flags(batch)[good]
 
 
-def sightings_of(batch: RecordBatch, reader: int, cards: IdTable) -> tuple[Records, Refusals]:
+def sightings_of(
+    batch: RecordBatch, reader: int, cards: IdTable
+) -> tuple[Records, Refusals, Flags]:
     """The sightings of an RFID reader's records, in their order.
 
     Args:
@@ -81,7 +96,8 @@ def sightings_of(batch: RecordBatch, reader: int, cards: IdTable) -> tuple[Recor
 
     Returns:
         (n,) SIGHTING, and what was refused: bad card ids, impossible times, and sides that there
-        are not, which are 0 in the sighting: its card was seen.
+        are not, which are 0 in the sighting: its card was seen. Last what the cards say of
+        themselves, one for each sighting.
     """
     refused = _Refused(batch)
     card = refused.handles(batch.columns["card"], _CardNames(cards))
@@ -91,7 +107,7 @@ def sightings_of(batch: RecordBatch, reader: int, cards: IdTable) -> tuple[Recor
     sightings["t_ns"] = _t_us(batch)[good] * 1000
     sightings["rssi_dbm"] = _optional(batch, "rssi_dbm")[good]
     sightings["side"] = refused.sides(good)
-    return sightings, refused.refusals
+    return sightings, refused.refusals, _flags(batch)[good]
 
 
 def is_card_id(text: str) -> bool:
@@ -182,6 +198,12 @@ def _shown(names: Iterable[str]) -> str:
 
 def _t_us(batch: RecordBatch) -> NDArray[np.int64]:
     return cast("NDArray[np.int64]", batch.columns["t_us"])
+
+
+def _flags(batch: RecordBatch) -> Flags:
+    """Bits that we know; a reader without the column, or without a value in it, says nothing."""
+    told = np.nan_to_num(_optional(batch, "flags").astype(np.float64)).astype(np.int64)
+    return (told & KNOWN_FLAGS).astype(np.uint8)
 
 
 def _optional(batch: RecordBatch, name: str) -> NDArray[np.generic]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from gateway.cli.show import show
 
 
 def check(
@@ -25,12 +26,6 @@ def check(
         bundle = load(folder)
     except ConfigurationError as error:
         for mistake in error.mistakes:
-            _show(str(mistake))
+            show(str(mistake))
         raise typer.Exit(1) from None
-    _show(summary(bundle))
-
-
-def _show(text: str) -> None:
-    """Prints `text`; what the terminal can't show appears as escapes."""
-    encoding = sys.stdout.encoding or "utf-8"
-    typer.echo(text.encode(encoding, "backslashreplace").decode(encoding))
+    show(summary(bundle))

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from gateway.cli.anchors import anchors
+from gateway.cli.audit import audit
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.evaluate import evaluate
+from gateway.cli.explain import explain
 from gateway.cli.init import init
 from gateway.cli.locate import locate
 from gateway.cli.run import run
@@ -45,5 +47,6 @@ def _options(
     """Underground personnel positioning and intelligent-mining gateway."""
 
 
-for command in (demo, init, check, run, sim, watch, anchors, locate, evaluate):
+for command in (demo, init, check, explain, run, sim, watch, anchors, locate, evaluate):
     app.command()(command)
+app.add_typer(audit, name="audit")

@@ -8,9 +8,9 @@ import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from gateway.cli.show import iso
 from lamproom.v1 import event_pb2, position_pb2
 
 _NS_PER_S: Final = 1_000_000_000
@@ -62,7 +62,7 @@ class JsonLines:
             "alarm": None,
             "text": event.text,
             "count": event.count,
-            "time": _iso(t_ns),
+            "time": iso(t_ns),
             "t_ns": t_ns,
         }
         if event.HasField("alarm"):
@@ -101,13 +101,13 @@ class PlainLines:
                 how += f"  {row['roadway_id']}"
             if row["chainage_m"] is not None:
                 how += f" {row['chainage_m']:.1f} m"
-            yield f"{_iso(t_ns)}  card {card}  {place}  ±{sigma_m:.2f} m  {how}"
+            yield f"{iso(t_ns)}  card {card}  {place}  ±{sigma_m:.2f} m  {how}"
 
     def event(self, event: event_pb2.Event) -> None:
         """Prints an event."""
         kind = _name(event_pb2.EventKind.Name(event.kind), "EVENT_KIND_")
         level = f"  level {event.alarm.level}" if event.HasField("alarm") else ""
-        time = _iso(event.event_time.ToNanoseconds())
+        time = iso(event.event_time.ToNanoseconds())
         _write([f"{time}  event {event.sequence}  {kind}{level}  {event.text}"])
 
     def note(self, kind: str, **what: Any) -> None:
@@ -186,12 +186,6 @@ def _name(name: str, prefix: str) -> str:
 
 def _text_of(cursor: bytes) -> str:
     return base64.b64encode(cursor).decode("ascii")
-
-
-def _iso(t_ns: int) -> str:
-    seconds, rest_ns = divmod(t_ns, _NS_PER_S)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _write(lines: Iterable[str]) -> None:

@@ -6,31 +6,43 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml
 from gateway.config.devices import DeviceSetup, read_devices
 from gateway.config.files import read_text
-from gateway.config.people import PEOPLE_FILE, Person, parse_people
+from gateway.config.limits import Limit, limit_mistakes, read_limits
+from gateway.config.people import Person, read_roster
 from gateway.config.places import note_misplaced, read_map
+from gateway.config.references import permit_mistakes, route_mistakes, stop_mistakes
+from gateway.config.routes import Route, read_routes
 from gateway.config.schema import MINE_FILE, MineSettings
+from gateway.config.shifts import shift_mistakes
 from positioning.mine_map import MineMap
 
-__all__ = ["Bundle", "DeviceSetup", "MineSettings", "Person", "load"]
+__all__ = ["Bundle", "DeviceSetup", "Limit", "MineSettings", "Person", "Route", "load"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The configuration of one mine; `devices` and `people` are in the order of their files."""
+    """The configuration of one mine; all its parts are in the order of their files."""
 
     folder: Path
     settings: MineSettings
     map: MineMap
     people: tuple[Person, ...]
     devices: tuple[DeviceSetup, ...]
+    routes: tuple[Route, ...] = ()
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def timezone(self) -> ZoneInfo:
+        """Of the times of shifts and routes."""
+        return ZoneInfo(self.settings.mine.timezone)
 
     @property
     def journal_folder(self) -> Path:
@@ -52,15 +64,33 @@ def load(folder: Path) -> Bundle:
     _check_folder(folder)
     mistakes: list[Mistake] = []
     settings = _part(mistakes, lambda: _read_settings(folder))
-    people = _part(mistakes, lambda: parse_people(read_text(folder, PEOPLE_FILE)))
+    roster = read_roster(folder)
+    routes = read_routes(folder)
+    limits = read_limits(folder)
     mine_map = _part(mistakes, lambda: read_map(folder))
     devices = read_devices(folder)
     if mine_map is not None:
         note_misplaced(devices, mine_map)
-    mistakes += devices.mistakes
-    if settings is None or people is None or mine_map is None or mistakes:
+        mistakes += permit_mistakes(roster, mine_map)
+        mistakes += stop_mistakes(routes, mine_map)
+    mistakes += route_mistakes(roster, routes)
+    mistakes += limit_mistakes(limits, devices, mine_map)
+    mistakes += [*roster.mistakes, *routes.mistakes, *limits.mistakes, *devices.mistakes]
+    if settings is None or mine_map is None or mistakes:
         raise ConfigurationError(mistakes)
-    return Bundle(folder, settings, mine_map, people, tuple(devices.setups.values()))
+    setups = tuple(devices.setups.values())
+    listed = tuple(routes.items.values()), tuple(limits.items.values())
+    return Bundle(folder, settings, mine_map, tuple(roster.people), setups, *listed)
+
+
+def journal_folder_of(folder: Path) -> Path:
+    """Where the mine in `folder` keeps its events; of its files only `mine.toml` is read.
+
+    Raises:
+        ConfigurationError: that file has mistakes.
+    """
+    _check_folder(folder)
+    return folder / _read_settings(folder).journal.folder
 
 
 def _check_folder(folder: Path) -> None:
@@ -86,6 +116,10 @@ def _part(mistakes: list[Mistake], read: Callable[[], T]) -> T | None:
 def _read_settings(folder: Path) -> MineSettings:
     source = parse_toml(read_text(folder, MINE_FILE), MINE_FILE)
     try:
-        return MineSettings.model_validate(source.data)
+        settings = MineSettings.model_validate(source.data)
     except ValidationError as error:
         raise ConfigurationError(mistakes_of(error, source, MineSettings)) from None
+    mistakes = list(shift_mistakes(settings.shift, source))
+    if mistakes:
+        raise ConfigurationError(mistakes)
+    return settings

@@ -1,4 +1,4 @@
-"""`mine.toml`: which mine it is, where its services listen, and how its alarms are raised.
+"""`mine.toml`: which mine it is, its limits and shifts, where its services listen, its alarms.
 
 Everything but `[mine]` has a default. Numbers are not guessed from text: `port = "50051"` is
 refused.
@@ -6,14 +6,17 @@ refused.
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
-import unicodedata
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo, available_timezones
 
-from pydantic import AfterValidator, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
-from equipment.profile import Strict
+from gateway.config.alarms import AlarmSettings
+from gateway.config.section import Plain, Section
+from gateway.config.times import DaySpan
 
 MINE_FILE: Final = "mine.toml"
 
@@ -21,21 +24,9 @@ _CODE: Final = re.compile(r"[0-9]{12}")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
-def has_unprintable(text: str) -> bool:
-    """Whether `text` holds control characters or halves of characters."""
-    return any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text)
-
-
 def _code(text: str) -> str:
     if not _CODE.fullmatch(text):
         msg = "must be the 12 digits of the mine's code"
-        raise ValueError(msg)
-    return text
-
-
-def _plain(text: str) -> str:
-    if not text.strip() or has_unprintable(text):
-        msg = "must be text without control characters, and not empty"
         raise ValueError(msg)
     return text
 
@@ -50,19 +41,28 @@ def _address(text: str) -> str:
     return text
 
 
+def _timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # unknown, a folder of names, no name at all
+        # Only what is nearly the same: a near name of another place would be another time.
+        near = difflib.get_close_matches(name, available_timezones(), n=1, cutoff=0.8)
+        hint = f"did you mean {near[0]!r}?" if near else "Beijing time is 'Asia/Shanghai'"
+        msg = f"must be the IANA name of a time zone ({hint})"
+        raise ValueError(msg) from None
+    return name
+
+
+#: A gateway serves 8,000 cards; a larger quota limits nothing.
+QUOTA_MAX: Final = 100_000
+#: Nobody stays underground for longer than three days; a larger number is in another unit.
+BELOW_MAX_H: Final = 72.0
+#: As many as a day has hours.
+SHIFTS_MAX: Final = 24
+
 #: A shorter delay improves little; after a longer one a picture is no longer live.
 LAG_LEAST_S: Final = 0.5
 LAG_MOST_S: Final = 1.0
-
-#: 1 is the most severe, 4 the least.
-Level = Annotated[int, Field(ge=1, le=4)]
-Plain = Annotated[str, AfterValidator(_plain)]
-
-
-class Section(Strict):
-    """A table of `mine.toml`."""
-
-    model_config = ConfigDict(strict=True)
 
 
 class MineIdentity(Section):
@@ -71,6 +71,24 @@ class MineIdentity(Section):
     #: Twelve digits, as the authorities number mines; text, so that a leading 0 stays.
     code: Annotated[str, AfterValidator(_code)]
     #: Shown to operators; longer names do not fit a headline.
+    name: Annotated[Plain, Field(max_length=64)]
+    #: Of the times of shifts and routes; this one is Beijing time.
+    timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Shanghai"
+
+
+class PeopleSettings(Section):
+    """`[people]`: how many may be underground, and for how long."""
+
+    #: None: any number.
+    quota: int | None = Field(default=None, ge=0, le=QUOTA_MAX)
+    #: A shift with the way in and out is shorter.
+    below_max_h: float = Field(default=10.0, gt=0, le=BELOW_MAX_H)
+
+
+class Shift(DaySpan):
+    """A `[[shift]]`: who works when. No two of a mine overlap."""
+
+    #: Shown to operators.
     name: Annotated[Plain, Field(max_length=64)]
 
 
@@ -133,41 +151,13 @@ class PositionsSettings(Section):
     frame_interval_ms: int = Field(default=100, ge=10, le=10_000)
 
 
-class RestrictedEntry(Section):
-    """`[alarm.restricted_entry]`: someone is in a restricted zone."""
-
-    level: Level = 1
-
-
-class SignalLost(Section):
-    """`[alarm.signal_lost]`: a card is silent; its last place stands."""
-
-    level: Level = 3
-    #: Cards speak about once a second: below that, silence means nothing. An hour is the longest
-    #: that a card may be silent unnoticed.
-    after_s: float = Field(default=30.0, ge=1, le=3600)
-
-
-class DeviceDown(Section):
-    """`[alarm.device_down]`: a device is not heard."""
-
-    level: Level = 2
-    #: 0: at once. An hour is the longest that a device may be down unnoticed.
-    after_s: float = Field(default=5.0, ge=0, le=3600)
-
-
-class AlarmSettings(Section):
-    """`[alarm.…]`: one table for each family."""
-
-    restricted_entry: RestrictedEntry = RestrictedEntry()
-    signal_lost: SignalLost = SignalLost()
-    device_down: DeviceDown = DeviceDown()
-
-
 class MineSettings(Section):
     """All of `mine.toml`."""
 
     mine: MineIdentity
+    people: PeopleSettings = PeopleSettings()
+    #: In the order of the file, which may be another than that of the day.
+    shift: Annotated[tuple[Shift, ...], Field(strict=False, max_length=SHIFTS_MAX)] = ()
     grpc: GrpcSettings = GrpcSettings()
     journal: JournalSettings = JournalSettings()
     positioning: PositioningSettings = PositioningSettings()

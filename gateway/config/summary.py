@@ -20,6 +20,7 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
     mine, grpc, alarm = bundle.settings.mine, bundle.settings.grpc, bundle.settings.alarm
     yield f"{mine.name} ({mine.code}) is fine."
     yield f"{_many(len(bundle.people), 'person', 'people')} on the roster."
+    yield from _roles(bundle)
     kinds = _counted(setup.profile.kind.value for setup in bundle.devices)
     yield f"{_many(len(bundle.devices), 'device')}: {kinds}."
     length_m = sum(
@@ -33,12 +34,46 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
     yield f"{roadways} of {length_m:,.0f} m{areas}, with {anchors} and {readers}."
     zones = _counted(zone.kind.value for zone in bundle.map.zones)
     yield f"{_many(len(bundle.map.zones), 'zone')}{': ' if zones else ''}{zones}."
+    yield from _rules(bundle)
     yield f"Alarms: restricted_entry (level {alarm.restricted_entry.level}) at once,"
     yield f"signal_lost (level {alarm.signal_lost.level}) after {alarm.signal_lost.after_s:g} s,"
     yield f"device_down (level {alarm.device_down.level}) after {alarm.device_down.after_s:g} s."
     yield f"gRPC at {grpc.address}:{grpc.port or '(a free port)'}, journal in"
     yield f"{bundle.journal_folder}."
     yield from _doubts(bundle)
+
+
+def _roles(bundle: Bundle) -> Iterator[str]:
+    """Who of the roster is more than a name; nothing where the roster does not say."""
+    leaders = sum(one.leader for one in bundle.people)
+    special = sum(one.special for one in bundle.people)
+    permitted = sum(bool(one.zones) for one in bundle.people)
+    parts = [_many(leaders, "shift leader")] * bool(leaders)
+    parts += [_many(special, "special worker")] * bool(special)
+    parts += [f"{permitted:,} who may enter controlled zones"] * bool(permitted)
+    if parts:
+        yield f"Among them: {', '.join(parts)}."
+    if bundle.routes:
+        planned = sum(bool(one.route) for one in bundle.people)
+        routes, people = _many(len(bundle.routes), "route"), _many(planned, "person", "people")
+        yield f"{routes} planned, for {people}."
+
+
+def _rules(bundle: Bundle) -> Iterator[str]:
+    """How many may be where and how long, and the shifts; nothing where no file says it."""
+    people, zones = bundle.settings.people, bundle.map.zones
+    if people.model_fields_set:
+        quota = "any number of" if people.quota is None else f"at most {people.quota:,}"
+        yield f"Underground {quota} people, for at most {people.below_max_h:g} h."
+    quotas = sum(zone.quota is not None for zone in zones)
+    stays = sum(zone.stay_limit_min is not None for zone in zones)
+    limits = [f"a quota in {_many(quotas, 'zone')}"] * bool(quotas)
+    limits += [f"a longest stay in {_many(stays, 'zone')}"] * bool(stays)
+    if limits:
+        yield f"There is {', '.join(limits)}."
+    if bundle.settings.shift:
+        shifts = ", ".join(f"{shift.name} {shift}" for shift in bundle.settings.shift)
+        yield f"Shifts, time of {bundle.settings.mine.timezone}: {shifts}."
 
 
 def _doubts(bundle: Bundle) -> Iterator[str]:
@@ -50,6 +85,15 @@ def _doubts(bundle: Bundle) -> Iterator[str]:
     has_uwb = any(setup.profile.kind is Kind.UWB_READER for setup in bundle.devices)
     if bundle.map.anchors and not has_uwb:
         yield "Note: there are anchors, and no UWB reader."
+    used = {one.route for one in bundle.people}
+    unused = [route.id for route in bundle.routes if route.id not in used]
+    if unused:
+        yield f"Note: nobody has the route {', '.join(unused)}."
+    open_to = {zone for one in bundle.people for zone in one.zones}
+    controlled = [z.id for z in bundle.map.zones if z.kind.value == "controlled"]
+    shut = [zone for zone in controlled if zone not in open_to]
+    if shut:
+        yield f"Note: nobody may enter {', '.join(shut)}, which is controlled."
     if not any(zone.kind.value == "wellhead" for zone in bundle.map.zones):
         yield "Note: there is no wellhead zone, so who leaves the mine still counts as below."
 

@@ -1,4 +1,4 @@
-"""The journal: every event, in order, and the core's state, stored before anything is sent.
+"""The journal: every event, in order, the core's state and what operators did, before it is told.
 
 Each record carries its own CRC-32, because SQLite does not notice a flipped bit. A record that is
 damaged or missing is told as a gap and never served.
@@ -20,6 +20,9 @@ from typing import Any, Final, Self
 
 import structlog
 
+from gateway.journal.audit import AuditEntry, Head
+from gateway.journal.audit_store import AuditStore, read_entries
+from gateway.journal.gaps import DAMAGED, MISSING, Gap, told
 from gateway.journal.guard import Guard
 from gateway.journal.sqlite import (
     DATABASE_FILE,
@@ -28,9 +31,10 @@ from gateway.journal.sqlite import (
     explain,
     open_reader,
     open_writer,
+    rows_between,
 )
 
-__all__ = ["READERS", "Gap", "Journal", "JournalError", "Record"]
+__all__ = ["DAMAGED", "MISSING", "READERS", "Gap", "Journal", "JournalError", "Record"]
 
 #: As many as there are threads that read for slow clients; each holds a page cache of 2 MB.
 READERS: Final = 2
@@ -38,6 +42,7 @@ READERS: Final = 2
 READER_WAIT_S: Final = 30.0
 
 _HEADER: Final = struct.Struct(">QQq")
+_SELECT: Final = "SELECT sequence, record_t_ns, crc32, payload FROM event"
 
 log = structlog.get_logger(__name__)
 
@@ -48,19 +53,6 @@ class Record:
 
     sequence: int
     payload: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """Events `first_sequence` to `last_sequence` (inclusive) can't be had."""
-
-    first_sequence: int
-    last_sequence: int
-    reason: str
-
-
-DAMAGED: Final = "damaged on the disk"
-MISSING: Final = "missing on the disk"
 
 
 class Journal:
@@ -81,6 +73,7 @@ class Journal:
         damage: list[str] = []
         self._last = self._find_last(damage)
         self._state = self._read_state(damage)
+        self._audit = AuditStore(folder, self.epoch, writer, damage)
         #: What was found to be lost when the journal was opened, a sentence each.
         self.damage: Final = tuple(damage)
 
@@ -103,8 +96,8 @@ class Journal:
             undo.callback(guard.close)
             writer = open_writer(folder / DATABASE_FILE)
             undo.callback(writer.close)
-            _sync_folder(folder)
             journal = cls(folder, guard, writer)
+            _sync_folder(folder)
             for _ in range(READERS):
                 reader = open_reader(folder / DATABASE_FILE)
                 undo.callback(reader.close)
@@ -124,32 +117,44 @@ class Journal:
         """The newest event that was ever stored; 0 where there is none."""
         return self._last
 
+    @property
+    def last_audit(self) -> Head:
+        """The newest entry of the audit log that was ever stored: sequence (0: none) and digest."""
+        return self._audit.head
+
     def append(
-        self, events: Sequence[tuple[int, int, bytes]], state: Mapping[str, bytes | None]
+        self,
+        events: Sequence[tuple[int, int, bytes]],
+        state: Mapping[str, bytes | None],
+        audit: Sequence[AuditEntry] = (),
     ) -> None:
-        """Stores events (sequence, record time in ns, payload) and state, all or nothing.
+        """Stores events (sequence, record time in ns, payload), state and audit, all or nothing.
 
         They are on the disk when this returns. A state of None forgets the key.
 
         Raises:
-            ValueError: the sequences do not go on from `last_sequence`.
+            ValueError: the sequences do not go on from `last_sequence` and `last_audit`, or an
+                entry of the audit log has no canonical form.
             JournalError: it could not be stored; nothing was, and it may be tried again.
         """
-        if not events and not state:
+        if not events and not state and not audit:
             return
         with self._writing:
             for expected, (sequence, _, _) in enumerate(events, self._last + 1):
                 if sequence != expected:
                     msg = f"event {sequence} does not follow: {expected} is the next"
                     raise ValueError(msg)
+            acts = self._audit.chained(audit)
             try:
                 with self._transaction() as write:
                     self._store(write, events, state)
+                    self._audit.store(write, acts)
             except sqlite3.Error as error:
                 raise explain(error, self._file, "writing to") from error
             if events:
                 self._last += len(events)
                 self._guard.write(self.epoch, self._last)
+            self._audit.committed(acts)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -193,8 +198,24 @@ class Journal:
         if first > last:
             return []
         with self._reader() as reader:
-            found = self._rows(reader, first, last)
-        return list(self._told(found, first, last))
+            found = rows_between(reader, _SELECT, first, last)
+        return list(told(found, first, last, self._record))
+
+    def read_audit(self, first: int, limit: int) -> list[AuditEntry | Gap]:
+        """Entries `first` to `first + limit - 1` of the audit log, as far as there are any.
+
+        Every sequence of that stretch is in exactly one entry or gap. Each entry is checked by
+        itself; whether all are there and in their places, `verify` tells.
+
+        Raises:
+            JournalError: the journal can't be read at all.
+        """
+        first = max(first, 1)
+        last = min(first + limit - 1, self._audit.head.sequence)
+        if first > last:
+            return []
+        with self._reader() as reader:
+            return read_entries(reader, first, last)
 
     def load_state(self) -> dict[str, bytes]:
         """The core's state as it was when the journal was opened; damaged keys are left out."""
@@ -227,45 +248,8 @@ class Journal:
         finally:
             self._readers.put(reader)
 
-    def _rows(self, reader: sqlite3.Connection, first: int, last: int) -> dict[int, Any]:
-        """The rows of a stretch by sequence. A damaged page hides only its own rows."""
-        query = "SELECT sequence, record_t_ns, crc32, payload FROM event WHERE sequence "
-        try:
-            rows = reader.execute(query + "BETWEEN ? AND ?", (first, last)).fetchall()
-        except sqlite3.DatabaseError:
-            rows = []
-        found = {row[0]: row for row in rows}
-        if len(found) == last - first + 1:
-            return found
-        for sequence in range(first, last + 1):
-            if sequence not in found:
-                try:
-                    row = reader.execute(query + "= ?", (sequence,)).fetchone()
-                except sqlite3.DatabaseError:
-                    continue
-                if row:
-                    found[sequence] = row
-        return found
-
-    def _told(self, found: Mapping[int, Any], first: int, last: int) -> Iterator[Record | Gap]:
-        gap: Gap | None = None
-        for sequence in range(first, last + 1):
-            row = found.get(sequence)
-            if row is not None and self._intact(row):
-                if gap:
-                    yield gap
-                    gap = None
-                yield Record(sequence, row[3])
-                continue
-            reason = MISSING if row is None else DAMAGED
-            if gap and gap.reason == reason:
-                gap = Gap(gap.first_sequence, sequence, reason)
-                continue
-            if gap:
-                yield gap
-            gap = Gap(sequence, sequence, reason)
-        if gap:
-            yield gap
+    def _record(self, row: Any) -> Record | None:
+        return Record(row[0], row[3]) if self._intact(row) else None
 
     def _intact(self, row: Any) -> bool:
         sequence, record_t_ns, crc, payload = row
@@ -281,9 +265,8 @@ class Journal:
 
     def _find_last(self, damage: list[str]) -> int:
         """The newest event: what the database and the guard's file say together."""
-        query = "SELECT sequence, record_t_ns, crc32, payload FROM event ORDER BY sequence DESC"
         try:
-            row = self._writer.execute(f"{query} LIMIT 1").fetchone()
+            row = self._writer.execute(f"{_SELECT} ORDER BY sequence DESC LIMIT 1").fetchone()
         except sqlite3.Error as error:
             raise explain(error, self._file, "reading") from error
         stored = row[0] if row else 0

@@ -1,7 +1,7 @@
 """The database under the journal: its schema, how it is opened, and its errors in plain words.
 
-One table of events and one of the core's state, so that both change in one transaction. WAL with
-`synchronous=FULL`: a commit that has returned is on the disk.
+One table of events, one of the core's state and one of what operators did, so that all change in
+one transaction. WAL with `synchronous=FULL`: a commit that has returned is on the disk.
 """
 
 from __future__ import annotations
@@ -9,24 +9,32 @@ from __future__ import annotations
 import secrets
 import sqlite3
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 DATABASE_FILE: Final = "journal.sqlite3"
 
 #: "lamp": tells a journal from any other SQLite database.
 APPLICATION_ID: Final = 0x6C616D70
-SCHEMA_VERSION: Final = 1
+#: A journal of an older version gets at its opening what it lacks.
+SCHEMA_VERSION: Final = 2
+#: The version that brought the audit log.
+AUDIT_SINCE: Final = 2
 
 #: Only a foreign tool (a backup) can hold the database; longer than it takes to copy a page.
 BUSY_TIMEOUT_S: Final = 5.0
 #: What a burst may leave the write-ahead log grown to; it is cut back to this at a checkpoint.
 WAL_BYTES_MAX: Final = 64 << 20
 
+_AUDIT: Final = (
+    "CREATE TABLE IF NOT EXISTS audit (sequence INTEGER PRIMARY KEY, entry BLOB NOT NULL,"
+    " previous BLOB NOT NULL, digest BLOB NOT NULL)"
+)
 _SCHEMA: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL)",
     "CREATE TABLE event (sequence INTEGER PRIMARY KEY, record_t_ns INTEGER NOT NULL,"
     " crc32 INTEGER NOT NULL, payload BLOB NOT NULL)",
     "CREATE TABLE state (key TEXT PRIMARY KEY, crc32 INTEGER NOT NULL, value BLOB NOT NULL)",
+    _AUDIT,
 )
 
 
@@ -52,6 +60,11 @@ def explain(error: sqlite3.Error, file: Path, doing: str) -> JournalError:
         if name.startswith(prefix):
             return JournalError(f"{doing} {file}: {problem} ({name}: {error}); {remedy}")
     return JournalError(f"{doing} {file}: {name}: {error}")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether the database itself is damaged, and not only out of reach."""
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_CORRUPT")
 
 
 def open_writer(file: Path) -> sqlite3.Connection:
@@ -85,6 +98,64 @@ def open_reader(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def open_read_only(file: Path) -> tuple[sqlite3.Connection, int]:
+    """A connection that can't write, beside a gateway that may run, and the schema's version.
+
+    Raises:
+        JournalError: it is not there, can't be opened, is no journal, or of a newer lamproom.
+    """
+    if not file.is_file():
+        msg = f"{file}: there is no journal; the gateway makes it when it first starts"
+        raise JournalError(msg)
+    uri = f"{file.absolute().as_uri()}?mode=ro"
+    try:
+        connection = _connect(uri, uri=True)
+        try:
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            # Who may not write the folder can't make SQLite's shared memory. Without a log beside
+            # it nobody writes the database, and none is needed.
+            no_memory = error.sqlite_errorname.startswith(("SQLITE_READONLY", "SQLITE_CANTOPEN"))
+            if not no_memory or file.with_name(f"{file.name}-wal").exists():
+                raise
+            connection = _connect(f"{uri}&immutable=1", uri=True)
+        try:
+            (_, version) = _known(connection, file)
+        except (sqlite3.Error, JournalError):
+            connection.close()
+            raise
+    except sqlite3.Error as error:
+        raise explain(error, file, "opening") from error
+    return connection, version
+
+
+def rows_between(
+    connection: sqlite3.Connection, select: str, first: int, last: int
+) -> dict[int, Any]:
+    """The rows of a stretch by sequence, which `select` puts first.
+
+    A damaged page hides only its own rows.
+    """
+    try:
+        query = f"{select} WHERE sequence BETWEEN ? AND ?"
+        rows = connection.execute(query, (first, last)).fetchall()
+    except sqlite3.DatabaseError:
+        rows = []
+    found = {row[0]: row for row in rows}
+    if len(found) == last - first + 1:
+        return found
+    for sequence in range(first, last + 1):
+        if sequence not in found:
+            try:
+                row = connection.execute(f"{select} WHERE sequence = ?", (sequence,)).fetchone()
+            except sqlite3.DatabaseError:
+                continue
+            if row:
+                found[sequence] = row
+    return found
+
+
 def epoch_of(connection: sqlite3.Connection, file: Path) -> int:
     """The journal's random number, given when it was made. Raises JournalError."""
     try:
@@ -97,14 +168,15 @@ def epoch_of(connection: sqlite3.Connection, file: Path) -> int:
     return int.from_bytes(row[0], "big")
 
 
-def _connect(file: Path) -> sqlite3.Connection:
+def _connect(file: Path | str, *, uri: bool = False) -> sqlite3.Connection:
     # The journal guards each connection itself: one thread at a time, not always the same.
     return sqlite3.connect(
-        file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+        file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, uri=uri
     )
 
 
-def _prepare(connection: sqlite3.Connection, file: Path) -> None:
+def _known(connection: sqlite3.Connection, file: Path) -> tuple[int, int]:
+    """How many tables and which schema it has. Raises JournalError for what is no journal of us."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
@@ -117,6 +189,11 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
             f" {SCHEMA_VERSION}); install that version again, or choose another folder"
         )
         raise JournalError(msg)
+    return tables, version
+
+
+def _prepare(connection: sqlite3.Connection, file: Path) -> None:
+    tables, version = _known(connection, file)
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         msg = f"{file}: its file system can't hold a write-ahead log; choose a local disk"
@@ -125,6 +202,8 @@ def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
     if not tables:
         _create(connection)
+    elif version < SCHEMA_VERSION:
+        _upgrade(connection)
 
 
 def _create(connection: sqlite3.Connection) -> None:
@@ -134,5 +213,13 @@ def _create(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     connection.execute("INSERT INTO meta VALUES ('epoch', ?)", (secrets.token_bytes(8),))
     connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Gives an older journal what it lacks, in one transaction; what it holds stays as it is."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(_AUDIT)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")

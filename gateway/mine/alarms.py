@@ -1,83 +1,387 @@
-"""Open alarms: exactly one for a rule, a subject and a place."""
+"""The alarms: at most one open for a rule, a subject and a place, through their whole life."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Final
 
+from gateway.mine.alarm_kept import (
+    ALARM_PREFIX,
+    HIDDEN_PREFIX,
+    AlarmKey,
+    Hiding,
+    Pending,
+    keep_alarm,
+    keep_hiding,
+    recall_alarm,
+    recall_hiding,
+)
+from gateway.mine.alarm_states import (
+    OPEN,
+    WAITING,
+    AlarmInput,
+    AlarmMode,
+    AlarmState,
+    following,
+)
 from gateway.mine.change import Alarm, EventKind, Place
+from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 
-#: Where the journal's state holds open alarms.
-STATE_PREFIX: Final = "alarm/"
+#: Families whose end an operator says: a button may be stuck, or out of reach of all readers.
+ENDED_BY_OPERATORS: Final = frozenset({"distress"})
 
+#: How an alarm that another version of the gateway has left goes on here.
+_UNKNOWN: Final = AlarmRule(level=4)
 
-class AlarmKey(NamedTuple):
-    """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere."""
-
-    rule: str
-    card: str = ""
-    device: str = ""
-    zone: str = ""
-
-    @property
-    def state_key(self) -> str:
-        """Where the journal keeps the open alarm. Of all ids only a card's may hold a slash."""
-        return STATE_PREFIX + "/".join(self)
+_NEVER_NS: Final = 1 << 63
+_S: Final = 1e9
 
 
 class AlarmBook:
-    """The alarms that are open, and how they open and close."""
+    """All alarms that are open, or over and not acknowledged."""
 
-    def __init__(self, state: Mapping[str, bytes]) -> None:
-        """Takes up the alarms that were open before a restart."""
-        self._open: dict[AlarmKey, Alarm] = {}
-        for key, value in state.items():
-            if key.startswith(STATE_PREFIX):
-                kept = json.loads(value)
-                self._open[AlarmKey(*kept["key"])] = Alarm(**kept["alarm"])
+    def __init__(self, rules: Mapping[str, AlarmRule], state: Mapping[str, bytes]) -> None:
+        """Takes up the alarms of before a restart; `rules` by family."""
+        self._rules = rules
+        self._alarms: dict[AlarmKey, Alarm] = {}
+        self._pending: dict[AlarmKey, Pending] = {}
+        self._hidden: dict[AlarmKey, Hiding] = {}
+        self._ids: dict[str, AlarmKey] = {}
+        self._due_ns = 0  # nothing is to be done by itself before this
+        #: Families whose alarms hide others.
+        self._suppressors = {name for rule in rules.values() for name in rule.suppressed_by}
+        self._escalates = any(rule.escalate_after_s is not None for rule in rules.values())
+        for name, value in state.items():
+            if name.startswith(ALARM_PREFIX):
+                key, alarm, pending = recall_alarm(value)
+                if alarm:
+                    self._alarms[key] = alarm
+                    self._ids[alarm.id] = key
+                if pending:
+                    self._pending[key] = pending
+            elif name.startswith(HIDDEN_PREFIX):
+                key, hiding = recall_hiding(value)
+                self._hidden[key] = hiding
 
     def __contains__(self, key: AlarmKey) -> bool:
-        return key in self._open
+        alarm = self._alarms.get(key)
+        return alarm is not None and alarm.state in OPEN
 
     def __iter__(self) -> Iterator[AlarmKey]:
-        return iter(tuple(self._open))
+        """The keys of the open ones, and of those whose condition has not lasted long enough."""
+        waiting = [key for key, pending in self._pending.items() if pending.begins]
+        return iter([*self._open(), *waiting])
+
+    def all(self) -> dict[str, Alarm]:
+        """Every alarm that is open or not acknowledged, by id."""
+        return {alarm.id: alarm for alarm in self._alarms.values()}
+
+    def _open(self) -> list[AlarmKey]:
+        return [key for key, alarm in self._alarms.items() if alarm.state in OPEN]
+
+    def _rule(self, key: AlarmKey) -> AlarmRule:
+        return self._rules.get(key.rule, _UNKNOWN)
+
+    def has_rule(self, rule: str) -> bool:
+        """Whether there is such a family."""
+        return rule in self._rules
+
+    def key_of(self, alarm_id: str) -> AlarmKey | None:
+        """The key of an alarm that is open or not acknowledged."""
+        return self._ids.get(alarm_id)
+
+    def begin(
+        self,
+        key: AlarmKey,
+        t_ns: int,
+        record: StepRecord,
+        text: str,
+        place: Place | None = None,
+        *,
+        level: int | None = None,
+    ) -> None:
+        """The condition is there since `t_ns`: raises the alarm when it has lasted long enough.
+
+        `level` is that of the family unless it is given.
+        """
+        pending = self._pending.get(key)
+        if key in self:
+            if pending and not pending.begins:
+                self._wait(key, None, record)
+            self._pass(key, AlarmInput.ALARM, record, text)
+            return
+        after_ns = round(self._rule(key).after_s * _S)
+        if not after_ns:
+            self.open(key, t_ns, record, text, place, level=level)
+        elif pending is None:
+            waits = Pending(t_ns, t_ns + after_ns, text, place, level=level)
+            self._wait(key, waits, record)
+
+    def end(self, key: AlarmKey, t_ns: int, record: StepRecord, text: str) -> None:
+        """The condition is over since `t_ns`: clears the alarm when that has lasted long enough."""
+        pending = self._pending.get(key)
+        if pending and pending.begins:
+            self._wait(key, None, record)
+        if key not in self or (pending and not pending.begins):
+            return
+        after_ns = round(self._rule(key).clear_after_s * _S)
+        if not after_ns:
+            self.close(key, t_ns, record, text)
+        else:
+            self._wait(key, Pending(t_ns, t_ns + after_ns, text, begins=False), record)
 
     def open(
         self,
         key: AlarmKey,
-        level: int,
         t_ns: int,
         record: StepRecord,
         text: str,
-        *,
         place: Place | None = None,
+        *,
+        level: int | None = None,
     ) -> None:
-        """Raises the alarm, unless it is open; `place` is where its card is, if that is known."""
-        if key in self._open:
+        """Raises the alarm now, unless it is open; `place` is where its card is, if it is known."""
+        self._pending.pop(key, None)
+        before = self._alarms.get(key)
+        if before and before.state in OPEN:
+            self._pass(key, AlarmInput.ALARM, record, text)
             return
-        alarm = Alarm(f"{key.rule}-{record.next_sequence}", key.rule, level, t_ns)
-        self._open[key] = alarm
-        kept = {"key": key, "alarm": dataclasses.asdict(alarm)}
-        record.state[key.state_key] = json.dumps(kept).encode()
-        _tell(EventKind.ALARM_RAISED, key, alarm, record, text, place=place)
+        rule = self._rule(key)
+        if before:  # over and never acknowledged: the new one stands for both
+            self._forget(key, before, record)
+        alarm = Alarm(
+            id=f"{key.rule}-{record.next_sequence}",
+            rule=key.rule,
+            level=level or rule.level,
+            start_t_ns=t_ns,
+            card=key.card,
+            device=key.device,
+            zone=key.zone,
+            limit=key.limit,
+            text=text,
+            place=place,
+            raised_t_ns=record.now_ns,
+            tell=rule.tell,
+        )
+        open_rules = {other.rule for other in self._open()} if rule.suppressed_by else ()
+        alarm = self._shown_or_not(key, alarm, open_rules)
+        self._keep(key, alarm, record)
+        _tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
+        if key.rule in self._suppressors:
+            self._look_again(record, "")
 
     def close(self, key: AlarmKey, t_ns: int, record: StepRecord, text: str) -> None:
-        """Clears the alarm, if it is open. It never ends before it began."""
-        alarm = self._open.pop(key, None)
-        if alarm is None:
+        """The condition is over: clears the alarm now, if it is open. None ends before it began."""
+        self._pending.pop(key, None)
+        alarm = self._alarms.get(key)
+        if alarm is None or alarm.state not in OPEN:
             return
-        ended = dataclasses.replace(alarm, end_t_ns=max(t_ns, alarm.start_t_ns))
-        record.state[key.state_key] = None
-        _tell(EventKind.ALARM_CLEARED, key, ended, record, text)
+        state = following(alarm.state, AlarmInput.RETURN, latch=self._rule(key).latch)
+        if state in OPEN:  # latched
+            self._pass(key, AlarmInput.RETURN, record, text)
+            return
+        self._clear(key, replace(alarm, state=state), t_ns, record, text)
+
+    def acknowledge(self, key: AlarmKey, by: str, record: StepRecord, note: str) -> str:
+        """Someone has seen the alarm. Returns why not, or nothing."""
+        alarm = self._alarms[key]
+        if alarm.state not in WAITING:
+            return f"{alarm.acknowledged_by} has acknowledged it already"
+        state = following(alarm.state, AlarmInput.ACKNOWLEDGE, latch=self._rule(key).latch)
+        alarm = replace(alarm, state=state, acknowledged_by=by, acknowledged_t_ns=record.now_ns)
+        self._keep(key, alarm, record)
+        _tell(EventKind.ALARM_ACKNOWLEDGED, alarm, record.now_ns, record, _said(by, note))
+        return ""
+
+    def reset(self, key: AlarmKey, by: str, record: StepRecord, note: str) -> str:
+        """Ends a latched alarm whose condition is over, and any call for help.
+
+        Returns why not, or nothing.
+        """
+        alarm = self._alarms[key]
+        latch = self._rule(key).latch
+        state = alarm.state
+        if key.rule in ENDED_BY_OPERATORS:
+            state = following(state, AlarmInput.RETURN, latch=latch)
+        state = following(state, AlarmInput.RESET, latch=latch)
+        if state is alarm.state:
+            over = alarm.state not in OPEN
+            return "it is over already" if over else "what raised it still lasts"
+        self._clear(key, replace(alarm, state=state), record.now_ns, record, _said(by, note))
+        return ""
+
+    def hide(self, key: AlarmKey, hiding: Hiding, record: StepRecord, note: str) -> str:
+        """Shows operators no alarms of `key` any more, of a whole rule if it has no subject."""
+        self._hidden[key] = hiding
+        record.state[HIDDEN_PREFIX + key.text] = keep_hiding(key, hiding)
+        self._due_ns = 0
+        self._look_again(record, _said(hiding.by, note))
+        return ""
+
+    def show(self, key: AlarmKey, by: str, record: StepRecord, note: str) -> str:
+        """Undoes `hide`. Returns why not, or nothing."""
+        if key not in self._hidden:
+            return "it is neither shelved nor out of service"
+        self._unhide(key, record)
+        self._look_again(record, _said(by, note))
+        return ""
+
+    def tick(self, record: StepRecord) -> None:
+        """What comes by itself as time goes on: delays, the end of shelving, escalation."""
+        now_ns = record.now_ns
+        if now_ns < self._due_ns:
+            return
+        for key, pending in list(self._pending.items()):
+            if now_ns >= pending.due_ns:
+                self._wait(key, None, record)
+                if pending.begins:
+                    self.open(
+                        key, pending.t_ns, record, pending.text, pending.place, level=pending.level
+                    )
+                else:
+                    self.close(key, pending.t_ns, record, pending.text)
+        over = [key for key, hiding in self._hidden.items() if now_ns >= _end_ns(hiding)]
+        for key in over:
+            self._unhide(key, record)
+        if over:
+            self._look_again(record, "")
+        if self._escalates:
+            self._escalate(record)
+        self._due_ns = self._next_due_ns()
+
+    def shift(self, by_ns: int) -> None:
+        """Puts off what is pending by a time in which the gateway did not listen."""
+        for key, pending in self._pending.items():
+            moved = replace(pending, t_ns=pending.t_ns + by_ns, due_ns=pending.due_ns + by_ns)
+            self._pending[key] = moved
+
+    def _pass(self, key: AlarmKey, happened: AlarmInput, record: StepRecord, text: str) -> None:
+        """What happens to an alarm that stays open; told, where that changes something."""
+        alarm = self._alarms[key]
+        state = following(alarm.state, happened, latch=self._rule(key).latch)
+        if state is not alarm.state:
+            changed = replace(alarm, state=state)
+            self._keep(key, changed, record)
+            _tell(EventKind.ALARM_CHANGED, changed, record.now_ns, record, text)
+
+    def _clear(self, key: AlarmKey, alarm: Alarm, t_ns: int, record: StepRecord, text: str) -> None:
+        ended = replace(alarm, end_t_ns=max(t_ns, alarm.start_t_ns))
+        self._keep(key, ended, record)
+        _tell(EventKind.ALARM_CLEARED, ended, ended.end_t_ns or 0, record, text)
+        if key.rule in self._suppressors:
+            self._look_again(record, "")
+
+    def _keep(self, key: AlarmKey, alarm: Alarm, record: StepRecord) -> None:
+        """Takes over an alarm as it is now; one that is over and done with is forgotten."""
+        if alarm.state is AlarmState.NORMAL:
+            self._forget(key, alarm, record)
+            return
+        self._alarms[key] = alarm
+        self._ids[alarm.id] = key
+        self._due_ns = min(self._due_ns, self._escalates_ns(key, alarm))
+        record.alarms[alarm.id] = alarm
+        self._save(key, record)
+
+    def _forget(self, key: AlarmKey, alarm: Alarm, record: StepRecord) -> None:
+        self._alarms.pop(key, None)
+        self._ids.pop(alarm.id, None)
+        record.alarms[alarm.id] = replace(alarm, state=AlarmState.NORMAL)
+        self._save(key, record)
+
+    def _wait(self, key: AlarmKey, pending: Pending | None, record: StepRecord) -> None:
+        if pending:
+            self._pending[key] = pending
+            self._due_ns = min(self._due_ns, pending.due_ns)
+        else:
+            self._pending.pop(key, None)
+        self._save(key, record)
+
+    def _save(self, key: AlarmKey, record: StepRecord) -> None:
+        kept = keep_alarm(key, self._alarms.get(key), self._pending.get(key))
+        record.state[ALARM_PREFIX + key.text] = kept
+
+    def _unhide(self, key: AlarmKey, record: StepRecord) -> None:
+        del self._hidden[key]
+        record.state[HIDDEN_PREFIX + key.text] = None
+
+    def _shown_or_not(self, key: AlarmKey, alarm: Alarm, open_rules: Collection[str]) -> Alarm:
+        """The alarm with the mode that it has now, where alarms of `open_rules` are open."""
+        hiding = self._hidden.get(key) or self._hidden.get(AlarmKey(key.rule))
+        if hiding:
+            return replace(alarm, mode=hiding.mode, hidden_until_ns=hiding.until_t_ns)
+        suppressed = any(rule in open_rules for rule in self._rule(key).suppressed_by)
+        mode = AlarmMode.SUPPRESSED if suppressed else AlarmMode.IN_SERVICE
+        return replace(alarm, mode=mode, hidden_until_ns=None)
+
+    def _look_again(self, record: StepRecord, text: str) -> None:
+        """Tells which alarms operators are no more shown, and which again."""
+        open_rules = {key.rule for key in self._open()}
+        for key, alarm in list(self._alarms.items()):
+            now = self._shown_or_not(key, alarm, open_rules)
+            if now == alarm:
+                continue
+            self._keep(key, now, record)
+            if now.mode is not alarm.mode:
+                shown = now.mode is AlarmMode.IN_SERVICE
+                kind = EventKind.ALARM_SHOWN if shown else EventKind.ALARM_HIDDEN
+                _tell(kind, now, record.now_ns, record, text or _WHY[now.mode])
+
+    def _escalate(self, record: StepRecord) -> None:
+        for key, alarm in list(self._alarms.items()):
+            if record.now_ns >= self._escalates_ns(key, alarm):
+                rule = self._rule(key)
+                told = replace(alarm, escalated=True, tell=(*rule.tell, *rule.escalate_to))
+                self._keep(key, told, record)
+                text = (
+                    f"nobody has acknowledged it for {rule.escalate_after_s:g} s; "
+                    f"{', '.join(rule.escalate_to)} must be told"
+                )
+                _tell(EventKind.ALARM_ESCALATED, told, record.now_ns, record, text)
+
+    def _escalates_ns(self, key: AlarmKey, alarm: Alarm) -> int:
+        after_s = self._rule(key).escalate_after_s
+        waits = alarm.state in WAITING and alarm.mode is AlarmMode.IN_SERVICE
+        if after_s is None or alarm.escalated or not waits:
+            return _NEVER_NS
+        return alarm.raised_t_ns + round(after_s * _S)
+
+    def _next_due_ns(self) -> int:
+        return min(
+            (
+                *(pending.due_ns for pending in self._pending.values()),
+                *(_end_ns(hiding) for hiding in self._hidden.values()),
+                *(
+                    self._escalates_ns(key, alarm)
+                    for key, alarm in self._alarms.items()
+                    if self._escalates
+                ),
+            ),
+            default=_NEVER_NS,
+        )
+
+
+_WHY: Final = {
+    AlarmMode.IN_SERVICE: "it is shown again",
+    AlarmMode.SHELVED: "it is shelved",
+    AlarmMode.SUPPRESSED: "another alarm says it already",
+    AlarmMode.OUT_OF_SERVICE: "it is out of service",
+}
+
+
+def _end_ns(hiding: Hiding) -> int:
+    return _NEVER_NS if hiding.until_t_ns is None else hiding.until_t_ns
+
+
+def _said(by: str, note: str) -> str:
+    return f"{by}: {note}" if note else by
 
 
 def _tell(
     kind: EventKind,
-    key: AlarmKey,
     alarm: Alarm,
+    t_ns: int,
     record: StepRecord,
     text: str,
     *,
@@ -85,10 +389,10 @@ def _tell(
 ) -> None:
     record.event(
         kind,
-        alarm.start_t_ns if alarm.end_t_ns is None else alarm.end_t_ns,
-        card=key.card,
-        device=key.device,
-        zone=key.zone,
+        t_ns,
+        card=alarm.card,
+        device=alarm.device,
+        zone=alarm.zone,
         alarm=alarm,
         place=place,
         text=text,

@@ -21,12 +21,24 @@ STATE_PREFIX: Final = "card/"
 #: A reader's clock may be somewhat ahead; beyond this, it is the gateway's that was set back.
 AHEAD_MOST_NS: Final = 10_000_000_000
 
-#: Fields of a fix that are kept over a restart, as (name, type in JSON). The roadway is kept by its
-#: id: the map may be another one then.
-_KEPT: Final = tuple(
-    (name, int if FIX[name].kind in "iu" else float)
-    for name in FIX.names or ()
-    if name not in ("card", "roadway")
+#: Fields of a fix that are kept over a restart. The roadway is kept by its id: the map may be
+#: another one then.
+_KEPT: Final = tuple(name for name in FIX.names or () if name not in ("card", "roadway"))
+
+#: The zones that a card is in, by id, and since when.
+Entries = dict[str, int]
+
+#: Arrays of `Cards` by handle.
+_BY_CARD: Final = (
+    "last",
+    "heard_ns",
+    "silent",
+    "at_wellhead",
+    "in_licence",
+    "below_ns",
+    "flags",
+    "flags_ns",
+    "_unsaved",
 )
 
 
@@ -60,6 +72,10 @@ class Cards:
         self.heard_ns = np.zeros(size, np.int64)  #: Since when it has not been heard; 0 = never.
         self.silent = np.zeros(size, np.bool_)
         self.at_wellhead = np.zeros(size, np.int32)  #: How many wellhead zones the card is in.
+        self.in_licence = np.zeros(size, np.int32)  #: How many licence zones the card is in.
+        self.below_ns = np.zeros(size, np.int64)  #: Since when it is below; 0 = it is not.
+        self.flags = np.zeros(size, np.uint8)  #: What it last said of itself, bits of CardFlag,
+        self.flags_ns = np.zeros(size, np.int64)  #: and when.
         self._unsaved = np.zeros(size, np.bool_)
 
     def reserve(self) -> None:
@@ -68,7 +84,7 @@ class Cards:
         if needed <= size:
             return
         size = max(needed, 2 * size)
-        for name in ("last", "heard_ns", "silent", "at_wellhead", "_unsaved"):
+        for name in _BY_CARD:
             old = getattr(self, name)
             grown = new_fixes(size) if name == "last" else np.zeros(size, old.dtype)
             grown[: len(old)] = old
@@ -102,6 +118,11 @@ class Cards:
         self.last[fixes["card"]] = fixes
         self._unsaved[fixes["card"]] = True
 
+    def note_flags(self, card: int, flags: int, t_ns: int) -> None:
+        """Notes what a card says of itself since `t_ns`."""
+        self.flags[card], self.flags_ns[card] = flags, t_ns
+        self._unsaved[card] = True
+
     def note_silence(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Marks who is silent now: the handles of those who were not before, and who are no more.
 
@@ -134,28 +155,28 @@ class Cards:
         mine = np.arange(len(self._unsaved)) % parts == part
         return np.flatnonzero(self._unsaved & mine)
 
-    def state_of(
-        self, cards: Iterable[int], zones: Mapping[int, tuple[str, ...]]
-    ) -> dict[str, bytes]:
+    def state_of(self, cards: Iterable[int], zones: Mapping[int, Entries]) -> dict[str, bytes]:
         """What the journal keeps of these cards; `zones` are the zones that each is in."""
+        handles = list(cards)
+        # Columns become Python's numbers all at once: one by one that takes most of the time.
+        columns = [self.last[name][handles].tolist() for name in _KEPT]
+        rows = zip(handles, self.last["roadway"][handles].tolist(), *columns, strict=True)
         state = {}
-        for card in cards:
-            fix = self.last[card]
-            roadway = int(fix["roadway"])
+        for card, roadway, *fix in rows:
             kept = {
                 "heard_ns": int(self.heard_ns[card]),
                 "silent": bool(self.silent[card]),
-                "zones": zones.get(card, ()),
+                "flags": [int(self.flags[card]), int(self.flags_ns[card])],
+                "below_ns": int(self.below_ns[card]),
+                "zones": zones.get(card, {}),
                 "roadway": self._roadways.name(roadway) if roadway >= 0 else "",
-                "fix": {name: as_json(fix[name]) for name, as_json in _KEPT},
+                "fix": dict(zip(_KEPT, fix, strict=True)),
             }
             state[STATE_PREFIX + self._table.name(card)] = json.dumps(kept).encode()
-            self._unsaved[card] = False
+        self._unsaved[handles] = False
         return state
 
-    def restore(
-        self, state: Mapping[str, bytes], now_ns: int
-    ) -> tuple[int, dict[int, tuple[str, ...]]]:
+    def restore(self, state: Mapping[str, bytes], now_ns: int) -> tuple[int, dict[int, Entries]]:
         """Takes up the cards of before a restart.
 
         A card that was not silent counts as heard now: the gateway did not listen while it was
@@ -164,10 +185,10 @@ class Cards:
         measured from now on must not be older than it.
 
         Returns:
-            When any card was last heard (0: never), and the zones that each card was in.
+            When any card was last heard (0: never), and the zones of each card, since when.
         """
         last_ns = 0
-        zones: dict[int, tuple[str, ...]] = {}
+        zones: dict[int, Entries] = {}
         for key, value in state.items():
             if not key.startswith(STATE_PREFIX):
                 continue
@@ -176,15 +197,20 @@ class Cards:
             last_ns = max(last_ns, kept["heard_ns"])
             self.recall(card, now_ns, silent=kept["silent"])
             self._recall_fix(card, kept)
+            self.flags[card], self.flags_ns[card] = kept.get("flags", (0, 0))
             if kept["fix"]["t_ns"] > now_ns + AHEAD_MOST_NS:
                 self.last["t_ns"][card] = now_ns
-            zones[card] = tuple(kept["zones"])
+            self.below_ns[card] = min(kept.get("below_ns", 0), now_ns)
+            entries = kept["zones"]
+            if not isinstance(entries, dict):  # an older gateway kept no times
+                entries = dict.fromkeys(entries, kept["heard_ns"])
+            zones[card] = entries
         return last_ns, zones
 
     def _recall_fix(self, card: int, kept: Mapping[str, Any]) -> None:
         """Takes up a card's last fix; what an older gateway did not keep stays unknown."""
         self.last[card] = new_fixes(1)[0]
-        for name, _ in _KEPT:
+        for name in _KEPT:
             if name in kept["fix"]:
                 self.last[name][card] = kept["fix"][name]
         roadway = self._roadways.find(kept.get("roadway", ""))

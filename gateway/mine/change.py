@@ -7,25 +7,68 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 import numpy as np
 
 from equipment.report import LinkChange, Notice, Sample
+from gateway.mine.alarm_states import AlarmMode, AlarmState
 from positioning.observation import FIX, MEASUREMENT, Records
+
+
+class ActKind(StrEnum):
+    """What an operator does."""
+
+    ACKNOWLEDGE = "alarm.acknowledge"
+    RESET = "alarm.reset"
+    SHELVE = "alarm.shelve"
+    UNSHELVE = "alarm.unshelve"
+    OUT_OF_SERVICE = "alarm.out_of_service"
+    IN_SERVICE = "alarm.in_service"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What an operator asks for; the same `request_id` is done once, however often it comes.
+
+    `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
+    `gateway.mine.alarm_kept.AlarmKey.text` gives. `until_t_ns` is when a shelved alarm comes back.
+    """
+
+    request_id: str
+    operator: str
+    kind: ActKind
+    subject: str
+    note: str = ""
+    until_t_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of an act: done, or why it was refused. `act_t_ns` is when it came first.
+
+    `again`: it had been answered before; nothing was done now.
+    """
+
+    act: Act
+    refusal: str
+    act_t_ns: int
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """All that the drivers have given since the last step, in the order of its arrival.
 
-    `measurements`: (n,) MEASUREMENT; sources index the map's anchors and readers.
+    `measurements`: (n,) MEASUREMENT; sources index the map's anchors and readers. `acts` are what
+    operators have asked for.
     """
 
     measurements: Records = field(default_factory=lambda: np.empty(0, MEASUREMENT))
     samples: tuple[Sample, ...] = ()
     links: tuple[LinkChange, ...] = ()
     notices: tuple[Notice, ...] = ()
+    acts: tuple[Act, ...] = ()
 
 
 class EventKind(IntEnum):
@@ -41,17 +84,13 @@ class EventKind(IntEnum):
     POSITION_CONFLICT = 8
     ANCHOR_SUSPECT = 9
     ANCHOR_CLEARED = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Alarm:
-    """An alarm's identity and life: `level` is 1 (most severe) to 4, `end_t_ns` None while open."""
-
-    id: str
-    rule: str
-    level: int
-    start_t_ns: int
-    end_t_ns: int | None = None
+    ALARM_ACKNOWLEDGED = 11
+    ALARM_HIDDEN = 12
+    ALARM_SHOWN = 13
+    ALARM_ESCALATED = 14
+    ALARM_CHANGED = 15
+    MINE_ENTERED = 16
+    MINE_LEFT = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +101,43 @@ class Place:
     y_m: float
     z_m: float
     t_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """An alarm and its life: `level` is 1 (most severe) to 4, `end_t_ns` None while it is open.
+
+    `card`, `device`, `zone` and `limit` (an id of `limits.toml`) are what it is about, empty where
+    they do not apply; `place` is
+    where its card was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when
+    its condition began. `tell` are those who are told, and `escalated` whether that is others than
+    at first, because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back.
+    """
+
+    id: str
+    rule: str
+    level: int
+    start_t_ns: int
+    end_t_ns: int | None = None
+    card: str = ""
+    device: str = ""
+    zone: str = ""
+    limit: str = ""
+    text: str = ""
+    place: Place | None = None
+    raised_t_ns: int = 0
+    state: AlarmState = AlarmState.UNACKNOWLEDGED
+    mode: AlarmMode = AlarmMode.IN_SERVICE
+    hidden_until_ns: int | None = None
+    acknowledged_by: str = ""
+    acknowledged_t_ns: int | None = None
+    tell: tuple[str, ...] = ()
+    escalated: bool = False
+
+    @property
+    def number(self) -> int:
+        """That of the event which raised it: it grows from alarm to alarm."""
+        return int(self.id.rpartition("-")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +175,9 @@ class Changes:
     each card that has fallen silent (as LOST) or is heard again; `lagged` the smoothed fixes, with
     the same last places, for display and history. `zones` are the zones that a card (by handle) is
     now in, for each card for which they changed. `anchors`, (anchors,) ANCHOR_HEALTH, is there
-    when they have been judged anew. `state` is what the journal keeps, with the events and in one
+    when they have been judged anew. `alarms` are those that have changed, by id, as they are now;
+    NORMAL is an alarm that is over and done with. `answers` are what became of the acts: one of
+    the batch each, in order. `state` is what the journal keeps, with the events and in one
     transaction, so that the core comes back as it was: key to bytes, or None to forget the key.
     """
 
@@ -112,4 +190,6 @@ class Changes:
     zones: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     samples: tuple[Sample, ...] = ()
     links: tuple[LinkChange, ...] = ()
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)
+    answers: tuple[Answer, ...] = ()
     state: Mapping[str, bytes | None] = field(default_factory=dict)

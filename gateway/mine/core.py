@@ -1,8 +1,9 @@
 """The mine core: one deterministic step from what was observed to what has changed.
 
 `Mine.step` does no I/O and has no clock: the same batches at the same times give the same
-changes, bit for bit. Order within a step: devices, fixes, conflicts of readers with them, zones
-with their alarms, cards that have fallen silent or are heard again, anchors.
+changes, bit for bit. Order within a step: devices, fixes, calls for help, conflicts of readers
+with fixes, zones with their alarms, cards that have fallen silent or are heard again, anchors, what
+operators do, and what comes of time alone.
 """
 
 from __future__ import annotations
@@ -14,17 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipment.report import Notice, NoticeKind
-from gateway.mine.alarms import AlarmBook, AlarmKey
+from gateway.mine.acts import ActBook
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
-from gateway.mine.cards import Cards
+from gateway.mine.attendance import Attendance
+from gateway.mine.card_flags import CardFlags
+from gateway.mine.cards import Cards, Entries
 from gateway.mine.change import Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.limits import Limits
+from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
 from gateway.mine.notices import NoticeBook
-from gateway.mine.occupancy import Occupancy
+from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
+from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
+from gateway.mine.roster import Roster
+from gateway.mine.route_watch import RouteWatch
+from gateway.mine.vehicles import Vehicles
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
@@ -59,13 +70,28 @@ class Mine:
         self._cards = Cards(
             table,
             IdTable(tuple(roadway.id for roadway in plan.map.roadways)),
-            silent_after_ns=round(plan.signal_lost.after_s * SECOND_NS),
+            silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
-        self._alarms = AlarmBook(state)
+        self._alarms = AlarmBook(plan.rules, state)
+        self._acts = ActBook(self._alarms, state)
         self._notices = NoticeBook()
-        self._links = Links(plan.devices, plan.device_down, self._alarms)
-        self._occupancy = Occupancy(plan.map, plan.restricted_entry, table)
+        self._flags = CardFlags(self._cards, self._alarms, table)
+        self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
+        self._roster = Roster(plan.holders, table)
+        self._occupancy = Occupancy(plan.map, table, self._roster, self._cards, self._alarms)
+        self._limits = Limits(plan, self._cards, self._roster, self._occupancy, self._alarms)
+        self._readings = Readings(plan.limits, self._alarms)
+        self._vehicles = Vehicles(plan.map, self._roster, self._occupancy, self._alarms)
+        self._routes = RouteWatch(
+            plan,
+            roster=self._roster,
+            cards=self._cards,
+            occupancy=self._occupancy,
+            alarms=self._alarms,
+            state=state,
+        )
+        self._attendance = Attendance(self._cards, table)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
         self._anchors = AnchorBook(plan.map)
@@ -85,21 +111,28 @@ class Mine:
         kept, self._kept = self._kept, {}
         last_ns, zones = self._cards.restore(kept, now_ns)
         self._recall(zones)
+        self._cards.reserve()
+        self._roster.reserve(self._alarms, record)
         self._limit_speeds()
         text = _started(len(zones), last_ns, now_ns)
         record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
         for sentence in damage:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
-        self._occupancy.restore(zones, self._cards, self._alarms, record)
+        self._readings.drop_unknown(record)
+        self._occupancy.restore(zones, record)
+        if last_ns:  # what was pending has not gone on while nobody listened
+            self._alarms.shift(max(now_ns - last_ns, 0))
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
+        self._limits.look(record)
         self._keep(zones, record)
         stats = self._anchors.restore(kept, record)
         self._locator.restore_anchor_stats(stats)
         anchors = self._anchors.judge(stats, record)
         shown = self._cards.shown()
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
+        record.alarms |= self._alarms.all()
         return self._changes(record, Batch(), (shown, smoothed), zones, anchors)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
@@ -108,6 +141,7 @@ class Mine:
         before_ns, self._now_ns = self._now_ns, now_ns
         self._pass_over(now_ns - before_ns)
         self._cards.reserve()
+        self._roster.reserve(self._alarms, record)
         self._limit_speeds()
         self._links.note(batch.links, record)
         changed = set(self._note_heard(batch, now_ns))
@@ -116,16 +150,24 @@ class Mine:
         late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
+        self._flags.note(batch.measurements, record)
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
-        moved = self._occupancy.update(fixes, self._cards, self._alarms, record)
+        self._readings.note(batch.samples, record)
+        moved = self._occupancy.update(fixes, record)
+        self._vehicles.look(fixes, record)
         lost, back = self._note_silence(record)
-        changed.update(moved, lost, back)
+        gone = self._attendance.look(record)
+        changed.update(moved, lost, back, gone)
+        self._limits.look(record)
+        self._routes.look(record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
         for second in seconds[-SAVE_PARTS:]:
             changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
         self._keep(changed, record)
         self._anchors.note(batch.measurements, fixes)
         anchors = self._look_at_anchors(seconds, record)
+        self._acts.take(batch.acts, record)
+        self._alarms.tick(record)
         again = self._shown_again(fixes, [*lost, *back])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
@@ -176,23 +218,25 @@ class Mine:
         self._told_ns[again["card"]] = again["t_ns"]
         return np.concatenate([lagged, again])
 
-    def _recall(self, zones: dict[int, tuple[str, ...]]) -> None:
+    def _recall(self, zones: dict[int, Entries]) -> None:
         """Takes up the cards of which only an open alarm is known: their own state was damaged."""
+        damaged: set[int] = set()
         for key in self._alarms:
             if not key.card:
                 continue
             card = self._table.handle(key.card)
             if card not in zones:
                 self._cards.recall(card, self._now_ns, silent=key.rule == SIGNAL_LOST)
-                zones[card] = ()
-            if key.zone and key.zone not in zones[card]:
-                zones[card] += (key.zone,)
+                zones[card] = {}
+                damaged.add(card)
+            if card in damaged and key.rule in ENTRY_RULES.values():
+                zones[card].setdefault(key.zone, self._now_ns)
 
     def _pass_over(self, passed_ns: int) -> None:
         """Leaves out a time in which the gateway did not listen."""
         away_ns = passed_ns - min(max(passed_ns, 0), STEP_MOST_NS)
         if away_ns:
-            for timed in (self._cards, self._links, self._notices, self._conflicts):
+            for timed in (self._cards, self._links, self._notices, self._conflicts, self._alarms):
                 timed.shift(away_ns)
 
     def _note_heard(self, batch: Batch, now_ns: int) -> list[int]:
@@ -224,18 +268,18 @@ class Mine:
 
     def _tell_lost(self, cards: NDArray[np.intp], record: StepRecord) -> None:
         """Raises `signal_lost` for these cards, where it is not open."""
-        rule = self._plan.signal_lost
+        rule = self._plan.rules[SIGNAL_LOST]
         for card in cards.tolist():
             name = self._table.name(card)
             text = f"card {name} has not been heard for {rule.after_s:g} s; its last place stands"
             key = AlarmKey(SIGNAL_LOST, card=name)
             place = self._cards.last_place(card)
-            self._alarms.open(key, rule.level, record.now_ns, record, text, place=place)
+            self._alarms.open(key, record.now_ns, record, text, place)
 
     def _keep(self, cards: Collection[int], record: StepRecord) -> None:
         """Adds to the state what must outlive a restart of these cards."""
         ordered = sorted(cards)
-        record.state |= self._cards.state_of(ordered, self._occupancy.zones_of(ordered))
+        record.state |= self._cards.state_of(ordered, self._occupancy.entries_of(ordered))
 
     def _changes(
         self,
@@ -258,6 +302,8 @@ class Mine:
             zones=self._occupancy.zones_of(sorted(moved)),
             samples=batch.samples,
             links=batch.links,
+            alarms=record.alarms,
+            answers=tuple(record.answers),
             state=record.state,
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from equipment.report import LinkChange, LinkState
-from gateway.mine.alarms import AlarmBook, AlarmKey
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 
@@ -53,4 +54,4 @@ class Links:
             if record.now_ns >= due_ns:
                 key = AlarmKey(RULE, device=device)
                 text = f"device {device} is down: {link.reason}"
-                self._alarms.open(key, self._rule.level, link.t_ns, record, text)
+                self._alarms.open(key, link.t_ns, record, text)

@@ -1,98 +1,186 @@
-"""Who is in which zone: crossings become events, and entering a restricted zone an alarm."""
+"""Who is in which zone since when: crossings become events, and what is not allowed an alarm."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final, NamedTuple
 
-from gateway.mine.alarms import AlarmBook, AlarmKey
-from gateway.mine.cards import Cards, place_of
-from gateway.mine.change import EventKind
-from gateway.mine.plan import AlarmRule
+import numpy as np
+from shapely import Polygon
+
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
+from gateway.mine.cards import Cards, Entries, place_of
+from gateway.mine.change import EventKind, Place
 from gateway.mine.record import StepRecord
+from gateway.mine.roster import Roster
 from positioning.mine_map import MineMap, Zone, ZoneKind
 from positioning.observation import IdTable, Records
 from positioning.zones import ZoneMembership
 
-RULE = "restricted_entry"
+#: The families about who is in a zone, by its kind.
+ENTRY_RULES: Final[Mapping[ZoneKind, str]] = {
+    ZoneKind.RESTRICTED: "restricted_entry",
+    ZoneKind.CONTROLLED: "unauthorised_entry",
+    ZoneKind.DANGER: "danger_proximity",
+}
+
+
+class _Seen(NamedTuple):
+    """What was seen of a card and a zone: when, in words, where, and which way it went."""
+
+    t_ns: int
+    text: str
+    place: Place | None
+    entered: bool = True
 
 
 class Occupancy:
     """The zones of every card."""
 
-    def __init__(self, mine_map: MineMap, restricted: AlarmRule, table: IdTable) -> None:
+    def __init__(
+        self, mine_map: MineMap, table: IdTable, roster: Roster, cards: Cards, alarms: AlarmBook
+    ) -> None:
         self._zones = mine_map.zones
         self._index = {zone.id: index for index, zone in enumerate(self._zones)}
-        self._restricted = restricted
         self._table = table
-        self._membership = ZoneMembership(self._zones, mine_map.roadways)
+        self._roster = roster
+        self._cards = cards
+        self._alarms = alarms
+        # Behind the zones of the map, the surroundings of those that people must keep away from.
+        near = [zone for zone in self._zones if zone.near_m]
+        self._judged = (*self._zones, *near)
+        around = (*self._zones, *map(_surroundings, near))
+        self._membership = ZoneMembership(around, mine_map.roadways)
+        self._entered: dict[int, Entries] = {}
+        self._inside: dict[str, dict[int, int]] = {zone.id: {} for zone in self._zones}
+        #: How many people, and how many vehicles, are in each zone of the map, by index.
+        self.people = np.zeros(len(self._zones), np.int64)
+        self.vehicles = np.zeros(len(self._zones), np.int64)
 
     def zones_of(self, cards: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """The ids of the zones that each card is in."""
-        return {
-            card: tuple(self._zones[zone].id for zone in self._membership.zones_of(card))
-            for card in cards
-        }
+        return {card: tuple(self._entered.get(card, ())) for card in cards}
+
+    def entries_of(self, cards: Iterable[int]) -> dict[int, Entries]:
+        """The zones that each card is in, by id, and since when."""
+        return {card: self._entered.get(card, {}) for card in cards}
+
+    def inside(self, zone: str) -> Mapping[int, int]:
+        """The cards in a zone of the map, and since when each is."""
+        return self._inside[zone]
 
     def counts(self) -> dict[str, int]:
         """How many cards are in each zone."""
         counts = self._membership.counts().tolist()
-        return {zone.id: count for zone, count in zip(self._zones, counts, strict=True)}
+        return {zone.id: count for zone, count in zip(self._zones, counts, strict=False)}
 
-    def update(
-        self, fixes: Records, cards: Cards, alarms: AlarmBook, record: StepRecord
-    ) -> set[int]:
+    def update(self, fixes: Records, record: StepRecord) -> set[int]:
         """Takes fixes in order; tells each crossing. Returns the cards that crossed."""
         moved = set()
         for crossing in self._membership.update(fixes):
-            fix, zone = fixes[crossing.row], self._zones[crossing.zone]
-            card = int(fix["card"])
-            moved.add(card)
-            name, t_ns = self._table.name(card), int(fix["t_ns"])
-            kind = EventKind.ZONE_ENTERED if crossing.entered else EventKind.ZONE_LEFT
-            verb = "entered" if crossing.entered else "left"
-            text = f"card {name} {verb} {zone.kind} zone {zone.id} ({zone.name})"
-            place = place_of(fix)
-            record.event(kind, t_ns, card=name, zone=zone.id, place=place, text=text)
-            self._follow(zone, card, cards, entered=crossing.entered)
-            if zone.kind is ZoneKind.RESTRICTED:
-                key = AlarmKey(RULE, card=name, zone=zone.id)
-                if crossing.entered:
-                    alarms.open(key, self._restricted.level, t_ns, record, text, place=place)
-                else:
-                    alarms.close(key, t_ns, record, text)
+            fix, zone = fixes[crossing.row], self._judged[crossing.zone]
+            card, entered, near = crossing.card, crossing.entered, crossing.zone >= len(self._zones)
+            text = f"card {self._table.name(card)} {_words(zone, entered=entered, near=near)}"
+            t_ns, place = int(fix["t_ns"]), place_of(fix)
+            if not near:
+                moved.add(card)
+                kind = EventKind.ZONE_ENTERED if entered else EventKind.ZONE_LEFT
+                name = self._table.name(card)
+                record.event(kind, t_ns, card=name, zone=zone.id, place=place, text=text)
+                self._follow(crossing.zone, card, t_ns, entered=entered)
+            if near == bool(zone.near_m):
+                self._judge(zone, card, _Seen(t_ns, text, place, entered), record)
         return moved
 
-    def _follow(self, zone: Zone, card: int, cards: Cards, *, entered: bool) -> None:
-        if zone.kind is ZoneKind.WELLHEAD:
-            cards.at_wellhead[card] += 1 if entered else -1
+    def _judge(self, zone: Zone, card: int, seen: _Seen, record: StepRecord) -> None:
+        """Raises or clears the alarm of a card in a zone in which it may not be."""
+        rule = ENTRY_RULES.get(zone.kind)
+        if rule is None or not self._is_forbidden(zone, card):
+            return
+        key = AlarmKey(rule, card=self._table.name(card), zone=zone.id)
+        if seen.entered:
+            self._alarms.begin(key, seen.t_ns, record, seen.text, seen.place)
+        else:
+            self._alarms.end(key, seen.t_ns, record, seen.text)
 
-    def restore(
-        self,
-        zones: Mapping[int, Sequence[str]],
-        cards: Cards,
-        alarms: AlarmBook,
-        record: StepRecord,
-    ) -> None:
+    def _is_forbidden(self, zone: Zone, card: int) -> bool:
+        if zone.kind is ZoneKind.CONTROLLED:
+            return not self._roster.may_enter(card, zone.id)
+        # Machines work where it is dangerous: that is what they are for.
+        return zone.kind is not ZoneKind.DANGER or bool(self._roster.person[card])
+
+    def _follow(self, index: int, card: int, t_ns: int, *, entered: bool) -> None:
+        zone, step = self._zones[index], 1 if entered else -1
+        zones = self._entered.setdefault(card, {})
+        if entered:
+            zones[zone.id] = self._inside[zone.id][card] = t_ns
+        else:
+            zones.pop(zone.id, None)
+            self._inside[zone.id].pop(card, None)
+        self.people[index] += step * int(self._roster.person[card])
+        self.vehicles[index] += step * int(self._roster.vehicle[card])
+        if zone.kind is ZoneKind.WELLHEAD:
+            self._cards.at_wellhead[card] += step
+        if zone.kind is ZoneKind.LICENCE:
+            self._cards.in_licence[card] += step
+
+    def restore(self, zones: Mapping[int, Entries], record: StepRecord) -> None:
         """Puts cards back into their zones; a zone that is gone from the map is told as left.
 
-        Alarms follow the map as it is now: a zone may have become restricted, or be so no more.
+        Alarms follow the map and the roster as they are now: a zone may have become restricted, or
+        be so no more.
         """
-        for card, ids in zones.items():
-            known = [self._index[zone] for zone in ids if zone in self._index]
-            self._membership.restore(card, known)
-            name = self._table.name(card)
-            for zone in (self._zones[index] for index in known):
-                self._follow(zone, card, cards, entered=True)
-                if zone.kind is ZoneKind.RESTRICTED:
-                    key = AlarmKey(RULE, card=name, zone=zone.id)
-                    text = f"card {name} is in restricted zone {zone.id} ({zone.name})"
-                    level, place = self._restricted.level, cards.last_place(card)
-                    alarms.open(key, level, record.now_ns, record, text, place=place)
-            for gone in (zone for zone in ids if zone not in self._index):
+        open_, forbidden = set(self._alarms), set[AlarmKey]()
+        for card, entries in zones.items():
+            known = [self._index[zone] for zone in entries if zone in self._index]
+            near = [index for key, index in self._near_keys(card) if key in open_]
+            self._membership.restore(card, [*known, *near])
+            forbidden.update(key for key, index in self._near_keys(card) if index in near)
+            for index in known:
+                self._follow(index, card, entries[self._zones[index].id], entered=True)
+                forbidden.update(self._judge_again(self._zones[index], card, record))
+            for gone in (zone for zone in entries if zone not in self._index):
+                name = self._table.name(card)
                 text = f"zone {gone} is no longer on the map; card {name} was in it"
                 record.event(EventKind.ZONE_LEFT, record.now_ns, card=name, zone=gone, text=text)
-        restricted = {zone.id for zone in self._zones if zone.kind is ZoneKind.RESTRICTED}
-        for key in alarms:
-            if key.rule == RULE and key.zone not in restricted:
-                text = f"zone {key.zone} is no longer restricted; card {key.card} was in it"
-                alarms.close(key, record.now_ns, record, text)
+        for key in open_ - forbidden:
+            if key.rule in ENTRY_RULES.values():
+                text = f"zone {key.zone} is open to card {key.card} now, or it is not there"
+                self._alarms.end(key, record.now_ns, record, text)
+
+    def _near_keys(self, card: int) -> list[tuple[AlarmKey, int]]:
+        """The alarms of being near a zone that a card can have, and the surroundings' indices."""
+        if not self._roster.person[card]:
+            return []
+        name, first = self._table.name(card), len(self._zones)
+        return [
+            (AlarmKey(ENTRY_RULES[zone.kind], card=name, zone=zone.id), index)
+            for index, zone in enumerate(self._judged[first:], first)
+        ]
+
+    def _judge_again(self, zone: Zone, card: int, record: StepRecord) -> list[AlarmKey]:
+        """After a restart: the alarm of a card in a zone where it may not be, if there is one."""
+        if zone.near_m or zone.kind not in ENTRY_RULES or not self._is_forbidden(zone, card):
+            return []
+        name = self._table.name(card)
+        text = f"card {name} is in {zone.kind} zone {zone.id} ({zone.name})"
+        place = self._cards.last_place(card)
+        self._judge(zone, card, _Seen(record.now_ns, text, place), record)
+        return [AlarmKey(ENTRY_RULES[zone.kind], card=name, zone=zone.id)]
+
+
+def _words(zone: Zone, *, entered: bool, near: bool) -> str:
+    if near:
+        verb = "is nearer than" if entered else "is farther than"
+        return f"{verb} {zone.near_m:g} m to {zone.kind} zone {zone.id} ({zone.name})"
+    return f"{'entered' if entered else 'left'} {zone.kind} zone {zone.id} ({zone.name})"
+
+
+def _surroundings(zone: Zone) -> Zone:
+    """The zone and all that is nearer to it than its `near_m`."""
+    outer, *holes = zone.rings_m
+    grown = Polygon(outer, holes).buffer(zone.near_m or 0.0)
+    rings = (grown.exterior, *grown.interiors)
+    return replace(zone, rings_m=tuple(np.array(ring.coords) for ring in rings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.mine.change import Alarm, Event, EventKind, Place
+from gateway.mine.change import Alarm, Answer, Event, EventKind, Place
 
 
 class StepRecord:
@@ -13,6 +13,8 @@ class StepRecord:
         self.now_ns = now_ns
         self.events: list[Event] = []
         self.state: dict[str, bytes | None] = {}
+        self.alarms: dict[str, Alarm] = {}
+        self.answers: list[Answer] = []
 
     @property
     def next_sequence(self) -> int:

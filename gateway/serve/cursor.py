@@ -33,6 +33,7 @@ class Kind(IntEnum):
     PEOPLE_PAGE = 7
     SMOOTHED_POSITIONS = 8
     ANCHOR_PAGE = 9
+    ALARM_PAGE = 10
 
 
 class CursorError(Exception):

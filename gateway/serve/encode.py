@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.mine.change import Event
+from gateway.mine.change import Alarm, Event, Place
+from gateway.mine.families import FAMILIES
 from gateway.serve.cursor import Kind, seal
 from lamproom.v1 import event_pb2, position_pb2, stream_pb2
 from positioning.observation import Records
@@ -65,18 +66,53 @@ def encode_event(event: Event, epoch: int) -> bytes:
     message.event_time.FromNanoseconds(event.event_t_ns)
     message.record_time.FromNanoseconds(event.record_t_ns)
     if event.alarm:
-        alarm = message.alarm
-        alarm.alarm_id = event.alarm.id
-        alarm.rule = event.alarm.rule
-        alarm.level = event_pb2.AlarmLevel.ValueType(event.alarm.level)
-        alarm.start_time.FromNanoseconds(event.alarm.start_t_ns)
-        if event.alarm.end_t_ns is not None:
-            alarm.end_time.FromNanoseconds(event.alarm.end_t_ns)
+        message.alarm.CopyFrom(alarm_message(event.alarm))
     if event.place:
-        place = message.place
-        place.x_m, place.y_m, place.z_m = event.place.x_m, event.place.y_m, event.place.z_m
-        place.measure_time.FromNanoseconds(event.place.t_ns)
+        message.place.CopyFrom(_place_message(event.place))
     return delimited(EVENT_FIELD, message.SerializeToString())
+
+
+def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
+    """An alarm as it is now."""
+    message = event_pb2.Alarm(
+        alarm_id=alarm.id,
+        rule=alarm.rule,
+        level=event_pb2.AlarmLevel.ValueType(alarm.level),
+        state=event_pb2.AlarmState.ValueType(alarm.state),
+        mode=event_pb2.AlarmMode.ValueType(alarm.mode),
+        card=alarm.card,
+        device_id=alarm.device,
+        zone_id=alarm.zone,
+        limit_id=alarm.limit,
+        text=alarm.text,
+        acknowledged_by=alarm.acknowledged_by,
+        tell=alarm.tell,
+        escalated=alarm.escalated,
+        category=_category(alarm.rule),
+    )
+    message.start_time.FromNanoseconds(alarm.start_t_ns)
+    message.raise_time.FromNanoseconds(alarm.raised_t_ns)
+    for field, t_ns in (
+        (message.end_time, alarm.end_t_ns),
+        (message.acknowledge_time, alarm.acknowledged_t_ns),
+        (message.hidden_until_time, alarm.hidden_until_ns),
+    ):
+        if t_ns is not None:
+            field.FromNanoseconds(t_ns)
+    if alarm.place:
+        message.place.CopyFrom(_place_message(alarm.place))
+    return message
+
+
+def _category(rule: str) -> str:
+    family = FAMILIES.get(rule)  # none where another version of the gateway has raised it
+    return family.category if family else ""
+
+
+def _place_message(place: Place) -> event_pb2.Place:
+    message = event_pb2.Place(x_m=place.x_m, y_m=place.y_m, z_m=place.z_m)
+    message.measure_time.FromNanoseconds(place.t_ns)
+    return message
 
 
 def representable(fixes: Records) -> NDArray[np.bool_]:

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from equipment.report import LinkChange, Sample
 from gateway.config.bundle import DeviceSetup
-from gateway.mine.change import Changes, Headcount
+from gateway.mine.alarm_states import AlarmState
+from gateway.mine.change import Alarm, Changes, Headcount
 from positioning.observation import FIX, Records
 
 _CARDS_AT_START: Final = 1024
@@ -88,6 +89,8 @@ class Picture:
         self.zones: dict[int, tuple[str, ...]] = {}
         #: Handles of the cards that have a fix, in the order in which they were first seen.
         self.seen: dict[int, None] = {}
+        #: Alarms that are open or not acknowledged, by number, which grows.
+        self.alarms: dict[int, Alarm] = {}
         self.headcount: Headcount | None = None
         self.headcount_t_ns = 0
         #: (anchors,) ANCHOR_HEALTH, None before they were judged.
@@ -106,6 +109,11 @@ class Picture:
         self.seen.update(dict.fromkeys(self.fixes.missing(changes.fixes["card"])))
         self.fixes.update(changes.fixes, 1)
         self.zones.update(changes.zones)
+        for alarm in changes.alarms.values():
+            if alarm.state is AlarmState.NORMAL:
+                self.alarms.pop(alarm.number, None)
+            else:
+                self.alarms[alarm.number] = alarm
         if changes.anchors is not None:
             self.anchors = changes.anchors
         for link in changes.links:

@@ -1,4 +1,4 @@
-"""The gRPC server: the four services, health and reflection, over one picture and one journal."""
+"""The gRPC server: the five services, health and reflection, over one picture and one journal."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
+from gateway.serve.alarms import AlarmAnswers, Ask
 from gateway.serve.anchors import AnchorAnswers
 from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
@@ -31,7 +32,7 @@ from gateway.serve.failure import RequestError
 from gateway.serve.mine import MineAnswers
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
-from lamproom.v1 import equipment_pb2, event_pb2, mine_pb2, position_pb2
+from lamproom.v1 import alarm_pb2, equipment_pb2, event_pb2, mine_pb2, position_pb2
 from positioning.observation import IdTable
 
 #: How often a stream without news says that it is alive.
@@ -78,6 +79,7 @@ class Server:
         bundle: Bundle,
         cards: IdTable,
         journal: Journal,
+        ask: Ask,
         *,
         heartbeat_s: float = HEARTBEAT_S,
         now_ns: Clock = time.time_ns,
@@ -102,6 +104,7 @@ class Server:
         self._equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
         self._events = EventHub(journal, heartbeat_s, now_ns)
         self._anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
+        self._alarms = AlarmAnswers(picture, epoch, ask)
         self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
@@ -197,6 +200,18 @@ class Server:
             "lamproom.v1.EventService": {
                 "WatchEvents": _stream(event_pb2.WatchEventsRequest, self._events.watch),
                 "ListEvents": _unary(event_pb2.ListEventsRequest, self._events.list_events),
+            },
+            "lamproom.v1.AlarmService": {
+                "ListAlarms": _unary(alarm_pb2.ListAlarmsRequest, self._alarms.list_alarms),
+                "AcknowledgeAlarm": _unary(
+                    alarm_pb2.AcknowledgeAlarmRequest, self._alarms.acknowledge
+                ),
+                "ResetAlarm": _unary(alarm_pb2.ResetAlarmRequest, self._alarms.reset),
+                "ShelveAlarm": _unary(alarm_pb2.ShelveAlarmRequest, self._alarms.shelve),
+                "UnshelveAlarm": _unary(alarm_pb2.UnshelveAlarmRequest, self._alarms.unshelve),
+                "SetAlarmService": _unary(
+                    alarm_pb2.SetAlarmServiceRequest, self._alarms.set_service
+                ),
             },
             "lamproom.v1.EquipmentService": {
                 "ListEquipment": _unary(

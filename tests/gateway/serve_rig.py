@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import grpc
 import numpy as np
+import pytest
 
 from equipment.device import Device
 from equipment.modbus_profile import ModbusProfile
@@ -18,11 +19,19 @@ from equipment.profile import Profile
 from equipment.report import LinkChange, Quality, Sample, Value
 from gateway.config.bundle import Bundle, DeviceSetup, MineSettings, Person
 from gateway.config.people import CardKind
+from gateway.desk import Desk
+from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
-from lamproom.v1 import equipment_pb2_grpc, event_pb2_grpc, mine_pb2_grpc, position_pb2_grpc
+from lamproom.v1 import (
+    alarm_pb2_grpc,
+    equipment_pb2_grpc,
+    event_pb2_grpc,
+    mine_pb2_grpc,
+    position_pb2_grpc,
+)
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 from protocols.driver import DriverOptions, Sink
@@ -126,6 +135,12 @@ def fixes_of(rows: Iterable[tuple[int, float]], t_ns: int = T0_NS) -> Records:
     return fixes
 
 
+def changes_with(*alarms: Alarm) -> Changes:
+    """A step that has changed these alarms."""
+    by_id = {alarm.id: alarm for alarm in alarms}
+    return replace(changes(), alarms=by_id)
+
+
 def changes(
     fixes: Records | None = None,
     *,
@@ -169,6 +184,12 @@ def event(sequence: int, text: str = "someone went in") -> Event:
     )
 
 
+async def code_of(call: Any) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.aio.AioRpcError) as failure:
+        await call
+    return failure.value.code(), str(failure.value.details())
+
+
 @dataclass
 class Rig:
     """A running server, its journal, and how to feed it as the gateway does."""
@@ -177,6 +198,8 @@ class Rig:
     journal: Journal
     cards: IdTable
     port: int
+    inbox: Inbox
+    desk: Desk
     channels: list[grpc.aio.Channel] = field(default_factory=list)
 
     def channel(self) -> grpc.aio.Channel:
@@ -193,6 +216,9 @@ class Rig:
 
     def equipment(self) -> equipment_pb2_grpc.EquipmentServiceAsyncStub:
         return equipment_pb2_grpc.EquipmentServiceStub(self.channel())
+
+    def alarms(self) -> alarm_pb2_grpc.AlarmServiceAsyncStub:
+        return alarm_pb2_grpc.AlarmServiceStub(self.channel())
 
     def mine(self) -> mine_pb2_grpc.MineServiceAsyncStub:
         return mine_pb2_grpc.MineServiceStub(self.channel())
@@ -217,8 +243,11 @@ async def served(
     """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
     table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
     with closing(Journal.open(folder)) as journal:
-        server = Server(bundle or bundle_of(), table, journal, heartbeat_s=heartbeat_s)
-        rig = Rig(server, journal, table, await server.start())
+        inbox = Inbox()
+        desk = Desk(inbox)
+        told = bundle or bundle_of()
+        server = Server(told, table, journal, desk.ask, heartbeat_s=heartbeat_s)
+        rig = Rig(server, journal, table, await server.start(), inbox, desk)
         try:
             yield rig
         finally:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from gateway.config.alarms import AlarmSettings
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.mine.plan import AlarmRule, MinePlan
@@ -38,9 +39,11 @@ PLAN = MinePlan(
     devices=("uwb-1", "shearer"),
     card_height_m=CARD_HEIGHT_M,
     clock_tolerance_s=5.0,
-    restricted_entry=AlarmRule(level=1),
-    signal_lost=AlarmRule(level=3, after_s=30),
-    device_down=AlarmRule(level=2, after_s=5),
+    rules={
+        **dict.fromkeys(AlarmSettings.model_fields, AlarmRule(level=1)),
+        "signal_lost": AlarmRule(level=3, after_s=30),
+        "device_down": AlarmRule(level=2, after_s=5),
+    },
 )
 
 

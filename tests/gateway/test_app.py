@@ -4,7 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -18,9 +18,17 @@ from equipment.profile import Profile
 from equipment.report import Notice, NoticeKind, Quality, RecordBatch, Sample
 from gateway.app import Gateway
 from gateway.config.bundle import Bundle
+from gateway.journal.audit import AuditEntry
 from gateway.journal.journal import Gap, Journal, JournalError
 from gateway.mine.core import Mine
-from lamproom.v1 import event_pb2, event_pb2_grpc, mine_pb2, mine_pb2_grpc
+from lamproom.v1 import (
+    alarm_pb2,
+    alarm_pb2_grpc,
+    event_pb2,
+    event_pb2_grpc,
+    mine_pb2,
+    mine_pb2_grpc,
+)
 from protocols.driver import DriverOptions, Sink
 from tests.gateway.serve_rig import NoOptions, bundle_of
 from tests.support.waiting import until
@@ -167,11 +175,11 @@ async def test_a_stop_while_events_are_stored_stores_and_sends_them(
         appending, go_on = threading.Event(), threading.Event()
         append = Journal.append
 
-        def slow(journal: Journal, events: Any, state: Any) -> None:
+        def slow(journal: Journal, events: Any, *rest: Any) -> None:
             if events:
                 appending.set()
                 assert go_on.wait(WAIT_S)
-            append(journal, events, state)
+            append(journal, events, *rest)
 
         monkeypatch.setattr(Journal, "append", slow)
         run.gateway._inbox.put_notice(notice())
@@ -277,3 +285,58 @@ async def test_a_computer_clock_that_is_set_is_told_and_not_followed(
     assert "-3600.0 s" in told[0].text
     times = [event.record_time.ToNanoseconds() for event in events]
     assert times == sorted(times)
+
+
+async def test_an_alarm_is_acknowledged_once_stored_and_audited(
+    tmp_path: Path, scripts: dict[str, Callable[[Sink], Any]]
+) -> None:
+    async def fail(sink: Sink) -> None:
+        raise OSError(113, "No route to host")
+
+    scripts["shearer-2"] = fail
+    async with running(tmp_path) as run:
+        channel = await run.channel()
+        stub = alarm_pb2_grpc.AlarmServiceStub(channel)
+
+        async def listed() -> list[event_pb2.Alarm]:
+            return list((await stub.ListAlarms(alarm_pb2.ListAlarmsRequest())).alarms)
+
+        async with asyncio.timeout(WAIT_S):
+            while not (alarms := await listed()):
+                await asyncio.sleep(0.02)
+        (alarm,) = alarms
+        assert (alarm.rule, alarm.device_id) == ("device_down", "shearer-2")
+        header = alarm_pb2.ActHeader(request_id="a-random-uuid", operator="Li", note="on my way")
+        request = alarm_pb2.AcknowledgeAlarmRequest(act=header, alarm_id=alarm.alarm_id)
+        first = await stub.AcknowledgeAlarm(request)
+        second = await stub.AcknowledgeAlarm(request)
+        assert (first.result.repeated_request, second.result.repeated_request) == (False, True)
+        assert first.result.act_time == second.result.act_time
+        header.request_id = "another-random-uuid"
+        request.act.CopyFrom(header)
+        with pytest.raises(grpc.aio.AioRpcError, match="Li has acknowledged it already"):
+            await stub.AcknowledgeAlarm(request)
+        (alarm,) = await listed()
+        assert alarm.state == event_pb2.ALARM_STATE_ACKNOWLEDGED
+        await channel.close()
+        await run.end()
+    told = [event for event in stored(tmp_path) if event.alarm.alarm_id]
+    assert [event.kind for event in told] == [
+        event_pb2.EVENT_KIND_ALARM_RAISED,
+        event_pb2.EVENT_KIND_ALARM_ACKNOWLEDGED,
+    ]
+    with closing(Journal.open(tmp_path / "journal")) as journal:
+        entries = journal.read_audit(1, 10)
+    assert [
+        (entry.act, entry.subject, entry.request_id, entry.outcome)
+        for entry in entries
+        if isinstance(entry, AuditEntry)
+    ] == [
+        ("alarm.acknowledge", alarm.alarm_id, "a-random-uuid", "done"),
+        (
+            "alarm.acknowledge",
+            alarm.alarm_id,
+            "another-random-uuid",
+            "Li has acknowledged it already",
+        ),
+    ]

@@ -25,6 +25,7 @@ COMMANDS = (
     "anchors",
     "locate",
     "evaluate",
+    "audit",
 )
 
 
@@ -77,6 +78,8 @@ def test_each_command_has_help(command: str, tmp_path: Path) -> None:
         (["watch", "127.0.0.1:x"], "is no address: write HOST:PORT"),
         (["anchors", "nonsense"], "is no address: write HOST:PORT"),
         (["anchors", "--recording", "nowhere"], "no such file"),
+        (["audit", "verify", "nowhere"], "there is no such folder"),
+        (["audit", "show", "mine"], "there is no journal"),
         (["locate", "nowhere"], "no such file"),
         (["locate", "full", "--height-m", "nan"], "is not a height"),
     ],
@@ -104,6 +107,7 @@ def test_a_mistake_is_told_in_a_line_and_ends_with_status_1(
         ["demo", "--people", "9000"],
         ["demo", "--seed", "-1"],
         ["run", "x", "--grpc-port", "70000"],
+        ["audit", "show", "x", "--last", "0"],
     ],
 )
 def test_a_wrong_use_is_told_and_ends_with_status_2(arguments: list[str], tmp_path: Path) -> None:

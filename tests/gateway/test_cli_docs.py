@@ -15,9 +15,13 @@ from equipment.device import Device
 from equipment.modbus_profile import ModbusProfile, RegisterType, Table
 from equipment.opcua_profile import OpcUaProfile
 from equipment.toml_source import ConfigurationError
+from gateway.config.alarms import AlarmSettings
 from gateway.config.bundle import load
-from gateway.config.people import COLUMNS, KIND, CardKind
+from gateway.config.limits import LimitsFile
+from gateway.config.people import COLUMNS, OPTIONAL, CardKind
+from gateway.config.routes import RoutesFile
 from gateway.config.schema import MineSettings
+from gateway.mine.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
 from protocols.modbus.driver import ModbusOptions
@@ -68,7 +72,9 @@ root = "maker:Hoist"
         "pump",
         "hoist",
     ]
-    assert [person.name for person in bundle.people] == ["张伟"]
+    assert [person.name for person in bundle.people] == ["张伟", "王建国", "李强"]
+    assert [shift.name for shift in bundle.settings.shift] == ["早班", "中班"]
+    assert [(route.id, len(route.stop)) for route in bundle.routes] == [("gas_round", 2)]
 
 
 def test_the_samples_of_the_readme_go_into_a_mine(tmp_path: Path) -> None:
@@ -87,7 +93,7 @@ def test_the_samples_of_the_readme_go_into_a_mine(tmp_path: Path) -> None:
     }
     bundle = load(write(tmp_path / "mine", files))
     assert [setup.device.id for setup in bundle.devices] == ["shearer_3101", "pump_1"]
-    assert [zone.id for zone in bundle.map.zones] == ["pit_top", "belt", "old_stub"]
+    assert [zone.id for zone in bundle.map.zones] == ["pit_top", "belt", "substation", "old_stub"]
 
 
 def test_the_mistake_that_is_shown_is_told_so(tmp_path: Path) -> None:
@@ -116,12 +122,16 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
         for part in inner:
             yield from keys(part)
         if not inner:
-            yield name
+            yield field.alias or name
 
 
 @pytest.mark.parametrize(
-    "model", [MineSettings, Device, ModbusOptions, OpcUaOptions, ModbusProfile, OpcUaProfile]
-)
+    "model",
+    [
+        MineSettings, RoutesFile, LimitsFile, Device, ModbusOptions, OpcUaOptions, ModbusProfile,
+        OpcUaProfile,
+    ],
+)  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:
     named = set(re.findall(r"`\[*([a-z_.]+)\]*`|\b(en|zh) = ", CONFIGURATION.read_text()))
     words = {word for pair in named for word in pair if word}
@@ -130,7 +140,8 @@ def test_every_key_is_documented(model: type[BaseModel]) -> None:
 
 def test_every_choice_is_documented() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
-    choices = [*Table, *RegisterType, *ZoneKind, *COLUMNS, KIND, *CardKind, *catalogue.shipped()]
+    choices = [*Table, *RegisterType, *ZoneKind, *CardKind, *catalogue.shipped()]
+    choices += [*COLUMNS, *OPTIONAL, "yes", "no", "是", "否"]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
 
 
@@ -144,7 +155,7 @@ def test_every_kind_of_thing_on_the_map_is_documented() -> None:
 
 def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
-    part = text[text.index("## mine.toml") : text.index("## devices.toml")]
+    part = text[text.index("## mine.toml") : text.index("### Alarms")]
     settings = MineSettings.model_validate({"mine": {"code": "1" * 12, "name": "x"}}).model_dump()
     section: dict[str, Any] = {}
     seen = 0
@@ -156,10 +167,33 @@ def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
             for name in table[1].split("."):
                 section = section[name]
         key = re.findall(r"`([a-z_]+)`", first)[-1]
-        if default != "needed":
+        if default == "none":
+            assert section[key] is None
+        elif default != "needed":
             assert tomllib.loads(f"value = {default.strip('`')}")["value"] == section[key]
-            seen += 1
-    assert seen == 15
+        seen += default != "needed"
+    assert seen == 13
+
+
+def test_the_alarm_families_that_are_documented_are_those_there_are() -> None:
+    text = CONFIGURATION.read_text(encoding="utf-8")
+    part = text[text.index("### Alarms") : text.index("## devices.toml")]
+    rows = re.findall(r"^\| `([a-z_]+)` (\S+) \|.*?\| ([1-4]) \|(.*?)\|$", part, re.MULTILINE)
+    told = {name: (zh, int(level), special) for name, zh, level, special in rows}
+    families = AlarmSettings().model_dump()
+    assert told.keys() == families.keys() == FAMILIES.keys()
+    for name, (zh, level, said) in told.items():
+        family, special = families[name], said.strip()
+        assert (zh, level) == (FAMILIES[name].zh, family["level"])
+        assert special.startswith(f"`after_s` {family['after_s']:g}") == (family["after_s"] > 0)
+        assert ("`clear_after_s` 60" in special) == (family["clear_after_s"] == 60)
+    defaults = families["restricted_entry"]
+    cells = re.findall(r"^\| `([a-z_]+)` \| [a-z]* ?\| (\S.*?) \|", part, re.MULTILINE)
+    seen = {key: default.strip("`") for key, default in cells if default != "as above"}
+    assert seen.keys() == defaults.keys() - {"level"}
+    for key, default in seen.items():
+        value = None if default == "none" else tomllib.loads(f"v = {default}")["v"]
+        assert (list(defaults[key]) if isinstance(value, list) else defaults[key]) == value
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from equipment.toml_source import ConfigurationError
-from gateway.config.people import PEOPLE_MAX, CardKind, Person, parse_people
+from gateway.config.people import PEOPLE_MAX, CardKind, Person, parse_people, parse_roster
 
 HEADER = "card,name,job,team\n"
 CARD = "14010000000100001"
@@ -35,6 +35,60 @@ def test_a_kind_that_there_is_not_is_told(kind: str) -> None:
     (told,) = mistakes(f"card,name,job,team,kind\n{CARD},a,,,{kind}\n")
     assert told.startswith(":2: kind: must be one of person, vehicle, robot")
     assert len(told) < 200
+
+
+EXTRA = "card,name,job,team,kind,pinyin,leader,special,zones,route\n"
+
+
+def test_roles_permits_and_routes_may_be_told() -> None:
+    rows = f"{CARD},张伟,电工,机电队,,zhang wei,yes,是, sub_1  sub_2\u3000vent ,round_1\n"
+    rows += "140100009,李娜,,,person,,no,否,,\n140100010,V7,,,vehicle,,,,sub_1,\n"
+    zhang, li, truck = parse_people(EXTRA + rows)
+    assert (zhang.pinyin, zhang.leader, zhang.special) == ("zhang wei", True, True)
+    assert (sorted(zhang.zones), zhang.route) == (["sub_1", "sub_2", "vent"], "round_1")
+    assert li == Person("140100009", "李娜", "", "")
+    assert (truck.kind, sorted(truck.zones)) == (CardKind.VEHICLE, ["sub_1"])
+
+
+@pytest.mark.parametrize(
+    ("column", "field", "told"),
+    [
+        ("leader", "Yes", "must be yes or no (是 or 否), not 'Yes' (empty is no)"),
+        ("leader", "1", "must be yes or no (是 or 否), not '1' (empty is no)"),
+        ("special", " 是", "must be yes or no (是 or 否), not ' 是' (empty is no)"),
+        ("special", "x" * 99, "must be yes or no (是 or 否), not 99 characters (empty is no)"),
+        ("zones", "a;b", "ids of zones are separated by ';' (write spaces between them)"),
+        ("zones", "a、b", "ids of zones are separated by '、' (write spaces between them)"),
+        ("zones", f"a {'b' * 65}", "has an id of 65 characters; at most 64 are taken"),
+        ("pinyin", "p" * 65, "has 65 characters; at most 64 are taken"),
+        ("pinyin", "a\x07", "has characters that can't be shown: 'a\\x07'"),
+        ("route", "r" * 65, "has 65 characters; at most 64 are taken"),
+        (
+            "route", "round_1",
+            "routes are planned for special workers, and this is none (write yes under special, or "
+            "leave the route empty)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_roles_and_permits_is_told(column: str, field: str, told: str) -> None:
+    text = f"card,name,job,team,{column}\n{CARD},a,,,{field}\n"
+    assert mistakes(text) == [f":2: {column}: {told}"]
+
+
+@pytest.mark.parametrize("column", ["leader", "special"])
+@pytest.mark.parametrize("kind", ["vehicle", "robot"])
+def test_only_a_person_has_a_role(column: str, kind: str) -> None:
+    assert mistakes(f"card,name,job,team,kind,{column}\n{CARD},a,,,{kind},yes\n") == [
+        f":2: {column}: must be no for a {kind}: only a person can be this "
+        "(write no, or person under kind)"
+    ]
+
+
+def test_rows_beside_a_wrong_one_are_still_read_with_their_lines() -> None:
+    roster = parse_roster(f'{HEADER}\n{CARD},"a",,\n1,b,,\n140100009,c,"x\ny",\n140100010,d,,\n')
+    assert [person.name for person in roster.people] == ["a", "d"]
+    assert roster.lines == [3, 7]
+    assert [mistake.line for mistake in roster.mistakes] == [4, 5]
 
 
 def test_a_card_keeps_its_leading_zeros() -> None:

@@ -13,9 +13,17 @@ from hypothesis import strategies as st
 from equipment.toml_source import ConfigurationError, Mistake
 from gateway.config.bundle import Bundle, load
 from gateway.config.files import FILE_BYTES_MAX
+from tests.gateway.test_config_rules import with_rules
 
 GOOD = Path(__file__).parents[1] / "cases" / "config" / "good"
-FILES = ("mine.toml", "devices.toml", "people.csv", "map.geojson", "profiles/pump.toml")
+FILES = (
+    "mine.toml",
+    "devices.toml",
+    "people.csv",
+    "map.geojson",
+    "routes.toml",
+    "profiles/pump.toml",
+)
 
 #: What is put into a file somewhere, or in the place of a number or word of it.
 ODD = (
@@ -94,7 +102,13 @@ def check_is_whole(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return shutil.copytree(GOOD, tmp_path_factory.mktemp("robust") / "mine")
+    return with_rules(shutil.copytree(GOOD, tmp_path_factory.mktemp("robust") / "mine"))
+
+
+@pytest.fixture(scope="module")
+def whole(mine: Path) -> dict[str, bytes]:
+    """The files of `mine` before any damage."""
+    return {file: (mine / file).read_bytes() for file in FILES}
 
 
 @settings(
@@ -103,29 +117,33 @@ def mine(tmp_path_factory: pytest.TempPathFactory) -> Path:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 2**32), file=st.sampled_from(FILES), damages=st.integers(1, 4))
-def test_damaged_text_is_never_a_traceback(mine: Path, seed: int, file: str, damages: int) -> None:
+def test_damaged_text_is_never_a_traceback(
+    mine: Path, whole: dict[str, bytes], seed: int, file: str, damages: int
+) -> None:
     rng = random.Random(seed)
-    text = (GOOD / file).read_text(encoding="utf-8")
+    text = whole[file].decode("utf-8")
     for _ in range(damages):
         text = rng.choice(DAMAGES)(text, rng)
     (mine / file).write_bytes(text.encode("utf-8"))
     try:
         check_is_whole(mine)
     finally:
-        shutil.copy(GOOD / file, mine / file)
+        (mine / file).write_bytes(whole[file])
 
 
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(file=st.sampled_from(FILES), raw=st.binary(max_size=300), at=st.integers(0, 400))
-def test_damaged_bytes_are_never_a_traceback(mine: Path, file: str, raw: bytes, at: int) -> None:
-    good = (GOOD / file).read_bytes()
+def test_damaged_bytes_are_never_a_traceback(
+    mine: Path, whole: dict[str, bytes], file: str, raw: bytes, at: int
+) -> None:
+    good = whole[file]
     (mine / file).write_bytes(good[:at] + raw + good[at + len(raw) :])
     try:
         check_is_whole(mine)
     finally:
-        shutil.copy(GOOD / file, mine / file)
+        (mine / file).write_bytes(whole[file])
 
 
 def mistakes(folder: Path) -> str:

@@ -17,6 +17,7 @@ def test_a_walk_tells_each_zone_once_and_raises_the_alarm_inside() -> None:
     mine.walk(CARD, range(30, 110), T0)
     assert mine.events() == [
         ("GATEWAY_STARTED", "", ""),
+        ("MINE_ENTERED", CARD, ""),
         ("ZONE_ENTERED", CARD, "face"),
         ("ZONE_ENTERED", CARD, "sealed"),
         ("ALARM_RAISED", CARD, "sealed"),

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from gateway.journal.audit import AuditEntry
+from gateway.journal.audit_reader import AuditReader
 from gateway.journal.journal import Journal, JournalError, Record
+from gateway.journal.sqlite import DATABASE_FILE
 from tests.gateway.journal_rig import killed_writer, records
+from tests.gateway.journal_writer import act_of
 from tests.support.waiting import blocked_until
 
 
@@ -28,7 +32,49 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
             # Everything once, in order, and the state of the same transaction.
             assert journal.read(1, stored) == records(1, stored)
             assert journal.load_state() == {"last": str(stored).encode()}
+            newest = journal.last_audit.sequence
+            acts = journal.read_audit(1, newest)
+            assert [act.sequence for act in acts if isinstance(act, AuditEntry)] == [
+                *range(1, newest + 1)
+            ]
+            # As many as there were appends: each names the last event of its own.
+            named = [int(act.detail["event"]) for act in acts if isinstance(act, AuditEntry)]
+            assert named == last_events(stored)
         last = stored
+
+
+def last_events(stored: int) -> list[int]:
+    """The last event of each append of the writer, until `stored`."""
+    lasts = [0]
+    while lasts[-1] < stored:
+        first = lasts[-1] + 1
+        lasts.append(first + first % 3)
+    return lasts[1:]
+
+
+def test_a_flipped_bit_in_the_log_loses_acts_and_that_is_told(tmp_path: Path) -> None:
+    killed_writer(tmp_path, acks=40)
+    with AuditReader.open(tmp_path) as reader:
+        whole, findings = reader.verify()
+        assert (findings, whole.entries >= 40) == ([], True)
+    log_file = tmp_path / f"{DATABASE_FILE}-wal"
+    damaged = bytearray(log_file.read_bytes())
+    damaged[len(damaged) // 2] ^= 4
+    log_file.write_bytes(damaged)
+    # What indexes the log is made anew, as after a power cut.
+    (tmp_path / f"{DATABASE_FILE}-shm").unlink()
+    with AuditReader.open(tmp_path) as reader:
+        left, findings = reader.verify()
+        # The kill may have come between the last commit and its mark.
+        assert reader._mark
+        first, last = left.entries + 1, reader._mark.sequence
+    assert last in (whole.entries - 1, whole.entries)
+    assert 1 < first < last
+    (text,) = [finding.text for finding in findings]
+    assert text == f"audit entries {first} to {last} were stored and are lost"
+    with closing(Journal.open(tmp_path)) as journal:
+        assert text in journal.damage
+        assert journal.last_audit.sequence == last
 
 
 @pytest.fixture
@@ -61,7 +107,12 @@ def test_a_full_disk_is_told_and_goes_on_when_there_is_room(small_disk: Path) ->
 
 
 def test_a_disk_that_is_only_for_reading_is_told(small_disk: Path) -> None:
-    Journal.open(small_disk).close()
+    with closing(Journal.open(small_disk)) as journal:
+        journal.append([], {}, [act_of(1), act_of(2)])
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(JournalError, match=r"Read-only file system; check the folder's rights"):
         Journal.open(small_disk)
+    # Its audit log can be read all the same.
+    with AuditReader.open(small_disk) as reader:
+        verification, findings = reader.verify()
+        assert (verification.entries, findings) == (2, [])

@@ -11,6 +11,7 @@ from hil_sim.folder import MineFolder, SimulationError, read_folder
 from hil_sim.radio import Radio
 from hil_sim.roadgraph import RoadGraph
 from hil_sim.sample_mine import Ports, write_sample_mine
+from hil_sim.sample_people import LEADER_JOB, SPECIAL_JOBS
 from positioning.mine_map import ZoneKind
 
 
@@ -59,6 +60,10 @@ def test_people_have_cards_of_seventeen_digits_and_are_the_same_for_a_seed(tmp_p
     assert all(card.isdecimal() and len(card) == 17 for card in cards)
     assert all(row["name"] and row["job"] and row["team"] for row in rows)
     assert texts[0] == texts[1] != texts[2]
+    assert all(row["pinyin"].isalpha() or " " in row["pinyin"] for row in rows)
+    assert [row["job"] for row in rows if row["leader"] == "yes"] == [LEADER_JOB] * 8
+    special = {row["job"] for row in rows if row["special"] == "yes"}
+    assert special == set(SPECIAL_JOBS)
 
 
 def test_ports_are_those_that_were_asked_for(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def batch(
 
 def test_ranges() -> None:
     cards, anchors = IdTable(("100",)), IdTable(("A1", "A2"))
-    ranges, refusals = ranges_of(
+    ranges, refusals, _ = ranges_of(
         batch(
             ["200", "100", "200"],
             ["A2", "A1", "A1"],
@@ -56,7 +56,7 @@ def test_ranges() -> None:
 
 @pytest.mark.parametrize("range_m", [-0.1, 2000.1, np.inf, -np.inf])
 def test_a_distance_that_can_not_be_true_is_told_and_its_card_was_heard(range_m: float) -> None:
-    ranges, refusals = ranges_of(
+    ranges, refusals, _ = ranges_of(
         batch(["1", "2"], ["A", "A"], range_m=[range_m, 2000.0]), IdTable(), IdTable(("A",))
     )
     assert refusals == [(f"no distance that can be true (0 to 2000 m): {range_m:g} m", 1)]
@@ -65,7 +65,7 @@ def test_a_distance_that_can_not_be_true_is_told_and_its_card_was_heard(range_m:
 
 def test_sightings() -> None:
     cards = IdTable()
-    sightings, refusals = sightings_of(batch(["7", "8"], rssi_dbm=[-60.0, np.nan]), 3, cards)
+    sightings, refusals, _ = sightings_of(batch(["7", "8"], rssi_dbm=[-60.0, np.nan]), 3, cards)
     assert sightings.dtype == SIGHTING
     assert refusals == []
     assert [cards.name(card) for card in sightings["card"]] == ["7", "8"]
@@ -75,34 +75,34 @@ def test_sightings() -> None:
 
 def test_a_directional_reader_tells_the_side() -> None:
     given = batch(["1", "2", "3", "4"], side=[0, 1, 2, np.nan])
-    sightings, refusals = sightings_of(given, 0, IdTable())
+    sightings, refusals, _ = sightings_of(given, 0, IdTable())
     assert sightings["side"].tolist() == [0, 1, -1, 0]
     assert refusals == []
 
 
 def test_a_side_that_there_is_not_is_told_and_its_card_was_seen() -> None:
-    sightings, refusals = sightings_of(batch(["1", "2", "3"], side=[7, 2, -1]), 0, IdTable())
+    sightings, refusals, _ = sightings_of(batch(["1", "2", "3"], side=[7, 2, -1]), 0, IdTable())
     assert sightings["side"].tolist() == [0, -1, 0]
     assert refusals == [("no side that there is (0 unknown, 1 ahead, 2 behind): 7", 2)]
 
 
 def test_a_reader_that_tells_no_side_is_taken() -> None:
-    sightings, _ = sightings_of(batch(["1"]), 0, IdTable())
+    sightings, _, _ = sightings_of(batch(["1"]), 0, IdTable())
     assert sightings["side"].tolist() == [0]
 
 
 def test_signal_strengths_that_a_reader_does_not_give_are_unknown() -> None:
-    ranges, _ = ranges_of(batch(["1"], ["A"], range_m=[1.0]), IdTable(), IdTable(("A",)))
+    ranges, _, _ = ranges_of(batch(["1"], ["A"], range_m=[1.0]), IdTable(), IdTable(("A",)))
     assert np.isnan(ranges["rssi_dbm"][0])
     assert np.isnan(ranges["first_path_dbm"][0])
-    sightings, _ = sightings_of(batch(["1"]), 0, IdTable())
+    sightings, _, _ = sightings_of(batch(["1"]), 0, IdTable())
     assert np.isnan(sightings["rssi_dbm"][0])
 
 
 def test_unknown_anchors_are_named_and_counted_and_the_rest_is_kept() -> None:
     cards, anchors = IdTable(), IdTable(("A1",))
     given = batch(["1", "2", "3", "4"], ["A1", "B9", "B9", "C7"], range_m=[1.0] * 4)
-    ranges, refusals = ranges_of(given, cards, anchors)
+    ranges, refusals, _ = ranges_of(given, cards, anchors)
     assert refusals == [("this anchor is not on the map: 'B9', 'C7'", 3)]
     assert [cards.name(card) for card in ranges["card"]] == ["1"]
     assert len(anchors) == 1
@@ -113,7 +113,7 @@ def test_unknown_anchors_are_named_and_counted_and_the_rest_is_kept() -> None:
 def test_many_names_are_shown_as_a_few() -> None:
     names = [f"B{n}" for n in range(9)]
     given = batch(["1"] * 9, names, range_m=[1.0] * 9)
-    _, ((text, count),) = ranges_of(given, IdTable(), IdTable())
+    _, ((text, count),), _ = ranges_of(given, IdTable(), IdTable())
     assert (text, count) == (
         "this anchor is not on the map: 'B0', 'B1', 'B2', 'B3', 'B4' and 4 more",
         9,
@@ -125,7 +125,7 @@ def test_many_names_are_shown_as_a_few() -> None:
 )
 def test_what_is_no_card_id_is_refused(card: str) -> None:
     cards = IdTable()
-    sightings, ((text, count),) = sightings_of(batch([card, "9"]), 0, cards)
+    sightings, ((text, count),), _ = sightings_of(batch([card, "9"]), 0, cards)
     assert (len(sightings), count) == (1, 1)
     assert "not a card id" in text
     assert repr(card) in text
@@ -139,7 +139,7 @@ def test_card_ids(card: str) -> None:
 
 @pytest.mark.parametrize("t_us", [0, -1, 1 << 62, -(1 << 63)])
 def test_a_time_that_can_not_be_true_is_refused(t_us: int) -> None:
-    ranges, refusals = ranges_of(
+    ranges, refusals, _ = ranges_of(
         batch(["1", "2"], ["A", "A"], t_us=[t_us, T_US], range_m=[1.0, 2.0]),
         IdTable(),
         IdTable(("A",)),
@@ -150,13 +150,13 @@ def test_a_time_that_can_not_be_true_is_refused(t_us: int) -> None:
 
 def test_a_full_table_refuses_new_cards_and_keeps_the_known() -> None:
     cards = IdTable(("1",), capacity=1)
-    sightings, ((text, count),) = sightings_of(batch(["2", "1"]), 0, cards)
+    sightings, ((text, count),), _ = sightings_of(batch(["2", "1"]), 0, cards)
     assert (sightings["card"].tolist(), count) == ([0], 1)
     assert "no room for another card" in text
 
 
 def test_nothing_gives_nothing() -> None:
-    ranges, refusals = ranges_of(batch([], [], range_m=[]), IdTable(), IdTable())
+    ranges, refusals, _ = ranges_of(batch([], [], range_m=[]), IdTable(), IdTable())
     assert (len(ranges), refusals) == (0, [])
 
 
@@ -179,7 +179,7 @@ def test_each_record_is_a_range_or_refused_once(records: list[tuple[str, str, in
         t_us=[record[2] for record in records],
         range_m=[record[3] for record in records],
     )
-    ranges, refusals = ranges_of(given_batch, cards, anchors)
+    ranges, refusals, _ = ranges_of(given_batch, cards, anchors)
     refused = sum(count for text, count in refusals if "distance" not in text)
     assert len(ranges) + refused == len(records)
     good = [r for r in records if r[0] in "12" and r[0] and r[1] in "AB" and r[2] > 0]

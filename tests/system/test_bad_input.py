@@ -182,7 +182,7 @@ def test_a_bad_configuration_is_told_with_file_and_line(tmp_path: Path, command:
     write_sample_mine(mine, people=5, ports=Ports.free())
     (mine / "mine.toml").write_text('[mine]\ncode = "12"\nname = "x"\nnmae = "y"\n')
     with (mine / "people.csv").open("a") as file:
-        file.write("1.40E+16,someone,,\n")
+        file.write("1.40E+16,someone,,,,,\n")
     with running(lamproom(command, mine), tmp_path, command) as process:
         assert process.popen.wait(60) == 1
         told = process.out + process.err

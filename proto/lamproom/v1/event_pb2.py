@@ -26,33 +26,37 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17lamproom/v1/event.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18lamproom/v1/stream.proto\"\xd8\x02\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.lamproom.v1.EventKind\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x63\x61rd\x18\x05 \x01(\t\x12\x0f\n\x07zone_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12!\n\x05\x61larm\x18\x08 \x01(\x0b\x32\x12.lamproom.v1.Alarm\x12!\n\x05place\x18\t \x01(\x0b\x32\x12.lamproom.v1.Place\x12\x0c\n\x04text\x18\n \x01(\t\x12\r\n\x05\x63ount\x18\x0b \x01(\x04\x12\x0e\n\x06\x63ursor\x18\x0c \x01(\x0c\x12\x11\n\tanchor_id\x18\r \x01(\t\"\xad\x01\n\x05\x41larm\x12\x10\n\x08\x61larm_id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"`\n\x05Place\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\x12\x30\n\x0cmeasure_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x12WatchEventsRequest\x12\x10\n\x06\x63ursor\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08sequence\x18\x02 \x01(\x04H\x00\x42\x07\n\x05start\"\xe0\x01\n\x13WatchEventsResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x12.lamproom.v1.EventH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12$\n\x03gap\x18\x04 \x01(\x0b\x32\x15.lamproom.v1.EventGapH\x00\x12#\n\x05reset\x18\x05 \x01(\x0b\x32\x12.lamproom.v1.ResetH\x00\x42\t\n\x07message\"Y\n\x08\x45ventGap\x12\x16\n\x0e\x66irst_sequence\x18\x01 \x01(\x04\x12\x15\n\rlast_sequence\x18\x02 \x01(\x04\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\x0c\":\n\x11ListEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"v\n\x12ListEventsResponse\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04gaps\x18\x03 \x03(\x0b\x32\x15.lamproom.v1.EventGap*\xd0\x02\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45VENT_KIND_ZONE_ENTERED\x10\x01\x12\x18\n\x14\x45VENT_KIND_ZONE_LEFT\x10\x02\x12\x1b\n\x17\x45VENT_KIND_ALARM_RAISED\x10\x03\x12\x1c\n\x18\x45VENT_KIND_ALARM_CLEARED\x10\x04\x12\x1e\n\x1a\x45VENT_KIND_GATEWAY_STARTED\x10\x05\x12\x18\n\x14\x45VENT_KIND_DATA_LOST\x10\x06\x12\x1b\n\x17\x45VENT_KIND_DATA_REFUSED\x10\x07\x12 \n\x1c\x45VENT_KIND_POSITION_CONFLICT\x10\x08\x12\x1d\n\x19\x45VENT_KIND_ANCHOR_SUSPECT\x10\t\x12\x1d\n\x19\x45VENT_KIND_ANCHOR_CLEARED\x10\n*\x84\x01\n\nAlarmLevel\x12\x1b\n\x17\x41LARM_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41LARM_LEVEL_RED\x10\x01\x12\x16\n\x12\x41LARM_LEVEL_ORANGE\x10\x02\x12\x16\n\x12\x41LARM_LEVEL_YELLOW\x10\x03\x12\x14\n\x10\x41LARM_LEVEL_BLUE\x10\x04\x32\xb1\x01\n\x0c\x45ventService\x12R\n\x0bWatchEvents\x12\x1f.lamproom.v1.WatchEventsRequest\x1a .lamproom.v1.WatchEventsResponse0\x01\x12M\n\nListEvents\x12\x1e.lamproom.v1.ListEventsRequest\x1a\x1f.lamproom.v1.ListEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17lamproom/v1/event.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18lamproom/v1/stream.proto\"\xd8\x02\n\x05\x45vent\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12$\n\x04kind\x18\x02 \x01(\x0e\x32\x16.lamproom.v1.EventKind\x12.\n\nevent_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0brecord_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04\x63\x61rd\x18\x05 \x01(\t\x12\x0f\n\x07zone_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12!\n\x05\x61larm\x18\x08 \x01(\x0b\x32\x12.lamproom.v1.Alarm\x12!\n\x05place\x18\t \x01(\x0b\x32\x12.lamproom.v1.Place\x12\x0c\n\x04text\x18\n \x01(\t\x12\r\n\x05\x63ount\x18\x0b \x01(\x04\x12\x0e\n\x06\x63ursor\x18\x0c \x01(\x0c\x12\x11\n\tanchor_id\x18\r \x01(\t\"\xd9\x04\n\x05\x41larm\x12\x10\n\x08\x61larm_id\x18\x01 \x01(\t\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05state\x18\x06 \x01(\x0e\x32\x17.lamproom.v1.AlarmState\x12$\n\x04mode\x18\x07 \x01(\x0e\x32\x16.lamproom.v1.AlarmMode\x12\x0c\n\x04\x63\x61rd\x18\x08 \x01(\t\x12\x11\n\tdevice_id\x18\t \x01(\t\x12\x0f\n\x07zone_id\x18\n \x01(\t\x12\x0c\n\x04text\x18\x0b \x01(\t\x12!\n\x05place\x18\x0c \x01(\x0b\x32\x12.lamproom.v1.Place\x12.\n\nraise_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x17\n\x0f\x61\x63knowledged_by\x18\x0e \x01(\t\x12\x34\n\x10\x61\x63knowledge_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x11hidden_until_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04tell\x18\x11 \x03(\t\x12\x11\n\tescalated\x18\x12 \x01(\x08\x12\x10\n\x08limit_id\x18\x14 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x13 \x01(\t\"`\n\x05Place\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\x12\x30\n\x0cmeasure_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"C\n\x12WatchEventsRequest\x12\x10\n\x06\x63ursor\x18\x01 \x01(\x0cH\x00\x12\x12\n\x08sequence\x18\x02 \x01(\x04H\x00\x42\x07\n\x05start\"\xe0\x01\n\x13WatchEventsResponse\x12#\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x12.lamproom.v1.EventH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12$\n\x03gap\x18\x04 \x01(\x0b\x32\x15.lamproom.v1.EventGapH\x00\x12#\n\x05reset\x18\x05 \x01(\x0b\x32\x12.lamproom.v1.ResetH\x00\x42\t\n\x07message\"Y\n\x08\x45ventGap\x12\x16\n\x0e\x66irst_sequence\x18\x01 \x01(\x04\x12\x15\n\rlast_sequence\x18\x02 \x01(\x04\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\x0c\":\n\x11ListEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"v\n\x12ListEventsResponse\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Event\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12#\n\x04gaps\x18\x03 \x03(\x0b\x32\x15.lamproom.v1.EventGap*\xa1\x04\n\tEventKind\x12\x1a\n\x16\x45VENT_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x45VENT_KIND_ZONE_ENTERED\x10\x01\x12\x18\n\x14\x45VENT_KIND_ZONE_LEFT\x10\x02\x12\x1b\n\x17\x45VENT_KIND_ALARM_RAISED\x10\x03\x12\x1c\n\x18\x45VENT_KIND_ALARM_CLEARED\x10\x04\x12\x1e\n\x1a\x45VENT_KIND_GATEWAY_STARTED\x10\x05\x12\x18\n\x14\x45VENT_KIND_DATA_LOST\x10\x06\x12\x1b\n\x17\x45VENT_KIND_DATA_REFUSED\x10\x07\x12 \n\x1c\x45VENT_KIND_POSITION_CONFLICT\x10\x08\x12\x1d\n\x19\x45VENT_KIND_ANCHOR_SUSPECT\x10\t\x12\x1d\n\x19\x45VENT_KIND_ANCHOR_CLEARED\x10\n\x12!\n\x1d\x45VENT_KIND_ALARM_ACKNOWLEDGED\x10\x0b\x12\x1b\n\x17\x45VENT_KIND_ALARM_HIDDEN\x10\x0c\x12\x1a\n\x16\x45VENT_KIND_ALARM_SHOWN\x10\r\x12\x1e\n\x1a\x45VENT_KIND_ALARM_ESCALATED\x10\x0e\x12\x1c\n\x18\x45VENT_KIND_ALARM_CHANGED\x10\x0f\x12\x1b\n\x17\x45VENT_KIND_MINE_ENTERED\x10\x10\x12\x18\n\x14\x45VENT_KIND_MINE_LEFT\x10\x11*\x84\x01\n\nAlarmLevel\x12\x1b\n\x17\x41LARM_LEVEL_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x41LARM_LEVEL_RED\x10\x01\x12\x16\n\x12\x41LARM_LEVEL_ORANGE\x10\x02\x12\x16\n\x12\x41LARM_LEVEL_YELLOW\x10\x03\x12\x14\n\x10\x41LARM_LEVEL_BLUE\x10\x04*\xf6\x01\n\nAlarmState\x12\x1b\n\x17\x41LARM_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41LARM_STATE_NORMAL\x10\x01\x12\x1e\n\x1a\x41LARM_STATE_UNACKNOWLEDGED\x10\x02\x12\x1c\n\x18\x41LARM_STATE_ACKNOWLEDGED\x10\x03\x12\'\n#ALARM_STATE_RETURNED_UNACKNOWLEDGED\x10\x04\x12&\n\"ALARM_STATE_LATCHED_UNACKNOWLEDGED\x10\x05\x12$\n ALARM_STATE_LATCHED_ACKNOWLEDGED\x10\x06*\x94\x01\n\tAlarmMode\x12\x1a\n\x16\x41LARM_MODE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41LARM_MODE_IN_SERVICE\x10\x01\x12\x16\n\x12\x41LARM_MODE_SHELVED\x10\x02\x12\x19\n\x15\x41LARM_MODE_SUPPRESSED\x10\x03\x12\x1d\n\x19\x41LARM_MODE_OUT_OF_SERVICE\x10\x04\x32\xb1\x01\n\x0c\x45ventService\x12R\n\x0bWatchEvents\x12\x1f.lamproom.v1.WatchEventsRequest\x1a .lamproom.v1.WatchEventsResponse0\x01\x12M\n\nListEvents\x12\x1e.lamproom.v1.ListEventsRequest\x1a\x1f.lamproom.v1.ListEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.event_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EVENTKIND']._serialized_start=1288
-  _globals['_EVENTKIND']._serialized_end=1624
-  _globals['_ALARMLEVEL']._serialized_start=1627
-  _globals['_ALARMLEVEL']._serialized_end=1759
+  _globals['_EVENTKIND']._serialized_start=1716
+  _globals['_EVENTKIND']._serialized_end=2261
+  _globals['_ALARMLEVEL']._serialized_start=2264
+  _globals['_ALARMLEVEL']._serialized_end=2396
+  _globals['_ALARMSTATE']._serialized_start=2399
+  _globals['_ALARMSTATE']._serialized_end=2645
+  _globals['_ALARMMODE']._serialized_start=2648
+  _globals['_ALARMMODE']._serialized_end=2796
   _globals['_EVENT']._serialized_start=100
   _globals['_EVENT']._serialized_end=444
   _globals['_ALARM']._serialized_start=447
-  _globals['_ALARM']._serialized_end=620
-  _globals['_PLACE']._serialized_start=622
-  _globals['_PLACE']._serialized_end=718
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=720
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=787
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=790
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1014
-  _globals['_EVENTGAP']._serialized_start=1016
-  _globals['_EVENTGAP']._serialized_end=1105
-  _globals['_LISTEVENTSREQUEST']._serialized_start=1107
-  _globals['_LISTEVENTSREQUEST']._serialized_end=1165
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=1167
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=1285
-  _globals['_EVENTSERVICE']._serialized_start=1762
-  _globals['_EVENTSERVICE']._serialized_end=1939
+  _globals['_ALARM']._serialized_end=1048
+  _globals['_PLACE']._serialized_start=1050
+  _globals['_PLACE']._serialized_end=1146
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=1148
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=1215
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=1218
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=1442
+  _globals['_EVENTGAP']._serialized_start=1444
+  _globals['_EVENTGAP']._serialized_end=1533
+  _globals['_LISTEVENTSREQUEST']._serialized_start=1535
+  _globals['_LISTEVENTSREQUEST']._serialized_end=1593
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=1595
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=1713
+  _globals['_EVENTSERVICE']._serialized_start=2799
+  _globals['_EVENTSERVICE']._serialized_end=2976
 # @@protoc_insertion_point(module_scope)

@@ -48,6 +48,20 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """
     EVENT_KIND_ANCHOR_CLEARED: _EventKind.ValueType  # 10
     """That is over."""
+    EVENT_KIND_ALARM_ACKNOWLEDGED: _EventKind.ValueType  # 11
+    """An operator has seen an alarm: who is in `alarm.acknowledged_by`."""
+    EVENT_KIND_ALARM_HIDDEN: _EventKind.ValueType  # 12
+    """Operators are not shown an alarm for a while: `alarm.mode` says why. It goes on being recorded."""
+    EVENT_KIND_ALARM_SHOWN: _EventKind.ValueType  # 13
+    """They are shown it again."""
+    EVENT_KIND_ALARM_ESCALATED: _EventKind.ValueType  # 14
+    """Nobody has acknowledged an alarm in time: others are told too, `alarm.tell`."""
+    EVENT_KIND_ALARM_CHANGED: _EventKind.ValueType  # 15
+    """A latched alarm that stays open: what raised it is over, or is there again; see `alarm.state`."""
+    EVENT_KIND_MINE_ENTERED: _EventKind.ValueType  # 16
+    """A card is below: its holder has come down, or was first heard there."""
+    EVENT_KIND_MINE_LEFT: _EventKind.ValueType  # 17
+    """A card that was below is at a wellhead. Silence is no way out."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -73,6 +87,20 @@ are near: `text` says what to do.
 """
 EVENT_KIND_ANCHOR_CLEARED: EventKind.ValueType  # 10
 """That is over."""
+EVENT_KIND_ALARM_ACKNOWLEDGED: EventKind.ValueType  # 11
+"""An operator has seen an alarm: who is in `alarm.acknowledged_by`."""
+EVENT_KIND_ALARM_HIDDEN: EventKind.ValueType  # 12
+"""Operators are not shown an alarm for a while: `alarm.mode` says why. It goes on being recorded."""
+EVENT_KIND_ALARM_SHOWN: EventKind.ValueType  # 13
+"""They are shown it again."""
+EVENT_KIND_ALARM_ESCALATED: EventKind.ValueType  # 14
+"""Nobody has acknowledged an alarm in time: others are told too, `alarm.tell`."""
+EVENT_KIND_ALARM_CHANGED: EventKind.ValueType  # 15
+"""A latched alarm that stays open: what raised it is over, or is there again; see `alarm.state`."""
+EVENT_KIND_MINE_ENTERED: EventKind.ValueType  # 16
+"""A card is below: its holder has come down, or was first heard there."""
+EVENT_KIND_MINE_LEFT: EventKind.ValueType  # 17
+"""A card that was below is at a wellhead. Silence is no way out."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:
@@ -96,6 +124,72 @@ ALARM_LEVEL_ORANGE: AlarmLevel.ValueType  # 2
 ALARM_LEVEL_YELLOW: AlarmLevel.ValueType  # 3
 ALARM_LEVEL_BLUE: AlarmLevel.ValueType  # 4
 Global___AlarmLevel: _TypeAlias = AlarmLevel  # noqa: Y015
+
+class _AlarmState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AlarmStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlarmState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALARM_STATE_UNSPECIFIED: _AlarmState.ValueType  # 0
+    ALARM_STATE_NORMAL: _AlarmState.ValueType  # 1
+    """Over, and nothing is left to be done."""
+    ALARM_STATE_UNACKNOWLEDGED: _AlarmState.ValueType  # 2
+    """Its condition lasts; nobody has acknowledged it."""
+    ALARM_STATE_ACKNOWLEDGED: _AlarmState.ValueType  # 3
+    """Its condition lasts; someone has acknowledged it."""
+    ALARM_STATE_RETURNED_UNACKNOWLEDGED: _AlarmState.ValueType  # 4
+    """Over; nobody has acknowledged it."""
+    ALARM_STATE_LATCHED_UNACKNOWLEDGED: _AlarmState.ValueType  # 5
+    """Its condition is over, but it stays until it is reset; nobody has acknowledged it."""
+    ALARM_STATE_LATCHED_ACKNOWLEDGED: _AlarmState.ValueType  # 6
+    """Its condition is over, but it stays until it is reset; someone has acknowledged it."""
+
+class AlarmState(_AlarmState, metaclass=_AlarmStateEnumTypeWrapper):
+    """Where an alarm is in its life, in the words of ISA-18.2."""
+
+ALARM_STATE_UNSPECIFIED: AlarmState.ValueType  # 0
+ALARM_STATE_NORMAL: AlarmState.ValueType  # 1
+"""Over, and nothing is left to be done."""
+ALARM_STATE_UNACKNOWLEDGED: AlarmState.ValueType  # 2
+"""Its condition lasts; nobody has acknowledged it."""
+ALARM_STATE_ACKNOWLEDGED: AlarmState.ValueType  # 3
+"""Its condition lasts; someone has acknowledged it."""
+ALARM_STATE_RETURNED_UNACKNOWLEDGED: AlarmState.ValueType  # 4
+"""Over; nobody has acknowledged it."""
+ALARM_STATE_LATCHED_UNACKNOWLEDGED: AlarmState.ValueType  # 5
+"""Its condition is over, but it stays until it is reset; nobody has acknowledged it."""
+ALARM_STATE_LATCHED_ACKNOWLEDGED: AlarmState.ValueType  # 6
+"""Its condition is over, but it stays until it is reset; someone has acknowledged it."""
+Global___AlarmState: _TypeAlias = AlarmState  # noqa: Y015
+
+class _AlarmMode:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _AlarmModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AlarmMode.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    ALARM_MODE_UNSPECIFIED: _AlarmMode.ValueType  # 0
+    ALARM_MODE_IN_SERVICE: _AlarmMode.ValueType  # 1
+    ALARM_MODE_SHELVED: _AlarmMode.ValueType  # 2
+    """Put aside by an operator until `hidden_until_time`."""
+    ALARM_MODE_SUPPRESSED: _AlarmMode.ValueType  # 3
+    """Another open alarm says it already."""
+    ALARM_MODE_OUT_OF_SERVICE: _AlarmMode.ValueType  # 4
+    """Taken out of service by an engineer until it is put back."""
+
+class AlarmMode(_AlarmMode, metaclass=_AlarmModeEnumTypeWrapper):
+    """Whether operators are to be shown an alarm."""
+
+ALARM_MODE_UNSPECIFIED: AlarmMode.ValueType  # 0
+ALARM_MODE_IN_SERVICE: AlarmMode.ValueType  # 1
+ALARM_MODE_SHELVED: AlarmMode.ValueType  # 2
+"""Put aside by an operator until `hidden_until_time`."""
+ALARM_MODE_SUPPRESSED: AlarmMode.ValueType  # 3
+"""Another open alarm says it already."""
+ALARM_MODE_OUT_OF_SERVICE: AlarmMode.ValueType  # 4
+"""Taken out of service by an engineer until it is put back."""
+Global___AlarmMode: _TypeAlias = AlarmMode  # noqa: Y015
 
 @_typing.final
 class Event(_message.Message):
@@ -171,7 +265,7 @@ Global___Event: _TypeAlias = Event  # noqa: Y015
 
 @_typing.final
 class Alarm(_message.Message):
-    """An alarm's identity and life: at most one is open for a rule, subject and zone."""
+    """An alarm and its life: at most one is open for a rule, subject and zone."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -180,16 +274,68 @@ class Alarm(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     END_TIME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    ZONE_ID_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    PLACE_FIELD_NUMBER: _builtins.int
+    RAISE_TIME_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGED_BY_FIELD_NUMBER: _builtins.int
+    ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
+    HIDDEN_UNTIL_TIME_FIELD_NUMBER: _builtins.int
+    TELL_FIELD_NUMBER: _builtins.int
+    ESCALATED_FIELD_NUMBER: _builtins.int
+    LIMIT_ID_FIELD_NUMBER: _builtins.int
+    CATEGORY_FIELD_NUMBER: _builtins.int
     alarm_id: _builtins.str
-    """The same in ALARM_RAISED and ALARM_CLEARED."""
+    """The same from ALARM_RAISED to the end."""
     rule: _builtins.str
     """The alarm family: `restricted_entry`, `signal_lost`, `device_down`, …"""
     level: Global___AlarmLevel.ValueType
+    state: Global___AlarmState.ValueType
+    mode: Global___AlarmMode.ValueType
+    card: _builtins.str
+    """What it is about; empty fields do not apply."""
+    device_id: _builtins.str
+    zone_id: _builtins.str
+    text: _builtins.str
+    """One sentence for an operator, of when it was raised."""
+    acknowledged_by: _builtins.str
+    escalated: _builtins.bool
+    """Nobody has acknowledged it in time, so that more are told than at first."""
+    limit_id: _builtins.str
+    """The limit of the mine's configuration that a value of the device is beyond."""
+    category: _builtins.str
+    """What kind of trouble it is: `people`, `order` (quotas and hours), `environment` or
+    `equipment`.
+    """
     @_builtins.property
-    def start_time(self) -> _timestamp_pb2.Timestamp: ...
+    def start_time(self) -> _timestamp_pb2.Timestamp:
+        """When its condition began."""
+
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
         """Absent while the alarm is open."""
+
+    @_builtins.property
+    def place(self) -> Global___Place:
+        """Where its card was when it was raised."""
+
+    @_builtins.property
+    def raise_time(self) -> _timestamp_pb2.Timestamp:
+        """When the gateway raised it: later than `start_time` where the condition must last for a while."""
+
+    @_builtins.property
+    def acknowledge_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def hidden_until_time(self) -> _timestamp_pb2.Timestamp:
+        """When a shelved alarm is shown again."""
+
+    @_builtins.property
+    def tell(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who is to be told, by the names that the mine has given them."""
 
     def __init__(
         self,
@@ -199,10 +345,25 @@ class Alarm(_message.Message):
         level: Global___AlarmLevel.ValueType = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         end_time: _timestamp_pb2.Timestamp | None = ...,
+        state: Global___AlarmState.ValueType = ...,
+        mode: Global___AlarmMode.ValueType = ...,
+        card: _builtins.str = ...,
+        device_id: _builtins.str = ...,
+        zone_id: _builtins.str = ...,
+        text: _builtins.str = ...,
+        place: Global___Place | None = ...,
+        raise_time: _timestamp_pb2.Timestamp | None = ...,
+        acknowledged_by: _builtins.str = ...,
+        acknowledge_time: _timestamp_pb2.Timestamp | None = ...,
+        hidden_until_time: _timestamp_pb2.Timestamp | None = ...,
+        tell: _abc.Iterable[_builtins.str] | None = ...,
+        escalated: _builtins.bool = ...,
+        limit_id: _builtins.str = ...,
+        category: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["end_time", b"end_time", "start_time", b"start_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "end_time", b"end_time", "hidden_until_time", b"hidden_until_time", "place", b"place", "raise_time", b"raise_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm_id", b"alarm_id", "end_time", b"end_time", "level", b"level", "rule", b"rule", "start_time", b"start_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "mode", b"mode", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -36,6 +36,8 @@ class _ZoneKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ZoneKind.Val
     ZONE_KIND_WELLHEAD: _ZoneKind.ValueType  # 7
     """The surface or the landing: who is here is not below."""
     ZONE_KIND_LICENCE: _ZoneKind.ValueType  # 8
+    ZONE_KIND_SECTION: _ZoneKind.ValueType  # 9
+    """A stretch of haulage roadway that one vehicle may be in."""
 
 class ZoneKind(_ZoneKind, metaclass=_ZoneKindEnumTypeWrapper): ...
 
@@ -49,6 +51,8 @@ ZONE_KIND_FACE: ZoneKind.ValueType  # 6
 ZONE_KIND_WELLHEAD: ZoneKind.ValueType  # 7
 """The surface or the landing: who is here is not below."""
 ZONE_KIND_LICENCE: ZoneKind.ValueType  # 8
+ZONE_KIND_SECTION: ZoneKind.ValueType  # 9
+"""A stretch of haulage roadway that one vehicle may be in."""
 Global___ZoneKind: _TypeAlias = ZoneKind  # noqa: Y015
 
 class _CardKind:

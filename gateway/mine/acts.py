@@ -1,0 +1,105 @@
+"""What operators do: each act once, however often it is asked for, and each is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from gateway.mine.alarm_kept import AlarmKey, Hiding
+from gateway.mine.alarm_states import AlarmMode
+from gateway.mine.alarms import AlarmBook
+from gateway.mine.change import Act, ActKind, Answer
+from gateway.mine.record import StepRecord
+
+#: Where the journal's state holds acts that have been answered.
+STATE_PREFIX: Final = "act/"
+#: Answers that are kept, for requests that come again: weeks of a busy control room.
+ANSWERS_MOST: Final = 10_000
+#: The longest that an alarm may be shelved: a shift and its hand-over.
+SHELVED_MOST_S: Final = 12 * 3600
+
+_S_NS: Final = 1_000_000_000
+
+
+class ActBook:
+    """The acts of before, by request, and how each kind is done."""
+
+    def __init__(self, alarms: AlarmBook, state: Mapping[str, bytes]) -> None:
+        """Takes up the answers of before a restart."""
+        self._alarms = alarms
+        kept = [json.loads(value) for key, value in state.items() if key.startswith(STATE_PREFIX)]
+        answers = sorted(map(_answer_of, kept), key=lambda answer: answer.act_t_ns)
+        self._answered = {answer.act.request_id: answer for answer in answers}
+
+    def take(self, acts: tuple[Act, ...], record: StepRecord) -> None:
+        """Does the acts in order, and puts an answer to each into the record."""
+        for act in acts:
+            before = self._answered.get(act.request_id)
+            if before is None:
+                answer = Answer(act, self._do(act, record), record.now_ns)
+                self._remember(answer, record)
+            elif _same(before.act, act):
+                answer = Answer(act, before.refusal, before.act_t_ns, again=True)
+            else:
+                refusal = f"request_id {act.request_id} was used for another act; use a new one"
+                answer = Answer(act, refusal, record.now_ns)
+            record.answers.append(answer)
+
+    def _do(self, act: Act, record: StepRecord) -> str:
+        """Why it is refused, or nothing."""
+        if act.kind in (ActKind.OUT_OF_SERVICE, ActKind.IN_SERVICE):
+            return self._do_service(act, record)
+        key = self._alarms.key_of(act.subject)
+        if key is None:
+            return f"there is no alarm {act.subject}: it is over and acknowledged, or never was"
+        by, note = act.operator, act.note
+        if act.kind is ActKind.ACKNOWLEDGE:
+            return self._alarms.acknowledge(key, by, record, note)
+        if act.kind is ActKind.RESET:
+            return self._alarms.reset(key, by, record, note)
+        if act.kind is ActKind.UNSHELVE:
+            return self._alarms.show(key, by, record, note)
+        until_ns = act.until_t_ns or 0
+        if not record.now_ns < until_ns <= record.now_ns + SHELVED_MOST_S * _S_NS:
+            return f"it can be shelved for at most {SHELVED_MOST_S // 3600} h, until a time to come"
+        hiding = Hiding(AlarmMode.SHELVED, until_ns, by)
+        return self._alarms.hide(key, hiding, record, note)
+
+    def _do_service(self, act: Act, record: StepRecord) -> str:
+        parts = act.subject.split("/")
+        key = AlarmKey(*parts) if len(parts) <= len(AlarmKey._fields) else None
+        if key is None or not self._alarms.has_rule(key.rule):
+            return f"there is no alarm family {parts[0]!r}"
+        if act.kind is ActKind.IN_SERVICE:
+            return self._alarms.show(key, act.operator, record, act.note)
+        if not act.note:
+            return "say in the note why it is taken out of service"
+        hiding = Hiding(AlarmMode.OUT_OF_SERVICE, None, act.operator)
+        return self._alarms.hide(key, hiding, record, act.note)
+
+    def _remember(self, answer: Answer, record: StepRecord) -> None:
+        act = answer.act
+        self._answered[act.request_id] = answer
+        kept = {**_fields(act), "refusal": answer.refusal, "act_t_ns": answer.act_t_ns}
+        record.state[STATE_PREFIX + act.request_id] = json.dumps(kept).encode()
+        if len(self._answered) > ANSWERS_MOST:
+            oldest = next(iter(self._answered))
+            del self._answered[oldest]
+            record.state[STATE_PREFIX + oldest] = None
+
+
+def _fields(act: Act) -> dict[str, Any]:
+    return {name: getattr(act, name) for name in Act.__slots__}
+
+
+def _same(one: Act, other: Act) -> bool:
+    """The same act, though the operator's note or clock may have been sent anew."""
+    return (one.operator, one.kind, one.subject) == (other.operator, other.kind, other.subject)
+
+
+def _answer_of(kept: dict[str, Any]) -> Answer:
+    fields = dict(kept)
+    refusal, act_t_ns = fields.pop("refusal"), fields.pop("act_t_ns")
+    fields["kind"] = ActKind(fields["kind"])
+    return Answer(Act(**fields), refusal, act_t_ns)

@@ -1,0 +1,107 @@
+"""What an alarm is about, and what the journal keeps of alarms, as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from gateway.mine.alarm_states import AlarmMode, AlarmState
+from gateway.mine.change import Alarm, Place
+
+#: Where the journal's state holds alarms, and those that operators are not to be shown.
+ALARM_PREFIX: Final = "alarm/"
+HIDDEN_PREFIX: Final = "hidden/"
+
+
+class AlarmKey(NamedTuple):
+    """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere.
+
+    `limit` is the id of the limit that a device's value is beyond.
+    """
+
+    rule: str
+    card: str = ""
+    device: str = ""
+    zone: str = ""
+    limit: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it in one word, without a limit as gateways before there were any kept it.
+
+        Of all ids only a card's may hold a slash.
+        """
+        return "/".join(self if self.limit else self[:4])
+
+
+@dataclass(frozen=True, slots=True)
+class Hiding:
+    """Why operators are not shown the alarms of a key; `until_t_ns` None: until it is undone."""
+
+    mode: AlarmMode
+    until_t_ns: int | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A condition that has begun (or ended) at `t_ns`, and is told at `due_ns` if it lasts.
+
+    `level` None is that of the family.
+    """
+
+    t_ns: int
+    due_ns: int
+    text: str
+    place: Place | None = None
+    begins: bool = True
+    level: int | None = None
+
+
+def keep_alarm(key: AlarmKey, alarm: Alarm | None, pending: Pending | None) -> bytes | None:
+    """What is kept of a key's alarm and of what is pending; None where there is neither."""
+    if alarm is None and pending is None:
+        return None
+    kept = {
+        "key": key,
+        "alarm": dataclasses.asdict(alarm) if alarm else None,
+        "pending": dataclasses.asdict(pending) if pending else None,
+    }
+    return json.dumps(kept).encode()
+
+
+def recall_alarm(value: bytes) -> tuple[AlarmKey, Alarm | None, Pending | None]:
+    """The same again; what an older gateway did not keep has its default."""
+    kept = json.loads(value)
+    key = AlarmKey(*kept["key"])
+    alarm, pending = kept["alarm"], kept.get("pending")
+    if pending:
+        pending = Pending(**{**pending, "place": _place_of(pending)})
+    return key, _alarm_of(alarm, key) if alarm else None, pending
+
+
+def keep_hiding(key: AlarmKey, hiding: Hiding) -> bytes:
+    """What is kept of why a key's alarms are not shown."""
+    return json.dumps({"key": key, **dataclasses.asdict(hiding)}).encode()
+
+
+def recall_hiding(value: bytes) -> tuple[AlarmKey, Hiding]:
+    """The same again."""
+    kept = json.loads(value)
+    hiding = Hiding(AlarmMode(kept["mode"]), kept["until_t_ns"], kept["by"])
+    return AlarmKey(*kept["key"]), hiding
+
+
+def _alarm_of(kept: Mapping[str, Any], key: AlarmKey) -> Alarm:
+    fields = {**key._asdict(), **kept, "place": _place_of(kept)}
+    fields["tell"] = tuple(fields.get("tell", ()))
+    fields["state"] = AlarmState(fields.get("state", AlarmState.UNACKNOWLEDGED))
+    fields["mode"] = AlarmMode(fields.get("mode", AlarmMode.IN_SERVICE))
+    return Alarm(**fields)
+
+
+def _place_of(kept: Mapping[str, Any]) -> Place | None:
+    return Place(**kept["place"]) if kept.get("place") else None

@@ -1,0 +1,58 @@
+"""Who is below since when: into the mine and out of it, by the zones at the wellheads."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from gateway.mine.cards import Cards
+from gateway.mine.change import EventKind
+from gateway.mine.record import StepRecord
+from positioning.observation import IdTable
+
+_S_NS: Final = 1_000_000_000
+#: A card that is heard first may be at the wellhead, which only its first places tell: so long it
+#: is not yet taken to have gone down.
+SETTLE_NS: Final = 10 * _S_NS
+
+
+class Attendance:
+    """Tells each card's way into the mine and out of it; silence is neither."""
+
+    def __init__(self, cards: Cards, table: IdTable) -> None:
+        self._cards = cards
+        self._table = table
+        #: Since when each card may be below, until that is sure; 0 = it is not.
+        self._since_ns = np.zeros(0, np.int64)
+
+    def look(self, record: StepRecord) -> list[int]:
+        """Tells who has come down or gone up; returns their handles."""
+        cards, now_ns = self._cards, record.now_ns
+        self._since_ns = np.concatenate(
+            [self._since_ns, np.zeros(len(cards.heard_ns) - len(self._since_ns), np.int64)]
+        )
+        below = (cards.heard_ns > 0) & (cards.at_wellhead == 0)
+        was = cards.below_ns > 0
+        self._since_ns = np.minimum(self._since_ns, now_ns)  # a clock may be set back
+        self._since_ns[~below] = 0
+        coming = below & ~was
+        self._since_ns[coming & (self._since_ns == 0)] = now_ns
+        down = np.flatnonzero(coming & (now_ns - self._since_ns >= SETTLE_NS)).tolist()
+        up = np.flatnonzero(was & ~below).tolist()
+        for card in down:
+            since_ns = int(self._since_ns[card])
+            cards.below_ns[card] = since_ns
+            text = f"card {self._table.name(card)} is below"
+            self._tell(EventKind.MINE_ENTERED, card, since_ns, record, text)
+        for card in up:
+            spent_min = (now_ns - int(cards.below_ns[card])) // (60 * _S_NS)
+            cards.below_ns[card] = 0
+            spent = f"{spent_min // 60} h {spent_min % 60:02d} min"
+            text = f"card {self._table.name(card)} is at the wellhead after {spent}"
+            self._tell(EventKind.MINE_LEFT, card, now_ns, record, text)
+        return [*down, *up]
+
+    def _tell(self, kind: EventKind, card: int, t_ns: int, record: StepRecord, text: str) -> None:
+        name, place = self._table.name(card), self._cards.last_place(card)
+        record.event(kind, t_ns, card=name, place=place, text=text)

@@ -1,0 +1,70 @@
+"""What cards say of themselves: a call for help, and a battery that runs low."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
+from gateway.mine.cards import Cards
+from gateway.mine.record import StepRecord
+from positioning.observation import CardFlag, IdTable, Records
+
+DISTRESS: Final = "distress"
+LOW_BATTERY: Final = "low_battery"
+
+
+class _Words(NamedTuple):
+    rule: str
+    begins: str
+    ends: str
+
+
+_WORDS: Final = {
+    CardFlag.DISTRESS: _Words(DISTRESS, "calls for help", "has taken back its call for help"),
+    CardFlag.LOW_BATTERY: _Words(LOW_BATTERY, "has a low battery", "has a full battery again"),
+}
+
+
+class CardFlags:
+    """Turns flags into alarms. A button that was pressed only for a moment has been pressed."""
+
+    def __init__(self, cards: Cards, alarms: AlarmBook, table: IdTable) -> None:
+        self._cards = cards
+        self._alarms = alarms
+        self._table = table
+
+    def note(self, measured: Records, record: StepRecord) -> None:
+        """Takes (n,) MEASUREMENT of cards that `Cards` has room for.
+
+        What is older than the newest that the card has said raises an alarm, and clears none.
+        """
+        if not len(measured):
+            return
+        raised = measured["flags"] & ~self._cards.flags[measured["card"]]
+        ended = self._cards.flags[measured["card"]] & ~measured["flags"]
+        telling = np.unique(measured["card"][(raised | ended) > 0])
+        for card in telling.tolist():
+            mine = measured[measured["card"] == card]
+            for one in mine[np.argsort(mine["t_ns"], kind="stable")]:
+                self._take(card, int(one["flags"]), int(one["t_ns"]), record)
+
+    def _take(self, card: int, flags: int, t_ns: int, record: StepRecord) -> None:
+        before = int(self._cards.flags[card])
+        late = t_ns < self._cards.flags_ns[card]
+        if late:
+            flags |= before
+        if flags == before:
+            return
+        name, place = self._table.name(card), self._cards.last_place(card)
+        for flag, words in _WORDS.items():
+            key = AlarmKey(words.rule, card=name)
+            if flags & flag and not before & flag:
+                text = f"card {name} {words.begins}"
+                self._alarms.begin(key, t_ns, record, text, place)
+            elif before & flag and not flags & flag:
+                self._alarms.end(key, t_ns, record, f"card {name} {words.ends}")
+        newest_ns = int(self._cards.flags_ns[card]) if late else t_ns
+        self._cards.note_flags(card, flags, newest_ns)

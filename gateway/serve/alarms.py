@@ -1,0 +1,142 @@
+"""The alarms as a list, and operators' acts on them. On the event loop only."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final, Protocol, TypeVar
+
+import grpc
+
+from gateway.config.section import has_unprintable
+from gateway.desk import DeskClosedError, DeskFullError
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.change import Act, ActKind, Answer
+from gateway.serve.cursor import Kind, seal_page
+from gateway.serve.encode import alarm_message
+from gateway.serve.failure import RequestError, invalid
+from gateway.serve.paging import page_size, page_start
+from gateway.serve.picture import Picture
+from lamproom.v1 import alarm_pb2
+
+#: A random UUID has 36; shorter ones than 8 would not be random.
+REQUEST_ID_LEAST: Final = 8
+REQUEST_ID_MOST: Final = 64
+OPERATOR_MOST: Final = 64
+NOTE_MOST: Final = 500
+
+Ask = Callable[[Act], Awaitable[Answer]]
+
+
+class _OfAlarm(Protocol):
+    @property
+    def act(self) -> alarm_pb2.ActHeader: ...
+    @property
+    def alarm_id(self) -> str: ...
+
+
+class _Result(Protocol):
+    @property
+    def result(self) -> alarm_pb2.ActResult: ...
+
+
+Response = TypeVar("Response", bound=_Result)
+
+
+class AlarmAnswers:
+    """Answers from the picture; acts go to the desk, and are answered when they are stored."""
+
+    def __init__(self, picture: Picture, epoch: int, ask: Ask) -> None:
+        self._picture = picture
+        self._epoch = epoch
+        self._ask = ask
+
+    def list_alarms(self, request: alarm_pb2.ListAlarmsRequest) -> alarm_pb2.ListAlarmsResponse:
+        """One page of alarms, oldest first. Raises RequestError for a wrong page."""
+        size = page_size(request.page_size)
+        after = page_start(Kind.ALARM_PAGE, request.page_token, self._epoch)
+        alarms = self._picture.alarms
+        numbers = sorted(number for number in alarms if number > after)
+        page, token = numbers[:size], ""
+        if len(numbers) > size:
+            token = seal_page(Kind.ALARM_PAGE, self._epoch, page[-1])
+        return alarm_pb2.ListAlarmsResponse(
+            alarms=[alarm_message(alarms[number]) for number in page], next_page_token=token
+        )
+
+    async def acknowledge(
+        self, request: alarm_pb2.AcknowledgeAlarmRequest
+    ) -> alarm_pb2.AcknowledgeAlarmResponse:
+        """Raises RequestError, as all acts do: a wrong request, refused, or stopping."""
+        act = _act(ActKind.ACKNOWLEDGE, request)
+        return await self._do(act, alarm_pb2.AcknowledgeAlarmResponse())
+
+    async def reset(self, request: alarm_pb2.ResetAlarmRequest) -> alarm_pb2.ResetAlarmResponse:
+        """Ends a latched alarm."""
+        return await self._do(_act(ActKind.RESET, request), alarm_pb2.ResetAlarmResponse())
+
+    async def shelve(self, request: alarm_pb2.ShelveAlarmRequest) -> alarm_pb2.ShelveAlarmResponse:
+        """Puts an alarm aside for a while."""
+        if not request.HasField("until_time"):
+            msg = "until_time is missing: say when the alarm is to be shown again"
+            raise invalid(msg)
+        until_ns = request.until_time.ToNanoseconds()
+        act = _act(ActKind.SHELVE, request, until_ns)
+        return await self._do(act, alarm_pb2.ShelveAlarmResponse())
+
+    async def unshelve(
+        self, request: alarm_pb2.UnshelveAlarmRequest
+    ) -> alarm_pb2.UnshelveAlarmResponse:
+        """Brings it back."""
+        return await self._do(_act(ActKind.UNSHELVE, request), alarm_pb2.UnshelveAlarmResponse())
+
+    async def set_service(
+        self, request: alarm_pb2.SetAlarmServiceRequest
+    ) -> alarm_pb2.SetAlarmServiceResponse:
+        """Takes a family or one subject of it out of service, or puts it back."""
+        kind = ActKind.IN_SERVICE if request.in_service else ActKind.OUT_OF_SERVICE
+        subject_ = (request.card, request.device_id, request.zone_id, request.limit_id)
+        key = AlarmKey(request.rule, *subject_)
+        subject = _text("the rule and its subject", key.text, len(key) * OPERATOR_MOST)
+        act = _checked(kind, request.act, subject, None)
+        return await self._do(act, alarm_pb2.SetAlarmServiceResponse())
+
+    async def _do(self, act: Act, response: Response) -> Response:
+        try:
+            answer = await self._ask(act)
+        except DeskFullError:
+            msg = "too many acts wait to be done: send it again in a second"
+            raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, msg) from None
+        except DeskClosedError:
+            msg = "the gateway is stopping: send the act again with the same request_id"
+            raise RequestError(grpc.StatusCode.UNAVAILABLE, msg) from None
+        if answer.refusal:
+            raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, answer.refusal)
+        response.result.act_time.FromNanoseconds(answer.act_t_ns)
+        response.result.repeated_request = answer.again
+        return response
+
+
+def _act(kind: ActKind, request: _OfAlarm, until_ns: int | None = None) -> Act:
+    subject = _text("alarm_id", request.alarm_id, OPERATOR_MOST)
+    return _checked(kind, request.act, subject, until_ns)
+
+
+def _checked(kind: ActKind, header: alarm_pb2.ActHeader, subject: str, until_ns: int | None) -> Act:
+    """The act. Raises RequestError where a field is missing or can't be kept."""
+    request_id = _text("act.request_id", header.request_id, REQUEST_ID_MOST)
+    if len(request_id) < REQUEST_ID_LEAST:
+        msg = f"act.request_id {request_id!r} is too short: send a random UUID"
+        raise invalid(msg)
+    operator = _text("act.operator", header.operator, OPERATOR_MOST)
+    note = _text("act.note", header.note, NOTE_MOST) if header.note else ""
+    return Act(request_id, operator, kind, subject, note, until_ns)
+
+
+def _text(field: str, text: str, most: int) -> str:
+    if not text.strip():
+        msg = f"{field} is missing"
+        raise invalid(msg)
+    if len(text) > most or has_unprintable(text):
+        msg = f"{field} must be at most {most} characters, none of them control characters"
+        raise invalid(msg)
+    return text
