@@ -160,11 +160,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Headcount:
-    """How many are below: silent cards are counted, `silent` says how many of them there are."""
+    """How many are below: silent cards are counted, `silent` says how many of them there are.
+
+    `leaders` are those of them who lead a shift.
+    """
 
     underground: int
     silent: int
     by_zone: Mapping[str, int]
+    leaders: int = 0
 
 
 @dataclass(frozen=True, slots=True)

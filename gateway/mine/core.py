@@ -292,9 +292,11 @@ class Mine:
         """What goes out; `told` are the fixes and the smoothed ones."""
         self._next_sequence = record.next_sequence
         underground, silent = self._cards.underground()
+        leader = self._roster.leader
+        leaders = int((leader & (self._cards.below_ns[: len(leader)] > 0)).sum())
         return Changes(
             now_ns=record.now_ns,
-            headcount=Headcount(underground, silent, self._occupancy.counts()),
+            headcount=Headcount(underground, silent, self._occupancy.counts(), leaders),
             fixes=told[0],
             lagged=told[1],
             anchors=anchors,
