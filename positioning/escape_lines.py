@@ -1,0 +1,182 @@
+"""The lines that people walk along to safety, cut at the borders of dangerous and of safe zones.
+
+Lines are the edges of the roadways' graph, and the straight ways between two doors of an open area.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Final
+
+import numpy as np
+
+from positioning.graph import Graph
+from positioning.mine_map import Area, Zone
+from positioning.observation import Records
+from positioning.polygons import Floats, distances_m, edges_of
+from positioning.sections import sections_of
+
+#: Borders nearer to one another than this are one: no step of a way has no length.
+APART_LEAST_M: Final = 1e-3
+#: A dangerous zone closes what is so far above or below it too, as a card so far is not surely out.
+DANGER_MARGIN_M: Final = 1.0
+#: A safe place beside the roadways, such as a niche, is reached from the nearest one if that is no
+#: farther away than this; farther ones are not drawn as what people walk along.
+BESIDE_MOST_M: Final = 50.0
+
+Point = tuple[float, float, float]
+Stretch = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """`points_m` (n, 3); `s_m` (n,) the way to each; `roadway` its index, -1 across an area.
+
+    `points` and `s` are the same as plain numbers, quick to take one by one.
+    """
+
+    points_m: Floats
+    s_m: Floats
+    roadway: int
+    points: tuple[Point, ...]
+    s: tuple[float, ...]
+
+    def at(self, s_m: float) -> Point:
+        """The point so far along the line; beyond an end, the end."""
+        k = min(max(bisect_right(self.s, s_m) - 1, 0), len(self.s) - 2)
+        share = min(max((s_m - self.s[k]) / (self.s[k + 1] - self.s[k]), 0.0), 1.0)
+        (ax, ay, az), (bx, by, bz) = self.points[k], self.points[k + 1]
+        return ax + share * (bx - ax), ay + share * (by - ay), az + share * (bz - az)
+
+    def between(self, low_m: float, high_m: float) -> tuple[Point, ...]:
+        """The bends strictly between two places on the line."""
+        return self.points[bisect_right(self.s, low_m) : bisect_left(self.s, high_m)]
+
+
+def line_of(points_m: Floats, roadway: int) -> Line:
+    """A line through `points_m`, (n, 3)."""
+    steps_m = np.linalg.norm(np.diff(points_m, axis=0), axis=1)
+    s_m = np.concatenate([[0.0], np.cumsum(steps_m)])
+    points = tuple((x, y, z) for x, y, z in points_m.tolist())
+    return Line(points_m, s_m, roadway, points, tuple(s_m.tolist()))
+
+
+def lines_of(graph: Graph) -> list[Line]:
+    """The edges of a graph, in their order."""
+    lines = []
+    for edge, (first, last) in enumerate(pairwise(graph.first_piece.tolist())):
+        end_m = graph.piece_m[last - 1] + graph.piece_length_m[last - 1] * graph.along[last - 1]
+        points_m = np.vstack([graph.piece_m[first:last], end_m])
+        lines.append(line_of(points_m, int(graph.roadway[edge])))
+    return lines
+
+
+def links_of(lines: Sequence[Line], doors: Records) -> list[tuple[int, int, Line]]:
+    """The straight ways between two doors, (d,) SPOT, of one area: both doors' rows, and the line.
+
+    Doors that are at one place need none.
+    """
+    at_m = [lines[int(door["edge"])].at(float(door["s_m"])) for door in doors]
+    found = []
+    for area in np.unique(doors["area"]).tolist():
+        for a, b in combinations(np.flatnonzero(doors["area"] == area).tolist(), 2):
+            line = line_of(np.array([at_m[a], at_m[b]]), -1)
+            if line.s_m[-1] > APART_LEAST_M:
+                found.append((a, b, line))
+    return found
+
+
+def stretches(line: Line, zone: Zone, margin_m: float = 0.0) -> list[Stretch]:
+    """Where on a line a zone is, in plan and, with `margin_m` above and below, in height."""
+    edges_m = edges_of(zone.rings_m)
+    low_m, high_m = line.points_m[:, :2].min(axis=0), line.points_m[:, :2].max(axis=0)
+    corners_m = edges_m[:, :2]
+    if (corners_m.max(axis=0) < low_m).any() or (corners_m.min(axis=0) > high_m).any():
+        return []
+    inside = sections_of(line.points_m, edges_m)
+    if zone.z_band_m is None or not inside:
+        return inside
+    band = (zone.z_band_m[0] - margin_m, zone.z_band_m[1] + margin_m)
+    return [
+        (max(a, c), min(b, d))
+        for a, b in inside
+        for c, d in _heights(line, band)
+        if min(b, d) - max(a, c) > 0.0
+    ]
+
+
+def _heights(line: Line, band: Stretch) -> list[Stretch]:
+    """Where a line is within a band of heights."""
+    found: list[Stretch] = []
+    for k in range(len(line.s_m) - 1):
+        z_m, rise_m = (
+            float(line.points_m[k, 2]),
+            float(line.points_m[k + 1, 2] - line.points_m[k, 2]),
+        )
+        if rise_m:
+            ends = sorted(((band[0] - z_m) / rise_m, (band[1] - z_m) / rise_m))
+            low, high = max(ends[0], 0.0), min(ends[1], 1.0)
+        else:
+            low, high = (0.0, 1.0) if band[0] <= z_m <= band[1] else (1.0, 0.0)
+        if low >= high:
+            continue
+        start_m, length_m = float(line.s_m[k]), float(line.s_m[k + 1] - line.s_m[k])
+        low_m, high_m = start_m + low * length_m, start_m + high * length_m
+        if found and low_m - found[-1][1] < APART_LEAST_M:
+            low_m = found.pop()[0]
+        found.append((low_m, high_m))
+    return found
+
+
+def nearest_to(lines: Sequence[Line], zone: Zone) -> tuple[int, float, float, Point] | None:
+    """From where a zone beside the lines is reached: line, place on it, way, and the corner.
+
+    None where all lines are too far away. Heights count where the zone has any.
+    """
+    corners_m = edges_of(zone.rings_m)[:, :2]
+    band = zone.z_band_m
+    best: tuple[int, float, float, Point] | None = None
+    for index, line in enumerate(lines):
+        start_m, way_m = line.points_m[:-1], np.diff(line.points_m, axis=0)
+        plan_m2 = (way_m[:, :2] ** 2).sum(axis=1)
+        off_m = corners_m[:, None, :] - start_m[:, :2]
+        share = np.clip((off_m * way_m[:, :2]).sum(axis=2) / np.maximum(plan_m2, 1e-12), 0.0, 1.0)
+        at_m = start_m + share[..., None] * way_m
+        apart_m = np.linalg.norm(at_m[..., :2] - corners_m[:, None, :], axis=2)
+        if band:
+            z_m = at_m[..., 2]
+            apart_m = np.hypot(apart_m, z_m - np.clip(z_m, *band))
+        corner, piece = np.unravel_index(int(apart_m.argmin()), apart_m.shape)
+        least_m = float(apart_m[corner, piece])
+        if least_m <= BESIDE_MOST_M and (best is None or least_m < best[2]):
+            length_m = float(line.s_m[piece + 1] - line.s_m[piece])
+            s_m = float(line.s_m[piece]) + float(share[corner, piece]) * length_m
+            z_m = float(at_m[corner, piece, 2])
+            x_m, y_m = corners_m[corner].tolist()
+            best = index, s_m, least_m, (x_m, y_m, float(np.clip(z_m, *band)) if band else z_m)
+    return best
+
+
+def overlap(zone: Zone, area: Area) -> bool:
+    """Whether a zone and an open area have a place in common, by their corners."""
+    ours, theirs = edges_of(zone.rings_m), edges_of(area.rings_m)
+    return bool(
+        (distances_m(theirs, ours[:, :2]) >= 0.0).any()
+        or (distances_m(ours, theirs[:, :2]) >= 0.0).any()
+    )
+
+
+def nearest_border(zone: Zone, place: Point) -> tuple[float, Point]:
+    """How far in plan a zone's border is from a place in an area, and its nearest point."""
+    edges_m = edges_of(zone.rings_m)
+    start_m, way_m = edges_m[:, :2], edges_m[:, 2:] - edges_m[:, :2]
+    off_m = np.array(place[:2]) - start_m
+    share = np.clip((off_m * way_m).sum(axis=1) / (way_m**2).sum(axis=1), 0.0, 1.0)
+    at_m = start_m + share[:, None] * way_m
+    apart_m = np.linalg.norm(at_m - place[:2], axis=1)
+    k = int(apart_m.argmin())
+    z_m = zone.z_band_m[0] if np.isnan(place[2]) and zone.z_band_m else place[2]
+    return float(apart_m[k]), (float(at_m[k, 0]), float(at_m[k, 1]), z_m)
