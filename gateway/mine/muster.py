@@ -241,19 +241,23 @@ class MusterBook:
         return MusterState.ON_THE_WAY
 
     def _moved(self) -> list[int]:
-        """Who has gone on a good way since it was told."""
+        """Who has gone on a good way since it was told, or was located for the first time."""
+        last = self._cards.last
         told = [
             (card, entry.place.x_m, entry.place.y_m)
             for card, entry in self._entries.items()
             if entry.place and entry.state is not MusterState.SAFE
         ]
-        if not told:
-            return []
-        cards, x_m, y_m = (np.array(column) for column in zip(*told, strict=True))
-        last = self._cards.last[cards]
-        moved: list[int] = cards[np.hypot(last["x_m"] - x_m, last["y_m"] - y_m) > MOVED_M].tolist()
-        unplaced = [card for card, entry in self._entries.items() if entry.place is None]
-        return [*moved, *(card for card in unplaced if self._cards.last["fix_class"][card])]
+        found = [
+            card
+            for card, entry in self._entries.items()
+            if entry.place is None and last["fix_class"][card]
+        ]
+        if told:
+            cards, x_m, y_m = (np.array(column) for column in zip(*told, strict=True))
+            off_m = np.hypot(last["x_m"][cards] - x_m, last["y_m"][cards] - y_m)
+            found += cards[off_m > MOVED_M].tolist()
+        return found
 
     def _tell(self, cards: Iterable[int], record: StepRecord) -> None:
         """Puts down where these cards are and which way leads out, and keeps it."""
@@ -301,7 +305,7 @@ class MusterBook:
         machines = len(self._entries) - people
         return (
             f"muster {muster.id} was opened by {muster.opened_by} for {where}: {muster.reason}; "
-            f"{people} people and {machines} machines are concerned"
+            f"people concerned: {people}, machines: {machines}"
         )
 
     def _say(self, kind: EventKind, text: str, record: StepRecord, count: int) -> None:

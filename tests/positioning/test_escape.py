@@ -199,7 +199,6 @@ def test_without_a_place_a_roadway_or_a_safe_place_there_is_no_way() -> None:
 def grid(side: int) -> MineMap:
     """A mine of `side` by `side` crossing roadways, 50 m apart."""
     span = [float(50 * k) for k in range(side)]
-    last = span[-1]
     rows = [roadway(f"r{y}", *((x, y, 0.0) for x in span)) for y in span]
     columns = [roadway(f"c{x}", *((x, y, 0.0) for y in span)) for x in span]
     return MineMap((*rows, *columns), (), (), ())
