@@ -26,11 +26,11 @@ from positioning.escape_lines import (
     Line,
     Point,
     Stretch,
+    beside,
     line_of,
     lines_of,
     links_of,
     nearest_border,
-    nearest_to,
     overlap,
     stretches,
 )
@@ -155,27 +155,27 @@ class Escape:
         ways = self._ways
         nodes = ways.graph.ends
         self._points = [(math.nan,) * 3] * (len(ways.graph.node_start) - 1)
-        beside: dict[int, list[tuple[float, float, Point, str]]] = {}
+        turns: dict[int, list[tuple[float, float, Point, str]]] = {}
         within: list[list[tuple[Stretch, str]]] = [[] for _ in ways.lines]
         for zone in safe:
             found = [(index, stretches(line, zone)) for index, line in enumerate(ways.lines)]
             for index, parts in found:
                 within[index] += [(part, zone.id) for part in parts]
-            near = None if any(parts for _, parts in found) else nearest_to(ways.lines, zone)
-            if near:
-                beside.setdefault(near[0], []).append((*near[1:], zone.id))
+            if not any(parts for _, parts in found):
+                for turn in beside(ways.lines, zone):
+                    turns.setdefault(turn.line, []).append((*turn[1:], zone.id))
         steps: list[_Step] = []
         doors = ways.places.doors
         self._door_nodes = [-1] * len(doors)
         for edge, line in enumerate(ways.lines):
             mine = np.flatnonzero(doors["edge"] == edge).tolist()
             more = [float(doors["s_m"][door]) for door in mine]
-            more += [at_m for at_m, *_ in beside.get(edge, [])]
+            more += [at_m for at_m, *_ in turns.get(edge, [])]
             ends = (int(nodes[edge, 0]), int(nodes[edge, 1]))
             cut = self._cut(line, ends, within[edge], more, steps)
             for door in mine:
                 self._door_nodes[door] = _nearest_node(cut, float(doors["s_m"][door]))
-            for at_m, off_m, corner, zone_id in beside.get(edge, []):
+            for at_m, off_m, corner, zone_id in turns.get(edge, []):
                 self._is_safe(_nearest_node(cut, at_m), off_m, zone_id, (corner,))
             self._cuts.append(cut)
         for a, b, line in ways.links:

@@ -9,7 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -26,9 +26,20 @@ DANGER_MARGIN_M: Final = 1.0
 #: A safe place beside the roadways, such as a niche, is reached from the nearest one if that is no
 #: farther away than this; farther ones are not drawn as what people walk along.
 BESIDE_MOST_M: Final = 50.0
+#: Of its corners, those count that are no farther than this from the nearest one.
+CORNER_MOST_M: Final = 5.0
 
 Point = tuple[float, float, float]
 Stretch = tuple[float, float]
+
+
+class Door(NamedTuple):
+    """Where on a line one turns off to a corner of a zone, how far away, and the corner."""
+
+    line: int
+    s_m: float
+    off_m: float
+    corner: Point
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,33 +142,35 @@ def _heights(line: Line, band: Stretch) -> list[Stretch]:
     return found
 
 
-def nearest_to(lines: Sequence[Line], zone: Zone) -> tuple[int, float, float, Point] | None:
-    """From where a zone beside the lines is reached: line, place on it, way, and the corner.
+def beside(lines: Sequence[Line], zone: Zone) -> list[Door]:
+    """From where a zone beside the lines is reached, by those of its corners that are near.
 
     None where all lines are too far away. Heights count where the zone has any.
     """
     corners_m = edges_of(zone.rings_m)[:, :2]
-    band = zone.z_band_m
-    best: tuple[int, float, float, Point] | None = None
+    best: list[Door | None] = [None] * len(corners_m)
     for index, line in enumerate(lines):
         start_m, way_m = line.points_m[:-1], np.diff(line.points_m, axis=0)
         plan_m2 = (way_m[:, :2] ** 2).sum(axis=1)
         off_m = corners_m[:, None, :] - start_m[:, :2]
         share = np.clip((off_m * way_m[:, :2]).sum(axis=2) / np.maximum(plan_m2, 1e-12), 0.0, 1.0)
         at_m = start_m + share[..., None] * way_m
+        z_m = at_m[..., 2]
+        to_z_m = np.clip(z_m, *zone.z_band_m) if zone.z_band_m else z_m
         apart_m = np.linalg.norm(at_m[..., :2] - corners_m[:, None, :], axis=2)
-        if band:
-            z_m = at_m[..., 2]
-            apart_m = np.hypot(apart_m, z_m - np.clip(z_m, *band))
-        corner, piece = np.unravel_index(int(apart_m.argmin()), apart_m.shape)
-        least_m = float(apart_m[corner, piece])
-        if least_m <= BESIDE_MOST_M and (best is None or least_m < best[2]):
-            length_m = float(line.s_m[piece + 1] - line.s_m[piece])
-            s_m = float(line.s_m[piece]) + float(share[corner, piece]) * length_m
-            z_m = float(at_m[corner, piece, 2])
-            x_m, y_m = corners_m[corner].tolist()
-            best = index, s_m, least_m, (x_m, y_m, float(np.clip(z_m, *band)) if band else z_m)
-    return best
+        apart_m = np.hypot(apart_m, z_m - to_z_m)
+        for corner, piece in enumerate(apart_m.argmin(axis=1).tolist()):
+            least_m, before = float(apart_m[corner, piece]), best[corner]
+            if before is None or least_m < before.off_m:
+                s_m = float(np.interp(share[corner, piece], (0, 1), line.s_m[piece : piece + 2]))
+                x_m, y_m = corners_m[corner].tolist()
+                point = (x_m, y_m, float(to_z_m[corner, piece]))
+                best[corner] = Door(index, s_m, least_m, point)
+    doors = [door for door in best if door]
+    nearest_m = min((door.off_m for door in doors), default=np.inf)
+    if nearest_m > BESIDE_MOST_M:
+        return []
+    return [door for door in doors if door.off_m <= nearest_m + CORNER_MOST_M]
 
 
 def overlap(zone: Zone, area: Area) -> bool:
