@@ -32,6 +32,7 @@ from positioning.escape_lines import (
     links_of,
     nearest_border,
     overlap,
+    shape_of,
     stretches,
 )
 from positioning.graph import build_graph
@@ -110,7 +111,7 @@ class Escape:
 
     def __init__(self, ways: WayMap, danger: Sequence[Zone], safe: Sequence[Zone]) -> None:
         self._ways = ways
-        self._danger = tuple(danger)
+        self._danger = [shape_of(zone, DANGER_MARGIN_M) for zone in danger]
         self._points: list[Point] = []
         self._sources: dict[int, tuple[float, str, tuple[Point, ...]]] = {}
         self._cuts: list[_Cut] = []
@@ -158,7 +159,8 @@ class Escape:
         turns: dict[int, list[tuple[float, float, Point, str]]] = {}
         within: list[list[tuple[Stretch, str]]] = [[] for _ in ways.lines]
         for zone in safe:
-            found = [(index, stretches(line, zone)) for index, line in enumerate(ways.lines)]
+            shape = shape_of(zone)
+            found = [(index, stretches(line, shape)) for index, line in enumerate(ways.lines)]
             for index, parts in found:
                 within[index] += [(part, zone.id) for part in parts]
             if not any(parts for _, parts in found):
@@ -185,7 +187,8 @@ class Escape:
 
     @staticmethod
     def _safe_on(line: Line, safe: Sequence[Zone]) -> list[tuple[Stretch, str]]:
-        return [(part, zone.id) for zone in safe for part in stretches(line, zone)]
+        shapes = map(shape_of, safe)
+        return [(part, shape.zone) for shape in shapes for part in stretches(line, shape)]
 
     def _cut(
         self,
@@ -197,7 +200,7 @@ class Escape:
     ) -> _Cut:
         """Cuts one line; its parts are added to `steps`."""
         length_m = line.s[-1]
-        closed = [part for zone in self._danger for part in stretches(line, zone, DANGER_MARGIN_M)]
+        closed = [part for shape in self._danger for part in stretches(line, shape)]
         borders = sorted([*(s for part in closed for s in part), *(s for p, _ in safe for s in p)])
         s_list = [0.0]
         for s_m in sorted([*borders, *more]):
@@ -344,7 +347,7 @@ class Escape:
         if math.dist(a[:2], b[:2]) < APART_LEAST_M:
             return True
         line = line_of(np.array([(a[0], a[1], z_m), b]), -1)
-        return not any(stretches(line, zone, DANGER_MARGIN_M) for zone in self._danger)
+        return not any(stretches(line, shape) for shape in self._danger)
 
     def _way(
         self, start: Point, bends: tuple[Point, ...], node: int, off_m: float, roadway: int

@@ -46,7 +46,8 @@ class Door(NamedTuple):
 class Line:
     """`points_m` (n, 3); `s_m` (n,) the way to each; `roadway` its index, -1 across an area.
 
-    `points` and `s` are the same as plain numbers, quick to take one by one.
+    `points` and `s` are the same as plain numbers, quick to take one by one; `box_m` are the lowest
+    and the highest x, y.
     """
 
     points_m: Floats
@@ -54,6 +55,7 @@ class Line:
     roadway: int
     points: tuple[Point, ...]
     s: tuple[float, ...]
+    box_m: tuple[tuple[float, float], tuple[float, float]]
 
     def at(self, s_m: float) -> Point:
         """The point so far along the line; beyond an end, the end."""
@@ -72,7 +74,9 @@ def line_of(points_m: Floats, roadway: int) -> Line:
     steps_m = np.linalg.norm(np.diff(points_m, axis=0), axis=1)
     s_m = np.concatenate([[0.0], np.cumsum(steps_m)])
     points = tuple((x, y, z) for x, y, z in points_m.tolist())
-    return Line(points_m, s_m, roadway, points, tuple(s_m.tolist()))
+    xs, ys = [point[0] for point in points], [point[1] for point in points]
+    box_m = ((min(xs), min(ys)), (max(xs), max(ys)))
+    return Line(points_m, s_m, roadway, points, tuple(s_m.tolist()), box_m)
 
 
 def lines_of(graph: Graph) -> list[Line]:
@@ -100,21 +104,47 @@ def links_of(lines: Sequence[Line], doors: Records) -> list[tuple[int, int, Line
     return found
 
 
-def stretches(line: Line, zone: Zone, margin_m: float = 0.0) -> list[Stretch]:
-    """Where on a line a zone is, in plan and, with `margin_m` above and below, in height."""
+class Shape(NamedTuple):
+    """A zone's segments (e, 4), their box as lowest and highest x, y, and its heights."""
+
+    zone: str
+    edges_m: Floats
+    low_m: tuple[float, float]
+    high_m: tuple[float, float]
+    band_m: Stretch | None
+
+
+def shape_of(zone: Zone, margin_m: float = 0.0) -> Shape:
+    """The shape of a zone, `margin_m` higher and lower than it is."""
     edges_m = edges_of(zone.rings_m)
-    low_m, high_m = line.points_m[:, :2].min(axis=0), line.points_m[:, :2].max(axis=0)
-    corners_m = edges_m[:, :2]
-    if (corners_m.max(axis=0) < low_m).any() or (corners_m.min(axis=0) > high_m).any():
+    (low_x, low_y), (high_x, high_y) = edges_m[:, :2].min(axis=0), edges_m[:, :2].max(axis=0)
+    band = zone.z_band_m
+    return Shape(
+        zone=zone.id,
+        edges_m=edges_m,
+        low_m=(float(low_x), float(low_y)),
+        high_m=(float(high_x), float(high_y)),
+        band_m=(band[0] - margin_m, band[1] + margin_m) if band else None,
+    )
+
+
+def stretches(line: Line, shape: Shape) -> list[Stretch]:
+    """Where on a line a zone is, in plan and in height."""
+    (low_x, low_y), (high_x, high_y) = line.box_m
+    if (
+        shape.high_m[0] < low_x
+        or shape.high_m[1] < low_y
+        or shape.low_m[0] > high_x
+        or shape.low_m[1] > high_y
+    ):
         return []
-    inside = sections_of(line.points_m, edges_m)
-    if zone.z_band_m is None or not inside:
+    inside = sections_of(line.points_m, shape.edges_m)
+    if shape.band_m is None or not inside:
         return inside
-    band = (zone.z_band_m[0] - margin_m, zone.z_band_m[1] + margin_m)
     return [
         (max(a, c), min(b, d))
         for a, b in inside
-        for c, d in _heights(line, band)
+        for c, d in _heights(line, shape.band_m)
         if min(b, d) - max(a, c) > 0.0
     ]
 

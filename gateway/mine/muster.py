@@ -94,7 +94,7 @@ class MusterBook:
             times = ((state, min(t_ns, now_ns)) for state, t_ns in entry.changes)
             self._entries[card] = replace(entry, changes=tuple(times))
         self._follow([*self._entries, *self._concerned(self._muster)], record)
-        self._tell(self._entries, record)
+        self._tell(self._entries)
 
     def do_open(self, act: Act, record: StepRecord) -> str:
         """Opens a muster for an operator. Returns why not, or nothing."""
@@ -141,7 +141,7 @@ class MusterBook:
         self._is_fresh, self._is_told = True, False
         self._look_around(muster)
         self._follow(self._concerned(muster), record)
-        self._tell(self._entries, record)
+        self._tell(self._entries)
         self._say(EventKind.MUSTER_OPENED, self._opened(muster), record, len(self._entries))
         return ""
 
@@ -165,7 +165,8 @@ class MusterBook:
         second = record.now_ns // _S_NS
         if second != self._second:
             self._second, moved = second, self._moved()
-        self._tell(dict.fromkeys([*sorted(self._changed), *moved]), record)
+        crossed = (card for card in sorted(changed) if card in self._entries)
+        self._tell(dict.fromkeys([*crossed, *sorted(self._changed), *moved]))
 
     def take(self) -> MusterChange | None:
         """What has changed since this was asked last."""
@@ -205,26 +206,31 @@ class MusterBook:
     def _zones_of(self, card: int) -> tuple[str, ...]:
         return self._occupancy.zones_of([card])[card]
 
-    def _follow(self, cards: Iterable[int], record: StepRecord) -> None:
+    def _follow(self, cards: Collection[int], record: StepRecord) -> None:
         """Takes over how it stands with these cards; the new ones come in."""
+        zones = self._occupancy.zones_of(cards)
         for card in cards:
             entry = self._entries.get(card)
-            state = self._state_of(card, entry)
+            state = self._state_of(card, entry, zones[card])
             self._unsure.discard(card)
             if state is MusterState.UNACCOUNTED and not self._cards.silent[card]:
                 self._unsure.add(card)
-            if entry and entry.state is state:
-                continue
-            changes = (*(entry.changes if entry else ()), (state, record.now_ns))
             if entry is None:
                 name, is_person = self._roster.name(card), bool(self._roster.person[card])
-                entry = MusterCard(name, len(self._entries) + 1, is_person, changes)
-            elif state is MusterState.SAFE:
-                self._say_safe(card, record)
-            self._entries[card] = replace(entry, changes=changes[-CHANGES_MOST:])
+                first = ((state, record.now_ns),)
+                entry = MusterCard(name, len(self._entries) + 1, is_person, first)
+            elif entry.state is not state:
+                changes = (*entry.changes, (state, record.now_ns))
+                entry = replace(entry, changes=changes[-CHANGES_MOST:])
+                if state is MusterState.SAFE:
+                    self._say_safe(card, record)
+            else:
+                continue
+            self._entries[card] = entry
             self._changed.add(card)
+            record.state[CARD_PREFIX + entry.card] = keep_card(entry)
 
-    def _state_of(self, card: int, entry: MusterCard | None) -> MusterState:
+    def _state_of(self, card: int, entry: MusterCard | None, zones: tuple[str, ...]) -> MusterState:
         cards = self._cards
         if cards.silent[card] or not cards.heard_ns[card]:
             return MusterState.UNACCOUNTED
@@ -233,7 +239,6 @@ class MusterBook:
             fix = cards.last[card]
             if not fix["fix_class"] or fix["t_ns"] <= entry.since_ns:
                 return MusterState.UNACCOUNTED
-        zones = self._zones_of(card)
         if not self._safe.isdisjoint(zones):
             return MusterState.SAFE
         if not self._danger or not self._danger.isdisjoint(zones):
@@ -259,8 +264,8 @@ class MusterBook:
             found += cards[off_m > MOVED_M].tolist()
         return found
 
-    def _tell(self, cards: Iterable[int], record: StepRecord) -> None:
-        """Puts down where these cards are and which way leads out, and keeps it."""
+    def _tell(self, cards: Iterable[int]) -> None:
+        """Puts down where these cards are and which way leads out."""
         handles = list(cards)
         entries = [self._entries[card] for card in handles]
         fixes = self._cards.last[handles]
@@ -282,14 +287,15 @@ class MusterBook:
             )
             self._entries[card] = told
             self._changed.add(card)
-            record.state[CARD_PREFIX + told.card] = keep_card(told)
 
     def _end(self, muster: Muster, by: str, note: str, record: StepRecord) -> None:
         self._follow(sorted(self._entries), record)
-        self._tell(self._entries, record)
+        self._tell(self._entries)
         ended = replace(muster, close_t_ns=record.now_ns, closed_by=by, close_note=note)
         self._muster = ended
         record.state[MUSTER_KEY] = keep_muster(ended)
+        for entry in self._entries.values():
+            record.state[CARD_PREFIX + entry.card] = keep_card(entry, whole=True)
         self._is_told = False
         self._ways.end()
         counts, _ = counted(self._entries.values())

@@ -20,6 +20,9 @@ CARD_PREFIX: Final = "muster/card/"
 #: than an operator can read of one that flickers.
 CHANGES_MOST: Final = 32
 
+#: What is kept of where a card was when its muster was closed.
+_WHERE: Final = ("heard_ns", "roadway", "chainage_m", "zones", "cut_off")
+
 _DRILL: Final = "drill"
 _REAL: Final = "real"
 
@@ -146,11 +149,20 @@ def recall_muster(value: bytes) -> Muster:
     return Muster(**{**kept, "zones": tuple(kept["zones"])})
 
 
-def keep_card(card: MusterCard) -> bytes:
-    """What is kept of a card; its way is found anew."""
-    kept = {name: getattr(card, name) for name in MusterCard.__slots__}
-    del kept["way"]
-    kept["place"] = asdict(card.place) if card.place else None
+def keep_card(card: MusterCard, *, whole: bool = False) -> bytes:
+    """What is kept of a card: how it stands, and, where it is `whole`, where it was as well.
+
+    While a muster is open, where the cards are is known from elsewhere.
+    """
+    kept: dict[str, Any] = {
+        "card": card.card,
+        "number": card.number,
+        "is_person": card.is_person,
+        "changes": card.changes,
+    }
+    if whole:
+        kept |= {name: getattr(card, name) for name in _WHERE}
+        kept["place"] = asdict(card.place) if card.place else None
     return json.dumps(kept).encode()
 
 
@@ -158,6 +170,6 @@ def recall_card(value: bytes) -> MusterCard:
     """The same again."""
     kept: dict[str, Any] = json.loads(value)
     kept["changes"] = tuple((MusterState(state), t_ns) for state, t_ns in kept["changes"])
-    kept["place"] = Place(**kept["place"]) if kept["place"] else None
-    kept["zones"] = tuple(kept["zones"])
+    kept["place"] = Place(**kept["place"]) if kept.get("place") else None
+    kept["zones"] = tuple(kept.get("zones", ()))
     return MusterCard(**kept)
