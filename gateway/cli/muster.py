@@ -33,7 +33,7 @@ def muster(
         Path | None, typer.Option("--html", metavar="FILE", help="Write a page to be printed.")
     ] = None,
 ) -> None:
-    """Tell who is missing in the muster, and who is safe.
+    """Tell who is missing and who is safe.
 
     The muster that is open, or else the last one: of each whom it concerns the state, since when,
     the last place and its age, and the way out. Who is missing comes first.

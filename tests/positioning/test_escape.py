@@ -6,10 +6,14 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from positioning.escape import Escape, Way, WayMap
 from positioning.mine_map import Area, MineMap, Roadway, Zone, ZoneKind
 from positioning.observation import Records, new_fixes
+from positioning.polygons import distances_m, edges_of
 
 
 def roadway(name: str, *points: tuple[float, float, float]) -> Roadway:
@@ -202,6 +206,43 @@ def grid(side: int) -> MineMap:
     rows = [roadway(f"r{y}", *((x, y, 0.0) for x in span)) for y in span]
     columns = [roadway(f"c{x}", *((x, y, 0.0) for y in span)) for x in span]
     return MineMap((*rows, *columns), (), (), ())
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    st.lists(
+        st.tuples(*(st.floats(0, 150),) * 2, *(st.floats(5, 90),) * 2), min_size=1, max_size=3
+    ),
+    st.lists(st.tuples(st.integers(0, 7), st.floats(0, 150)), min_size=1, max_size=20),
+)
+def test_no_way_leads_back_into_a_danger(
+    corners: list[tuple[float, float, float, float]], places: list[tuple[int, float]]
+) -> None:
+    fires = [
+        zone(f"fire{n}", (x, x + width), (y, y + height))
+        for n, (x, y, width, height) in enumerate(corners)
+    ]
+    burning = [edges_of(fire.rings_m) for fire in fires]
+
+    def burns(points_m: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether points are in a danger, and not just on its border."""
+        depths_m = [distances_m(edges, points_m[:, :2]) for edges in burning]
+        return np.array(depths_m).max(axis=0) > 1e-2
+
+    escape = WayMap(grid(4)).escape(fires, [GATE])
+    free = WayMap(grid(4)).escape([], [GATE])
+    nobody = np.zeros(len(places), np.bool_)
+    ways = escape.ways(on(*places), nobody)
+    for way, short in zip(ways, free.ways(on(*places), nobody), strict=True):
+        assert short is not None
+        if way is None:
+            continue
+        assert way.length_m >= short.length_m - 1e-6
+        drawn = np.array(way.points_m)
+        parts = [np.linspace(a, b, 50) for a, b in pairwise(drawn)]
+        hot = burns(np.concatenate([drawn[:1], *parts]))
+        cool = np.flatnonzero(~hot)
+        assert not len(cool) or not hot[cool[0] :].any()
 
 
 def test_thousands_of_ways_cost_little() -> None:
