@@ -227,7 +227,8 @@ def test_no_way_leads_back_into_a_danger(
     def burns(points_m: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether points are in a danger, and not just on its border."""
         depths_m = [distances_m(edges, points_m[:, :2]) for edges in burning]
-        return np.array(depths_m).max(axis=0) > 1e-2
+        hot: NDArray[np.bool_] = np.array(depths_m).max(axis=0) > 1e-2
+        return hot
 
     escape = WayMap(grid(4)).escape(fires, [GATE])
     free = WayMap(grid(4)).escape([], [GATE])
