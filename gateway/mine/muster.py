@@ -72,9 +72,11 @@ class MusterBook:
         self._is_told = True
         if MUSTER_KEY in state:
             self._muster = recall_muster(state[MUSTER_KEY])
-            kept = [recall_card(v) for k, v in state.items() if k.startswith(CARD_PREFIX)]
-            for card in sorted(kept, key=lambda card: card.number):
-                self._entries[roster.handle(card.card)] = card
+        kept = [recall_card(v) for k, v in state.items() if k.startswith(CARD_PREFIX)]
+        for card in sorted(kept, key=lambda card: card.number):
+            self._entries[roster.handle(card.card)] = card
+        #: The last number given out. Some may be missing: what was kept of them was damaged.
+        self._last_number = max((card.number for card in kept), default=0)
 
     @property
     def muster(self) -> Muster | None:
@@ -126,6 +128,7 @@ class MusterBook:
         for entry in self._entries.values():
             record.state[CARD_PREFIX + entry.card] = None
         self._entries.clear()
+        self._last_number = 0
         self._changed.clear()
         self._unsure.clear()
         muster = Muster(
@@ -218,7 +221,8 @@ class MusterBook:
             if entry is None:
                 name, is_person = self._roster.name(card), bool(self._roster.person[card])
                 first = ((state, record.now_ns),)
-                entry = MusterCard(name, len(self._entries) + 1, is_person, first)
+                self._last_number += 1
+                entry = MusterCard(name, self._last_number, is_person, first)
             elif entry.state is not state:
                 changes = (*entry.changes, (state, record.now_ns))
                 entry = replace(entry, changes=changes[-CHANGES_MOST:])

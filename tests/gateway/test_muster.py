@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.mine.change import Act, ActKind, Batch
-from gateway.mine.muster_card import MusterCall, call_of
+from gateway.mine.muster_card import MusterCall
 from positioning.mine_map import Zone
 from tests.gateway.muster_walk import (
     HEADING,
@@ -313,6 +313,29 @@ def test_a_card_of_which_the_gateway_has_lost_all_else_is_unaccounted_for() -> N
     assert after.states() == {LI: SAFE}
 
 
+def test_a_card_of_which_the_muster_is_lost_comes_in_again_with_a_number_of_its_own() -> None:
+    mine = begun()
+    t_ns = mine.stand(5, T0, c7=70.0, c8=107.0)
+    mine.open(t_ns)
+    del mine.state[f"muster/card/{LI}"]
+    after = Drill(mine.state, first_sequence=100)
+    after.begin(t_ns + S)
+    assert {name: card.number for name, card in after.cards.items()} == {WANG: 2, LI: 3}
+
+
+def test_what_is_left_of_a_muster_that_was_lost_comes_into_no_other() -> None:
+    mine = begun()
+    t_ns = mine.stand(5, T0, c7=70.0, c8=107.0)
+    mine.open(t_ns)
+    del mine.state["muster/now"]
+    after = Drill(mine.state, first_sequence=100)
+    assert after.begin(t_ns + S).muster is None
+    assert after.open(t_ns + 2 * S, "heading") == ""
+    again = Drill(after.state, first_sequence=200)
+    again.begin(t_ns + 3 * S)
+    assert again.cards.keys() == after.cards.keys() == {LI}
+
+
 def test_a_clock_that_was_set_back_keeps_nobody_unaccounted_for() -> None:
     mine = begun()
     t_ns = mine.stand(5, T0, c7=107.0)
@@ -370,12 +393,3 @@ def test_the_same_request_opens_once() -> None:
         (answer,) = mine.step(Batch(acts=(act,)), T0).answers
         assert (answer.refusal, answer.again) == ("", again)
     assert len(mine.told()) == 1
-
-
-@pytest.mark.parametrize("call", [MusterCall(), MusterCall(("a", "b.c"), drill=True)])
-def test_a_call_in_one_word_and_back(call: MusterCall) -> None:
-    assert call_of(call.text) == call
-
-
-def test_words_that_are_no_call() -> None:
-    assert [call_of(text) for text in ("", "other/a", "drill//a")] == [None] * 3
