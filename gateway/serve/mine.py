@@ -27,7 +27,7 @@ _NS_PER_S: Final = 1_000_000_000
 _MAYBE: Final = ("chainage_m", "hdop", "nis", "protection_m")
 
 
-_CARD_KINDS: Final = {
+CARD_KINDS: Final = {
     CardKind.PERSON: mine_pb2.CARD_KIND_PERSON,
     CardKind.VEHICLE: mine_pb2.CARD_KIND_VEHICLE,
     CardKind.ROBOT: mine_pb2.CARD_KIND_ROBOT,
@@ -52,7 +52,7 @@ class MineAnswers:
                 job=one.job,
                 team=one.team,
                 on_roster=True,
-                kind=_CARD_KINDS[one.kind],
+                kind=CARD_KINDS[one.kind],
             )
             for one in bundle.people
         )
