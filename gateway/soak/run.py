@@ -18,6 +18,7 @@ from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, plan_of
 from gateway.soak.signs import Signs
 from gateway.soak.truth import Truth, delivered
 from gateway.soak.world import World
+from hil_sim.roadgraph import Ints
 from positioning.observation import IdTable, Records
 
 _S_NS: Final = 1_000_000_000
@@ -121,6 +122,7 @@ class Soak:
         """The world and the devices, whether or not the gateway is there."""
         measured = self._world.advance(second)
         self._signs.advance()
+        self._truth.advance(second)
         if self._air.table["swap"].begins(second):
             self._swap(second)
         measured = self._air.pass_on(second, measured)
@@ -182,7 +184,7 @@ class Soak:
         self._listened_s += min(passed_ns, STEP_MOST_NS) / _S_NS
         self._now_ns = now_ns
         changes = self._mine.step(self._batch(rows), now_ns)
-        given = delivered(rows, self._shape, now_ns, self._listened_s)
+        given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
         complaints = list(self._ledger.take(changes, given.heard))
         complaints += self._truth.check(changes, given, self._air.unsettled_s)
         complaints += self._signs.check(changes, given, now_ns, self._air.down)
@@ -193,6 +195,13 @@ class Soak:
         if self.outcome.steps % REBUILD_EVERY == 0:
             complaints += self._rebuilt(now_ns)
         self._note(changes, complaints, now_ns)
+
+    def _numbers(self) -> Ints:
+        """The numbers of cards by the handles of this core."""
+        known = np.flatnonzero(self._handles >= 0)
+        numbers = np.zeros(len(known), np.int64)
+        numbers[self._handles[known]] = known
+        return numbers
 
     def _rebuilt(self, now_ns: int) -> Iterator[Complaint]:
         """A core of what is kept by now must know the same."""

@@ -10,8 +10,8 @@ from gateway.soak.faults import KINDS
 from gateway.soak.plan import SoakSettings
 from gateway.soak.run import Outcome
 
-#: Runs that are tried at most. Each is no longer than the one that failed.
-TRIES_MOST: Final = 16
+#: How much is tried at most, as a multiple of the run that failed.
+EFFORT_MOST: Final = 3.0
 #: What goes on after the step that failed, seconds.
 REST_S: Final = 2
 
@@ -20,14 +20,12 @@ def shrink(failed: Outcome, run: Callable[[SoakSettings], Outcome]) -> SoakSetti
     """The smallest settings found with which the same law is broken still."""
     law = failed.violations[0].complaint.law
     best = _cut(failed.settings, failed, law)
-    tries = 0
+    left_s = failed.seconds * EFFORT_MOST
     for change in _changes(failed):
-        if tries >= TRIES_MOST:
-            break
         trial = change(best)
-        if trial == best:
-            continue
-        tries += 1
+        left_s -= trial.hours * 3600.0
+        if left_s < 0.0:
+            break
         outcome = run(trial)
         if any(violation.complaint.law == law for violation in outcome.violations):
             best = _cut(trial, outcome, law)

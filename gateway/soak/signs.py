@@ -11,7 +11,7 @@ from gateway.mine.change import Changes, EventKind
 from gateway.mine.plan import MinePlan
 from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.plan import CLOCK_TOLERANCE_S
-from gateway.soak.truth import Delivered, Truth
+from gateway.soak.truth import ROUNDS, Delivered, Truth
 from gateway.soak.walkers import Flags
 from gateway.soak.world import World
 from positioning.observation import CardFlag
@@ -19,8 +19,10 @@ from positioning.observation import CardFlag
 _S: Final = 1e9
 #: An alarm that comes of time alone may be so much off, seconds: steps are a second apart.
 TIME_S: Final = 3.0
-#: A flag that a card has taken back is seen to be so after so many seconds in which it is heard.
+#: A flag that a card has taken back is seen to be so after so many seconds.
 BACK_S: Final = 5.0
+
+_BEGIN_OR_END: Final = (EventKind.ALARM_RAISED, EventKind.ALARM_CLEARED)
 
 
 class _Flag:
@@ -30,8 +32,8 @@ class _Flag:
         self.rule, self.bit, self.clear_after_s = rule, bit, clear_after_s
         self.was: Flags = np.zeros(cards, np.bool_)
         self.begun = np.zeros(cards, np.int64)  # how often it was set
-        self.said_s = np.full(cards, -np.inf)  # listened seconds at which it was last heard set
-        self.silent_s = np.zeros(cards)  # how long it was then heard not set
+        self.back_s = np.full(cards, np.inf)  # listened seconds at which it was heard not set
+        self.rounds = np.zeros(cards, np.int64)  # how often it was then heard not set
 
     def look(self, on: Flags) -> None:
         self.begun += on & ~self.was
@@ -96,13 +98,15 @@ class Signs:
         rows, ledger = given.rows, self._ledger
         said = np.zeros(len(ledger.cards), np.bool_)
         said[rows["card"][rows["flags"] & flag.bit > 0]] = True
-        passed_s = given.listened_s - flag.said_s
-        flag.silent_s = np.where(said, 0.0, flag.silent_s + given.heard)
-        flag.said_s[said] = given.listened_s
+        flag.rounds = np.where(said, 0, flag.rounds + given.heard)
+        flag.back_s[said] = np.inf
+        back = ~said & given.heard
+        flag.back_s[back] = np.minimum(flag.back_s[back], given.listened_s)
         is_open = ledger.mask(flag.rule)
-        wrong = said & ~is_open & ~self._raised(flag.rule, changes)
+        wrong = said & ~is_open & ~self._told(flag.rule, changes)
         yield from self._each(flag.rule, wrong, "an alarm in the step in which it is said")
-        over = (flag.silent_s > BACK_S) & (passed_s > flag.clear_after_s + BACK_S + TIME_S)
+        after_s = flag.clear_after_s + BACK_S + TIME_S
+        over = (flag.rounds > ROUNDS) & (given.listened_s - flag.back_s > after_s)
         wrong = is_open & over & self._truth.settled & ~flag.was
         yield from self._each(f"{flag.rule} over", wrong, "no alarm: it was taken back")
         for card in np.flatnonzero(is_open & (flag.begun == 0)).tolist():
@@ -114,12 +118,13 @@ class Signs:
                     expected = f"{flag.begun[ledger.number[name]]} alarms, as often as pressed"
                     yield Complaint("distress once", name, "", expected, str(count))
 
-    def _raised(self, rule: str, changes: Changes) -> Flags:
-        raised = np.zeros(len(self._ledger.cards), np.bool_)
+    def _told(self, rule: str, changes: Changes) -> Flags:
+        """Of whom an alarm began or ended in this step: what is late may be over already."""
+        told = np.zeros(len(self._ledger.cards), np.bool_)
         for event in changes.events:
-            if event.kind is EventKind.ALARM_RAISED and event.alarm and event.alarm.rule == rule:
-                raised[self._ledger.number[event.card]] = True
-        return raised
+            if event.kind in _BEGIN_OR_END and event.alarm and event.alarm.rule == rule:
+                told[self._ledger.number[event.card]] = True
+        return told
 
     def _silence(self, listened_s: float) -> Iterator[Complaint]:
         silent_s = listened_s - self._heard_s

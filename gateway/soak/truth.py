@@ -22,11 +22,14 @@ from hil_sim.roadgraph import Floats, Ints
 from positioning.mine_map import ZoneKind
 from positioning.observation import Kind, Records
 
-#: One sigma of a place along a roadway, and what the second of a step and the half metres of
-#: `Depths` may make of it besides.
-SIGMA_M: Final = 0.35
+#: One sigma of a place along a roadway is what the core says, but no less than noise makes it, and
+#: no more than this: who says that nothing is known is wrong, too. It is forgotten by so much a
+#: second, because crossings come of the places of some seconds.
+SIGMA_LEAST_M: Final = 0.35
+SIGMA_MOST_M: Final = 3.0
+SIGMA_FADES: Final = 0.9
+#: What the second of a step and the half metres of `Depths` may make of a place besides.
 MARGIN_M: Final = 1.0
-DEEP_M: Final = 3.0 * SIGMA_M + MARGIN_M
 #: So many rounds a card must be deep before it is sure; one round is of so many ranges.
 ROUNDS: Final = 3
 RANGES_LEAST: Final = 3
@@ -41,13 +44,17 @@ FRESH_NS: Final = 2_000_000_000
 
 
 class Delivered(NamedTuple):
-    """What the core was given in a step: by card, and how long it has listened so far."""
+    """What the core was given in a step: by card, and how long it has listened so far.
+
+    `numbers` are the cards by the core's handles.
+    """
 
     rows: Records
     heard: Flags
     ranges: Ints
     second: int
     listened_s: float
+    numbers: Ints
 
 
 class Truth:
@@ -59,6 +66,8 @@ class Truth:
         self._zones = len(zones)
         shape = world.depth_m.shape
         self._in_for, self._out_for = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        self._deep_m = np.full((shape[0], 1), 3.0 * SIGMA_LEAST_M + MARGIN_M)
+        self._sigma_m = np.full(shape[0], SIGMA_LEAST_M)
         self._heard_s = np.full(shape[0], -np.inf)
         self._gate_s = np.full(shape[0], -np.inf)
         self._wellhead = ledger.wellheads[0]
@@ -72,6 +81,7 @@ class Truth:
 
     def check(self, changes: Changes, given: Delivered, unsettled_s: Floats) -> Iterator[Complaint]:
         """Compares after a step."""
+        self._doubt(changes, given.numbers)
         self._look(given, unsettled_s)
         yield from self._crossings(changes, given)
         inside, alarm = self._ledger.inside, self._ledger.entry_alarm
@@ -85,18 +95,31 @@ class Truth:
         wrong = (self.sure_out | ~self._forbidden) & alarm
         yield from self._each("no entry alarm", wrong, columns, "no alarm", "one")
 
-    def _look(self, given: Delivered, unsettled_s: Floats) -> None:
+    def advance(self, second: int) -> None:
+        """Once a second of the world, also while the gateway is away."""
         depth_m, below = self._world.depth_m, self._world.now.below
-        round_ = (given.ranges >= RANGES_LEAST)[:, None]
-        for count, deep in (
-            (self._in_for, depth_m > DEEP_M),
-            (self._out_for, depth_m < -DEEP_M),
-        ):
-            np.add(count, round_ & deep, out=count)
-            count[~(deep & below[:, None])] = 0
-        self._heard_s[given.ranges >= RANGES_LEAST] = given.second
-        self._gate_s[below & (depth_m[:, self._wellhead] > -GATE_M)] = given.second
-        self.settled = (given.second > unsettled_s) & below
+        self._in_for[~((depth_m > self._deep_m) & below[:, None])] = 0
+        self._out_for[~((depth_m < -self._deep_m) & below[:, None])] = 0
+        self._gate_s[below & (depth_m[:, self._wellhead] > -GATE_M)] = second
+
+    def _doubt(self, changes: Changes, numbers: Ints) -> None:
+        """Takes over how sure the core is of each card along its roadway."""
+        fixes = changes.fixes
+        card = numbers[fixes["card"]]
+        along = self._world.along[self._world.now.edge[card]]
+        var_m2 = along[:, 0] ** 2 * fixes["var_x_m2"] + along[:, 1] ** 2 * fixes["var_y_m2"]
+        var_m2 += 2.0 * along[:, 0] * along[:, 1] * fixes["cov_xy_m2"]
+        self._sigma_m *= SIGMA_FADES
+        np.maximum.at(self._sigma_m, card, np.sqrt(np.maximum(var_m2, 0.0)))
+        np.clip(self._sigma_m, SIGMA_LEAST_M, SIGMA_MOST_M, out=self._sigma_m)
+        self._deep_m = (3.0 * self._sigma_m + MARGIN_M)[:, None]
+
+    def _look(self, given: Delivered, unsettled_s: Floats) -> None:
+        depth_m, round_ = self._world.depth_m, given.ranges >= RANGES_LEAST
+        self._in_for += round_[:, None] & (depth_m > self._deep_m)
+        self._out_for += round_[:, None] & (depth_m < -self._deep_m)
+        self._heard_s[round_] = given.second
+        self.settled = (given.second > unsettled_s) & self._world.now.below
         self.settled &= given.second - self._heard_s <= HEARD_S
         self.sure_in = (self._in_for > ROUNDS) & self.settled[:, None]
         self.sure_out = (self._out_for > ROUNDS) & self.settled[:, None]
@@ -130,7 +153,9 @@ class Truth:
             yield Complaint(law, self._ledger.cards[card], names[column], text, found)
 
 
-def delivered(rows: Records, shape: tuple[int, int], now_ns: int, listened_s: float) -> Delivered:
+def delivered(
+    rows: Records, numbers: Ints, shape: tuple[int, int], now_ns: int, listened_s: float
+) -> Delivered:
     """Sums up by card what the core is given; `shape`: how many cards and anchors there are."""
     cards, anchors = shape
     heard = np.zeros(cards, np.bool_)
@@ -141,7 +166,7 @@ def delivered(rows: Records, shape: tuple[int, int], now_ns: int, listened_s: fl
     sound &= rows["t_ns"] > now_ns - FRESH_NS
     counts: Ints = np.bincount(rows["card"][sound], minlength=cards)
     second = (now_ns - START_NS) // 1_000_000_000
-    return Delivered(rows, heard, counts, second, listened_s)
+    return Delivered(rows, heard, counts, second, listened_s, numbers)
 
 
 def _rights(plan: MinePlan, world: World, ledger: Ledger) -> tuple[Flags, Flags]:

@@ -59,6 +59,7 @@ class World:
         graph = RoadGraph(plan.map.roadways)
         count, seed = settings.people, settings.seed
         self.depths = Depths(plan.map, graph)
+        self.along = graph.along
         make = BorderWalkers if settings.borders else Walkers
         self.walkers = make(settings, plan.map, graph)
         self._radio = Radio(plan.map, graph, count, (seed, 2), nlos_share=NLOS_SHARE)
