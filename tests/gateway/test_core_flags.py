@@ -57,6 +57,24 @@ def test_a_call_that_comes_late_is_heard_and_an_old_silence_takes_none_back(mine
     assert alarms(mine)[1:] == [("ALARM_CLEARED", "distress"), ("ALARM_RAISED", "low_battery")]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_comes_late_of_a_call_that_is_over_is_no_second_call(
+    mine: Walk, *, restarted: bool
+) -> None:
+    for n, flags in ((10, 1), (30, 1), (40, 0)):
+        mine.step(Batch(said(mine, T0 + n * S, flags)), T0 + n * S)
+    if restarted:
+        mine = Walk(mine.state, 100)
+        mine.begin(T0 + 45 * S)
+    before = alarms(mine)
+    for late_s in (6, 10, 20, 39):
+        mine.step(Batch(said(mine, T0 + late_s * S, CardFlag.DISTRESS)), T0 + 50 * S)
+    assert alarms(mine) == before
+    # An earlier one that was not known is.
+    mine.step(Batch(said(mine, T0 + 1 * S, CardFlag.DISTRESS)), T0 + 51 * S)
+    assert alarms(mine)[len(before) :] == [("ALARM_RAISED", "distress")]
+
+
 def test_a_card_without_a_place_is_heard_too(mine: Walk) -> None:
     measured = said(mine, T0 + S, CardFlag.DISTRESS)
     measured["value_m"] = np.nan
