@@ -40,21 +40,24 @@ class CardFlags:
         self._alarms = alarms
         self._table = table
 
-    def note(self, measured: Records, record: StepRecord) -> None:
+    def note(self, measured: Records, record: StepRecord) -> list[int]:
         """Takes (n,) MEASUREMENT of cards that `Cards` has room for.
+
+        Returns the cards that may have said something new: it must be kept with what it led to.
 
         What is older than the newest that the card has said clears no alarm. It raises one, unless
         it is of a time of which that was known already: what comes late is no second call.
         """
         if not len(measured):
-            return
+            return []
         raised = measured["flags"] & ~self._cards.flags[measured["card"]]
         ended = self._cards.flags[measured["card"]] & ~measured["flags"]
-        telling = np.unique(measured["card"][(raised | ended) > 0])
-        for card in telling.tolist():
+        telling: list[int] = np.unique(measured["card"][(raised | ended) > 0]).tolist()
+        for card in telling:
             mine = measured[measured["card"] == card]
             for one in mine[np.argsort(mine["t_ns"], kind="stable")]:
                 self._take(card, int(one["flags"]), int(one["t_ns"]), record)
+        return telling
 
     def _take(self, card: int, flags: int, t_ns: int, record: StepRecord) -> None:
         before = int(self._cards.flags[card])

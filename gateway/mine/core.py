@@ -136,7 +136,7 @@ class Mine:
         late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
-        self._flags.note(batch.measurements, record)
+        changed.update(self._flags.note(batch.measurements, record))
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
         moved = self._occupancy.update(fixes, record)
         lost, back = self._note_silence(record)

@@ -93,6 +93,32 @@ def test_a_call_lasts_over_a_restart_and_is_not_raised_twice(mine: Walk) -> None
     assert alarms(again) == [("ALARM_CLEARED", "distress")]
 
 
+@pytest.mark.parametrize("seconds", range(5))
+def test_a_call_that_is_taken_back_while_the_gateway_is_down_ends(mine: Walk, seconds: int) -> None:
+    t_ns = T0 + seconds * S
+    mine.step(Batch(said(mine, t_ns, 0)), t_ns)
+    mine.step(Batch(said(mine, t_ns + S // 2, CardFlag.DISTRESS)), t_ns + S // 2)
+    again = Walk(mine.state, 100)  # killed at once after
+    again.begin(t_ns + 60 * S)
+    again.step(Batch(said(again, t_ns + 61 * S, 0)), t_ns + 61 * S)
+    assert alarms(again) == [("ALARM_CLEARED", "distress")]
+
+
+@pytest.mark.parametrize("seconds", range(5))
+def test_a_call_is_heard_after_one_that_was_taken_back_when_the_gateway_died(
+    mine: Walk, seconds: int
+) -> None:
+    t_ns = T0 + 10 * S
+    for n in range(7):  # long enough for the call to be kept
+        mine.step(Batch(said(mine, t_ns + n * S, CardFlag.DISTRESS)), t_ns + n * S)
+    t_ns += (7 + seconds) * S
+    mine.step(Batch(said(mine, t_ns, 0)), t_ns)
+    again = Walk(mine.state, 100)
+    again.begin(t_ns + 60 * S)
+    again.step(Batch(said(again, t_ns + 61 * S, CardFlag.DISTRESS)), t_ns + 61 * S)
+    assert alarms(again) == [("ALARM_RAISED", "distress")]
+
+
 def test_an_operator_resets_a_call_while_the_button_is_stuck(mine: Walk) -> None:
     mine.step(Batch(said(mine, T0 + S, CardFlag.DISTRESS)), T0 + S)
     (alarm,) = mine.all[-1].alarms.values()
