@@ -14,6 +14,7 @@ from gateway.mine.change import Alarm, Changes, Event, EventKind
 from gateway.mine.occupancy import ENTRY_RULES
 from gateway.soak.depths import Depths
 from gateway.soak.walkers import Flags
+from hil_sim.roadgraph import Ints
 from positioning.mine_map import MineMap, ZoneKind
 
 #: What an alarm is about: rule, card, device, zone. At most one is open for each.
@@ -57,7 +58,8 @@ class Ledger:
         self.open: dict[Key, Alarm] = {}
         self.state: dict[str, bytes] = {}
         self.sequence = 0
-        self.raised: Counter[str] = Counter()  # distress, by card
+        #: How often alarms were raised, by family and card.
+        self.raised: dict[str, Counter[str]] = {}
         #: Cards with an open alarm of a family.
         self.alarmed: dict[str, set[str]] = {}
         self._digest = hashlib.sha256()
@@ -70,6 +72,13 @@ class Ledger:
     def is_open(self, rule: str, card: str = "", device: str = "", zone: str = "") -> bool:
         """Whether an alarm is open."""
         return (rule, card, device, zone) in self.open
+
+    def raised_counts(self, rule: str) -> Ints:
+        """(cards,): how often an alarm of a family was raised for each."""
+        counts = np.zeros(len(self.cards), np.int64)
+        for card, count in self.raised.get(rule, {}).items():
+            counts[self.number[card]] = count
+        return counts
 
     def mask(self, rule: str) -> Flags:
         """(cards,): who has an open alarm of a family."""
@@ -130,8 +139,7 @@ class Ledger:
         self.open[key] = alarm
         if alarm.card:
             self.alarmed.setdefault(alarm.rule, set()).add(alarm.card)
-        if alarm.rule == "distress":
-            self.raised[alarm.card] += 1
+            self.raised.setdefault(alarm.rule, Counter())[alarm.card] += 1
         self._mark(alarm, is_open=True)
 
     def _clear(self, event: Event) -> Iterator[Complaint]:

@@ -62,6 +62,9 @@ class LimitsTruth:
         self._gone = (self._gone | up) & ~self._world.now.below | up
         self._last_up_s[up] = second
         self._below_s[up] = np.inf
+        above = ~self._world.now.below
+        self._below_s[above] = np.inf
+        self._last_up_s[above & ~self._gone] = -np.inf  # its way out was not seen
         came = down & np.isinf(self._below_s) & np.isfinite(self._last_up_s)
         self._below_s[came] = second
         # A way that was not seen in one piece says nothing of when it was.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
@@ -50,7 +51,7 @@ NEAR_M: Final = 6.0
 STAY_LIMIT_MIN: Final = {"refuge_1": 6.0, "substation": 4.0}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SoakSettings:
     """A run: the same settings give the same run, event by event.
 
@@ -67,7 +68,7 @@ class SoakSettings:
     only: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
 
-    @property
+    @cached_property
     def cards(self) -> tuple[str, ...]:
         """The ids of all cards."""
         return tuple(f"{MINE_CODE}{number:05d}" for number in range(1, self.people + 1))
