@@ -23,11 +23,11 @@ NLOS_SHARE: Final = 0.1
 STILL_S: Final = 15.0
 STILL_EVERY_S: Final = 4
 
-#: How often an hour a card's button is pressed, and for how long, seconds; the same of a battery
-#: that runs low.
-PRESS_PER_H: Final = 0.05
+#: How often in the time of a shift a card's button is pressed, and for how long, seconds; the same
+#: of a battery that runs low.
+PRESSES: Final = 0.4
 PRESS_S: Final = (1.5, 180.0)
-BATTERY_PER_H: Final = 0.03
+BATTERIES: Final = 0.24
 BATTERY_S: Final = (300.0, 1800.0)
 
 
@@ -35,10 +35,10 @@ class _Signal:
     """Something that a card says of itself now and then, for a while."""
 
     def __init__(
-        self, cards: int, per_h: float, last_s: tuple[float, float], seed: tuple[int, int]
+        self, cards: int, mean_s: float, last_s: tuple[float, float], seed: tuple[int, int]
     ) -> None:
         self._rng = np.random.default_rng(seed)
-        self._mean_s, self._last_s = 3600.0 / per_h, last_s
+        self._mean_s, self._last_s = mean_s, last_s
         self._next_s = self._rng.exponential(self._mean_s, cards)
         self._until_s = np.zeros(cards)
         self.on: Flags = np.zeros(cards, np.bool_)
@@ -63,8 +63,9 @@ class World:
         make = BorderWalkers if settings.borders else Walkers
         self.walkers = make(settings, plan.map, graph)
         self._radio = Radio(plan.map, graph, count, (seed, 2), nlos_share=NLOS_SHARE)
-        self._pressed = _Signal(count, PRESS_PER_H, PRESS_S, (seed, 3))
-        self._low = _Signal(count, BATTERY_PER_H, BATTERY_S, (seed, 4))
+        shift_s = settings.shift_h * 3600.0
+        self._pressed = _Signal(count, shift_s / PRESSES, PRESS_S, (seed, 3))
+        self._low = _Signal(count, shift_s / BATTERIES, BATTERY_S, (seed, 4))
         self._turn = np.arange(count) % STILL_EVERY_S
         self.now: Whereabouts = self.walkers.whereabouts()
         self.depth_m: Floats = self.depths.at(self.now.edge, self.now.s_m)

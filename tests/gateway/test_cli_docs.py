@@ -34,6 +34,7 @@ PAGES = (
     "docs/architecture.md",
     "docs/clients.md",
     "docs/configuration.md",
+    "docs/soak.md",
 )
 
 
