@@ -16,14 +16,14 @@ import structlog
 from equipment.profile import Kind
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
-from gateway.config.bundle import Bundle, Person
+from gateway.config.bundle import Bundle, Limit, Person
 from gateway.config.people import CardKind
 from gateway.desk import Desk, audit_of
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
-from gateway.mine.plan import AlarmRule, Holder, MinePlan
+from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from positioning.observation import IdTable
@@ -56,6 +56,12 @@ def plan_of(bundle: Bundle) -> MinePlan:
         holders={person.card: _holder(person) for person in bundle.people},
         people_quota=bundle.settings.people.quota,
         below_most_s=bundle.settings.people.below_max_h * 3600.0,
+        limits=tuple(map(_limit, bundle.limits)),
+        routes={
+            route.id: tuple(Stop(stop.zone, stop.start, stop.end) for stop in route.stop)
+            for route in bundle.routes
+        },
+        timezone=bundle.timezone,
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
@@ -63,8 +69,19 @@ def plan_of(bundle: Bundle) -> MinePlan:
 
 
 def _holder(person: Person) -> Holder:
-    is_person = person.kind is CardKind.PERSON
-    return Holder(person.name, person.team, is_person, person.leader, person.zones)
+    return Holder(
+        person.name,
+        person.team,
+        is_person=person.kind is CardKind.PERSON,
+        is_vehicle=person.kind is CardKind.VEHICLE,
+        leader=person.leader,
+        zones=person.zones,
+        route=person.route,
+    )
+
+
+def _limit(limit: Limit) -> ValueLimit:
+    return ValueLimit(**{**dict(limit), "zone": limit.zone or ""})
 
 
 class Gateway:

@@ -4,7 +4,7 @@ A FeatureCollection (RFC 7946) in the mine's own metres. The `properties` of a f
 
 | kind    | geometry             | beside `kind`, `id` and (optional) `name`                  |
 |---------|----------------------|------------------------------------------------------------|
-| roadway | LineString [x, y, z] | `width_m`; the points lie on the floor                     |
+| roadway | LineString [x, y, z] | `width_m`; optional `speed_max_m_s`; points lie on the floor |
 | area    | Polygon [x, y]       |                                                            |
 | anchor  | Point [x, y, z]      |                                                            |
 | reader  | Point [x, y, z]      | `radius_m`: how far it sees cards; optional `heading_deg`  |
@@ -33,6 +33,8 @@ from positioning.rings import holes_problem, ring_problem
 WIDTH_MAX_M: Final = 100.0
 #: Farther than any reader sees; a larger number is in another unit.
 RADIUS_MAX_M: Final = 1_000.0
+#: Nothing underground is faster; a larger number is in another unit.
+SPEED_MAX_M_S: Final = 30.0
 #: A gateway serves 8,000 cards; a larger quota limits nothing.
 QUOTA_MAX: Final = 100_000
 #: Nobody stays underground for longer than three days; a larger number is in another unit.
@@ -198,7 +200,12 @@ def _roadway(values: MapValues, path: Path, properties: dict[str, Any], given: A
     if short.size:
         problem = "lies on, above or below the point before it"
         raise values.refuse((*place, int(short[0]) + 1), problem, "a roadway runs along a floor")
-    return Roadway(*_words(properties), width_m, points)
+    speed_max_m_s = None
+    if "speed_max_m_s" in properties:
+        key = (*path, "properties", "speed_max_m_s")
+        given_m_s = properties["speed_max_m_s"]
+        speed_max_m_s = _noted(lambda: values.speed_m_s(key, given_m_s, SPEED_MAX_M_S))
+    return Roadway(*_words(properties), width_m, points, speed_max_m_s)
 
 
 def _anchor(values: MapValues, path: Path, properties: dict[str, Any], given: Any) -> Anchor:
@@ -303,7 +310,7 @@ ZONE_KEYS: Final = ("zone", "z_band_m", "quota", "stay_limit_min", "owner", "nea
 
 #: What may stand on a map, by the name of its kind.
 KINDS: Final = {
-    "roadway": Kind("LineString", ("width_m",), _roadway),
+    "roadway": Kind("LineString", ("width_m", "speed_max_m_s"), _roadway),
     "anchor": Kind("Point", (), _anchor),
     "reader": Kind("Point", ("radius_m", "heading_deg"), _reader),
     "zone": Kind("Polygon", ZONE_KEYS, _zone),

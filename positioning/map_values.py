@@ -106,6 +106,14 @@ class MapValues:
             raise self.refuse(path, wrong(given, f"a whole number from 0 to {most:,}"))
         return given
 
+    def speed_m_s(self, path: Path, given: Any, most_m_s: float) -> float:
+        """A speed, above 0 and up to `most_m_s` metres a second."""
+        speed_m_s = _number(given)
+        if not 0 < speed_m_s <= most_m_s:
+            expected = f"a number of metres a second above 0 and up to {most_m_s:g}"
+            raise self.refuse(path, wrong(given, expected))
+        return speed_m_s
+
     def heading_deg(self, path: Path, given: Any) -> float:
         """A direction, from -360 up to 360 degrees."""
         heading_deg = _number(given)

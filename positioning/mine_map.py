@@ -23,16 +23,21 @@ class ZoneKind(StrEnum):
     FACE = "face"
     WELLHEAD = "wellhead"
     LICENCE = "licence"
+    SECTION = "section"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Roadway:
-    """A tunnel: its centreline along the floor, (n, 3) float64, metres, n >= 2."""
+    """A tunnel: its centreline along the floor, (n, 3) float64, metres, n >= 2.
+
+    `speed_max_m_s` is how fast vehicles may be in it; None where that is not said.
+    """
 
     id: str
     name: str
     width_m: float
     centreline_m: NDArray[np.float64]
+    speed_max_m_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ def explain(
         str, typer.Argument(metavar="[RULE]", help="The alarm family; all of them without.")
     ] = "",
 ) -> None:
-    """Say in words when an alarm is raised and cleared, and who is told."""
+    """Say when an alarm is raised, and who is told."""
     from equipment.toml_source import ConfigurationError, suggest
     from gateway.config.bundle import load
     from gateway.config.explain import explain as explain_rule

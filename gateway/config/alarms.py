@@ -94,6 +94,38 @@ class LowBattery(AlarmFamily):
     clear_after_s: float = Field(default=60.0, ge=0, le=DELAY_MOST_S)
 
 
+class LimitExceeded(AlarmFamily):
+    """`[alarm.limit_exceeded]`: a value is beyond a limit of `limits.toml`."""
+
+    level: Level = 1
+
+
+class MachineFault(AlarmFamily):
+    """`[alarm.machine_fault]`: a value says that a machine has a fault, by `limits.toml`."""
+
+    level: Level = 3
+
+
+class Overspeed(AlarmFamily):
+    """`[alarm.overspeed]`: a vehicle is faster than its roadway allows."""
+
+    level: Level = 3
+    #: A single fix may be wrong.
+    after_s: float = Field(default=3.0, ge=0, le=DELAY_MOST_S)
+
+
+class SectionOccupied(AlarmFamily):
+    """`[alarm.section_occupied]`: a second vehicle is in a section that one may be in."""
+
+    level: Level = 2
+
+
+class RouteDeviation(AlarmFamily):
+    """`[alarm.route_deviation]`: a special worker was not where the planned route says."""
+
+    level: Level = 3
+
+
 class UnknownCard(AlarmFamily):
     """`[alarm.unknown_card]`: a card is heard that is not in people.csv."""
 
@@ -128,6 +160,11 @@ class AlarmSettings(Section):
     overtime: Overtime = Overtime()
     distress: Distress = Distress()
     low_battery: LowBattery = LowBattery()
+    route_deviation: RouteDeviation = RouteDeviation()
+    limit_exceeded: LimitExceeded = LimitExceeded()
+    machine_fault: MachineFault = MachineFault()
+    overspeed: Overspeed = Overspeed()
+    section_occupied: SectionOccupied = SectionOccupied()
     unknown_card: UnknownCard = UnknownCard()
     signal_lost: SignalLost = SignalLost()
     device_down: DeviceDown = DeviceDown()

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml
 from gateway.config.devices import DeviceSetup, read_devices
 from gateway.config.files import read_text
+from gateway.config.limits import Limit, limit_mistakes, read_limits
 from gateway.config.people import Person, read_roster
 from gateway.config.places import note_misplaced, read_map
 from gateway.config.references import permit_mistakes, route_mistakes, stop_mistakes
@@ -21,7 +22,7 @@ from gateway.config.schema import MINE_FILE, MineSettings
 from gateway.config.shifts import shift_mistakes
 from positioning.mine_map import MineMap
 
-__all__ = ["Bundle", "DeviceSetup", "MineSettings", "Person", "Route", "load"]
+__all__ = ["Bundle", "DeviceSetup", "Limit", "MineSettings", "Person", "Route", "load"]
 
 T = TypeVar("T")
 
@@ -36,6 +37,7 @@ class Bundle:
     people: tuple[Person, ...]
     devices: tuple[DeviceSetup, ...]
     routes: tuple[Route, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -64,6 +66,7 @@ def load(folder: Path) -> Bundle:
     settings = _part(mistakes, lambda: _read_settings(folder))
     roster = read_roster(folder)
     routes = read_routes(folder)
+    limits = read_limits(folder)
     mine_map = _part(mistakes, lambda: read_map(folder))
     devices = read_devices(folder)
     if mine_map is not None:
@@ -71,11 +74,13 @@ def load(folder: Path) -> Bundle:
         mistakes += permit_mistakes(roster, mine_map)
         mistakes += stop_mistakes(routes, mine_map)
     mistakes += route_mistakes(roster, routes)
-    mistakes += [*roster.mistakes, *routes.mistakes, *devices.mistakes]
+    mistakes += limit_mistakes(limits, devices, mine_map)
+    mistakes += [*roster.mistakes, *routes.mistakes, *limits.mistakes, *devices.mistakes]
     if settings is None or mine_map is None or mistakes:
         raise ConfigurationError(mistakes)
-    setups, planned = tuple(devices.setups.values()), tuple(routes.routes.values())
-    return Bundle(folder, settings, mine_map, tuple(roster.people), setups, planned)
+    setups = tuple(devices.setups.values())
+    listed = tuple(routes.items.values()), tuple(limits.items.values())
+    return Bundle(folder, settings, mine_map, tuple(roster.people), setups, *listed)
 
 
 def journal_folder_of(folder: Path) -> Path:

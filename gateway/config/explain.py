@@ -58,6 +58,18 @@ def _limits(bundle: Bundle, rule: str) -> Iterator[str]:
         yield f"Limits: {_listed([f'the mine {people.below_max_h:g} h', *stays])}."
     elif rule == "danger_proximity":
         yield f"Zones: {_listed([_with_distance(z) for z in zones if z.kind is ZoneKind.DANGER])}."
+    elif rule in ("limit_exceeded", "machine_fault"):
+        mine = [one for one in bundle.limits if one.fault == (rule == "machine_fault")]
+        yield f"Limits: {_listed([f'{one.id} ({one.name})' for one in mine])}."
+    elif rule == "overspeed":
+        limits = [
+            f"{one.id} {one.speed_max_m_s:g} m/s"
+            for one in bundle.map.roadways
+            if one.speed_max_m_s is not None
+        ]
+        yield f"Limits: {_listed(limits)}."
+    elif rule == "route_deviation":
+        yield f"Routes: {_listed([route.id for route in bundle.routes])}."
     elif rule in _KINDS:
         yield f"Zones: {_listed([zone.id for zone in zones if zone.kind is _KINDS[rule]])}."
 
@@ -66,6 +78,7 @@ _KINDS: Final = {
     "restricted_entry": ZoneKind.RESTRICTED,
     "unauthorised_entry": ZoneKind.CONTROLLED,
     "out_of_boundary": ZoneKind.LICENCE,
+    "section_occupied": ZoneKind.SECTION,
 }
 
 

@@ -52,7 +52,7 @@ def stop_mistakes(routes: Routes, mine_map: MineMap) -> Iterator[Mistake]:
     if routes.source is None:
         return
     zones = [zone.id for zone in mine_map.zones]
-    for position, route in routes.routes.items():
+    for position, route in routes.items.items():
         for number, stop in enumerate(route.stop):
             if stop.zone not in zones:
                 problem = f"there is no zone {stop.zone!r} in {MAP_FILE}"

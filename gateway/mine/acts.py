@@ -68,7 +68,7 @@ class ActBook:
 
     def _do_service(self, act: Act, record: StepRecord) -> str:
         parts = act.subject.split("/")
-        key = AlarmKey(*parts[:4]) if len(parts) <= len(AlarmKey._fields) else None
+        key = AlarmKey(*parts) if len(parts) <= len(AlarmKey._fields) else None
         if key is None or not self._alarms.has_rule(key.rule):
             return f"there is no alarm family {parts[0]!r}"
         if act.kind is ActKind.IN_SERVICE:

@@ -17,17 +17,24 @@ HIDDEN_PREFIX: Final = "hidden/"
 
 
 class AlarmKey(NamedTuple):
-    """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere."""
+    """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere.
+
+    `limit` is the id of the limit that a device's value is beyond.
+    """
 
     rule: str
     card: str = ""
     device: str = ""
     zone: str = ""
+    limit: str = ""
 
     @property
     def text(self) -> str:
-        """All of it in one word. Of all ids only a card's may hold a slash."""
-        return "/".join(self)
+        """All of it in one word, without a limit as gateways before there were any kept it.
+
+        Of all ids only a card's may hold a slash.
+        """
+        return "/".join(self if self.limit else self[:4])
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,17 @@ class Hiding:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A condition that has begun (or ended) at `t_ns`, and is told at `due_ns` if it lasts."""
+    """A condition that has begun (or ended) at `t_ns`, and is told at `due_ns` if it lasts.
+
+    `level` None is that of the family.
+    """
 
     t_ns: int
     due_ns: int
     text: str
     place: Place | None = None
     begins: bool = True
+    level: int | None = None
 
 
 def keep_alarm(key: AlarmKey, alarm: Alarm | None, pending: Pending | None) -> bytes | None:

@@ -52,6 +52,7 @@ class AlarmBook:
         self._due_ns = 0  # nothing is to be done by itself before this
         #: Families whose alarms hide others.
         self._suppressors = {name for rule in rules.values() for name in rule.suppressed_by}
+        self._escalates = any(rule.escalate_after_s is not None for rule in rules.values())
         for name, value in state.items():
             if name.startswith(ALARM_PREFIX):
                 key, alarm, pending = recall_alarm(value)
@@ -92,9 +93,19 @@ class AlarmBook:
         return self._ids.get(alarm_id)
 
     def begin(
-        self, key: AlarmKey, t_ns: int, record: StepRecord, text: str, place: Place | None = None
+        self,
+        key: AlarmKey,
+        t_ns: int,
+        record: StepRecord,
+        text: str,
+        place: Place | None = None,
+        *,
+        level: int | None = None,
     ) -> None:
-        """The condition is there since `t_ns`: raises the alarm when it has lasted long enough."""
+        """The condition is there since `t_ns`: raises the alarm when it has lasted long enough.
+
+        `level` is that of the family unless it is given.
+        """
         pending = self._pending.get(key)
         if key in self:
             if pending and not pending.begins:
@@ -103,9 +114,10 @@ class AlarmBook:
             return
         after_ns = round(self._rule(key).after_s * _S)
         if not after_ns:
-            self.open(key, t_ns, record, text, place)
+            self.open(key, t_ns, record, text, place, level=level)
         elif pending is None:
-            self._wait(key, Pending(t_ns, t_ns + after_ns, text, place), record)
+            waits = Pending(t_ns, t_ns + after_ns, text, place, level=level)
+            self._wait(key, waits, record)
 
     def end(self, key: AlarmKey, t_ns: int, record: StepRecord, text: str) -> None:
         """The condition is over since `t_ns`: clears the alarm when that has lasted long enough."""
@@ -121,7 +133,14 @@ class AlarmBook:
             self._wait(key, Pending(t_ns, t_ns + after_ns, text, begins=False), record)
 
     def open(
-        self, key: AlarmKey, t_ns: int, record: StepRecord, text: str, place: Place | None = None
+        self,
+        key: AlarmKey,
+        t_ns: int,
+        record: StepRecord,
+        text: str,
+        place: Place | None = None,
+        *,
+        level: int | None = None,
     ) -> None:
         """Raises the alarm now, unless it is open; `place` is where its card is, if it is known."""
         self._pending.pop(key, None)
@@ -135,11 +154,12 @@ class AlarmBook:
         alarm = Alarm(
             id=f"{key.rule}-{record.next_sequence}",
             rule=key.rule,
-            level=rule.level,
+            level=level or rule.level,
             start_t_ns=t_ns,
             card=key.card,
             device=key.device,
             zone=key.zone,
+            limit=key.limit,
             text=text,
             place=place,
             raised_t_ns=record.now_ns,
@@ -217,7 +237,9 @@ class AlarmBook:
             if now_ns >= pending.due_ns:
                 self._wait(key, None, record)
                 if pending.begins:
-                    self.open(key, pending.t_ns, record, pending.text, pending.place)
+                    self.open(
+                        key, pending.t_ns, record, pending.text, pending.place, level=pending.level
+                    )
                 else:
                     self.close(key, pending.t_ns, record, pending.text)
         over = [key for key, hiding in self._hidden.items() if now_ns >= _end_ns(hiding)]
@@ -225,7 +247,8 @@ class AlarmBook:
             self._unhide(key, record)
         if over:
             self._look_again(record, "")
-        self._escalate(record)
+        if self._escalates:
+            self._escalate(record)
         self._due_ns = self._next_due_ns()
 
     def shift(self, by_ns: int) -> None:
@@ -257,7 +280,7 @@ class AlarmBook:
             return
         self._alarms[key] = alarm
         self._ids[alarm.id] = key
-        self._due_ns = 0
+        self._due_ns = min(self._due_ns, self._escalates_ns(key, alarm))
         record.alarms[alarm.id] = alarm
         self._save(key, record)
 
@@ -270,7 +293,7 @@ class AlarmBook:
     def _wait(self, key: AlarmKey, pending: Pending | None, record: StepRecord) -> None:
         if pending:
             self._pending[key] = pending
-            self._due_ns = 0
+            self._due_ns = min(self._due_ns, pending.due_ns)
         else:
             self._pending.pop(key, None)
         self._save(key, record)
@@ -329,7 +352,11 @@ class AlarmBook:
             (
                 *(pending.due_ns for pending in self._pending.values()),
                 *(_end_ns(hiding) for hiding in self._hidden.values()),
-                *(self._escalates_ns(key, alarm) for key, alarm in self._alarms.items()),
+                *(
+                    self._escalates_ns(key, alarm)
+                    for key, alarm in self._alarms.items()
+                    if self._escalates
+                ),
             ),
             default=_NEVER_NS,
         )

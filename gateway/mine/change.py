@@ -107,7 +107,8 @@ class Place:
 class Alarm:
     """An alarm and its life: `level` is 1 (most severe) to 4, `end_t_ns` None while it is open.
 
-    `card`, `device` and `zone` are what it is about, empty where they do not apply; `place` is
+    `card`, `device`, `zone` and `limit` (an id of `limits.toml`) are what it is about, empty where
+    they do not apply; `place` is
     where its card was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when
     its condition began. `tell` are those who are told, and `escalated` whether that is others than
     at first, because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back.
@@ -121,6 +122,7 @@ class Alarm:
     card: str = ""
     device: str = ""
     zone: str = ""
+    limit: str = ""
     text: str = ""
     place: Place | None = None
     raised_t_ns: int = 0
@@ -158,11 +160,15 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Headcount:
-    """How many are below: silent cards are counted, `silent` says how many of them there are."""
+    """How many are below: silent cards are counted, `silent` says how many of them there are.
+
+    `leaders` are those of them who lead a shift.
+    """
 
     underground: int
     silent: int
     by_zone: Mapping[str, int]
+    leaders: int = 0
 
 
 @dataclass(frozen=True, slots=True)

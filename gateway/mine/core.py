@@ -31,8 +31,11 @@ from gateway.mine.links import Links
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
+from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from gateway.mine.route_watch import RouteWatch
+from gateway.mine.vehicles import Vehicles
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
@@ -78,6 +81,16 @@ class Mine:
         self._roster = Roster(plan.holders, table)
         self._occupancy = Occupancy(plan.map, table, self._roster, self._cards, self._alarms)
         self._limits = Limits(plan, self._cards, self._roster, self._occupancy, self._alarms)
+        self._readings = Readings(plan.limits, self._alarms)
+        self._vehicles = Vehicles(plan.map, self._roster, self._occupancy, self._alarms)
+        self._routes = RouteWatch(
+            plan,
+            roster=self._roster,
+            cards=self._cards,
+            occupancy=self._occupancy,
+            alarms=self._alarms,
+            state=state,
+        )
         self._attendance = Attendance(self._cards, table)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
@@ -106,6 +119,7 @@ class Mine:
         for sentence in damage:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
+        self._readings.drop_unknown(record)
         self._occupancy.restore(zones, record)
         if last_ns:  # what was pending has not gone on while nobody listened
             self._alarms.shift(max(now_ns - last_ns, 0))
@@ -138,11 +152,14 @@ class Mine:
         self._cards.place(fixes)
         changed.update(self._flags.note(batch.measurements, record))
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
+        self._readings.note(batch.samples, record)
         moved = self._occupancy.update(fixes, record)
+        self._vehicles.look(fixes, record)
         lost, back = self._note_silence(record)
         gone = self._attendance.look(record)
         changed.update(moved, lost, back, gone)
         self._limits.look(record)
+        self._routes.look(record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
         for second in seconds[-SAVE_PARTS:]:
             changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
@@ -275,9 +292,11 @@ class Mine:
         """What goes out; `told` are the fixes and the smoothed ones."""
         self._next_sequence = record.next_sequence
         underground, silent = self._cards.underground()
+        leader = self._roster.leader
+        leaders = int((leader & (self._cards.below_ns[: len(leader)] > 0)).sum())
         return Changes(
             now_ns=record.now_ns,
-            headcount=Headcount(underground, silent, self._occupancy.counts()),
+            headcount=Headcount(underground, silent, self._occupancy.counts(), leaders),
             fixes=told[0],
             lagged=told[1],
             anchors=anchors,

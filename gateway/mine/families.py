@@ -13,6 +13,7 @@ class Category(StrEnum):
 
     PEOPLE = "people"  # someone is in need, or where they should not be
     ORDER = "order"  # too many, too long: quotas and hours
+    ENVIRONMENT = "environment"  # gas, water, temperature
     EQUIPMENT = "equipment"  # cards, readers and machines
 
 
@@ -86,5 +87,32 @@ FAMILIES: Final[Mapping[str, Family]] = {
     ),
     "device_down": Family(
         "设备离线", Category.EQUIPMENT, "a reader or a machine is not heard", "it is heard again"
+    ),
+    "route_deviation": Family(
+        "特种作业人员路线异常",
+        Category.ORDER,
+        "a special worker who is below was not in a zone of the planned route in its time",
+        "they are at a stop of the route in time, or out of the mine",
+    ),
+    "limit_exceeded": Family(
+        "超限", Category.ENVIRONMENT, "a value is beyond a limit of limits.toml", "it is good again"
+    ),
+    "machine_fault": Family(
+        "设备故障",
+        Category.EQUIPMENT,
+        "a value says that a machine has a fault, by limits.toml",
+        "it says so no more",
+    ),
+    "overspeed": Family(
+        "超速",
+        Category.ORDER,
+        "a vehicle is faster than its roadway's speed_max_m_s",
+        "it is slower than nine tenths of that",
+    ),
+    "section_occupied": Family(
+        "区段占用",
+        Category.ORDER,
+        "a second vehicle is in a section",
+        "it is alone there, or nobody is",
     ),
 }

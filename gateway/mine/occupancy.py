@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from shapely import Polygon
 
 from gateway.mine.alarm_kept import AlarmKey
@@ -25,6 +26,10 @@ ENTRY_RULES: Final[Mapping[ZoneKind, str]] = {
     ZoneKind.CONTROLLED: "unauthorised_entry",
     ZoneKind.DANGER: "danger_proximity",
 }
+
+
+#: Nobody gets anywhere in this time; a round of ranges takes less.
+ROUND_NS: Final = 50_000_000
 
 
 class _Seen(NamedTuple):
@@ -54,8 +59,10 @@ class Occupancy:
         around = (*self._zones, *map(_surroundings, near))
         self._membership = ZoneMembership(around, mine_map.roadways)
         self._entered: dict[int, Entries] = {}
-        #: How many people are in each zone of the map, by index.
+        self._inside: dict[str, dict[int, int]] = {zone.id: {} for zone in self._zones}
+        #: How many people, and how many vehicles, are in each zone of the map, by index.
         self.people = np.zeros(len(self._zones), np.int64)
+        self.vehicles = np.zeros(len(self._zones), np.int64)
 
     def zones_of(self, cards: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """The ids of the zones that each card is in."""
@@ -65,9 +72,9 @@ class Occupancy:
         """The zones that each card is in, by id, and since when."""
         return {card: self._entered.get(card, {}) for card in cards}
 
-    def inside(self, zone: str) -> Iterable[tuple[int, int]]:
-        """The cards in a zone, and since when each is."""
-        return [(card, at[zone]) for card, at in self._entered.items() if zone in at]
+    def inside(self, zone: str) -> Mapping[int, int]:
+        """The cards in a zone of the map, and since when each is."""
+        return self._inside[zone]
 
     def counts(self) -> dict[str, int]:
         """How many cards are in each zone."""
@@ -75,8 +82,12 @@ class Occupancy:
         return {zone.id: count for zone, count in zip(self._zones, counts, strict=False)}
 
     def update(self, fixes: Records, record: StepRecord) -> set[int]:
-        """Takes fixes in order; tells each crossing. Returns the cards that crossed."""
+        """Takes fixes in order; tells each crossing. Returns the cards that crossed.
+
+        Of a round of ranges, some milliseconds apart, the last fix counts.
+        """
         moved = set()
+        fixes = fixes[_ends_of_rounds(fixes)]
         for crossing in self._membership.update(fixes):
             fix, zone = fixes[crossing.row], self._judged[crossing.zone]
             card, entered, near = crossing.card, crossing.entered, crossing.zone >= len(self._zones)
@@ -113,10 +124,12 @@ class Occupancy:
         zone, step = self._zones[index], 1 if entered else -1
         zones = self._entered.setdefault(card, {})
         if entered:
-            zones[zone.id] = t_ns
+            zones[zone.id] = self._inside[zone.id][card] = t_ns
         else:
             zones.pop(zone.id, None)
+            self._inside[zone.id].pop(card, None)
         self.people[index] += step * int(self._roster.person[card])
+        self.vehicles[index] += step * int(self._roster.vehicle[card])
         if zone.kind is ZoneKind.WELLHEAD:
             self._cards.at_wellhead[card] += step
         if zone.kind is ZoneKind.LICENCE:
@@ -165,6 +178,16 @@ class Occupancy:
         place = self._cards.last_place(card)
         self._judge(zone, card, _Seen(record.now_ns, text, place), record)
         return [AlarmKey(ENTRY_RULES[zone.kind], card=name, zone=zone.id)]
+
+
+def _ends_of_rounds(fixes: Records) -> NDArray[np.bool_]:
+    """(n,) bool: which fixes are not followed by another of their card within `ROUND_NS`."""
+    order = np.argsort(fixes["card"], kind="stable")
+    cards, t_ns = fixes["card"][order], fixes["t_ns"][order]
+    follows = (cards[1:] == cards[:-1]) & (np.abs(np.diff(t_ns)) < ROUND_NS)
+    ends = np.ones(len(fixes), np.bool_)
+    ends[order[:-1][follows]] = False
+    return ends
 
 
 def _words(zone: Zone, *, entered: bool, near: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, time, tzinfo
 
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
@@ -31,13 +32,50 @@ class AlarmRule:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Someone, or something, on the roster. `zones` are the controlled zones it may enter."""
+    """Someone, or something, on the roster.
+
+    `zones` are the controlled zones that it may enter, `route` the planned route it has to go.
+    """
 
     name: str
     team: str = ""
     is_person: bool = True
+    is_vehicle: bool = False
     leader: bool = False
     zones: frozenset[str] = frozenset()
+    route: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ValueLimit:
+    """What value of a device's point is not good: above, below or equal to something.
+
+    It is good again when it is `deadband` away from there. `level` None is that of the family.
+    """
+
+    id: str
+    name: str
+    device: str
+    point: str
+    above: float | None = None
+    below: float | None = None
+    equals: bool | float | str | None = None
+    deadband: float = 0.0
+    fault: bool = False
+    level: int | None = None
+    zone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """In which zone someone has to be at some time of the day's span `start` to `end`.
+
+    An `end` that is earlier than `start` is on the next day.
+    """
+
+    zone: str
+    start: time
+    end: time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +87,9 @@ class MinePlan:
     from may be off by `clock_tolerance_s`. `lag_s` is the delay of the smoothed fixes, 0 for none;
     `speeds_max_m_s` the limit of each card that has one of its own. `holders` says who has which
     card, None where there is no roster; `people_quota` is how many people may be below, None for
-    any number, and `below_most_s` for how long. `uwb_readers` are those of the devices that give
-    ranges.
+    any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
+    stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
+    devices that give ranges.
     """
 
     map: MineMap
@@ -63,6 +102,9 @@ class MinePlan:
     holders: Mapping[str, Holder] | None = None
     people_quota: int | None = None
     below_most_s: float = 36_000.0
+    limits: tuple[ValueLimit, ...] = ()
+    routes: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
+    timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
 
     @property

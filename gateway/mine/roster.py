@@ -27,6 +27,8 @@ class Roster:
         self._table = table
         self.person = np.zeros(0, np.bool_)  #: By handle.
         self.leader = np.zeros(0, np.bool_)
+        self.vehicle = np.zeros(0, np.bool_)
+        self.on_routes: list[int] = []  #: Those with a planned route.
 
     def holder(self, card: int) -> Holder | None:
         """Who has a card, by handle; None where nobody is known to."""
@@ -55,6 +57,9 @@ class Roster:
         leader = [holder is not None and holder.leader for holder in holders]
         self.person = np.concatenate([self.person, np.array(person, np.bool_)])
         self.leader = np.concatenate([self.leader, np.array(leader, np.bool_)])
+        vehicle = [holder is not None and holder.is_vehicle for holder in holders]
+        self.vehicle = np.concatenate([self.vehicle, np.array(vehicle, np.bool_)])
+        self.on_routes += [card for card, one in enumerate(holders, first) if one and one.route]
         if self._holders is None:
             return
         for card, holder in enumerate(holders, first):

@@ -94,8 +94,9 @@ class AlarmAnswers:
     ) -> alarm_pb2.SetAlarmServiceResponse:
         """Takes a family or one subject of it out of service, or puts it back."""
         kind = ActKind.IN_SERVICE if request.in_service else ActKind.OUT_OF_SERVICE
-        key = AlarmKey(request.rule, request.card, request.device_id, request.zone_id)
-        subject = _text("the rule and its subject", key.text, 4 * OPERATOR_MOST)
+        subject_ = (request.card, request.device_id, request.zone_id, request.limit_id)
+        key = AlarmKey(request.rule, *subject_)
+        subject = _text("the rule and its subject", key.text, len(key) * OPERATOR_MOST)
         act = _checked(kind, request.act, subject, None)
         return await self._do(act, alarm_pb2.SetAlarmServiceResponse())
 

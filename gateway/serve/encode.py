@@ -83,6 +83,7 @@ def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
         card=alarm.card,
         device_id=alarm.device,
         zone_id=alarm.zone,
+        limit_id=alarm.limit,
         text=alarm.text,
         acknowledged_by=alarm.acknowledged_by,
         tell=alarm.tell,

@@ -89,7 +89,9 @@ class MineAnswers:
         if count is None:
             msg = "the gateway has only just started and has not counted yet: ask again"
             raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
-        response = mine_pb2.GetHeadcountResponse(underground=count.underground, silent=count.silent)
+        response = mine_pb2.GetHeadcountResponse(
+            underground=count.underground, silent=count.silent, leaders=count.leaders
+        )
         response.count_time.FromNanoseconds(self._picture.headcount_t_ns)
         for zone in self._map.zones:
             response.zones.add(zone_id=zone.zone_id, count=count.by_zone.get(zone.zone_id, 0))

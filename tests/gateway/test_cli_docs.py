@@ -17,6 +17,7 @@ from equipment.opcua_profile import OpcUaProfile
 from equipment.toml_source import ConfigurationError
 from gateway.config.alarms import AlarmSettings
 from gateway.config.bundle import load
+from gateway.config.limits import LimitsFile
 from gateway.config.people import COLUMNS, OPTIONAL, CardKind
 from gateway.config.routes import RoutesFile
 from gateway.config.schema import MineSettings
@@ -128,7 +129,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
 @pytest.mark.parametrize(
     "model",
     [
-        MineSettings, RoutesFile, Device, ModbusOptions, OpcUaOptions, ModbusProfile, OpcUaProfile,
+        MineSettings, RoutesFile, LimitsFile, Device, ModbusOptions, OpcUaOptions, ModbusProfile,
+        OpcUaProfile,
     ],
 )  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:

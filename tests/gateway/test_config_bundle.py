@@ -113,7 +113,7 @@ def test_where_clients_connect_can_be_chosen(mine: Path, line: str) -> None:
         "positions.frame_interval_ms = 10001", "alarm.signal_lost.level = 0",
         "alarm.signal_lost.level = 5", "alarm.signal_lost.level = 1.5",
         "alarm.signal_lost.after_s = 0", "alarm.device_down.after_s = -1",
-        'alarm.device_down.after_s = "5"', "alarm.restricted_entry.after_s = 5",
+        'alarm.device_down.after_s = "5"', "alarm.restricted_entry.delay_s = 5",
         "alarm.fire.level = 1", 'mine.code = "1234"', 'mine.code = "١٢٣٤٥٦٧٨٩٠١٢"',
         'mine.name = " "', "mine.name = 1979-05-27",
     ],

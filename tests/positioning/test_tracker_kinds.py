@@ -160,6 +160,7 @@ ANY = st.lists(
     st.tuples(
         st.integers(0, 4),
         st.integers(-1, 1),
+        st.integers(0, 3),
         st.integers(0, 2),
         st.integers(0, 4),
         st.integers(0, 4),

@@ -287,6 +287,7 @@ class Alarm(_message.Message):
     HIDDEN_UNTIL_TIME_FIELD_NUMBER: _builtins.int
     TELL_FIELD_NUMBER: _builtins.int
     ESCALATED_FIELD_NUMBER: _builtins.int
+    LIMIT_ID_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     alarm_id: _builtins.str
     """The same from ALARM_RAISED to the end."""
@@ -304,8 +305,12 @@ class Alarm(_message.Message):
     acknowledged_by: _builtins.str
     escalated: _builtins.bool
     """Nobody has acknowledged it in time, so that more are told than at first."""
+    limit_id: _builtins.str
+    """The limit of the mine's configuration that a value of the device is beyond."""
     category: _builtins.str
-    """What kind of trouble it is: `people`, `order` (quotas and hours) or `equipment`."""
+    """What kind of trouble it is: `people`, `order` (quotas and hours), `environment` or
+    `equipment`.
+    """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When its condition began."""
@@ -353,11 +358,12 @@ class Alarm(_message.Message):
         hidden_until_time: _timestamp_pb2.Timestamp | None = ...,
         tell: _abc.Iterable[_builtins.str] | None = ...,
         escalated: _builtins.bool = ...,
+        limit_id: _builtins.str = ...,
         category: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "end_time", b"end_time", "hidden_until_time", b"hidden_until_time", "place", b"place", "raise_time", b"raise_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "hidden_until_time", b"hidden_until_time", "level", b"level", "mode", b"mode", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "mode", b"mode", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

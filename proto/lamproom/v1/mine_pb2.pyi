@@ -36,6 +36,8 @@ class _ZoneKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ZoneKind.Val
     ZONE_KIND_WELLHEAD: _ZoneKind.ValueType  # 7
     """The surface or the landing: who is here is not below."""
     ZONE_KIND_LICENCE: _ZoneKind.ValueType  # 8
+    ZONE_KIND_SECTION: _ZoneKind.ValueType  # 9
+    """A stretch of haulage roadway that one vehicle may be in."""
 
 class ZoneKind(_ZoneKind, metaclass=_ZoneKindEnumTypeWrapper): ...
 
@@ -49,6 +51,8 @@ ZONE_KIND_FACE: ZoneKind.ValueType  # 6
 ZONE_KIND_WELLHEAD: ZoneKind.ValueType  # 7
 """The surface or the landing: who is here is not below."""
 ZONE_KIND_LICENCE: ZoneKind.ValueType  # 8
+ZONE_KIND_SECTION: ZoneKind.ValueType  # 9
+"""A stretch of haulage roadway that one vehicle may be in."""
 Global___ZoneKind: _TypeAlias = ZoneKind  # noqa: Y015
 
 class _CardKind:
@@ -496,10 +500,13 @@ class GetHeadcountResponse(_message.Message):
     UNDERGROUND_FIELD_NUMBER: _builtins.int
     SILENT_FIELD_NUMBER: _builtins.int
     ZONES_FIELD_NUMBER: _builtins.int
+    LEADERS_FIELD_NUMBER: _builtins.int
     underground: _builtins.int
     """Cards whose last known place is underground; silent ones are counted."""
     silent: _builtins.int
     """Of these, cards that have fallen silent."""
+    leaders: _builtins.int
+    """Of `underground`, those who lead a shift."""
     @_builtins.property
     def count_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -511,10 +518,11 @@ class GetHeadcountResponse(_message.Message):
         underground: _builtins.int = ...,
         silent: _builtins.int = ...,
         zones: _abc.Iterable[Global___ZoneHeadcount] | None = ...,
+        leaders: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time", "silent", b"silent", "underground", b"underground", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time", "leaders", b"leaders", "silent", b"silent", "underground", b"underground", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

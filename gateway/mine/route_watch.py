@@ -1,0 +1,124 @@
+"""Whether special workers are where their planned routes say, in time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
+from gateway.mine.cards import Cards
+from gateway.mine.occupancy import Occupancy
+from gateway.mine.plan import MinePlan, Stop
+from gateway.mine.record import StepRecord
+from gateway.mine.roster import Roster
+
+ROUTE_DEVIATION: Final = "route_deviation"
+#: Where the journal's state holds when a card was last at each stop of its route.
+STATE_PREFIX: Final = "route/"
+
+_S_NS: Final = 1_000_000_000
+
+
+class RouteWatch:
+    """Looks once a second at all who have a route.
+
+    Whoever is below for the whole time of a stop, and was not in its zone, has missed it; the next
+    stop in time, or the way out of the mine, makes it good.
+    """
+
+    def __init__(
+        self,
+        plan: MinePlan,
+        *,
+        roster: Roster,
+        cards: Cards,
+        occupancy: Occupancy,
+        alarms: AlarmBook,
+        state: Mapping[str, bytes],
+    ) -> None:
+        self._routes = plan.routes
+        self._zone = plan.timezone
+        self._roster = roster
+        self._cards = cards
+        self._occupancy = occupancy
+        self._alarms = alarms
+        self._second = -1
+        #: When a card was last in the zone of each stop, while it had to be.
+        self._seen_ns: dict[str, dict[int, int]] = {
+            key.removeprefix(STATE_PREFIX): {int(n): t_ns for n, t_ns in json.loads(value).items()}
+            for key, value in state.items()
+            if key.startswith(STATE_PREFIX)
+        }
+
+    def look(self, record: StepRecord) -> None:
+        """Takes who is where now."""
+        second, before = record.now_ns // _S_NS, self._second
+        if second == before or not self._routes:
+            return
+        self._second = second
+        now = datetime.fromtimestamp(second, self._zone)
+        last = datetime.fromtimestamp(before, self._zone) if before >= 0 else now
+        for card in self._roster.on_routes:
+            holder = self._roster.holder(card)
+            for number, stop in enumerate(self._routes.get(holder.route if holder else "", ())):
+                self._look_at(card, number, stop, (last, now), record)
+
+    def _look_at(
+        self,
+        card: int,
+        number: int,
+        stop: Stop,
+        moment: tuple[datetime, datetime],
+        record: StepRecord,
+    ) -> None:
+        last, now = moment
+        name = self._roster.name(card)
+        key = AlarmKey(ROUTE_DEVIATION, card=name)
+        start, end = _span(stop, now)
+        if start <= now < end and stop.zone in self._occupancy.entries_of([card])[card]:
+            self._note(name, number, record)
+            self._alarms.end(key, record.now_ns, record, f"card {name} is in zone {stop.zone}")
+        _, ended = _span(stop, last)
+        began = ended - (end - start)
+        if (
+            last < ended <= now
+            and self._was_below(card, began)
+            and not self._was_there(name, number, began)
+        ):
+            text = (
+                f"card {name} was not in zone {stop.zone} from {began:%H:%M} to {ended:%H:%M}, "
+                "as its route says"
+            )
+            self._alarms.begin(key, record.now_ns, record, text, self._cards.last_place(card))
+        if key in self._alarms and not self._cards.below_ns[card]:
+            self._alarms.end(key, record.now_ns, record, f"card {name} is out of the mine")
+
+    def _note(self, name: str, number: int, record: StepRecord) -> None:
+        seen = self._seen_ns.setdefault(name, {})
+        new = record.now_ns - seen.get(number, 0) > 60 * _S_NS
+        if new:  # once a minute is enough to tell that someone was there
+            seen[number] = record.now_ns
+            record.state[STATE_PREFIX + name] = json.dumps(seen).encode()
+
+    def _was_below(self, card: int, began: datetime) -> bool:
+        below_ns = int(self._cards.below_ns[card])
+        return 0 < below_ns <= int(began.timestamp()) * _S_NS
+
+    def _was_there(self, name: str, number: int, began: datetime) -> bool:
+        seen_ns = self._seen_ns.get(name, {}).get(number, 0)
+        return seen_ns >= int(began.timestamp()) * _S_NS
+
+
+def _span(stop: Stop, at: datetime) -> tuple[datetime, datetime]:
+    """The span of a stop that holds `at`, or else the next one of that day."""
+    start = at.replace(hour=stop.start.hour, minute=stop.start.minute, second=0, microsecond=0)
+    end = at.replace(hour=stop.end.hour, minute=stop.end.minute, second=0, microsecond=0)
+    if stop.end <= stop.start:  # over midnight
+        if at < end:
+            start -= timedelta(days=1)
+        else:
+            end += timedelta(days=1)
+    return start, end

@@ -1,0 +1,81 @@
+"""Vehicles: how fast they are, and who is alone in a section of a haulage roadway."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
+from gateway.mine.cards import place_of
+from gateway.mine.occupancy import Occupancy
+from gateway.mine.record import StepRecord
+from gateway.mine.roster import Roster
+from positioning.mine_map import MineMap, ZoneKind
+from positioning.observation import FixClass, Records
+
+OVERSPEED: Final = "overspeed"
+SECTION_OCCUPIED: Final = "section_occupied"
+
+#: A vehicle is slow enough again below this share of the limit: speeds are estimates.
+_SLOW_AGAIN: Final = 0.9
+#: Fixes that tell a speed: others are places, or extrapolated from older ones.
+_KNOWN: Final = (FixClass.PRECISE, FixClass.ROADWAY)
+
+
+class Vehicles:
+    """Looks at what is on the roster as a vehicle."""
+
+    def __init__(
+        self, mine_map: MineMap, roster: Roster, occupancy: Occupancy, alarms: AlarmBook
+    ) -> None:
+        limits = [roadway.speed_max_m_s or np.inf for roadway in mine_map.roadways]
+        # Behind the roadways, for a fix of index -1: open areas have no limit.
+        self._limit_m_s = np.array([*limits, np.inf])
+        self._limited = bool(np.isfinite(self._limit_m_s).any())
+        self._ids = [roadway.id for roadway in mine_map.roadways]
+        self._sections = [
+            (index, zone)
+            for index, zone in enumerate(mine_map.zones)
+            if zone.kind is ZoneKind.SECTION
+        ]
+        self._roster = roster
+        self._occupancy = occupancy
+        self._alarms = alarms
+
+    def look(self, fixes: Records, record: StepRecord) -> None:
+        """Takes new fixes, in order, after the zones have taken them."""
+        if self._limited:
+            self._judge_speeds(fixes, record)
+        for index, zone in self._sections:
+            count = int(self._occupancy.vehicles[index])
+            key = AlarmKey(SECTION_OCCUPIED, zone=zone.id)
+            if count > 1:
+                if key not in self._alarms:
+                    text = f"{count} vehicles are in section {zone.id} ({zone.name})"
+                    self._alarms.begin(key, record.now_ns, record, text)
+            elif key in self._alarms:
+                text = f"section {zone.id} has no more than one vehicle"
+                self._alarms.end(key, record.now_ns, record, text)
+
+    def _judge_speeds(self, fixes: Records, record: StepRecord) -> None:
+        fixes = fixes[self._roster.vehicle[fixes["card"]]]
+        speeds_m_s = np.hypot(fixes["vx_m_s"], fixes["vy_m_s"])
+        limits_m_s = self._limit_m_s[fixes["roadway"]]
+        known = np.isin(fixes["fix_class"], _KNOWN)
+        fast = known & (speeds_m_s > limits_m_s)
+        slow = known & (speeds_m_s < _SLOW_AGAIN * limits_m_s)
+        for row in np.flatnonzero(fast | slow).tolist():
+            fix = fixes[row]
+            name, t_ns = self._roster.name(int(fix["card"])), int(fix["t_ns"])
+            key = AlarmKey(OVERSPEED, card=name)
+            if slow[row]:
+                if key in self._alarms:
+                    self._alarms.end(key, t_ns, record, f"vehicle {name} is slow enough again")
+                continue
+            text = (
+                f"vehicle {name} drives {speeds_m_s[row]:.1f} m/s in roadway "
+                f"{self._ids[fix['roadway']]}; {limits_m_s[row]:g} m/s are allowed"
+            )
+            self._alarms.begin(key, t_ns, record, text, place_of(fix))
