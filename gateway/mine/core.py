@@ -157,7 +157,7 @@ class Mine:
         late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
-        self._flags.note(batch.measurements, record)
+        changed.update(self._flags.note(batch.measurements, record))
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
         self._readings.note(batch.samples, record)
         moved = self._occupancy.update(fixes, record)

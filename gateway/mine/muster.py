@@ -192,7 +192,7 @@ class MusterBook:
     def _concerned(self, muster: Muster) -> list[int]:
         """Those whom a muster concerns that begins now: people first."""
         if muster.zones:
-            within = {card for zone in muster.zones for card, _ in self._occupancy.inside(zone)}
+            within = {card for zone in muster.zones for card in self._occupancy.inside(zone)}
         else:
             below = (self._cards.heard_ns > 0) & (self._cards.at_wellhead == 0)
             within = set(np.flatnonzero(below).tolist())
