@@ -33,7 +33,7 @@ def soak(
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
 ) -> None:
-    """Run the core for hours of a simulated mine with faults, and check every step.
+    """Run the core for hours of a simulated mine.
 
     What it tells is compared with what must always hold, and with where everyone truly is.
     Status 1 where anything is wrong; then the command that repeats it is shown.

@@ -127,8 +127,7 @@ class Mine:
         self._links.drop_unknown(record)
         self._readings.drop_unknown(record)
         self._occupancy.restore(zones, record)
-        if last_ns:  # what was pending has not gone on while nobody listened
-            self._alarms.shift(max(now_ns - last_ns, 0))
+        self._alarms.resume(now_ns)
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._limits.look(record)

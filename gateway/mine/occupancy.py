@@ -73,8 +73,8 @@ class Occupancy:
         return {card: self._entered.get(card, {}) for card in cards}
 
     def inside(self, zone: str) -> Mapping[int, int]:
-        """The cards in a zone of the map, and since when each is."""
-        return self._inside[zone]
+        """The cards in a zone, and since when each is; none in one that is not on the map."""
+        return self._inside.get(zone, {})
 
     def counts(self) -> dict[str, int]:
         """How many cards are in each zone."""

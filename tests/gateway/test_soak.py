@@ -103,13 +103,13 @@ def headcount_wrong(patch: pytest.MonkeyPatch) -> None:
 
 
 def raised_twice(patch: pytest.MonkeyPatch) -> None:
-    before = alarms_module._tell
+    before = alarms_module.tell
 
     def tell(kind: EventKind, *given: Any, **more: Any) -> None:
         for _ in range(2 if kind is EventKind.ALARM_RAISED else 1):
             before(kind, *given, **more)
 
-    patch.setattr(alarms_module, "_tell", tell)
+    patch.setattr(alarms_module, "tell", tell)
 
 
 def no_entry_alarm(patch: pytest.MonkeyPatch) -> None:
