@@ -15,8 +15,10 @@ from gateway.cli.evaluate import evaluate
 from gateway.cli.explain import explain
 from gateway.cli.init import init
 from gateway.cli.locate import locate
+from gateway.cli.muster import muster
 from gateway.cli.run import run
 from gateway.cli.sim import sim
+from gateway.cli.soak import soak
 from gateway.cli.watch import watch
 
 app = typer.Typer(
@@ -47,6 +49,19 @@ def _options(
     """Underground personnel positioning and intelligent-mining gateway."""
 
 
-for command in (demo, init, check, explain, run, sim, watch, anchors, locate, evaluate):
+for command in (
+    demo,
+    init,
+    check,
+    explain,
+    run,
+    sim,
+    soak,
+    watch,
+    anchors,
+    muster,
+    locate,
+    evaluate,
+):
     app.command()(command)
 app.add_typer(audit, name="audit")

@@ -62,6 +62,7 @@ class JsonLines:
             "alarm": None,
             "text": event.text,
             "count": event.count,
+            "drill": event.drill,
             "time": iso(t_ns),
             "t_ns": t_ns,
         }

@@ -93,6 +93,20 @@ def journal_folder_of(folder: Path) -> Path:
     return folder / _read_settings(folder).journal.folder
 
 
+def grpc_address_of(folder: Path) -> str:
+    """Where the gateway of the mine in `folder` is reached; of its files only `mine.toml` is read.
+
+    One that listens on all addresses is reached on this machine's own.
+
+    Raises:
+        ConfigurationError: that file has mistakes.
+    """
+    _check_folder(folder)
+    grpc = _read_settings(folder).grpc
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(grpc.address, grpc.address)  # noqa: S104  # not listened on
+    return f"[{host}]:{grpc.port}" if ":" in host else f"{host}:{grpc.port}"
+
+
 def _check_folder(folder: Path) -> None:
     try:
         if folder.is_dir():

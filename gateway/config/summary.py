@@ -35,9 +35,9 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
     zones = _counted(zone.kind.value for zone in bundle.map.zones)
     yield f"{_many(len(bundle.map.zones), 'zone')}{': ' if zones else ''}{zones}."
     yield from _rules(bundle)
-    yield f"Alarms: restricted_entry (level {alarm.restricted_entry.level}) at once,"
-    yield f"signal_lost (level {alarm.signal_lost.level}) after {alarm.signal_lost.after_s:g} s,"
-    yield f"device_down (level {alarm.device_down.level}) after {alarm.device_down.after_s:g} s."
+    yield f"{len(type(alarm).model_fields)} alarm families, each as `lamproom explain` says;"
+    yield f"a card is lost after {alarm.signal_lost.after_s:g} s,"
+    yield f"a device after {alarm.device_down.after_s:g} s."
     yield f"gRPC at {grpc.address}:{grpc.port or '(a free port)'}, journal in"
     yield f"{bundle.journal_folder}."
     yield from _doubts(bundle)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from gateway.mine.alarm_kept import AlarmKey, Hiding
@@ -21,13 +21,22 @@ SHELVED_MOST_S: Final = 12 * 3600
 
 _S_NS: Final = 1_000_000_000
 
+#: Does an act that is not about alarms: why it is refused, or nothing.
+Doer = Callable[[Act, StepRecord], str]
+
 
 class ActBook:
     """The acts of before, by request, and how each kind is done."""
 
-    def __init__(self, alarms: AlarmBook, state: Mapping[str, bytes]) -> None:
-        """Takes up the answers of before a restart."""
+    def __init__(
+        self,
+        alarms: AlarmBook,
+        state: Mapping[str, bytes],
+        doers: Mapping[ActKind, Doer] | None = None,
+    ) -> None:
+        """Takes up the answers of before a restart. `doers` do what is not about alarms."""
         self._alarms = alarms
+        self._doers = dict(doers or {})
         kept = [json.loads(value) for key, value in state.items() if key.startswith(STATE_PREFIX)]
         answers = sorted(map(_answer_of, kept), key=lambda answer: answer.act_t_ns)
         self._answered = {answer.act.request_id: answer for answer in answers}
@@ -48,6 +57,8 @@ class ActBook:
 
     def _do(self, act: Act, record: StepRecord) -> str:
         """Why it is refused, or nothing."""
+        if act.kind in self._doers:
+            return self._doers[act.kind](act, record)
         if act.kind in (ActKind.OUT_OF_SERVICE, ActKind.IN_SERVICE):
             return self._do_service(act, record)
         key = self._alarms.key_of(act.subject)

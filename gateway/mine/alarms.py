@@ -25,9 +25,14 @@ from gateway.mine.alarm_states import (
     AlarmState,
     following,
 )
+from gateway.mine.alarm_words import WHY, said, tell
 from gateway.mine.change import Alarm, EventKind, Place
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
+
+#: Where the journal's state holds when something was last pending, and how exactly.
+ALIVE_KEY: Final = "alarms_alive"
+ALIVE_EVERY_NS: Final = 1_000_000_000
 
 #: Families whose end an operator says: a button may be stuck, or out of reach of all readers.
 ENDED_BY_OPERATORS: Final = frozenset({"distress"})
@@ -50,6 +55,8 @@ class AlarmBook:
         self._hidden: dict[AlarmKey, Hiding] = {}
         self._ids: dict[str, AlarmKey] = {}
         self._due_ns = 0  # nothing is to be done by itself before this
+        #: When something was last known to be pending; kept, to know how long nobody looked.
+        self._alive_ns = int(state.get(ALIVE_KEY, b"0"))
         #: Families whose alarms hide others.
         self._suppressors = {name for rule in rules.values() for name in rule.suppressed_by}
         self._escalates = any(rule.escalate_after_s is not None for rule in rules.values())
@@ -168,7 +175,7 @@ class AlarmBook:
         open_rules = {other.rule for other in self._open()} if rule.suppressed_by else ()
         alarm = self._shown_or_not(key, alarm, open_rules)
         self._keep(key, alarm, record)
-        _tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
+        tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
         if key.rule in self._suppressors:
             self._look_again(record, "")
 
@@ -192,7 +199,7 @@ class AlarmBook:
         state = following(alarm.state, AlarmInput.ACKNOWLEDGE, latch=self._rule(key).latch)
         alarm = replace(alarm, state=state, acknowledged_by=by, acknowledged_t_ns=record.now_ns)
         self._keep(key, alarm, record)
-        _tell(EventKind.ALARM_ACKNOWLEDGED, alarm, record.now_ns, record, _said(by, note))
+        tell(EventKind.ALARM_ACKNOWLEDGED, alarm, record.now_ns, record, said(by, note))
         return ""
 
     def reset(self, key: AlarmKey, by: str, record: StepRecord, note: str) -> str:
@@ -209,7 +216,7 @@ class AlarmBook:
         if state is alarm.state:
             over = alarm.state not in OPEN
             return "it is over already" if over else "what raised it still lasts"
-        self._clear(key, replace(alarm, state=state), record.now_ns, record, _said(by, note))
+        self._clear(key, replace(alarm, state=state), record.now_ns, record, said(by, note))
         return ""
 
     def hide(self, key: AlarmKey, hiding: Hiding, record: StepRecord, note: str) -> str:
@@ -217,7 +224,7 @@ class AlarmBook:
         self._hidden[key] = hiding
         record.state[HIDDEN_PREFIX + key.text] = keep_hiding(key, hiding)
         self._due_ns = 0
-        self._look_again(record, _said(hiding.by, note))
+        self._look_again(record, said(hiding.by, note))
         return ""
 
     def show(self, key: AlarmKey, by: str, record: StepRecord, note: str) -> str:
@@ -225,12 +232,20 @@ class AlarmBook:
         if key not in self._hidden:
             return "it is neither shelved nor out of service"
         self._unhide(key, record)
-        self._look_again(record, _said(by, note))
+        self._look_again(record, said(by, note))
         return ""
+
+    def resume(self, now_ns: int) -> None:
+        """After a restart: what is pending has not gone on while nobody looked."""
+        if self._pending and self._alive_ns:
+            self.shift(max(now_ns - self._alive_ns, 0))
 
     def tick(self, record: StepRecord) -> None:
         """What comes by itself as time goes on: delays, the end of shelving, escalation."""
         now_ns = record.now_ns
+        if self._pending and now_ns - self._alive_ns >= ALIVE_EVERY_NS:
+            self._alive_ns = now_ns
+            record.state[ALIVE_KEY] = str(now_ns).encode()
         if now_ns < self._due_ns:
             return
         for key, pending in list(self._pending.items()):
@@ -264,12 +279,12 @@ class AlarmBook:
         if state is not alarm.state:
             changed = replace(alarm, state=state)
             self._keep(key, changed, record)
-            _tell(EventKind.ALARM_CHANGED, changed, record.now_ns, record, text)
+            tell(EventKind.ALARM_CHANGED, changed, record.now_ns, record, text)
 
     def _clear(self, key: AlarmKey, alarm: Alarm, t_ns: int, record: StepRecord, text: str) -> None:
         ended = replace(alarm, end_t_ns=max(t_ns, alarm.start_t_ns))
         self._keep(key, ended, record)
-        _tell(EventKind.ALARM_CLEARED, ended, ended.end_t_ns or 0, record, text)
+        tell(EventKind.ALARM_CLEARED, ended, ended.end_t_ns or 0, record, text)
         if key.rule in self._suppressors:
             self._look_again(record, "")
 
@@ -326,7 +341,7 @@ class AlarmBook:
             if now.mode is not alarm.mode:
                 shown = now.mode is AlarmMode.IN_SERVICE
                 kind = EventKind.ALARM_SHOWN if shown else EventKind.ALARM_HIDDEN
-                _tell(kind, now, record.now_ns, record, text or _WHY[now.mode])
+                tell(kind, now, record.now_ns, record, text or WHY[now.mode])
 
     def _escalate(self, record: StepRecord) -> None:
         for key, alarm in list(self._alarms.items()):
@@ -338,7 +353,7 @@ class AlarmBook:
                     f"nobody has acknowledged it for {rule.escalate_after_s:g} s; "
                     f"{', '.join(rule.escalate_to)} must be told"
                 )
-                _tell(EventKind.ALARM_ESCALATED, told, record.now_ns, record, text)
+                tell(EventKind.ALARM_ESCALATED, told, record.now_ns, record, text)
 
     def _escalates_ns(self, key: AlarmKey, alarm: Alarm) -> int:
         after_s = self._rule(key).escalate_after_s
@@ -362,38 +377,5 @@ class AlarmBook:
         )
 
 
-_WHY: Final = {
-    AlarmMode.IN_SERVICE: "it is shown again",
-    AlarmMode.SHELVED: "it is shelved",
-    AlarmMode.SUPPRESSED: "another alarm says it already",
-    AlarmMode.OUT_OF_SERVICE: "it is out of service",
-}
-
-
 def _end_ns(hiding: Hiding) -> int:
     return _NEVER_NS if hiding.until_t_ns is None else hiding.until_t_ns
-
-
-def _said(by: str, note: str) -> str:
-    return f"{by}: {note}" if note else by
-
-
-def _tell(
-    kind: EventKind,
-    alarm: Alarm,
-    t_ns: int,
-    record: StepRecord,
-    text: str,
-    *,
-    place: Place | None = None,
-) -> None:
-    record.event(
-        kind,
-        t_ns,
-        card=alarm.card,
-        device=alarm.device,
-        zone=alarm.zone,
-        alarm=alarm,
-        place=place,
-        text=text,
-    )

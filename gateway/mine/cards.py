@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.mine.change import Place
-from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
+from positioning.observation import FIX, KNOWN_FLAGS, FixClass, IdTable, Records, new_fixes
 
 #: Where the journal's state holds cards.
 STATE_PREFIX: Final = "card/"
@@ -24,6 +24,9 @@ AHEAD_MOST_NS: Final = 10_000_000_000
 #: Fields of a fix that are kept over a restart. The roadway is kept by its id: the map may be
 #: another one then.
 _KEPT: Final = tuple(name for name in FIX.names or () if name not in ("card", "roadway"))
+
+#: How many flags a card has.
+FLAG_BITS: Final = KNOWN_FLAGS.bit_length()
 
 #: The zones that a card is in, by id, and since when.
 Entries = dict[str, int]
@@ -38,6 +41,7 @@ _BY_CARD: Final = (
     "below_ns",
     "flags",
     "flags_ns",
+    "said_ns",
     "_unsaved",
 )
 
@@ -76,6 +80,8 @@ class Cards:
         self.below_ns = np.zeros(size, np.int64)  #: Since when it is below; 0 = it is not.
         self.flags = np.zeros(size, np.uint8)  #: What it last said of itself, bits of CardFlag,
         self.flags_ns = np.zeros(size, np.int64)  #: and when.
+        #: By bit of CardFlag, between which two times it was said last: (cards, bits, 2).
+        self.said_ns = np.zeros((size, FLAG_BITS, 2), np.int64)
         self._unsaved = np.zeros(size, np.bool_)
 
     def reserve(self) -> None:
@@ -86,7 +92,8 @@ class Cards:
         size = max(needed, 2 * size)
         for name in _BY_CARD:
             old = getattr(self, name)
-            grown = new_fixes(size) if name == "last" else np.zeros(size, old.dtype)
+            shape = (size, *old.shape[1:])
+            grown = new_fixes(size) if name == "last" else np.zeros(shape, old.dtype)
             grown[: len(old)] = old
             setattr(self, name, grown)
 
@@ -167,6 +174,7 @@ class Cards:
                 "heard_ns": int(self.heard_ns[card]),
                 "silent": bool(self.silent[card]),
                 "flags": [int(self.flags[card]), int(self.flags_ns[card])],
+                "said_ns": self.said_ns[card].tolist(),
                 "below_ns": int(self.below_ns[card]),
                 "zones": zones.get(card, {}),
                 "roadway": self._roadways.name(roadway) if roadway >= 0 else "",
@@ -198,6 +206,7 @@ class Cards:
             self.recall(card, now_ns, silent=kept["silent"])
             self._recall_fix(card, kept)
             self.flags[card], self.flags_ns[card] = kept.get("flags", (0, 0))
+            self.said_ns[card] = kept.get("said_ns", 0)
             if kept["fix"]["t_ns"] > now_ns + AHEAD_MOST_NS:
                 self.last["t_ns"][card] = now_ns
             self.below_ns[card] = min(kept.get("below_ns", 0), now_ns)

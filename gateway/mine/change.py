@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from equipment.report import LinkChange, Notice, Sample
 from gateway.mine.alarm_states import AlarmMode, AlarmState
 from positioning.observation import FIX, MEASUREMENT, Records
+
+if TYPE_CHECKING:
+    from gateway.mine.muster_card import MusterChange
 
 
 class ActKind(StrEnum):
@@ -25,6 +29,8 @@ class ActKind(StrEnum):
     UNSHELVE = "alarm.unshelve"
     OUT_OF_SERVICE = "alarm.out_of_service"
     IN_SERVICE = "alarm.in_service"
+    MUSTER_OPEN = "muster.open"
+    MUSTER_CLOSE = "muster.close"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,9 @@ class Act:
     """What an operator asks for; the same `request_id` is done once, however often it comes.
 
     `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
-    `gateway.mine.alarm_kept.AlarmKey.text` gives. `until_t_ns` is when a shelved alarm comes back.
+    `gateway.mine.alarm_kept.AlarmKey.text` gives; of MUSTER_OPEN what
+    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id. `until_t_ns`
+    is when a shelved alarm comes back.
     """
 
     request_id: str
@@ -91,6 +99,9 @@ class EventKind(IntEnum):
     ALARM_CHANGED = 15
     MINE_ENTERED = 16
     MINE_LEFT = 17
+    MUSTER_OPENED = 18
+    MUSTER_CLOSED = 19
+    MUSTER_SAFE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,15 +167,20 @@ class Event:
     place: Place | None = None
     text: str = ""
     count: int = 0
+    drill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Headcount:
-    """How many are below: silent cards are counted, `silent` says how many of them there are."""
+    """How many are below: silent cards are counted, `silent` says how many of them there are.
+
+    `leaders` are those of them who lead a shift.
+    """
 
     underground: int
     silent: int
     by_zone: Mapping[str, int]
+    leaders: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +193,9 @@ class Changes:
     now in, for each card for which they changed. `anchors`, (anchors,) ANCHOR_HEALTH, is there
     when they have been judged anew. `alarms` are those that have changed, by id, as they are now;
     NORMAL is an alarm that is over and done with. `answers` are what became of the acts: one of
-    the batch each, in order. `state` is what the journal keeps, with the events and in one
-    transaction, so that the core comes back as it was: key to bytes, or None to forget the key.
+    the batch each, in order. `muster` is there when something of it has changed. `state` is what
+    the journal keeps, with the events and in one transaction, so that the core comes back as it
+    was: key to bytes, or None to forget the key.
     """
 
     now_ns: int
@@ -192,4 +209,5 @@ class Changes:
     links: tuple[LinkChange, ...] = ()
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
+    muster: MusterChange | None = None
     state: Mapping[str, bytes | None] = field(default_factory=dict)

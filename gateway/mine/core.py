@@ -23,11 +23,12 @@ from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
 from gateway.mine.attendance import Attendance
 from gateway.mine.card_flags import CardFlags
 from gateway.mine.cards import Cards, Entries
-from gateway.mine.change import Batch, Changes, EventKind, Headcount
+from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
+from gateway.mine.muster import MusterBook
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
@@ -74,7 +75,6 @@ class Mine:
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
         self._alarms = AlarmBook(plan.rules, state)
-        self._acts = ActBook(self._alarms, state)
         self._notices = NoticeBook()
         self._flags = CardFlags(self._cards, self._alarms, table)
         self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
@@ -91,6 +91,12 @@ class Mine:
             alarms=self._alarms,
             state=state,
         )
+        self._muster = MusterBook(plan, self._cards, self._roster, self._occupancy, state)
+        musters = {
+            ActKind.MUSTER_OPEN: self._muster.do_open,
+            ActKind.MUSTER_CLOSE: self._muster.do_close,
+        }
+        self._acts = ActBook(self._alarms, state, musters)
         self._attendance = Attendance(self._cards, table)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
@@ -121,11 +127,11 @@ class Mine:
         self._links.drop_unknown(record)
         self._readings.drop_unknown(record)
         self._occupancy.restore(zones, record)
-        if last_ns:  # what was pending has not gone on while nobody listened
-            self._alarms.shift(max(now_ns - last_ns, 0))
+        self._alarms.resume(now_ns)
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._limits.look(record)
+        self._muster.begin(record)
         self._keep(zones, record)
         stats = self._anchors.restore(kept, record)
         self._locator.restore_anchor_stats(stats)
@@ -150,7 +156,7 @@ class Mine:
         late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
-        self._flags.note(batch.measurements, record)
+        changed.update(self._flags.note(batch.measurements, record))
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
         self._readings.note(batch.samples, record)
         moved = self._occupancy.update(fixes, record)
@@ -158,6 +164,7 @@ class Mine:
         lost, back = self._note_silence(record)
         gone = self._attendance.look(record)
         changed.update(moved, lost, back, gone)
+        self._muster.look(changed, record)
         self._limits.look(record)
         self._routes.look(record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
@@ -292,9 +299,11 @@ class Mine:
         """What goes out; `told` are the fixes and the smoothed ones."""
         self._next_sequence = record.next_sequence
         underground, silent = self._cards.underground()
+        leader = self._roster.leader
+        leaders = int((leader & (self._cards.below_ns[: len(leader)] > 0)).sum())
         return Changes(
             now_ns=record.now_ns,
-            headcount=Headcount(underground, silent, self._occupancy.counts()),
+            headcount=Headcount(underground, silent, self._occupancy.counts(), leaders),
             fixes=told[0],
             lagged=told[1],
             anchors=anchors,
@@ -304,6 +313,7 @@ class Mine:
             links=batch.links,
             alarms=record.alarms,
             answers=tuple(record.answers),
+            muster=self._muster.take(),
             state=record.state,
         )
 

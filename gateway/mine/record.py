@@ -34,6 +34,7 @@ class StepRecord:
         place: Place | None = None,
         text: str = "",
         count: int = 0,
+        drill: bool = False,
     ) -> None:
         """Adds an event."""
         self.events.append(
@@ -50,6 +51,7 @@ class StepRecord:
                 place=place,
                 text=text,
                 count=count,
+                drill=drill,
             )
         )
         self._next += 1

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Final, Protocol, TypeVar
+from typing import Protocol
 
-import grpc
-
-from gateway.config.section import has_unprintable
-from gateway.desk import DeskClosedError, DeskFullError
 from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.change import Act, ActKind, Answer
+from gateway.mine.change import Act, ActKind
+from gateway.serve.acting import OPERATOR_MOST, Ask, Response, act_of, done, text_of
 from gateway.serve.cursor import Kind, seal_page
 from gateway.serve.encode import alarm_message
-from gateway.serve.failure import RequestError, invalid
+from gateway.serve.failure import invalid
 from gateway.serve.paging import page_size, page_start
 from gateway.serve.picture import Picture
 from lamproom.v1 import alarm_pb2
-
-#: A random UUID has 36; shorter ones than 8 would not be random.
-REQUEST_ID_LEAST: Final = 8
-REQUEST_ID_MOST: Final = 64
-OPERATOR_MOST: Final = 64
-NOTE_MOST: Final = 500
-
-Ask = Callable[[Act], Awaitable[Answer]]
 
 
 class _OfAlarm(Protocol):
@@ -32,14 +20,6 @@ class _OfAlarm(Protocol):
     def act(self) -> alarm_pb2.ActHeader: ...
     @property
     def alarm_id(self) -> str: ...
-
-
-class _Result(Protocol):
-    @property
-    def result(self) -> alarm_pb2.ActResult: ...
-
-
-Response = TypeVar("Response", bound=_Result)
 
 
 class AlarmAnswers:
@@ -94,49 +74,16 @@ class AlarmAnswers:
     ) -> alarm_pb2.SetAlarmServiceResponse:
         """Takes a family or one subject of it out of service, or puts it back."""
         kind = ActKind.IN_SERVICE if request.in_service else ActKind.OUT_OF_SERVICE
-        subject_ = (request.card, request.device_id, request.zone_id, request.limit_id)
-        key = AlarmKey(request.rule, *subject_)
-        subject = _text("the rule and its subject", key.text, len(key) * OPERATOR_MOST)
-        act = _checked(kind, request.act, subject, None)
+        about = (request.card, request.device_id, request.zone_id, request.limit_id)
+        key = AlarmKey(request.rule, *about)
+        subject = text_of("the rule and its subject", key.text, len(key) * OPERATOR_MOST)
+        act = act_of(kind, request.act, subject, None)
         return await self._do(act, alarm_pb2.SetAlarmServiceResponse())
 
     async def _do(self, act: Act, response: Response) -> Response:
-        try:
-            answer = await self._ask(act)
-        except DeskFullError:
-            msg = "too many acts wait to be done: send it again in a second"
-            raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, msg) from None
-        except DeskClosedError:
-            msg = "the gateway is stopping: send the act again with the same request_id"
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, msg) from None
-        if answer.refusal:
-            raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, answer.refusal)
-        response.result.act_time.FromNanoseconds(answer.act_t_ns)
-        response.result.repeated_request = answer.again
-        return response
+        return await done(self._ask, act, response)
 
 
 def _act(kind: ActKind, request: _OfAlarm, until_ns: int | None = None) -> Act:
-    subject = _text("alarm_id", request.alarm_id, OPERATOR_MOST)
-    return _checked(kind, request.act, subject, until_ns)
-
-
-def _checked(kind: ActKind, header: alarm_pb2.ActHeader, subject: str, until_ns: int | None) -> Act:
-    """The act. Raises RequestError where a field is missing or can't be kept."""
-    request_id = _text("act.request_id", header.request_id, REQUEST_ID_MOST)
-    if len(request_id) < REQUEST_ID_LEAST:
-        msg = f"act.request_id {request_id!r} is too short: send a random UUID"
-        raise invalid(msg)
-    operator = _text("act.operator", header.operator, OPERATOR_MOST)
-    note = _text("act.note", header.note, NOTE_MOST) if header.note else ""
-    return Act(request_id, operator, kind, subject, note, until_ns)
-
-
-def _text(field: str, text: str, most: int) -> str:
-    if not text.strip():
-        msg = f"{field} is missing"
-        raise invalid(msg)
-    if len(text) > most or has_unprintable(text):
-        msg = f"{field} must be at most {most} characters, none of them control characters"
-        raise invalid(msg)
-    return text
+    subject = text_of("alarm_id", request.alarm_id, OPERATOR_MOST)
+    return act_of(kind, request.act, subject, until_ns)

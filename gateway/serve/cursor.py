@@ -34,6 +34,7 @@ class Kind(IntEnum):
     SMOOTHED_POSITIONS = 8
     ANCHOR_PAGE = 9
     ALARM_PAGE = 10
+    MUSTER_PAGE = 11
 
 
 class CursorError(Exception):

@@ -61,6 +61,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
         anchor_id=event.anchor,
         text=event.text,
         count=event.count,
+        drill=event.drill,
         cursor=seal(Kind.EVENTS, epoch, event.sequence),
     )
     message.event_time.FromNanoseconds(event.event_t_ns)
@@ -68,7 +69,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
     if event.alarm:
         message.alarm.CopyFrom(alarm_message(event.alarm))
     if event.place:
-        message.place.CopyFrom(_place_message(event.place))
+        message.place.CopyFrom(place_message(event.place))
     return delimited(EVENT_FIELD, message.SerializeToString())
 
 
@@ -100,7 +101,7 @@ def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
         if t_ns is not None:
             field.FromNanoseconds(t_ns)
     if alarm.place:
-        message.place.CopyFrom(_place_message(alarm.place))
+        message.place.CopyFrom(place_message(alarm.place))
     return message
 
 
@@ -109,7 +110,8 @@ def _category(rule: str) -> str:
     return family.category if family else ""
 
 
-def _place_message(place: Place) -> event_pb2.Place:
+def place_message(place: Place) -> event_pb2.Place:
+    """A place and when it was measured."""
     message = event_pb2.Place(x_m=place.x_m, y_m=place.y_m, z_m=place.z_m)
     message.measure_time.FromNanoseconds(place.t_ns)
     return message

@@ -27,7 +27,7 @@ _NS_PER_S: Final = 1_000_000_000
 _MAYBE: Final = ("chainage_m", "hdop", "nis", "protection_m")
 
 
-_CARD_KINDS: Final = {
+CARD_KINDS: Final = {
     CardKind.PERSON: mine_pb2.CARD_KIND_PERSON,
     CardKind.VEHICLE: mine_pb2.CARD_KIND_VEHICLE,
     CardKind.ROBOT: mine_pb2.CARD_KIND_ROBOT,
@@ -52,7 +52,7 @@ class MineAnswers:
                 job=one.job,
                 team=one.team,
                 on_roster=True,
-                kind=_CARD_KINDS[one.kind],
+                kind=CARD_KINDS[one.kind],
             )
             for one in bundle.people
         )
@@ -89,7 +89,9 @@ class MineAnswers:
         if count is None:
             msg = "the gateway has only just started and has not counted yet: ask again"
             raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
-        response = mine_pb2.GetHeadcountResponse(underground=count.underground, silent=count.silent)
+        response = mine_pb2.GetHeadcountResponse(
+            underground=count.underground, silent=count.silent, leaders=count.leaders
+        )
         response.count_time.FromNanoseconds(self._picture.headcount_t_ns)
         for zone in self._map.zones:
             response.zones.add(zone_id=zone.zone_id, count=count.by_zone.get(zone.zone_id, 0))

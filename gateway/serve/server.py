@@ -1,4 +1,4 @@
-"""The gRPC server: the five services, health and reflection, over one picture and one journal."""
+"""The gRPC server: the six services, health and reflection, over one picture and one journal."""
 
 from __future__ import annotations
 
@@ -23,16 +23,18 @@ from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
-from gateway.serve.alarms import AlarmAnswers, Ask
+from gateway.serve.acting import Ask
+from gateway.serve.alarms import AlarmAnswers
 from gateway.serve.anchors import AnchorAnswers
 from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
 from gateway.serve.mine import MineAnswers
+from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
-from lamproom.v1 import alarm_pb2, equipment_pb2, event_pb2, mine_pb2, position_pb2
+from lamproom.v1 import alarm_pb2, equipment_pb2, event_pb2, mine_pb2, muster_pb2, position_pb2
 from positioning.observation import IdTable
 
 #: How often a stream without news says that it is alive.
@@ -105,6 +107,9 @@ class Server:
         self._events = EventHub(journal, heartbeat_s, now_ns)
         self._anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self._alarms = AlarmAnswers(picture, epoch, ask)
+        self._muster = MusterHub(
+            bundle, cards, picture, ask, epoch=epoch, heartbeat_s=heartbeat_s, now_ns=now_ns
+        )
         self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
@@ -146,6 +151,8 @@ class Server:
         """Sends one step's positions and equipment; its events wait for `publish_events`."""
         if self._picture.update(changes, self._equipment.gathering):
             self._equipment.publish()
+        if changes.muster:
+            self._muster.publish(changes.muster)
         self._positions.publish(changes.fixes)
         if self._smoothed:
             self._smoothed.publish(changes.lagged)
@@ -164,6 +171,7 @@ class Server:
         if self._smoothed:
             self._smoothed.close()
         self._equipment.close()
+        self._muster.close()
         if self._server:
             try:
                 async with asyncio.timeout(HEALTH_CHANGE_S):
@@ -212,6 +220,12 @@ class Server:
                 "SetAlarmService": _unary(
                     alarm_pb2.SetAlarmServiceRequest, self._alarms.set_service
                 ),
+            },
+            "lamproom.v1.MusterService": {
+                "OpenMuster": _unary(muster_pb2.OpenMusterRequest, self._muster.open),
+                "CloseMuster": _unary(muster_pb2.CloseMusterRequest, self._muster.end),
+                "GetMuster": _unary(muster_pb2.GetMusterRequest, self._muster.get),
+                "WatchMuster": _stream(muster_pb2.WatchMusterRequest, self._muster.watch),
             },
             "lamproom.v1.EquipmentService": {
                 "ListEquipment": _unary(

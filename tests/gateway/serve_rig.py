@@ -30,6 +30,7 @@ from lamproom.v1 import (
     equipment_pb2_grpc,
     event_pb2_grpc,
     mine_pb2_grpc,
+    muster_pb2_grpc,
     position_pb2_grpc,
 )
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
@@ -219,6 +220,9 @@ class Rig:
 
     def alarms(self) -> alarm_pb2_grpc.AlarmServiceAsyncStub:
         return alarm_pb2_grpc.AlarmServiceStub(self.channel())
+
+    def muster(self) -> muster_pb2_grpc.MusterServiceAsyncStub:
+        return muster_pb2_grpc.MusterServiceStub(self.channel())
 
     def mine(self) -> mine_pb2_grpc.MineServiceAsyncStub:
         return mine_pb2_grpc.MineServiceStub(self.channel())

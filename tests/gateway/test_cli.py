@@ -23,6 +23,7 @@ COMMANDS = (
     "sim",
     "watch",
     "anchors",
+    "muster",
     "locate",
     "evaluate",
     "audit",

@@ -35,6 +35,7 @@ PAGES = (
     "docs/architecture.md",
     "docs/clients.md",
     "docs/configuration.md",
+    "docs/soak.md",
 )
 
 

@@ -57,6 +57,24 @@ def test_a_call_that_comes_late_is_heard_and_an_old_silence_takes_none_back(mine
     assert alarms(mine)[1:] == [("ALARM_CLEARED", "distress"), ("ALARM_RAISED", "low_battery")]
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_what_comes_late_of_a_call_that_is_over_is_no_second_call(
+    mine: Walk, *, restarted: bool
+) -> None:
+    for n, flags in ((10, 1), (30, 1), (40, 0)):
+        mine.step(Batch(said(mine, T0 + n * S, flags)), T0 + n * S)
+    if restarted:
+        mine = Walk(mine.state, 100)
+        mine.begin(T0 + 45 * S)
+    before = alarms(mine)
+    for late_s in (6, 10, 20, 39):
+        mine.step(Batch(said(mine, T0 + late_s * S, CardFlag.DISTRESS)), T0 + 50 * S)
+    assert alarms(mine) == before
+    # An earlier one that was not known is.
+    mine.step(Batch(said(mine, T0 + 1 * S, CardFlag.DISTRESS)), T0 + 51 * S)
+    assert alarms(mine)[len(before) :] == [("ALARM_RAISED", "distress")]
+
+
 def test_a_card_without_a_place_is_heard_too(mine: Walk) -> None:
     measured = said(mine, T0 + S, CardFlag.DISTRESS)
     measured["value_m"] = np.nan
@@ -73,6 +91,32 @@ def test_a_call_lasts_over_a_restart_and_is_not_raised_twice(mine: Walk) -> None
     assert alarms(again) == []
     again.step(Batch(said(again, T0 + 62 * S, 0)), T0 + 62 * S)
     assert alarms(again) == [("ALARM_CLEARED", "distress")]
+
+
+@pytest.mark.parametrize("seconds", range(5))
+def test_a_call_that_is_taken_back_while_the_gateway_is_down_ends(mine: Walk, seconds: int) -> None:
+    t_ns = T0 + seconds * S
+    mine.step(Batch(said(mine, t_ns, 0)), t_ns)
+    mine.step(Batch(said(mine, t_ns + S // 2, CardFlag.DISTRESS)), t_ns + S // 2)
+    again = Walk(mine.state, 100)  # killed at once after
+    again.begin(t_ns + 60 * S)
+    again.step(Batch(said(again, t_ns + 61 * S, 0)), t_ns + 61 * S)
+    assert alarms(again) == [("ALARM_CLEARED", "distress")]
+
+
+@pytest.mark.parametrize("seconds", range(5))
+def test_a_call_is_heard_after_one_that_was_taken_back_when_the_gateway_died(
+    mine: Walk, seconds: int
+) -> None:
+    t_ns = T0 + 10 * S
+    for n in range(7):  # long enough for the call to be kept
+        mine.step(Batch(said(mine, t_ns + n * S, CardFlag.DISTRESS)), t_ns + n * S)
+    t_ns += (7 + seconds) * S
+    mine.step(Batch(said(mine, t_ns, 0)), t_ns)
+    again = Walk(mine.state, 100)
+    again.begin(t_ns + 60 * S)
+    again.step(Batch(said(again, t_ns + 61 * S, CardFlag.DISTRESS)), t_ns + 61 * S)
+    assert alarms(again) == [("ALARM_RAISED", "distress")]
 
 
 def test_an_operator_resets_a_call_while_the_button_is_stuck(mine: Walk) -> None:

@@ -83,6 +83,26 @@ def test_the_way_down_and_up_is_told_with_the_time_below() -> None:
     ]
 
 
+def test_the_leaders_below_are_counted() -> None:
+    mine = begun(plan_of())
+    t_ns = stand(mine, 13, T0, c7=80.0)
+    assert (mine.all[-1].headcount.underground, mine.all[-1].headcount.leaders) == (1, 0)
+    t_ns = stand(mine, 13, t_ns, c8=70.0)
+    assert (mine.all[-1].headcount.underground, mine.all[-1].headcount.leaders) == (2, 1)
+    mine.wait(60, t_ns)  # silent, and below
+    assert mine.all[-1].headcount.leaders == 1
+
+
+def test_a_round_of_ranges_crosses_a_border_once_and_late_data_every_border() -> None:
+    room = Zone("room", "Room", ZoneKind.KEY, rectangle(50, 70))
+    mine = begun(plan_of(room))
+    card = mine.table.handle(CARD)
+    walk = [ranges_at(card, x_m, T0 + n * S) for n, x_m in enumerate(range(30, 90))]
+    mine.step(batch_of(*walk), T0 + 60 * S)  # a minute of a reader that was away, at once
+    crossings = [kind for kind, *_ in mine.events() if kind.startswith("ZONE")]
+    assert crossings == ["ZONE_ENTERED", "ZONE_LEFT"]
+
+
 def test_someone_first_heard_at_the_wellhead_has_not_been_below() -> None:
     mine = begun(plan_of())
     mine.walk(CARD, [0.0] * 30, T0)

@@ -32,7 +32,14 @@ from tests.gateway.serve_rig import (
 )
 from tests.gateway.stream_client import StreamClient
 
-SERVICES = ["AlarmService", "EquipmentService", "EventService", "MineService", "PositionService"]
+SERVICES = [
+    "AlarmService",
+    "EquipmentService",
+    "EventService",
+    "MineService",
+    "MusterService",
+    "PositionService",
+]
 
 
 @pytest.fixture

@@ -56,6 +56,7 @@ async def test_json_lines_hold_everything(tmp_path: Path) -> None:
             "alarm": {"id": "a-1", "rule": "restricted_entry", "level": 1},
             "text": "有人",
             "count": 0,
+            "drill": False,
             "time": "2027-01-15T08:00:00.000000Z",
             "t_ns": T0_NS + 1,
         }

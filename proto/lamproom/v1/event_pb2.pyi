@@ -62,6 +62,12 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """A card is below: its holder has come down, or was first heard there."""
     EVENT_KIND_MINE_LEFT: _EventKind.ValueType  # 17
     """A card that was below is at a wellhead. Silence is no way out."""
+    EVENT_KIND_MUSTER_OPENED: _EventKind.ValueType  # 18
+    """A muster was opened: `count` says how many it concerns. See MusterService."""
+    EVENT_KIND_MUSTER_CLOSED: _EventKind.ValueType  # 19
+    """It was closed: `count` says how many were not safe then."""
+    EVENT_KIND_MUSTER_SAFE: _EventKind.ValueType  # 20
+    """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -101,6 +107,12 @@ EVENT_KIND_MINE_ENTERED: EventKind.ValueType  # 16
 """A card is below: its holder has come down, or was first heard there."""
 EVENT_KIND_MINE_LEFT: EventKind.ValueType  # 17
 """A card that was below is at a wellhead. Silence is no way out."""
+EVENT_KIND_MUSTER_OPENED: EventKind.ValueType  # 18
+"""A muster was opened: `count` says how many it concerns. See MusterService."""
+EVENT_KIND_MUSTER_CLOSED: EventKind.ValueType  # 19
+"""It was closed: `count` says how many were not safe then."""
+EVENT_KIND_MUSTER_SAFE: EventKind.ValueType  # 20
+"""A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:
@@ -210,6 +222,7 @@ class Event(_message.Message):
     COUNT_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
     ANCHOR_ID_FIELD_NUMBER: _builtins.int
+    DRILL_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … without a gap for the life of the journal."""
     kind: Global___EventKind.ValueType
@@ -224,6 +237,8 @@ class Event(_message.Message):
     cursor: _builtins.bytes
     """Go on after this event with `WatchEventsRequest.cursor`."""
     anchor_id: _builtins.str
+    drill: _builtins.bool
+    """It belongs to a drill. Its text says so too."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened, by the measurement that showed it."""
@@ -254,10 +269,11 @@ class Event(_message.Message):
         count: _builtins.int = ...,
         cursor: _builtins.bytes = ...,
         anchor_id: _builtins.str = ...,
+        drill: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event_time", b"event_time", "place", b"place", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "event_time", b"event_time", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -500,10 +500,13 @@ class GetHeadcountResponse(_message.Message):
     UNDERGROUND_FIELD_NUMBER: _builtins.int
     SILENT_FIELD_NUMBER: _builtins.int
     ZONES_FIELD_NUMBER: _builtins.int
+    LEADERS_FIELD_NUMBER: _builtins.int
     underground: _builtins.int
     """Cards whose last known place is underground; silent ones are counted."""
     silent: _builtins.int
     """Of these, cards that have fallen silent."""
+    leaders: _builtins.int
+    """Of `underground`, those who lead a shift."""
     @_builtins.property
     def count_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -515,10 +518,11 @@ class GetHeadcountResponse(_message.Message):
         underground: _builtins.int = ...,
         silent: _builtins.int = ...,
         zones: _abc.Iterable[Global___ZoneHeadcount] | None = ...,
+        leaders: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time", "silent", b"silent", "underground", b"underground", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time", "leaders", b"leaders", "silent", b"silent", "underground", b"underground", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,44 @@
+"""What is told of alarms, in words and as events."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from gateway.mine.alarm_states import AlarmMode
+from gateway.mine.change import Alarm, EventKind, Place
+from gateway.mine.record import StepRecord
+
+#: Why operators are shown an alarm, or not.
+WHY: Final = {
+    AlarmMode.IN_SERVICE: "it is shown again",
+    AlarmMode.SHELVED: "it is shelved",
+    AlarmMode.SUPPRESSED: "another alarm says it already",
+    AlarmMode.OUT_OF_SERVICE: "it is out of service",
+}
+
+
+def said(by: str, note: str) -> str:
+    """An operator's words."""
+    return f"{by}: {note}" if note else by
+
+
+def tell(
+    kind: EventKind,
+    alarm: Alarm,
+    t_ns: int,
+    record: StepRecord,
+    text: str,
+    *,
+    place: Place | None = None,
+) -> None:
+    """Puts an event about an alarm into the record."""
+    record.event(
+        kind,
+        t_ns,
+        card=alarm.card,
+        device=alarm.device,
+        zone=alarm.zone,
+        alarm=alarm,
+        place=place,
+        text=text,
+    )

@@ -1,0 +1,149 @@
+"""What cards say of themselves, whether they speak at all, and which devices do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from gateway.mine.change import Changes, EventKind
+from gateway.mine.plan import MinePlan
+from gateway.soak.ledger import Complaint, Ledger
+from gateway.soak.plan import CLOCK_TOLERANCE_S
+from gateway.soak.truth import ROUNDS, Delivered, Truth
+from gateway.soak.walkers import Flags
+from gateway.soak.world import World
+from positioning.observation import CardFlag
+
+_S: Final = 1e9
+#: An alarm that comes of time alone may be so much off, seconds: steps are a second apart.
+TIME_S: Final = 3.0
+#: A flag that a card has taken back is seen to be so after so many seconds.
+BACK_S: Final = 5.0
+
+_BEGIN_OR_END: Final = (EventKind.ALARM_RAISED, EventKind.ALARM_CLEARED)
+
+
+class _Flag:
+    """One flag and its alarm."""
+
+    def __init__(self, rule: str, bit: CardFlag, cards: int, clear_after_s: float) -> None:
+        self.rule, self.bit, self.clear_after_s = rule, bit, clear_after_s
+        self.was: Flags = np.zeros(cards, np.bool_)
+        self.begun = np.zeros(cards, np.int64)  # how often it was set
+        self.back_s = np.full(cards, np.inf)  # listened seconds at which it was heard not set
+        self.rounds = np.zeros(cards, np.int64)  # how often it was then heard not set
+
+    def look(self, on: Flags) -> None:
+        self.begun += on & ~self.was
+        self.was = on
+
+
+class Signs:
+    """Compares flags, silence, strange cards and devices."""
+
+    def __init__(self, plan: MinePlan, world: World, ledger: Ledger, truth: Truth) -> None:
+        self._world, self._ledger, self._truth = world, ledger, truth
+        cards = len(ledger.cards)
+        rules = plan.rules
+        self._flags = tuple(
+            _Flag(rule, bit, cards, rules[rule].clear_after_s)
+            for rule, bit in (
+                ("distress", CardFlag.DISTRESS),
+                ("low_battery", CardFlag.LOW_BATTERY),
+            )
+        )
+        self._lost_s = rules["signal_lost"].after_s
+        self._down_s = rules["device_down"].after_s
+        holders = plan.holders or {}
+        self._strange = np.array([card not in holders for card in ledger.cards])
+        #: In listened seconds: when each card was heard, by the times of its measurements.
+        self._heard_s = np.full(cards, np.nan)
+        self._device_s = dict.fromkeys(plan.devices, np.inf)  # since when it is down
+
+    def advance(self) -> None:
+        """Once a second of the world, also while the gateway is away."""
+        self._flags[0].look(self._world.pressed & self._world.now.below)
+        self._flags[1].look(self._world.low & self._world.now.below)
+
+    def restarted(self, listened_s: float) -> None:
+        """Who was not silent counts as heard now."""
+        silent = self._ledger.mask("signal_lost")
+        self._heard_s[~silent & ~np.isnan(self._heard_s)] = listened_s
+
+    def check(
+        self, changes: Changes, given: Delivered, now_ns: int, down: str
+    ) -> Iterator[Complaint]:
+        """Compares after a step."""
+        self._hear(given, now_ns)
+        for flag in self._flags:
+            yield from self._flag(flag, changes, given)
+        yield from self._silence(given.listened_s)
+        strange = self._ledger.heard & self._strange
+        wrong = strange != self._ledger.mask("unknown_card")
+        yield from self._each("unknown card", wrong, "an alarm of each that is on no roster")
+        yield from self._devices(given.listened_s, down)
+
+    def _hear(self, given: Delivered, now_ns: int) -> None:
+        rows = given.rows
+        age_s = (now_ns - rows["t_ns"]) / _S
+        heard_s = given.listened_s - np.where(age_s > CLOCK_TOLERANCE_S, age_s, 0.0)
+        new = given.heard & np.isnan(self._heard_s)
+        self._heard_s[new] = -np.inf
+        np.maximum.at(self._heard_s, rows["card"], heard_s)
+        self._heard_s[new] = given.listened_s
+
+    def _flag(self, flag: _Flag, changes: Changes, given: Delivered) -> Iterator[Complaint]:
+        rows, ledger = given.rows, self._ledger
+        said = np.zeros(len(ledger.cards), np.bool_)
+        said[rows["card"][rows["flags"] & flag.bit > 0]] = True
+        flag.rounds = np.where(said, 0, flag.rounds + given.heard)
+        flag.back_s[said] = np.inf
+        back = ~said & given.heard
+        flag.back_s[back] = np.minimum(flag.back_s[back], given.listened_s)
+        is_open = ledger.mask(flag.rule)
+        # What comes late of a press that has had its alarm asks for no other.
+        missed = flag.begun > ledger.raised_counts(flag.rule)
+        wrong = said & missed & ~is_open & ~self._told(flag.rule, changes)
+        yield from self._each(flag.rule, wrong, "an alarm in the step in which it is said")
+        after_s = flag.clear_after_s + BACK_S + TIME_S
+        over = (flag.rounds > ROUNDS) & (given.listened_s - flag.back_s > after_s)
+        wrong = is_open & over & self._truth.settled & ~flag.was
+        yield from self._each(f"{flag.rule} over", wrong, "no alarm: it was taken back")
+        wrong = ledger.raised_counts(flag.rule) > flag.begun
+        yield from self._each(f"no {flag.rule}", wrong, "no more alarms than it was said")
+
+    def _told(self, rule: str, changes: Changes) -> Flags:
+        """Of whom an alarm began or ended in this step: what is late may be over already."""
+        told = np.zeros(len(self._ledger.cards), np.bool_)
+        for event in changes.events:
+            if event.kind in _BEGIN_OR_END and event.alarm and event.alarm.rule == rule:
+                told[self._ledger.number[event.card]] = True
+        return told
+
+    def _silence(self, listened_s: float) -> Iterator[Complaint]:
+        silent_s = listened_s - self._heard_s
+        is_open = self._ledger.mask("signal_lost")
+        # The core's own word on who is at a wellhead is compared with the truth elsewhere.
+        at_wellhead = self._ledger.inside[:, self._ledger.wellheads].any(axis=1)
+        wrong = (silent_s > self._lost_s + TIME_S) & ~is_open & ~at_wellhead
+        yield from self._each("signal lost", wrong, "an alarm: it is silent")
+        wrong = ((silent_s < self._lost_s - TIME_S) | np.isnan(silent_s) | at_wellhead) & is_open
+        yield from self._each("no signal lost", wrong, "no alarm: it is heard, or at a wellhead")
+
+    def _devices(self, listened_s: float, down: str) -> Iterator[Complaint]:
+        for device in self._device_s:
+            is_open = self._ledger.is_open("device_down", device=device)
+            if device != down:
+                self._device_s[device] = np.inf
+                if is_open:
+                    yield Complaint("no device down", "", device, "no alarm: it is heard", "one")
+                continue
+            self._device_s[device] = min(self._device_s[device], listened_s)
+            if listened_s - self._device_s[device] > self._down_s + TIME_S and not is_open:
+                yield Complaint("device down", "", device, "an alarm: it is down", "none")
+
+    def _each(self, law: str, wrong: Flags, expected: str) -> Iterator[Complaint]:
+        for card in np.flatnonzero(wrong).tolist():
+            yield Complaint(law, self._ledger.cards[card], "", expected, "otherwise")
