@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-import gateway.mine.alarms as alarms_module
 from gateway.cli.commands import app
+from gateway.mine import alarm_words
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.card_flags import CardFlags
 from gateway.mine.cards import Cards
@@ -103,13 +103,13 @@ def headcount_wrong(patch: pytest.MonkeyPatch) -> None:
 
 
 def raised_twice(patch: pytest.MonkeyPatch) -> None:
-    before = alarms_module.tell
+    before = alarm_words.tell
 
     def tell(kind: EventKind, *given: Any, **more: Any) -> None:
         for _ in range(2 if kind is EventKind.ALARM_RAISED else 1):
             before(kind, *given, **more)
 
-    patch.setattr(alarms_module, "tell", tell)
+    patch.setattr("gateway.mine.alarms.tell", tell)
 
 
 def no_entry_alarm(patch: pytest.MonkeyPatch) -> None:
