@@ -45,6 +45,8 @@ class Limit(Section):
     level: Level | None = None
     #: The zone that it is about, a zone of the map.
     zone: _Name | None = None
+    #: The zones that people must leave then, zones of the map: a muster is opened for them.
+    muster: Annotated[tuple[_Name, ...], Field(strict=False, max_length=64)] = ()
 
     @model_validator(mode="after")
     def _says_what_is_not_good(self) -> Self:
@@ -103,6 +105,8 @@ def _problems(
         elif limit.equals is None and points[limit.point].type in ("bool", "text"):
             problem = f"{limit.point} is of type {points[limit.point].type}: nothing is above it"
             yield "point", problem, "use equals"
-    if limit.zone is not None and zones is not None and limit.zone not in zones:
-        remedy = suggest(limit.zone, zones) or "draw it as a Polygon with kind 'zone'"
-        yield "zone", f"there is no zone {limit.zone!r} in {MAP_FILE}", remedy
+    named = [("zone", limit.zone)] if limit.zone else []
+    for key, zone in [*named, *(("muster", zone) for zone in limit.muster)]:
+        if zones is not None and zone not in zones:
+            remedy = suggest(zone, zones) or "draw it as a Polygon with kind 'zone'"
+            yield key, f"there is no zone {zone!r} in {MAP_FILE}", remedy

@@ -175,6 +175,8 @@ class Mine:
         anchors = self._look_at_anchors(seconds, record)
         self._acts.take(batch.acts, record)
         self._alarms.tick(record)
+        for zones, by, reason in self._readings.musters(record):
+            self._muster.demand(zones, by, reason, record)
         again = self._shown_again(fixes, [*lost, *back])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)

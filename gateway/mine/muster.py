@@ -148,6 +148,25 @@ class MusterBook:
         self._say(EventKind.MUSTER_OPENED, self._opened(muster), record, len(self._entries))
         return ""
 
+    def demand(self, zones: tuple[str, ...], by: str, reason: str, record: StepRecord) -> None:
+        """Opens a muster for these zones, or has the one that is open in earnest take them in."""
+        muster = self._muster
+        if muster is None or not muster.is_open or muster.drill:
+            self.open(MusterCall(zones), by, reason, record)
+            return
+        more = tuple(zone for zone in zones if zone not in muster.zones)
+        if not muster.zones or not more:
+            return  # it is about these already
+        self._muster = muster = replace(
+            muster, zones=(*muster.zones, *more), reason=f"{muster.reason}; {reason}"
+        )
+        record.state[MUSTER_KEY] = keep_muster(muster)
+        self._is_fresh, self._is_told = True, False
+        self._look_around(muster)
+        self._follow([*self._entries, *self._concerned(muster)], record)
+        self._tell(self._entries)
+        self._say(EventKind.MUSTER_OPENED, self._opened(muster), record, len(self._entries))
+
     def close(self, muster_id: str, by: str, note: str, record: StepRecord) -> str:
         """Closes the muster that is open. Returns why not, or nothing."""
         muster = self._muster

@@ -50,7 +50,8 @@ class Holder:
 class ValueLimit:
     """What value of a device's point is not good: above, below or equal to something.
 
-    It is good again when it is `deadband` away from there. `level` None is that of the family.
+    It is good again when it is `deadband` away from there. `level` None is that of the family. It
+    opens a muster of the zones `muster`, where there are any.
     """
 
     id: str
@@ -64,6 +65,7 @@ class ValueLimit:
     fault: bool = False
     level: int | None = None
     zone: str = ""
+    muster: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

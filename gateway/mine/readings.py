@@ -8,6 +8,7 @@ from typing import Final
 
 from equipment.report import Quality, Sample, Value
 from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarm_states import OPEN
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.plan import ValueLimit
 from gateway.mine.record import StepRecord
@@ -25,6 +26,7 @@ class Readings:
         for limit in limits:
             self._by_point[limit.device, limit.point].append(limit)
         self._keys = {_key(limit) for limit in limits}
+        self._musters = {limit.id: limit.muster for limit in limits if limit.muster}
 
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of limits that are no longer configured."""
@@ -41,6 +43,15 @@ class Readings:
                 continue
             for limit in limits:
                 self._judge(limit, sample.value, sample.receive_t_ns, record)
+
+    def musters(self, record: StepRecord) -> list[tuple[tuple[str, ...], str, str]]:
+        """What the alarms that were raised in this step ask for: (zones, by whom, why)."""
+        raised = (alarm for alarm in record.alarms.values() if alarm.raised_t_ns == record.now_ns)
+        return [
+            (self._musters[alarm.limit], f"limit {alarm.limit}", alarm.text)
+            for alarm in raised
+            if alarm.limit in self._musters and alarm.state in OPEN
+        ]
 
     def _judge(self, limit: ValueLimit, value: Value, t_ns: int, record: StepRecord) -> None:
         key = _key(limit)

@@ -59,6 +59,7 @@ def test_a_limit_goes_into_the_plan(mine: Path) -> None:
         ("roadheader_3105", "roadheader_3106", "did you mean 'roadheader_3105'?"),
         ('"pitch"', '"pich"', "roadheader_3105 has no point 'pich' (did you mean 'pitch'?)"),
         ("heading_3105", "heading_3106", "there is no zone 'heading_3106' in map.geojson"),
+        ("level = 2", 'muster = ["face_3100"]', "there is no zone 'face_3100' in map.geojson"),
         ("above = 15.0", "", "give exactly one of above, below and equals"),
         ("above = 15.0", "above = 1.0\nbelow = 0.5", "give exactly one of above, below and equals"),
         ("above = 15.0", "equals = 3", "a deadband goes with above or below"),

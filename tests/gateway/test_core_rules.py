@@ -111,6 +111,29 @@ def test_a_limit_that_is_gone_ends_its_alarm_at_the_next_start() -> None:
     assert told(again, "limit_exceeded") == [("CLEARED", "ch4-warn")]
 
 
+def musters(mine: Walk) -> list[tuple[tuple[str, ...], bool]]:
+    """(zones, whether it is open) whenever something has changed."""
+    changes = [step.muster for step in mine.all if step.muster]
+    return [(change.muster.zones, change.muster.is_open) for change in changes]
+
+
+def test_a_value_beyond_its_limit_opens_a_muster_and_another_widens_it() -> None:
+    gas, warn = replace(GAS, muster=("sub",)), replace(WARN, above=1.5, muster=("section", "sub"))
+    mine = begun(plan_of(limits=(gas, warn)))
+    mine.walk(CARD, range(30, 80), T0)
+    read(mine, sample("gas-1", "ch4", 1.2))
+    assert musters(mine)[-1] == (("sub",), True)
+    opened = [e.text for c in mine.all for e in c.events if e.kind.name == "MUSTER_OPENED"]
+    assert len(opened) == 1
+    assert "methane: gas-1 ch4 is 1.2, above 1" in opened[0]
+    read(mine, sample("gas-1", "ch4", 1.6))
+    assert musters(mine)[-1] == (("sub", "section"), True)
+    read(mine, sample("gas-1", "ch4", 0.1))  # good again: an operator says when it is over
+    read(mine, sample("gas-1", "ch4", 1.6))
+    assert musters(mine)[-1] == (("sub", "section"), True)
+    assert len([k for k, *_ in mine.events() if k == "MUSTER_OPENED"]) == 2
+
+
 def drive(mine: Walk, card: str, t_ns: int, start_m: float, *steps_m: float) -> int:
     """A card that moves on by `steps_m`, one each quarter of a second."""
     x_m = start_m
