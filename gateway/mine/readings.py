@@ -59,7 +59,8 @@ class Readings:
         if is_beyond(limit, value, 0.0):
             words = f"{text}, {_limit_words(limit)}"
             self._alarms.begin(key, t_ns, record, words, level=limit.level)
-        elif not is_beyond(limit, value, limit.deadband):
+        elif key not in self._alarms or not is_beyond(limit, value, limit.deadband):
+            # The deadband is for what is raised: before, a good value ends what was to be raised.
             self._alarms.end(key, t_ns, record, text)
 
 

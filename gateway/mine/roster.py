@@ -68,5 +68,5 @@ class Roster:
             if holder is None:
                 text = f"card {name} is not in people.csv: who carries it is not known"
                 alarms.begin(key, record.now_ns, record, text)
-            elif key in alarms:
+            else:
                 alarms.end(key, record.now_ns, record, f"card {name} is {holder.name}'s now")

@@ -93,7 +93,7 @@ class RouteWatch:
                 "as its route says"
             )
             self._alarms.begin(key, record.now_ns, record, text, self._cards.last_place(card))
-        if key in self._alarms and not self._cards.below_ns[card]:
+        if not self._cards.below_ns[card]:
             self._alarms.end(key, record.now_ns, record, f"card {name} is out of the mine")
 
     def _note(self, name: str, number: int, record: StepRecord) -> None:

@@ -55,7 +55,7 @@ class Vehicles:
                 if key not in self._alarms:
                     text = f"{count} vehicles are in section {zone.id} ({zone.name})"
                     self._alarms.begin(key, record.now_ns, record, text)
-            elif key in self._alarms:
+            else:
                 text = f"section {zone.id} has no more than one vehicle"
                 self._alarms.end(key, record.now_ns, record, text)
 
@@ -71,8 +71,7 @@ class Vehicles:
             name, t_ns = self._roster.name(int(fix["card"])), int(fix["t_ns"])
             key = AlarmKey(OVERSPEED, card=name)
             if slow[row]:
-                if key in self._alarms:
-                    self._alarms.end(key, t_ns, record, f"vehicle {name} is slow enough again")
+                self._alarms.end(key, t_ns, record, f"vehicle {name} is slow enough again")
                 continue
             text = (
                 f"vehicle {name} drives {speeds_m_s[row]:.1f} m/s in roadway "

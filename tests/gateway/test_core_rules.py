@@ -9,7 +9,9 @@ import pytest
 from equipment.report import Quality, Sample, Value
 from gateway.mine.change import Batch
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
+from gateway.mine.record import StepRecord
 from positioning.mine_map import Roadway, Zone, ZoneKind
+from positioning.observation import FixClass, new_fixes
 from tests.gateway.small_mine import MAP, PLAN, T0, S, Walk, batch_of, ranges_at, rectangle
 
 CARD = "15062200000100007"
@@ -156,6 +158,41 @@ def test_a_vehicle_that_is_too_fast_is_told_and_a_person_is_none(
     assert told(mine, "overspeed") == [("RAISED", card)] * raised
     drive(mine, card, t_ns, 80.5, *[0.1] * 40)
     assert told(mine, "overspeed")[1:] == [("CLEARED", card)] * raised
+
+
+def test_one_fast_moment_is_no_overspeed() -> None:
+    rules = {**PLAN.rules, "overspeed": AlarmRule(level=3, after_s=2.0)}
+    mine = begun(plan_of(rules=rules))
+    seen = mine.mine._vehicles
+    record, fixes = StepRecord(1, T0), new_fixes(1)
+    fixes["card"], fixes["roadway"] = mine.table.handle(TRUCKS[0]), 0
+    fixes["fix_class"], fixes["t_ns"], fixes["vx_m_s"] = FixClass.ROADWAY, T0, 9.0
+    mine.mine._roster.reserve(mine.mine._alarms, record)
+    seen.look(fixes, record)
+    fixes["t_ns"], fixes["vx_m_s"] = T0 + S, 1.0
+    seen.look(fixes, record)
+    for second in range(2, 6):
+        mine.step(Batch(), T0 + second * S)
+    assert told(mine, "overspeed") == []
+
+
+def test_two_vehicles_that_pass_are_not_told_before_their_time() -> None:
+    rules = {**PLAN.rules, "section_occupied": AlarmRule(level=2, after_s=30.0)}
+    mine = begun(plan_of(rules=rules))
+    t_ns = drive(mine, TRUCKS[0], T0, 70.0, *[0.5] * 12)
+    t_ns = drive(mine, TRUCKS[1], t_ns, 50.0, *[1.0] * 24)
+    t_ns = drive(mine, TRUCKS[0], t_ns, 76.0, *[1.0] * 40)
+    mine.wait(60, t_ns)
+    assert told(mine, "section_occupied") == []
+
+
+def test_a_value_good_again_before_its_time_is_not_told() -> None:
+    rules = {**PLAN.rules, "limit_exceeded": AlarmRule(level=1, after_s=5.0)}
+    mine = begun(plan_of(rules=rules, limits=(GAS,)))
+    read(mine, sample("gas-1", "ch4", 1.1))
+    read(mine, sample("gas-1", "ch4", 0.9))
+    mine.wait(20, T0 + 3 * S)
+    assert told(mine, "limit_exceeded") == []
 
 
 def test_a_section_is_for_one_vehicle() -> None:
