@@ -41,6 +41,10 @@ class ActBook:
         answers = sorted(map(_answer_of, kept), key=lambda answer: answer.act_t_ns)
         self._answered = {answer.act.request_id: answer for answer in answers}
 
+    def has_answered(self, request_id: str) -> bool:
+        """Whether an act was answered before."""
+        return request_id in self._answered
+
     def take(self, acts: tuple[Act, ...], record: StepRecord) -> None:
         """Does the acts in order, and puts an answer to each into the record."""
         for act in acts:

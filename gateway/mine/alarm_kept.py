@@ -83,6 +83,20 @@ def recall_alarm(value: bytes) -> tuple[AlarmKey, Alarm | None, Pending | None]:
     return key, _alarm_of(alarm, key) if alarm else None, pending
 
 
+def recall_alarms(
+    state: Mapping[str, bytes],
+) -> tuple[dict[AlarmKey, Alarm], dict[AlarmKey, Pending]]:
+    """All alarms of the journal's state, and what is pending."""
+    kept = [recall_alarm(value) for name, value in state.items() if name.startswith(ALARM_PREFIX)]
+    alarms = {key: alarm for key, alarm, _ in kept if alarm}
+    return alarms, {key: pending for key, _, pending in kept if pending}
+
+
+def recall_hidden(state: Mapping[str, bytes]) -> dict[AlarmKey, Hiding]:
+    """All that operators are not to be shown, of the journal's state."""
+    return dict(recall_hiding(v) for name, v in state.items() if name.startswith(HIDDEN_PREFIX))
+
+
 def keep_hiding(key: AlarmKey, hiding: Hiding) -> bytes:
     """What is kept of why a key's alarms are not shown."""
     return json.dumps({"key": key, **dataclasses.asdict(hiding)}).encode()

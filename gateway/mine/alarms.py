@@ -14,8 +14,8 @@ from gateway.mine.alarm_kept import (
     Pending,
     keep_alarm,
     keep_hiding,
-    recall_alarm,
-    recall_hiding,
+    recall_alarms,
+    recall_hidden,
 )
 from gateway.mine.alarm_states import (
     OPEN,
@@ -25,7 +25,7 @@ from gateway.mine.alarm_states import (
     AlarmState,
     following,
 )
-from gateway.mine.alarm_words import WHY, said, tell
+from gateway.mine.alarm_words import WHY, by_rule, said, tell
 from gateway.mine.change import Alarm, EventKind, Place
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
@@ -49,28 +49,45 @@ class AlarmBook:
 
     def __init__(self, rules: Mapping[str, AlarmRule], state: Mapping[str, bytes]) -> None:
         """Takes up the alarms of before a restart; `rules` by family."""
-        self._rules = rules
-        self._alarms: dict[AlarmKey, Alarm] = {}
-        self._pending: dict[AlarmKey, Pending] = {}
-        self._hidden: dict[AlarmKey, Hiding] = {}
-        self._ids: dict[str, AlarmKey] = {}
+        self._use(rules)
+        self._alarms, self._pending = recall_alarms(state)
+        self._hidden = recall_hidden(state)
+        self._ids = {alarm.id: key for key, alarm in self._alarms.items()}
         self._due_ns = 0  # nothing is to be done by itself before this
         #: When something was last known to be pending; kept, to know how long nobody looked.
         self._alive_ns = int(state.get(ALIVE_KEY, b"0"))
+
+    def _use(self, rules: Mapping[str, AlarmRule]) -> None:
+        self._rules = rules
         #: Families whose alarms hide others.
         self._suppressors = {name for rule in rules.values() for name in rule.suppressed_by}
         self._escalates = any(rule.escalate_after_s is not None for rule in rules.values())
-        for name, value in state.items():
-            if name.startswith(ALARM_PREFIX):
-                key, alarm, pending = recall_alarm(value)
-                if alarm:
-                    self._alarms[key] = alarm
-                    self._ids[alarm.id] = key
-                if pending:
-                    self._pending[key] = pending
-            elif name.startswith(HIDDEN_PREFIX):
-                key, hiding = recall_hiding(value)
-                self._hidden[key] = hiding
+
+    def reload(self, rules: Mapping[str, AlarmRule], record: StepRecord) -> None:
+        """Takes over other rules, for what is open and what is pending too."""
+        before = self._rules
+        self._use(rules)
+        self._due_ns = 0
+        for key, pending in self._pending.items():
+            rule = self._rule(key)
+            after_s = rule.after_s if pending.begins else rule.clear_after_s
+            self._pending[key] = replace(pending, due_ns=pending.t_ns + round(after_s * _S))
+        for key, alarm in list(self._alarms.items()):
+            rule = self._rule(key)
+            now, text = by_rule(alarm, before.get(key.rule, rule), rule)
+            if now != alarm:
+                self._keep(key, now, record)
+                tell(EventKind.ALARM_CHANGED, now, record.now_ns, record, text)
+        self.unlatch(record)
+        self._look_again(record, "")
+
+    def unlatch(self, record: StepRecord) -> None:
+        """Ends what waits for a reset that its family no longer asks for."""
+        for key, alarm in list(self._alarms.items()):
+            state = following(alarm.state, AlarmInput.RESET, latch=True)
+            if state is not alarm.state and not self._rule(key).latch:
+                text = "its family needs no reset any more"
+                self._clear(key, replace(alarm, state=state), record.now_ns, record, text)
 
     def __contains__(self, key: AlarmKey) -> bool:
         alarm = self._alarms.get(key)

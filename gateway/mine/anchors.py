@@ -97,6 +97,10 @@ class AnchorBook:
                     stats[field][i] = kept["stats"].get(field, 0)
         return stats
 
+    def kept(self, stats: Records) -> dict[str, bytes]:
+        """All that outlives a restart, as it is now; `stats`: (anchors,) ANCHOR_STATS."""
+        return self._state_of(range(len(self._names)), stats)
+
     def _forget(self, name: str, why: str, kept: Mapping[str, Any], record: StepRecord) -> None:
         if kept["misplaced"] or kept["silent"]:
             text = f"anchor {name} {why}: what was said of it before no longer holds"

@@ -6,7 +6,7 @@ Arrays over card handles, so that no step touches an object for each card.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from gateway.mine.change import Place
 from positioning.observation import FIX, KNOWN_FLAGS, FixClass, IdTable, Records, new_fixes
+
+SIGNAL_LOST: Final = "signal_lost"
 
 #: Where the journal's state holds cards.
 STATE_PREFIX: Final = "card/"
@@ -83,6 +85,33 @@ class Cards:
         #: By bit of CardFlag, between which two times it was said last: (cards, bits, 2).
         self.said_ns = np.zeros((size, FLAG_BITS, 2), np.int64)
         self._unsaved = np.zeros(size, np.bool_)
+
+    def reload(
+        self,
+        roadways: IdTable,
+        changed: Collection[str],
+        *,
+        silent_after_ns: int,
+        clock_tolerance_ns: int,
+        now_ns: int,
+    ) -> list[int]:
+        """Takes over another map and other times.
+
+        `changed` are the roadways that run otherwise now: where along them a card is is not known.
+        Returns the handles of the silent cards that have not been silent for long enough any more.
+        """
+        names = self._roadways.names()
+        kept = [None if name in changed else roadways.find(name) for name in names]
+        # Behind them, for an index of -1: in no roadway.
+        index = np.array([*(-1 if one is None else one for one in kept), -1], np.int32)
+        self.last["roadway"] = index[self.last["roadway"]]
+        self.last["chainage_m"][self.last["roadway"] < 0] = np.nan
+        self._roadways, self._tolerance_ns = roadways, clock_tolerance_ns
+        patience = silent_after_ns > self._silent_after_ns
+        self._silent_after_ns = silent_after_ns
+        back = self.silent & patience & (now_ns - self.heard_ns < silent_after_ns)
+        self.silent &= ~back
+        return np.flatnonzero(back).tolist()
 
     def reserve(self) -> None:
         """Makes room for every card that has a handle."""

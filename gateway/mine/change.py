@@ -31,6 +31,7 @@ class ActKind(StrEnum):
     IN_SERVICE = "alarm.in_service"
     MUSTER_OPEN = "muster.open"
     MUSTER_CLOSE = "muster.close"
+    CONFIGURATION_RELOAD = "configuration.reload"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Act:
 
     `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
     `gateway.mine.alarm_kept.AlarmKey.text` gives; of MUSTER_OPEN what
-    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id. `until_t_ns`
-    is when a shelved alarm comes back.
+    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id, and of
+    CONFIGURATION_RELOAD the mine's code. `until_t_ns` is when a shelved alarm comes back.
     """
 
     request_id: str
@@ -102,6 +103,8 @@ class EventKind(IntEnum):
     MUSTER_OPENED = 18
     MUSTER_CLOSED = 19
     MUSTER_SAFE = 20
+    CONFIGURATION_CHANGED = 27
+    CONFIGURATION_REFUSED = 28
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,15 @@ class ConflictBook:
         #: By card and reader, in the order of telling: when it was told, how often since.
         self._told: dict[tuple[int, int], tuple[int, int]] = {}
 
+    def reload(self, readers: IdTable) -> None:
+        """Takes over the readers of another map."""
+        kept = {}
+        for (card, reader), told in self._told.items():
+            index = readers.find(self._readers.name(reader))
+            if index is not None:
+                kept[card, index] = told
+        self._readers, self._told = readers, kept
+
     def shift(self, by_ns: int) -> None:
         """Follows a leap of time."""
         self._told = {pair: (t_ns + by_ns, more) for pair, (t_ns, more) in self._told.items()}

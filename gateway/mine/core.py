@@ -14,7 +14,6 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from equipment.report import Notice, NoticeKind
 from gateway.mine.acts import ActBook
 from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
@@ -22,9 +21,10 @@ from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
 from gateway.mine.attendance import Attendance
 from gateway.mine.card_flags import CardFlags
-from gateway.mine.cards import Cards, Entries
+from gateway.mine.cards import SIGNAL_LOST, Cards, Entries
 from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.core_words import grown, late_notices, started_text
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
@@ -34,6 +34,7 @@ from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
+from gateway.mine.reloading import Reloading, readers_of, roadways_of
 from gateway.mine.roster import Roster
 from gateway.mine.route_watch import RouteWatch
 from gateway.mine.vehicles import Vehicles
@@ -42,8 +43,6 @@ from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
 
 SECOND_NS: Final = 1_000_000_000
-
-SIGNAL_LOST: Final = "signal_lost"
 
 #: All cards are kept within this many seconds, one part of them each second, so that no single
 #: step pays for all.
@@ -54,7 +53,7 @@ SAVE_PARTS: Final = 5
 STEP_MOST_NS: Final = 2 * SECOND_NS
 
 
-class Mine:
+class Mine(Reloading):
     """Where everyone is, what is wrong, and what of it has changed."""
 
     def __init__(
@@ -70,7 +69,7 @@ class Mine:
         self._next_sequence = first_sequence
         self._cards = Cards(
             table,
-            IdTable(tuple(roadway.id for roadway in plan.map.roadways)),
+            roadways_of(plan),
             silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
@@ -96,10 +95,11 @@ class Mine:
             ActKind.MUSTER_OPEN: self._muster.do_open,
             ActKind.MUSTER_CLOSE: self._muster.do_close,
         }
-        self._acts = ActBook(self._alarms, state, musters)
+        self._refusal = ""
+        reload = {ActKind.CONFIGURATION_RELOAD: lambda _act, _record: self._refusal}
+        self._acts = ActBook(self._alarms, state, {**musters, **reload})
         self._attendance = Attendance(self._cards, table)
-        readers = IdTable(tuple(reader.id for reader in plan.map.readers))
-        self._conflicts = ConflictBook(readers, table)
+        self._conflicts = ConflictBook(readers_of(plan), table)
         self._anchors = AnchorBook(plan.map)
         self._locator = Locator(plan.map, plan.card_height_m, plan.tracker)
         self._limited = 0  # cards up to this handle have been given their speed limit
@@ -120,12 +120,15 @@ class Mine:
         self._cards.reserve()
         self._roster.reserve(self._alarms, record)
         self._limit_speeds()
-        text = _started(len(zones), last_ns, now_ns)
+        text = started_text(len(zones), last_ns, now_ns)
         record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
         for sentence in damage:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
+        self._note_configuration(kept, record)
+        self._alarms.unlatch(record)
         self._links.drop_unknown(record)
         self._readings.drop_unknown(record)
+        self._vehicles.drop_unknown(record)
         self._occupancy.restore(zones, record)
         self._alarms.resume(now_ns)
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
@@ -153,7 +156,7 @@ class Mine:
         changed = set(self._note_heard(batch, now_ns))
         too_old = self._locator.rejections.too_old
         fixes = self._locator.locate(batch.measurements)
-        late = _late(self._locator.rejections.too_old - too_old, now_ns)
+        late = late_notices(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
         self._cards.place(fixes)
         changed.update(self._flags.note(batch.measurements, record))
@@ -181,6 +184,10 @@ class Mine:
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
 
+    def has_answered(self, request_id: str) -> bool:
+        """Whether an act was asked for and answered before."""
+        return self._acts.has_answered(request_id)
+
     def end(self, now_ns: int) -> Changes:
         """The last changes, after all steps: what was not yet told or kept."""
         record = StepRecord(self._next_sequence, now_ns)
@@ -189,11 +196,13 @@ class Mine:
         self._anchors.save(self._locator.anchor_stats(), record)
         return self._changes(record, Batch(), (np.empty(0, FIX), np.empty(0, FIX)), ())
 
-    def _limit_speeds(self) -> None:
-        """Gives the cards that are new their own speed limits."""
+    def _limit_speeds(self, before: MinePlan | None = None) -> None:
+        """Gives cards that are new their own speed limits; `before` is the plan of until now."""
         known = len(self._table)
+        old = before.speeds_max_m_s if before else {}
         for card in range(self._limited, known):
-            speed_m_s = self._plan.speeds_max_m_s.get(self._table.name(card))
+            name = self._table.name(card)
+            speed_m_s = self._plan.speeds_max_m_s.get(name, 0.0 if name in old else None)
             if speed_m_s is not None:
                 self._locator.set_speed_max(card, speed_m_s)
         self._limited = known
@@ -222,7 +231,7 @@ class Mine:
         if not self._plan.lag_s:
             return np.empty(0, FIX)
         lagged = self._locator.take_lagged()
-        self._told_ns = _grown(self._told_ns, len(self._cards.last))
+        self._told_ns = grown(self._told_ns, len(self._cards.last))
         lagged = lagged[lagged["t_ns"] > self._told_ns[lagged["card"]]]
         self._told_ns[again["card"]] = again["t_ns"]
         return np.concatenate([lagged, again])
@@ -318,33 +327,3 @@ class Mine:
             muster=self._muster.take(),
             state=record.state,
         )
-
-
-def _grown(times_ns: NDArray[np.int64], size: int) -> NDArray[np.int64]:
-    return np.concatenate([times_ns, np.zeros(max(size - len(times_ns), 0), np.int64)])
-
-
-def _late(count: int, now_ns: int) -> tuple[Notice, ...]:
-    """Word of ranges that came too late to tell where a card is."""
-    if not count:
-        return ()
-    text = (
-        "ranges came long after newer ones of the same card and were left out: a reader is late, "
-        "or the clocks of two readers differ"
-    )
-    return (Notice("", NoticeKind.DATA_REFUSED, count, text, now_ns),)
-
-
-def _started(cards: int, last_ns: int, now_ns: int) -> str:
-    if not cards:
-        return "the gateway has started with an empty mine"
-    text = f"the gateway goes on with {cards} cards"
-    if last_ns == 0:
-        return text
-    away_s = (now_ns - last_ns) / SECOND_NS
-    if away_s >= 0:
-        return f"{text}, last heard {away_s:.1f} s ago"
-    return (
-        f"{text}; its clock is {-away_s:.1f} s behind what it kept: set this computer's clock and"
-        " start the gateway anew"
-    )

@@ -36,12 +36,6 @@ class Limits:
         occupancy: Occupancy,
         alarms: AlarmBook,
     ) -> None:
-        zones = plan.map.zones
-        self._people_quota = plan.people_quota
-        self._below_most_ns = round(plan.below_most_s * _S_NS)
-        self._quotas = [(i, zone) for i, zone in enumerate(zones) if zone.quota is not None]
-        self._stays = [zone for zone in zones if zone.stay_limit_min is not None]
-        self._has_licence = any(zone.kind is ZoneKind.LICENCE for zone in zones)
         self._cards = cards
         self._roster = roster
         self._occupancy = occupancy
@@ -52,6 +46,40 @@ class Limits:
         self._over: set[AlarmKey] = {
             key for key in alarms if key.rule in (OVERCROWDED, OVERTIME, OUT_OF_BOUNDARY)
         }
+
+        self._set(plan)
+
+    def _set(self, plan: MinePlan) -> None:
+        zones = plan.map.zones
+        self._people_quota = plan.people_quota
+        self._below_most_ns = round(plan.below_most_s * _S_NS)
+        self._quotas = [(i, zone) for i, zone in enumerate(zones) if zone.quota is not None]
+        self._stays = [zone for zone in zones if zone.stay_limit_min is not None]
+        self._has_licence = any(zone.kind is ZoneKind.LICENCE for zone in zones)
+
+    def reload(self, plan: MinePlan, record: StepRecord) -> None:
+        """Takes over other limits; what has none any more is over. The next look applies them."""
+        before = self._stay_limits()
+        self._set(plan)
+        now = self._stay_limits()
+        if before != now:
+            self._stays_second = -1
+        limited = {
+            OVERCROWDED: {zone.id for _, zone in self._quotas},
+            OVERTIME: {"", *(zone for zone, _ in now)},
+            OUT_OF_BOUNDARY: {""} if self._has_licence else set(),
+        }
+        if self._people_quota is not None:
+            limited[OVERCROWDED].add("")
+        for key in sorted(self._over):
+            if key.zone not in limited[key.rule]:
+                self._over.discard(key)
+                text = "no limit is configured for it any more"
+                self._alarms.close(key, record.now_ns, record, text)
+
+    def _stay_limits(self) -> list[tuple[str, float | None]]:
+        limits = [(zone.id, zone.stay_limit_min) for zone in self._stays]
+        return [("", float(self._below_most_ns)), *limits]
 
     def look(self, record: StepRecord) -> None:
         """Raises and clears what has to be by now."""

@@ -28,6 +28,17 @@ class Links:
         """The devices that are not heard now."""
         return frozenset(self._down)
 
+    def reload(self, devices: Sequence[str], rule: AlarmRule, record: StepRecord) -> None:
+        """Takes over other devices and another delay; who is down stays so, since when it is."""
+        later_ns = round(rule.after_s * 1e9) - round(self._rule.after_s * 1e9)
+        self._devices, self._rule = frozenset(devices), rule
+        self._down = {
+            device: (link, due_ns + later_ns)
+            for device, (link, due_ns) in self._down.items()
+            if device in self._devices
+        }
+        self.drop_unknown(record)
+
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of devices that are no longer configured."""
         for key in self._alarms:

@@ -98,6 +98,22 @@ class MusterBook:
         self._follow([*self._entries, *self._concerned(self._muster)], record)
         self._tell(self._entries)
 
+    def reload(self, plan: MinePlan, ways: MusterWays | None, record: StepRecord) -> None:
+        """Takes over another map, after the zones; `ways` None: it is the same map."""
+        self._zones = {zone.id: zone for zone in plan.map.zones}
+        self._roadways = [roadway.id for roadway in plan.map.roadways]
+        for card, entry in self._entries.items():
+            is_person = bool(self._roster.person[card])
+            if entry.is_person is not is_person:
+                now = replace(entry, is_person=is_person)
+                self._entries[card] = now
+                self._changed.add(card)
+                record.state[CARD_PREFIX + now.card] = keep_card(now)
+        if ways is None:
+            return
+        self._ways = ways
+        self.begin(record)
+
     def do_open(self, act: Act, record: StepRecord) -> str:
         """Opens a muster for an operator. Returns why not, or nothing."""
         call = call_of(act.subject)

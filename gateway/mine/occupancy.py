@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -41,28 +41,61 @@ class _Seen(NamedTuple):
     entered: bool = True
 
 
+class JudgedZones:
+    """The membership of the zones of a map, and of what is around those to keep away from."""
+
+    def __init__(self, mine_map: MineMap) -> None:
+        """Raises ValueError for a zone without an extent."""
+        around = [_surroundings(zone) for zone in mine_map.zones if zone.near_m]
+        self.membership = ZoneMembership((*mine_map.zones, *around), mine_map.roadways)
+
+
 class Occupancy:
     """The zones of every card."""
 
     def __init__(
         self, mine_map: MineMap, table: IdTable, roster: Roster, cards: Cards, alarms: AlarmBook
     ) -> None:
-        self._zones = mine_map.zones
-        self._index = {zone.id: index for index, zone in enumerate(self._zones)}
         self._table = table
         self._roster = roster
         self._cards = cards
         self._alarms = alarms
-        # Behind the zones of the map, the surroundings of those that people must keep away from.
-        near = [zone for zone in self._zones if zone.near_m]
-        self._judged = (*self._zones, *near)
-        around = (*self._zones, *map(_surroundings, near))
-        self._membership = ZoneMembership(around, mine_map.roadways)
         self._entered: dict[int, Entries] = {}
+        self._membership = JudgedZones(mine_map).membership
+        self._set(mine_map)
+
+    def _set(self, mine_map: MineMap) -> None:
+        """Takes over the zones, with nobody in them."""
+        self._zones = mine_map.zones
+        self._index = {zone.id: index for index, zone in enumerate(self._zones)}
+        # Behind the zones of the map, those that people must keep away from, for what is around.
+        self._judged = (*self._zones, *(zone for zone in self._zones if zone.near_m))
         self._inside: dict[str, dict[int, int]] = {zone.id: {} for zone in self._zones}
         #: How many people, and how many vehicles, are in each zone of the map, by index.
         self.people = np.zeros(len(self._zones), np.int64)
         self.vehicles = np.zeros(len(self._zones), np.int64)
+
+    def reload(
+        self, mine_map: MineMap, zones: JudgedZones | None, record: StepRecord
+    ) -> Collection[int]:
+        """Takes over another map and roster. `zones` None: they have the same borders.
+
+        Cards stay where they are, since when they are. Where borders have changed, last places
+        are judged by the new ones. Returns the cards of which something is to be kept anew.
+        """
+        entered, self._entered, inside = self._entered, {}, self._inside
+        self._cards.at_wellhead[:] = self._cards.in_licence[:] = 0
+        self._set(mine_map)
+        # In the order in which they came: it is that of the alarms to come.
+        self._inside = {zone: inside.get(zone, {}) for zone in self._index}
+        if zones is None:
+            self._put_back(entered, record, anew=False)
+            return ()
+        self._membership = zones.membership
+        self._put_back(entered, record, anew=True)
+        last = self._cards.last
+        self._update(last[last["fix_class"] > 0], record, record.now_ns)
+        return entered.keys() | self._entered.keys()
 
     def zones_of(self, cards: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """The ids of the zones that each card is in."""
@@ -86,13 +119,18 @@ class Occupancy:
 
         Of a round of ranges, some milliseconds apart, the last fix counts.
         """
+        return self._update(fixes[_ends_of_rounds(fixes)], record)
+
+    def _update(self, fixes: Records, record: StepRecord, moved_ns: int | None = None) -> set[int]:
+        """Takes fixes; what crosses by them crosses at `moved_ns`, when a border has moved."""
         moved = set()
-        fixes = fixes[_ends_of_rounds(fixes)]
         for crossing in self._membership.update(fixes):
             fix, zone = fixes[crossing.row], self._judged[crossing.zone]
             card, entered, near = crossing.card, crossing.entered, crossing.zone >= len(self._zones)
             text = f"card {self._table.name(card)} {_words(zone, entered=entered, near=near)}"
             t_ns, place = int(fix["t_ns"]), place_of(fix)
+            if moved_ns is not None:
+                t_ns, text = moved_ns, f"{text}: the map has changed"
             if not near:
                 moved.add(card)
                 kind = EventKind.ZONE_ENTERED if entered else EventKind.ZONE_LEFT
@@ -141,11 +179,16 @@ class Occupancy:
         Alarms follow the map and the roster as they are now: a zone may have become restricted, or
         be so no more.
         """
+        self._put_back(zones, record, anew=True)
+
+    def _put_back(self, zones: Mapping[int, Entries], record: StepRecord, *, anew: bool) -> None:
+        """The same; not `anew`: the membership still knows who is where."""
         open_, forbidden = set(self._alarms), set[AlarmKey]()
         for card, entries in zones.items():
             known = [self._index[zone] for zone in entries if zone in self._index]
             near = [index for key, index in self._near_keys(card) if key in open_]
-            self._membership.restore(card, [*known, *near])
+            if anew:
+                self._membership.restore(card, [*known, *near])
             forbidden.update(key for key, index in self._near_keys(card) if index in near)
             for index in known:
                 self._follow(index, card, entries[self._zones[index].id], entered=True)
@@ -154,7 +197,7 @@ class Occupancy:
                 name = self._table.name(card)
                 text = f"zone {gone} is no longer on the map; card {name} was in it"
                 record.event(EventKind.ZONE_LEFT, record.now_ns, card=name, zone=gone, text=text)
-        for key in open_ - forbidden:
+        for key in sorted(open_ - forbidden):
             if key.rule in ENTRY_RULES.values():
                 text = f"zone {key.zone} is open to card {key.card} now, or it is not there"
                 self._alarms.end(key, record.now_ns, record, text)

@@ -91,7 +91,8 @@ class MinePlan:
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
-    devices that give ranges.
+    devices that give ranges. `configuration` names the one that all this comes from; it may be
+    empty.
     """
 
     map: MineMap
@@ -108,6 +109,7 @@ class MinePlan:
     routes: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
+    configuration: str = ""
 
     @property
     def tracker(self) -> TrackerSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from equipment.report import Quality, Sample, Value
@@ -22,27 +22,52 @@ class Readings:
 
     def __init__(self, limits: Sequence[ValueLimit], alarms: AlarmBook) -> None:
         self._alarms = alarms
+        #: The newest of each point, for limits to come.
+        self._newest: dict[tuple[str, str], Sample] = {}
+        self._set(limits)
+
+    def _set(self, limits: Sequence[ValueLimit]) -> None:
+        self._limits = frozenset(limits)
         self._by_point: defaultdict[tuple[str, str], list[ValueLimit]] = defaultdict(list)
         for limit in limits:
             self._by_point[limit.device, limit.point].append(limit)
         self._keys = {_key(limit) for limit in limits}
         self._musters = {limit.id: limit.muster for limit in limits if limit.muster}
 
+    def reload(
+        self, limits: Sequence[ValueLimit], devices: Collection[str], record: StepRecord
+    ) -> None:
+        """Takes over other limits; those that are new judge the newest values at once."""
+        before = self._limits
+        self._set(limits)
+        self._newest = {key: one for key, one in self._newest.items() if key[0] in devices}
+        self.drop_unknown(record)
+        for limit in limits:
+            sample = self._newest.get((limit.device, limit.point))
+            if limit not in before and sample:
+                self._look_at(sample, (limit,), record)
+
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of limits that are no longer configured."""
         for key in self._alarms:
             if key.rule in (LIMIT_EXCEEDED, MACHINE_FAULT) and key not in self._keys:
                 text = f"the limit {key.limit} is no longer configured"
-                self._alarms.end(key, record.now_ns, record, text)
+                self._alarms.close(key, record.now_ns, record, text)
 
     def note(self, samples: Sequence[Sample], record: StepRecord) -> None:
         """Takes samples in their order."""
         for sample in samples:
-            limits = self._by_point.get((sample.device, sample.point))
-            if not limits or sample.value is None or sample.quality is Quality.BAD:
-                continue
-            for limit in limits:
-                self._judge(limit, sample.value, sample.receive_t_ns, record)
+            point = (sample.device, sample.point)
+            self._newest[point] = sample
+            limits = self._by_point.get(point)
+            if limits:
+                self._look_at(sample, limits, record)
+
+    def _look_at(self, sample: Sample, limits: Sequence[ValueLimit], record: StepRecord) -> None:
+        if sample.value is None or sample.quality is Quality.BAD:
+            return
+        for limit in limits:
+            self._judge(limit, sample.value, sample.receive_t_ns, record)
 
     def musters(self, record: StepRecord) -> list[tuple[tuple[str, ...], str, str]]:
         """What the alarms that were raised in this step ask for: (zones, by whom, why)."""

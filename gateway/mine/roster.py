@@ -30,6 +30,15 @@ class Roster:
         self.vehicle = np.zeros(0, np.bool_)
         self.on_routes: list[int] = []  #: Those with a planned route.
 
+    def reload(
+        self, holders: Mapping[str, Holder] | None, alarms: AlarmBook, record: StepRecord
+    ) -> None:
+        """Takes over another roster, and judges all cards by it."""
+        self._holders = holders
+        none = np.zeros(0, np.bool_)
+        self.person, self.leader, self.vehicle, self.on_routes = none, none, none, []
+        self.reserve(alarms, record)
+
     def holder(self, card: int) -> Holder | None:
         """Who has a card, by handle; None where nobody is known to."""
         return (self._holders or {}).get(self._table.name(card))

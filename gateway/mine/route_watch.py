@@ -53,6 +53,32 @@ class RouteWatch:
             if key.startswith(STATE_PREFIX)
         }
 
+    def stops(self) -> dict[int, tuple[Stop, ...]]:
+        """The stops of each card that has a route, by handle."""
+        return {card: self._stops_of(card) for card in self._roster.on_routes}
+
+    def _stops_of(self, card: int) -> tuple[Stop, ...]:
+        holder = self._roster.holder(card)
+        return self._routes.get(holder.route if holder else "", ())
+
+    def reload(
+        self, plan: MinePlan, before: Mapping[int, tuple[Stop, ...]], record: StepRecord
+    ) -> None:
+        """Takes over other routes, after the roster; `before` are the stops of until now.
+
+        Whoever has another route begins it anew.
+        """
+        self._routes, self._zone = plan.routes, plan.timezone
+        now = self.stops()
+        for card in sorted(before.keys() | now.keys()):
+            if before.get(card) == now.get(card):
+                continue
+            name = self._roster.name(card)
+            if self._seen_ns.pop(name, None) is not None:
+                record.state[STATE_PREFIX + name] = None
+            key, text = AlarmKey(ROUTE_DEVIATION, card=name), f"card {name} has another route now"
+            self._alarms.close(key, record.now_ns, record, text)
+
     def look(self, record: StepRecord) -> None:
         """Takes who is where now."""
         second, before = record.now_ns // _S_NS, self._second
@@ -62,8 +88,7 @@ class RouteWatch:
         now = datetime.fromtimestamp(second, self._zone)
         last = datetime.fromtimestamp(before, self._zone) if before >= 0 else now
         for card in self._roster.on_routes:
-            holder = self._roster.holder(card)
-            for number, stop in enumerate(self._routes.get(holder.route if holder else "", ())):
+            for number, stop in enumerate(self._stops_of(card)):
                 self._look_at(card, number, stop, (last, now), record)
 
     def _look_at(

@@ -30,6 +30,12 @@ class Vehicles:
     def __init__(
         self, mine_map: MineMap, roster: Roster, occupancy: Occupancy, alarms: AlarmBook
     ) -> None:
+        self._roster = roster
+        self._occupancy = occupancy
+        self._alarms = alarms
+        self._set(mine_map)
+
+    def _set(self, mine_map: MineMap) -> None:
         limits = [roadway.speed_max_m_s or np.inf for roadway in mine_map.roadways]
         # Behind the roadways, for a fix of index -1: open areas have no limit.
         self._limit_m_s = np.array([*limits, np.inf])
@@ -40,9 +46,28 @@ class Vehicles:
             for index, zone in enumerate(mine_map.zones)
             if zone.kind is ZoneKind.SECTION
         ]
-        self._roster = roster
-        self._occupancy = occupancy
-        self._alarms = alarms
+
+    def reload(self, mine_map: MineMap, record: StepRecord) -> None:
+        """Takes over another map, after the roster."""
+        self._set(mine_map)
+        self.drop_unknown(record)
+
+    def drop_unknown(self, record: StepRecord) -> None:
+        """Ends the alarms of what is a section, or a vehicle, no more: nobody else would."""
+        sections = {zone.id for _, zone in self._sections}
+        for key in self._alarms:
+            text = ""
+            if key.rule == SECTION_OCCUPIED and key.zone not in sections:
+                text = f"zone {key.zone} is no longer a section"
+            elif key.rule == OVERSPEED and not self._limited:
+                text = "no roadway has a speed limit any more"
+            elif key.rule == OVERSPEED and not self._is_vehicle(key.card):
+                text = f"card {key.card} is no longer a vehicle's"
+            if text:
+                self._alarms.close(key, record.now_ns, record, text)
+
+    def _is_vehicle(self, card: str) -> bool:
+        return bool(self._roster.vehicle[self._roster.handle(card)])
 
     def look(self, fixes: Records, record: StepRecord) -> None:
         """Takes new fixes, in order, after the zones have taken them."""
