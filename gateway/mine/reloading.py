@@ -80,7 +80,8 @@ class Reloading:
             moved, anchors = self._take_over(prepared, record)
         self._refusal = "" if prepared else reload.text
         self._acts.take((reload.act,) if reload.act else (), record)
-        shown = self._cards.shown()
+        # On another map a place may have another roadway.
+        shown = self._cards.shown() if prepared and prepared.locator else np.empty(0, FIX)
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
         return self._changes(record, Batch(), (shown, smoothed), moved, anchors)
 
@@ -115,7 +116,8 @@ class Reloading:
             kept, self._anchors = self._anchors.kept(stats), prepared.anchors
             stats = self._anchors.restore(kept, record)
             health = self._anchors.judge(stats, record)
-        self._locator.restore_anchor_stats(stats)
+        if prepared.locator or prepared.anchors:
+            self._locator.restore_anchor_stats(stats)
         return moved, health
 
     def _take_over_cards(self, before: MinePlan, record: StepRecord) -> None:

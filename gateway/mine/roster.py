@@ -35,9 +35,9 @@ class Roster:
     ) -> None:
         """Takes over another roster, and judges all cards by it."""
         self._holders = holders
-        none = np.zeros(0, np.bool_)
+        known, none = len(self.person), np.zeros(0, np.bool_)
         self.person, self.leader, self.vehicle, self.on_routes = none, none, none, []
-        self.reserve(alarms, record)
+        self._take_up(known, alarms, record)
 
     def holder(self, card: int) -> Holder | None:
         """Who has a card, by handle; None where nobody is known to."""
@@ -58,7 +58,10 @@ class Roster:
 
     def reserve(self, alarms: AlarmBook, record: StepRecord) -> None:
         """Takes up the cards that have got a handle; tells those that are not on the roster."""
-        first, known = len(self.person), len(self._table)
+        self._take_up(len(self._table), alarms, record)
+
+    def _take_up(self, known: int, alarms: AlarmBook, record: StepRecord) -> None:
+        first = len(self.person)
         if first == known:
             return
         holders = [self.holder(card) for card in range(first, known)]
