@@ -9,6 +9,8 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -19,16 +21,17 @@ from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle, Limit, Person
 from gateway.config.people import CardKind
 from gateway.desk import Desk, audit_of
-from gateway.inbox import DeviceInbox, Inbox
+from gateway.devices import DeviceSet
+from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
+from gateway.reload import Order, Reloader, reload_when_asked
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from positioning.observation import IdTable
 from positioning.warm_up import warm_up
-from protocols.supervise import Supervisor
 
 #: Time goes on at least this often, so that silence and delays are noticed without any data.
 STEP_MOST_S: Final = 0.2
@@ -62,6 +65,7 @@ def plan_of(bundle: Bundle) -> MinePlan:
             for route in bundle.routes
         },
         timezone=bundle.timezone,
+        configuration=bundle.label,
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
@@ -84,6 +88,17 @@ def _limit(limit: Limit) -> ValueLimit:
     return ValueLimit(**{**dict(limit), "zone": limit.zone or ""})
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The parts of a gateway that runs."""
+
+    mine: Mine
+    journal: Journal
+    server: Server
+    reloader: Reloader
+    devices: DeviceSet
+
+
 class Gateway:
     """A running gateway for one mine."""
 
@@ -99,8 +114,15 @@ class Gateway:
         # Of its own: steps must not wait for threads that look up the names of dead devices.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="step")
 
-    async def run(self, stop: asyncio.Event, ready: Callable[[int], None]) -> None:
+    async def run(
+        self,
+        stop: asyncio.Event,
+        ready: Callable[[int], None],
+        again: asyncio.Event | None = None,
+    ) -> None:
         """Runs once, until `stop` is set; calls `ready(port)` once clients are served.
+
+        The configuration is read again whenever `again` is set.
 
         Raises:
             JournalError: events can't be kept, so none may be sent.
@@ -114,46 +136,79 @@ class Gateway:
             state = await self._blocking(journal.load_state)
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             now_ns = self._clock.now_ns
-            server = Server(self._bundle, self._cards, journal, self._desk.ask, now_ns=now_ns)
+            reloader = self._reloader(mine)
+            stack.callback(reloader.close)
+            server = Server(
+                self._bundle,
+                self._cards,
+                journal,
+                self._desk.ask,
+                reload=partial(reloader.reload, why="an operator asks"),
+                now_ns=now_ns,
+            )
             await self._commit(mine.begin(now_ns(), journal.damage), journal, server)
             port = await server.start()
             stack.push_async_callback(server.stop, STOP_GRACE_S)
             stack.callback(self._desk.close)
             ready(port)
-            await self._serve(mine, journal, server, stop)
+            devices = DeviceSet(self._inbox, self._cards, now_ns)
+            running = Running(mine, journal, server, reloader, devices)
+            await self._serve(running, stop, again or asyncio.Event())
 
-    async def _serve(
-        self, mine: Mine, journal: Journal, server: Server, stop: asyncio.Event
-    ) -> None:
+    def _reloader(self, mine: Mine) -> Reloader:
+        async def has_answered(request_id: str) -> bool:
+            return await self._blocking(mine.has_answered, request_id)
+
+        return Reloader(self._bundle, self._desk, self._inbox, plan_of, has_answered)
+
+    async def _serve(self, running: Running, stop: asyncio.Event, again: asyncio.Event) -> None:
         """Devices and steps side by side; the end of either ends both, a step only when done."""
-        devices = [asyncio.create_task(supervisor.run()) for supervisor in self._supervisors()]
+        devices = running.devices
+        devices.use(self._bundle)
+        reloads = asyncio.create_task(reload_when_asked(running.reloader, again))
         stopping = asyncio.create_task(stop.wait())
         ending = asyncio.Event()
-        steps = asyncio.create_task(self._steps(mine, journal, server, ending))
-        tasks = [*devices, stopping, steps]
+        steps = asyncio.create_task(self._steps(running, ending))
+        others = [stopping, reloads]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            ends: list[asyncio.Future[Any]] = [*others, steps, devices.failed]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ending.set()
-            for task in (*devices, stopping):
+            for task in others:
                 task.cancel()
-            results = await asyncio.gather(*tasks, return_exceptions=True)
+            results = await asyncio.gather(devices.end(), *others, steps, return_exceptions=True)
         for result in results:
             if isinstance(result, Exception):
                 raise result
 
-    async def _steps(
-        self, mine: Mine, journal: Journal, server: Server, ending: asyncio.Event
-    ) -> None:
+    async def _steps(self, running: Running, ending: asyncio.Event) -> None:
         """Takes all that has gathered, steps, keeps, tells; a slow step makes a larger batch."""
+        mine, journal, server = running.mine, running.journal, running.server
         while not ending.is_set():
             await self._inbox.filled(STEP_MOST_S)
             self._look_at_clock()
-            batch = self._inbox.take()
+            batch, order = self._inbox.take(), running.reloader.take()
+            if order and order.bundle:
+                # At once with taking: what is in the batch has the old map's indices, and all
+                # that comes from here on those of the new one.
+                running.devices.use(order.bundle)
             _log_links(batch)
             changes = await self._blocking(mine.step, batch, self._clock.now_ns())
             await self._commit(changes, journal, server)
+            if order:
+                await self._take_over(order, running)
         await self._commit(mine.end(self._clock.now_ns()), journal, server)
+
+    async def _take_over(self, order: Order, running: Running) -> None:
+        """Has the core and then clients take over a configuration, or tells that it is refused."""
+        now_ns = self._clock.now_ns()
+        changes = await self._blocking(running.mine.reload, order.reload, now_ns)
+        if order.bundle:
+            running.server.reload(order.bundle)
+        await self._commit(changes, running.journal, running.server)
+        if not order.done.done():
+            order.done.set_result(None)
 
     def _look_at_clock(self) -> None:
         by_ns = self._clock.set_by_ns()
@@ -187,27 +242,6 @@ class Gateway:
         await self._blocking(journal.append, rows, changes.state, audit)
         if payloads:
             server.publish_events(changes.events[0].sequence, payloads)
-
-    def _supervisors(self) -> list[Supervisor]:
-        anchors = IdTable(tuple(anchor.id for anchor in self._bundle.map.anchors))
-        readers = IdTable(tuple(reader.id for reader in self._bundle.map.readers))
-        tolerance_s = self._bundle.settings.positioning.clock_tolerance_s
-        supervisors = []
-        for setup in self._bundle.devices:
-            target = DeviceInbox(
-                setup.device.id,
-                setup.profile.kind,
-                self._inbox,
-                cards=self._cards,
-                anchors=anchors,
-                readers=readers,
-                clock_tolerance_ns=round(tolerance_s * 1e9),
-                now_ns=self._clock.now_ns,
-            )
-            driver = setup.driver(setup.device.id, setup.profile, setup.options)
-            silence_s = setup.profile.scan.silence_s
-            supervisors.append(Supervisor(driver, target, silence_s=silence_s))
-        return supervisors
 
 
 def _log_links(batch: Batch) -> None:

@@ -44,6 +44,17 @@ class Desk:
             DeskFullError: too many wait.
             DeskClosedError: the gateway is stopping.
         """
+        future = self.expect(act)
+        self._inbox.put_act(act)
+        return await future
+
+    def expect(self, act: Act) -> asyncio.Future[Answer]:
+        """The answer to come to an act that the core is given in another way than by the inbox.
+
+        Raises:
+            DeskFullError: too many wait.
+            DeskClosedError: the gateway is stopping.
+        """
         if self._closed:
             raise DeskClosedError
         if self._waiting >= WAITING_MOST:
@@ -51,8 +62,7 @@ class Desk:
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._asked[act.request_id].append(future)
         self._waiting += 1
-        self._inbox.put_act(act)
-        return await future
+        return future
 
     def tell(self, answers: Iterable[Answer]) -> None:
         """Gives answers that are stored to those who asked, in their order."""

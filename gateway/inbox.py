@@ -75,6 +75,10 @@ class Inbox:
         except TimeoutError:
             return
 
+    def wake(self) -> None:
+        """Asks for a step soon, though there is nothing in it."""
+        self._filled.set()
+
     def room_for(self, count: int) -> bool:
         """Whether `count` more records may wait; notes them if so."""
         if self._waiting + count > WAITING_MOST:
@@ -140,11 +144,22 @@ class DeviceInbox:
         self._kind = kind
         self._inbox = inbox
         self._cards = cards
-        self._anchors = anchors
-        self._reader = readers.find(device)
-        self._tolerance_ns = clock_tolerance_ns
-        self._clock = DeviceClock(clock_tolerance_ns)
         self._now_ns = now_ns
+        self._retired = False
+        self._tolerance_ns = 0
+        self.use(anchors, readers, clock_tolerance_ns)
+
+    def use(self, anchors: IdTable, readers: IdTable, clock_tolerance_ns: int) -> None:
+        """Gives out the indices of another map from now on: the inbox must be empty."""
+        self._anchors = anchors
+        self._reader = readers.find(self._device)
+        if clock_tolerance_ns != self._tolerance_ns:
+            self._tolerance_ns = clock_tolerance_ns
+            self._clock = DeviceClock(clock_tolerance_ns)
+
+    def retire(self) -> None:
+        """Takes nothing any more: the device is no longer configured, or set up anew."""
+        self._retired = True
 
     def heard(self) -> None:
         """A sign of life needs no step."""
@@ -159,11 +174,15 @@ class DeviceInbox:
             if sample.device != self._device:
                 msg = f"a value of {sample.device!r} came from {self._device!r}"
                 raise ValueError(msg)
+        if self._retired:
+            return
         if self._has_room(len(samples), "values"):
             self._inbox.put_samples(samples)
 
     def records(self, batch: RecordBatch) -> None:
         """Takes records of a reader, with the device's clock checked."""
+        if self._retired:
+            return
         now_ns = self._now_ns()
         shift_ns = self._checked_shift_ns(batch, now_ns)
         if batch.device_t_ns is None:
@@ -200,10 +219,14 @@ class DeviceInbox:
 
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         """Takes word of lost or refused data."""
+        if self._retired:
+            return
         self._inbox.put_notice(Notice(self._device, kind, count, text, self._now_ns()))
 
     def link(self, state: LinkState, reason: str) -> None:
         """Takes a change of the link."""
+        if self._retired:
+            return
         self._inbox.put_link(LinkChange(self._device, state, reason, self._now_ns()))
 
     def _has_room(self, count: int, what: str) -> bool:

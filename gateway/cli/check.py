@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.folder import loaded
 from gateway.cli.show import show
 
 
@@ -18,14 +19,7 @@ def check(
     Each with file, line, key and what would do. Status 1 when there is one, else
     what the gateway would do, in words.
     """
-    from equipment.toml_source import ConfigurationError
-    from gateway.config.bundle import load
+    bundle = loaded(folder)
     from gateway.config.summary import summary
 
-    try:
-        bundle = load(folder)
-    except ConfigurationError as error:
-        for mistake in error.mistakes:
-            show(str(mistake))
-        raise typer.Exit(1) from None
     show(summary(bundle))

@@ -16,6 +16,7 @@ from gateway.cli.explain import explain
 from gateway.cli.init import init
 from gateway.cli.locate import locate
 from gateway.cli.muster import muster
+from gateway.cli.reload import reload
 from gateway.cli.run import run
 from gateway.cli.sim import sim
 from gateway.cli.soak import soak
@@ -55,6 +56,7 @@ for command in (
     check,
     explain,
     run,
+    reload,
     sim,
     soak,
     watch,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.folder import loaded
 from gateway.cli.show import show
 
 
@@ -18,19 +19,13 @@ def explain(
     ] = "",
 ) -> None:
     """Say when an alarm is raised, and who is told."""
-    from equipment.toml_source import ConfigurationError, suggest
-    from gateway.config.bundle import load
+    from equipment.toml_source import suggest
     from gateway.config.explain import explain as explain_rule
     from gateway.mine.families import FAMILIES
 
     if rule and rule not in FAMILIES:
         hint = suggest(rule, tuple(FAMILIES)) or f"one of {', '.join(FAMILIES)}"
         fail(f"there is no alarm family {rule!r}: {hint}")
-    try:
-        bundle = load(folder)
-    except ConfigurationError as error:
-        for mistake in error.mistakes:
-            show(str(mistake))
-        raise typer.Exit(1) from None
+    bundle = loaded(folder)
     for name in [rule] if rule else FAMILIES:
         show(explain_rule(bundle, name))

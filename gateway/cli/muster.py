@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.folder import address_of
 from gateway.cli.show import plain, show
-from gateway.cli.watch import ADDRESS
 
 if TYPE_CHECKING:
     from lamproom.v1 import muster_pb2
@@ -38,7 +38,7 @@ def muster(
     The muster that is open, or else the last one: of each whom it concerns the state, since when,
     the last place and its age, and the way out. Who is missing comes first.
     """
-    address = _address_of(where)
+    address = address_of(where)
     found, cards = _ask(address)
     from gateway.cli.muster_pages import csv_of, html_of, ordered
 
@@ -49,23 +49,6 @@ def muster(
         _write(csv_file, csv_of(found, cards), "utf-8-sig")
     if html_file:
         _write(html_file, html_of(found, cards), "utf-8")
-
-
-def _address_of(where: str) -> str:
-    if ADDRESS.fullmatch(where):
-        return where
-    if not Path(where).is_dir():
-        fail(
-            f"{where!r} is neither an address nor a mine's folder: write HOST:PORT, such as "
-            "127.0.0.1:50051"
-        )
-    from equipment.toml_source import ConfigurationError
-    from gateway.config.bundle import grpc_address_of
-
-    try:
-        return grpc_address_of(Path(where))
-    except ConfigurationError as error:
-        fail(str(error))
 
 
 def _ask(address: str) -> tuple[muster_pb2.Muster, list[muster_pb2.MusterCard]]:

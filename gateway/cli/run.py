@@ -10,6 +10,7 @@ import typer
 
 from gateway.cli.fail import fail
 from gateway.cli.stopping import (
+    again_on_hangup,
     end_at_once_on_signals,
     end_well_on_signals,
     end_with_parent,
@@ -34,8 +35,8 @@ def run(
 ) -> None:
     """Run the gateway for a mine.
 
-    Until Ctrl-C or SIGTERM. Prints `READY grpc HOST:PORT` once clients are served. Its
-    log goes to standard error.
+    Until Ctrl-C or SIGTERM; SIGHUP has it read the folder again. Prints
+    `READY grpc HOST:PORT` once clients are served. Its log goes to standard error.
     """
     end_well_on_signals()
     if leash:
@@ -61,4 +62,8 @@ def run(
 
 async def _run(gateway: Gateway, host: str) -> None:
     shown = f"[{host}]" if ":" in host else host
-    await gateway.run(stop_on_signals(), lambda port: typer.echo(f"READY grpc {shown}:{port}"))
+    await gateway.run(
+        stop_on_signals(),
+        lambda port: typer.echo(f"READY grpc {shown}:{port}"),
+        again_on_hangup(),
+    )

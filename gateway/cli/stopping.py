@@ -31,6 +31,8 @@ def _on_signals(end: Callable[[], NoReturn]) -> None:
 
     for number in SIGNALS:
         signal.signal(number, handle)
+    # What it asks for is about to be done anyway.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -40,6 +42,13 @@ def stop_on_signals() -> asyncio.Event:
     for number in SIGNALS:
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def again_on_hangup() -> asyncio.Event:
+    """An event of the running loop that SIGHUP sets: it asks to read the configuration again."""
+    again = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, again.set)
+    return again
 
 
 def end_with_parent() -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml
 from gateway.config.devices import DeviceSetup, read_devices
-from gateway.config.files import read_text
+from gateway.config.files import noting_texts, read_text
 from gateway.config.limits import Limit, limit_mistakes, read_limits
 from gateway.config.people import Person, read_roster
 from gateway.config.places import note_misplaced, read_map
@@ -23,6 +24,9 @@ from gateway.config.shifts import shift_mistakes
 from positioning.mine_map import MineMap
 
 __all__ = ["Bundle", "DeviceSetup", "Limit", "MineSettings", "Person", "Route", "load"]
+
+#: Letters of a digest that are shown: no two of a mine's configurations will share them.
+DIGEST_SHOWN: Final = 12
 
 T = TypeVar("T")
 
@@ -38,6 +42,29 @@ class Bundle:
     devices: tuple[DeviceSetup, ...]
     routes: tuple[Route, ...] = ()
     limits: tuple[Limit, ...] = ()
+    #: What was read, by the name of the file; of files of devices' options their SHA-256.
+    texts: Mapping[str, str] = field(default_factory=dict)
+    #: The port for clients where it is not that of `mine.toml`.
+    given_port: int | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all files that were read, hexadecimal: the same for the same content.
+
+        Line ends and byte order marks do not count.
+        """
+        digest = hashlib.sha256()
+        for name in sorted(self.texts):
+            for part in (name, self.texts[name]):
+                raw = part.encode()
+                digest.update(len(raw).to_bytes(8, "big") + raw)
+        return digest.hexdigest()
+
+    @property
+    def label(self) -> str:
+        """What this configuration is called: its version, if it has one, and its digest's begin."""
+        version, short = self.settings.mine.version, self.digest[:DIGEST_SHOWN]
+        return f"{version} ({short})" if version else short
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -52,7 +79,8 @@ class Bundle:
     def with_grpc_port(self, port: int) -> Bundle:
         """The same with another port for clients; 0 takes a free one."""
         grpc = self.settings.grpc.model_copy(update={"port": port})
-        return replace(self, settings=self.settings.model_copy(update={"grpc": grpc}))
+        settings = self.settings.model_copy(update={"grpc": grpc})
+        return replace(self, settings=settings, given_port=port)
 
 
 def load(folder: Path) -> Bundle:
@@ -62,6 +90,13 @@ def load(folder: Path) -> Bundle:
         ConfigurationError: it has mistakes; those of all its files are told, by file and line.
     """
     _check_folder(folder)
+    with noting_texts() as texts:
+        bundle = _load(folder)
+    texts |= _option_files(bundle.devices)
+    return replace(bundle, texts=texts)
+
+
+def _load(folder: Path) -> Bundle:
     mistakes: list[Mistake] = []
     settings = _part(mistakes, lambda: _read_settings(folder))
     roster = read_roster(folder)
@@ -81,6 +116,20 @@ def load(folder: Path) -> Bundle:
     setups = tuple(devices.setups.values())
     listed = tuple(routes.items.values()), tuple(limits.items.values())
     return Bundle(folder, settings, mine_map, tuple(roster.people), setups, *listed)
+
+
+def _option_files(setups: Iterable[DeviceSetup]) -> dict[str, str]:
+    """The SHA-256 of each file that a device's options name; one that can't be read has none."""
+    found = {}
+    for setup in setups:
+        for key, path in setup.options:
+            if isinstance(path, Path):
+                try:
+                    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                except OSError:
+                    digest = ""
+                found[f"{setup.device.id}: {key}"] = digest
+    return found
 
 
 def journal_folder_of(folder: Path) -> Path:

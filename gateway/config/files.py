@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -13,6 +16,21 @@ from equipment.toml_source import ConfigurationError, Mistake
 FILE_BYTES_MAX: Final = 32_000_000
 
 _BOM: Final = b"\xef\xbb\xbf"
+
+
+#: Where `read_text` notes what it has read, while someone wants to know.
+_noted: Final[ContextVar[dict[str, str] | None]] = ContextVar("noted", default=None)
+
+
+@contextmanager
+def noting_texts() -> Iterator[dict[str, str]]:
+    """The texts of all files that are read within, by name; each line ends with a line feed."""
+    texts: dict[str, str] = {}
+    token = _noted.set(texts)
+    try:
+        yield texts
+    finally:
+        _noted.reset(token)
 
 
 def read_text(folder: Path, name: str) -> str:
@@ -35,13 +53,17 @@ def read_text(folder: Path, name: str) -> str:
         _refuse(name, f"is larger than {FILE_BYTES_MAX // 1_000_000} MB", "is it another file?")
     raw = raw.removeprefix(_BOM)
     try:
-        return raw.decode("utf-8")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         remedy = "save it as UTF-8"
         if path.suffix == ".csv":
             remedy += '; a spreadsheet calls it "CSV UTF-8"'
         _refuse(name, "is not UTF-8 text", remedy, line)
+    noted = _noted.get()
+    if noted is not None:
+        noted[name] = text.replace("\r\n", "\n")
+    return text
 
 
 def _refuse(name: str, problem: str, remedy: str = "", line: int = 0) -> NoReturn:

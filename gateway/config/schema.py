@@ -72,6 +72,8 @@ class MineIdentity(Section):
     code: Annotated[str, AfterValidator(_code)]
     #: Shown to operators; longer names do not fit a headline.
     name: Annotated[Plain, Field(max_length=64)]
+    #: The mine's own name of this state of its configuration; shown wherever that is named.
+    version: Annotated[Plain, Field(max_length=64)] | None = None
     #: Of the times of shifts and routes; this one is Beijing time.
     timezone: Annotated[str, AfterValidator(_timezone)] = "Asia/Shanghai"
 
@@ -151,6 +153,14 @@ class PositionsSettings(Section):
     frame_interval_ms: int = Field(default=100, ge=10, le=10_000)
 
 
+class ReloadSettings(Section):
+    """`[reload]`: when a running gateway reads its configuration again."""
+
+    #: Whether it does when a file changes. Not unless the mine says so: what someone is about to
+    #: write must not rule a mine before they say that it is done.
+    on_change: bool = False
+
+
 class MineSettings(Section):
     """All of `mine.toml`."""
 
@@ -162,4 +172,5 @@ class MineSettings(Section):
     journal: JournalSettings = JournalSettings()
     positioning: PositioningSettings = PositioningSettings()
     positions: PositionsSettings = PositionsSettings()
+    reload: ReloadSettings = ReloadSettings()
     alarm: AlarmSettings = AlarmSettings()

@@ -18,7 +18,7 @@ def summary(bundle: Bundle) -> str:
 
 def _sentences(bundle: Bundle) -> Iterator[str]:
     mine, grpc, alarm = bundle.settings.mine, bundle.settings.grpc, bundle.settings.alarm
-    yield f"{mine.name} ({mine.code}) is fine."
+    yield f"{mine.name} ({mine.code}) is fine: configuration {bundle.label}."
     yield f"{_many(len(bundle.people), 'person', 'people')} on the roster."
     yield from _roles(bundle)
     kinds = _counted(setup.profile.kind.value for setup in bundle.devices)

@@ -62,7 +62,7 @@ class Reloading:
     _anchors: AnchorBook
     _locator: Locator
     _limited: int
-    #: Why the configuration that was read last is refused.
+    #: Why the configuration at hand is refused.
     _refusal: str
 
     def reload(self, reload: Reload, now_ns: int) -> Changes:
@@ -80,6 +80,7 @@ class Reloading:
             moved, anchors = self._take_over(prepared, record)
         self._refusal = "" if prepared else reload.text
         self._acts.take((reload.act,) if reload.act else (), record)
+        self._refusal = ""
         # On another map a place may have another roadway.
         shown = self._cards.shown() if prepared and prepared.locator else np.empty(0, FIX)
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)

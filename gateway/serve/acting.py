@@ -38,17 +38,22 @@ async def done(ask: Ask, act: Act, response: Response) -> Response:
     """
     try:
         answer = await ask(act)
-    except DeskFullError:
-        msg = "too many acts wait to be done: send it again in a second"
-        raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, msg) from None
-    except DeskClosedError:
-        msg = "the gateway is stopping: send the act again with the same request_id"
-        raise RequestError(grpc.StatusCode.UNAVAILABLE, msg) from None
+    except (DeskFullError, DeskClosedError) as error:
+        raise refused_by_desk(error) from None
     if answer.refusal:
         raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, answer.refusal)
     response.result.act_time.FromNanoseconds(answer.act_t_ns)
     response.result.repeated_request = answer.again
     return response
+
+
+def refused_by_desk(error: DeskFullError | DeskClosedError) -> RequestError:
+    """What a client is told of an act that was not taken."""
+    if isinstance(error, DeskFullError):
+        msg = "too many acts wait to be done: send it again in a second"
+        return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, msg)
+    msg = "the gateway is stopping: send the act again with the same request_id"
+    return RequestError(grpc.StatusCode.UNAVAILABLE, msg)
 
 
 def act_of(

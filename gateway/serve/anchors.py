@@ -37,6 +37,10 @@ class AnchorAnswers:
         self._picture = picture
         self._epoch = epoch
 
+    def reload(self, anchors: Sequence[Anchor]) -> None:
+        """Takes over another map; its health is in the picture with the next changes."""
+        self._anchors = tuple(anchors)
+
     def list_anchors(
         self, request: equipment_pb2.ListAnchorsRequest
     ) -> equipment_pb2.ListAnchorsResponse:
@@ -46,7 +50,7 @@ class AnchorAnswers:
             msg = "the gateway has only just started and has not judged the anchors yet: ask again"
             raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
         page, token = page_of(
-            range(len(self._anchors)),
+            range(min(len(self._anchors), len(health))),
             Kind.ANCHOR_PAGE,
             self._epoch,
             request.page_size,

@@ -13,6 +13,7 @@ import grpc
 
 from equipment.report import Sample
 from gateway.clock import Clock
+from gateway.config.bundle import DeviceSetup
 from gateway.serve.cursor import Kind
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import RequestError
@@ -52,6 +53,11 @@ class EquipmentHub:
         """Tells clients soon of what has come into the picture."""
         self._pace.request()
 
+    def reload(self, setups: Iterable[DeviceSetup]) -> None:
+        """Takes over other devices, and tells clients."""
+        self._picture.use_devices(setups, self.gathering)
+        self.publish()
+
     def close(self) -> None:
         """Ends all streams."""
         self._pace.cancel()
@@ -68,14 +74,20 @@ class EquipmentHub:
         Raises:
             RequestError: there is no such device, or the gateway is stopping.
         """
-        devices = self._asked_for(request.device_ids)
-        seen = _ALL
+        asked = [device.setup.device.id for device in self._asked_for(request.device_ids)]
+        shown, seen = dict.fromkeys(asked), _ALL
         while True:
             self._signal.check()
             if seen < self._version:
                 since, seen = seen, self._version
-                for device in devices:
-                    if device.version > since:
+                now = self._picture.devices
+                for gone in [name for name in shown if name not in now]:
+                    del shown[gone]
+                    yield _wrap(removed_device_id=gone)
+                shown |= dict.fromkeys(asked if request.device_ids else now)
+                for name in list(shown):
+                    device = now.get(name)
+                    if device and device.version > since:
                         yield self._message(device, since)
                 if since == _ALL:
                     yield _wrap(sync=sync_message(self._now_ns()))

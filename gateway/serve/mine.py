@@ -16,7 +16,7 @@ from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
-from lamproom.v1 import mine_pb2, position_pb2
+from lamproom.v1 import configuration_pb2, mine_pb2, position_pb2
 from positioning.ellipse import ellipses
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone
 from positioning.observation import IdTable, Records
@@ -38,13 +38,28 @@ class MineAnswers:
     """Answers from the configuration and the picture. On the event loop only."""
 
     def __init__(
-        self, bundle: Bundle, cards: IdTable, picture: Picture, epoch: int, now_ns: Clock
+        self,
+        bundle: Bundle,
+        cards: IdTable,
+        roadways: IdTable,
+        picture: Picture,
+        *,
+        configuration: configuration_pb2.Configuration,
+        epoch: int,
+        now_ns: Clock,
     ) -> None:
         self._cards = cards
+        self._roadways = roadways
         self._picture = picture
         self._epoch = epoch
         self._now_ns = now_ns
+        self.reload(bundle, configuration)
+
+    def reload(self, bundle: Bundle, configuration: configuration_pb2.Configuration) -> None:
+        """Takes over a configuration; lists that were begun before it have to be begun anew."""
+        self._lists = scope(self._epoch, str(configuration.number))
         self._map = _map_message(bundle.settings.mine.code, bundle.settings.mine.name, bundle.map)
+        self._map.configuration.CopyFrom(configuration)
         self._roster = tuple(
             mine_pb2.Person(
                 card=one.card,
@@ -65,7 +80,7 @@ class MineAnswers:
     def list_zones(self, request: mine_pb2.ListZonesRequest) -> mine_pb2.ListZonesResponse:
         """One page of zones. Raises RequestError for a wrong page."""
         zones, token = page_of(
-            self._map.zones, Kind.ZONE_PAGE, self._epoch, request.page_size, request.page_token
+            self._map.zones, Kind.ZONE_PAGE, self._lists, request.page_size, request.page_token
         )
         return mine_pb2.ListZonesResponse(zones=zones, next_page_token=token)
 
@@ -77,7 +92,7 @@ class MineAnswers:
             *(mine_pb2.Person(card=card) for card in strangers if card not in self._on_roster),
         ]
         page, token = page_of(
-            people, Kind.PEOPLE_PAGE, self._epoch, request.page_size, request.page_token
+            people, Kind.PEOPLE_PAGE, self._lists, request.page_size, request.page_token
         )
         return mine_pb2.ListPeopleResponse(people=page, next_page_token=token)
 
@@ -139,7 +154,7 @@ class MineAnswers:
                 anchors_rejected=int(fix["anchors_rejected"]),
                 age_s=since_s + float(fix["age_s"]),
                 zone_ids=self._picture.zones.get(int(fix["card"]), ()),
-                roadway_id=self._map.roadways[roadway].roadway_id if roadway >= 0 else "",
+                roadway_id=self._roadways.name(roadway) if roadway >= 0 else "",
                 ellipse_95=position_pb2.Ellipse(
                     semi_major_m=rings.semi_major_m[row],
                     semi_minor_m=rings.semi_minor_m[row],

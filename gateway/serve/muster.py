@@ -65,6 +65,7 @@ class MusterHub:
         self,
         bundle: Bundle,
         cards: IdTable,
+        roadways: IdTable,
         picture: Picture,
         ask: Ask,
         *,
@@ -73,7 +74,7 @@ class MusterHub:
         now_ns: Clock,
     ) -> None:
         self._people = {person.card: person for person in bundle.people}
-        self._roadway_ids = [roadway.id for roadway in bundle.map.roadways]
+        self._roadways = roadways
         self._cards = cards
         self._picture = picture
         self._ask = ask
@@ -101,6 +102,16 @@ class MusterHub:
         for card in change.cards:
             self._told[card.number] = _Told(card, self._version)
         self._signal.fire()
+
+    def reload(self, bundle: Bundle) -> None:
+        """Takes over another roster: what was encoded may name people otherwise."""
+        people = {person.card: person for person in bundle.people}
+        if people != self._people:
+            self._people = people
+            self._version += 1
+            for told in self._told.values():
+                told.encoded, told.version = None, self._version
+            self._signal.fire()
 
     def close(self) -> None:
         """Ends all streams."""
@@ -195,7 +206,7 @@ class MusterHub:
             place = Place(float(fix["x_m"]), float(fix["y_m"]), float(fix["z_m"]), int(fix["t_ns"]))
             message.place.CopyFrom(place_message(place))
             roadway, chainage_m = int(fix["roadway"]), float(fix["chainage_m"])
-            message.roadway_id = self._roadway_ids[roadway] if roadway >= 0 else ""
+            message.roadway_id = self._roadways.name(roadway) if roadway >= 0 else ""
             message.ClearField("chainage_m")
             if math.isfinite(chainage_m):
                 message.chainage_m = chainage_m

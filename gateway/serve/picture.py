@@ -73,11 +73,13 @@ class DeviceNow:
     link: LinkChange | None = None
     link_version: int = 0
     samples: dict[str, tuple[int, Sample]] = field(default_factory=dict)
+    setup_version: int = 0
 
     @property
     def version(self) -> int:
         """The newest version of anything in it; 0 where nothing has come."""
-        return max((self.link_version, *(version for version, _ in self.samples.values())))
+        came = (version for version, _ in self.samples.values())
+        return max((self.setup_version, self.link_version, *came))
 
 
 class Picture:
@@ -95,9 +97,19 @@ class Picture:
         self.headcount_t_ns = 0
         #: (anchors,) ANCHOR_HEALTH, None before they were judged.
         self.anchors: Records | None = None
-        self.devices: Final = {
-            setup.device.id: DeviceNow(setup, _units(setup)) for setup in devices
-        }
+        self.devices: dict[str, DeviceNow] = {}
+        self.use_devices(devices, 0)
+
+    def use_devices(self, setups: Iterable[DeviceSetup], version: int) -> None:
+        """Takes over other devices; one that is set up as before keeps its link and its values."""
+        before = self.devices
+        self.devices = {}
+        for setup in setups:
+            name = setup.device.id
+            known = before.get(name)
+            if known is None or known.setup != setup:
+                known = DeviceNow(setup, _units(setup), setup_version=version)
+            self.devices[name] = known
 
     def update(self, changes: Changes, version: int) -> bool:
         """Takes the changes of one step; `version` is that of the devices' values.

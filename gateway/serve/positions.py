@@ -8,7 +8,7 @@ away. So a client costs one message of memory, however slow it is.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Final
@@ -59,26 +59,28 @@ class Frame:
 class Reader:
     """Where a client is: it has had all up to frame `at`, `total` fixes, and `named` handles.
 
-    `named` is None before its first directory.
+    `named` is None before its first directory; `roads` are the roadways that it was told.
     """
 
     every_fix: bool
     at: int
     total: int
     named: int | None = None
+    roads: int = 0
 
 
 class PositionHub:
     """Makes frames and serves the streams of positions. On the event loop only.
 
-    `epoch` (64 bits) tells this run of the gateway from others: its frames are numbered anew.
-    `kind` tells the cursors of the smoothed positions from those of the others.
+    Fixes name their roadway by its handle in `roadways`, which may grow. `epoch` (64 bits) tells
+    this run of the gateway from others: its frames are numbered anew. `kind` tells the cursors of
+    the smoothed positions from those of the others.
     """
 
     def __init__(
         self,
         cards: IdTable,
-        roadway_ids: Sequence[str],
+        roadways: IdTable,
         *,
         epoch: int,
         frame_interval_s: float,
@@ -87,7 +89,7 @@ class PositionHub:
         kind: Kind = Kind.POSITIONS,
     ) -> None:
         self._cards = cards
-        self._roadway_ids = tuple(roadway_ids)
+        self._roadways = roadways
         self._kind = kind
         self._epoch = epoch
         self._heartbeat_s = heartbeat_s
@@ -193,9 +195,11 @@ class PositionHub:
         )
 
     def _new_names(self, reader: Reader) -> Iterator[bytes]:
-        """Directories of the cards that `reader` has not been told of; the first has roadways."""
+        """Directories of what `reader` has not been told of; the first has all roadways, if any."""
         first = reader.named or 0
-        roadway_ids = self._roadway_ids if reader.named is None else ()
+        has_more = len(self._roadways) > reader.roads
+        roadway_ids = self._roadways.names() if has_more else ()
+        reader.roads = len(self._roadways)
         names = self._cards.names()[first:]
         reader.named = first + len(names)
         starts = range(0, len(names), DIRECTORY_ENTRIES_MAX)
@@ -207,9 +211,13 @@ class PositionHub:
                 directory.entries.add(tag_handle=handle, card=card)
             yield _wrap(directory=directory)
 
+    def _has_news(self, reader: Reader) -> bool:
+        named = reader.named or 0
+        return named < len(self._cards) or reader.roads < len(self._roadways)
+
     def _next(self, reader: Reader) -> list[bytes]:
         """What `reader` is sent next; it is then as far as that goes."""
-        names = list(self._new_names(reader)) if (reader.named or 0) < len(self._cards) else []
+        names = list(self._new_names(reader)) if self._has_news(reader) else []
         oldest = self._last - len(self._ring) + 1
         keeps_up = reader.at + 1 == self._last
         if reader.at + 1 >= oldest and (keeps_up or reader.every_fix):

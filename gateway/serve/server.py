@@ -1,4 +1,4 @@
-"""The gRPC server: the six services, health and reflection, over one picture and one journal."""
+"""The gRPC server: the seven services, health and reflection, over one picture and one journal."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
 from gateway.serve.alarms import AlarmAnswers
 from gateway.serve.anchors import AnchorAnswers
+from gateway.serve.configuration import AskReload, ConfigurationHub
 from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
@@ -34,7 +35,16 @@ from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
-from lamproom.v1 import alarm_pb2, equipment_pb2, event_pb2, mine_pb2, muster_pb2, position_pb2
+from gateway.serve.roadways import StableRoadways
+from lamproom.v1 import (
+    alarm_pb2,
+    configuration_pb2,
+    equipment_pb2,
+    event_pb2,
+    mine_pb2,
+    muster_pb2,
+    position_pb2,
+)
 from positioning.observation import IdTable
 
 #: How often a stream without news says that it is alive.
@@ -83,17 +93,20 @@ class Server:
         journal: Journal,
         ask: Ask,
         *,
+        reload: AskReload | None = None,
         heartbeat_s: float = HEARTBEAT_S,
         now_ns: Clock = time.time_ns,
     ) -> None:
+        """`reload` has the configuration read again; None: this gateway can't."""
         settings = bundle.settings
         epoch = secrets.randbits(64)
         self._picture = picture = Picture(bundle.devices)
-        roadway_ids = [roadway.id for roadway in bundle.map.roadways]
+        self._roadways = StableRoadways(bundle.map)
+        roadways = self._roadways.table
         hub = partial(
             PositionHub,
             cards,
-            roadway_ids,
+            roadways,
             epoch=epoch,
             frame_interval_s=settings.positions.frame_interval_ms / 1000,
             heartbeat_s=heartbeat_s,
@@ -108,9 +121,25 @@ class Server:
         self._anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self._alarms = AlarmAnswers(picture, epoch, ask)
         self._muster = MusterHub(
-            bundle, cards, picture, ask, epoch=epoch, heartbeat_s=heartbeat_s, now_ns=now_ns
+            bundle,
+            cards,
+            roadways,
+            picture,
+            ask,
+            epoch=epoch,
+            heartbeat_s=heartbeat_s,
+            now_ns=now_ns,
         )
-        self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
+        self._configuration = ConfigurationHub(bundle, reload, heartbeat_s, now_ns)
+        self._answers = MineAnswers(
+            bundle,
+            cards,
+            roadways,
+            picture,
+            configuration=self._configuration.message,
+            epoch=epoch,
+            now_ns=now_ns,
+        )
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -149,6 +178,7 @@ class Server:
 
     def publish(self, changes: Changes) -> None:
         """Sends one step's positions and equipment; its events wait for `publish_events`."""
+        changes = self._roadways.named(changes)
         if self._picture.update(changes, self._equipment.gathering):
             self._equipment.publish()
         if changes.muster:
@@ -156,6 +186,15 @@ class Server:
         self._positions.publish(changes.fixes)
         if self._smoothed:
             self._smoothed.publish(changes.lagged)
+
+    def reload(self, bundle: Bundle) -> None:
+        """Takes over a configuration that the core has taken over, before its changes."""
+        self._roadways.use(bundle.map)
+        self._configuration.use(bundle)
+        self._answers.reload(bundle, self._configuration.message)
+        self._anchors.reload(bundle.map.anchors)
+        self._muster.reload(bundle)
+        self._equipment.reload(bundle.devices)
 
     def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
         """Sends events that the journal has stored, as the bytes that it stored.
@@ -172,6 +211,7 @@ class Server:
             self._smoothed.close()
         self._equipment.close()
         self._muster.close()
+        self._configuration.close()
         if self._server:
             try:
                 async with asyncio.timeout(HEALTH_CHANGE_S):
@@ -235,6 +275,15 @@ class Server:
                 "WatchEquipment": _stream(
                     equipment_pb2.WatchEquipmentRequest, self._equipment.watch
                 ),
+            },
+            "lamproom.v1.ConfigurationService": {
+                "GetConfiguration": _unary(
+                    configuration_pb2.GetConfigurationRequest, self._configuration.get
+                ),
+                "WatchConfiguration": _stream(
+                    configuration_pb2.WatchConfigurationRequest, self._configuration.watch
+                ),
+                "Reload": _unary(configuration_pb2.ReloadRequest, self._configuration.reload),
             },
             "lamproom.v1.MineService": {
                 "GetMap": _unary(mine_pb2.GetMapRequest, answers.get_map),

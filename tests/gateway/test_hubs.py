@@ -96,7 +96,7 @@ class Client:
 def hub_of(heartbeat_s: float) -> PositionHub:
     return PositionHub(
         IdTable(tuple("abcde")),
-        (),
+        IdTable(),
         epoch=1,
         frame_interval_s=0.0,
         heartbeat_s=heartbeat_s,
@@ -107,7 +107,7 @@ def hub_of(heartbeat_s: float) -> PositionHub:
 async def play(actions: list[tuple[str, int]], sampling: Sampling.ValueType) -> tuple[Client, int]:
     hub = PositionHub(
         IdTable(tuple("abcde")),
-        (),
+        IdTable(),
         epoch=1,
         frame_interval_s=0.0,
         heartbeat_s=0.005,
@@ -163,7 +163,7 @@ async def test_a_burst_is_no_loss_for_who_keeps_up() -> None:
     """As when many readers come back at once, each with all of its ring."""
     hub = PositionHub(
         IdTable(tuple("abcde")),
-        (),
+        IdTable(),
         epoch=1,
         frame_interval_s=0.0,
         heartbeat_s=0.05,

@@ -276,6 +276,9 @@ class WatchEquipmentResponse(_message.Message):
     EQUIPMENT_FIELD_NUMBER: _builtins.int
     SYNC_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
+    REMOVED_DEVICE_ID_FIELD_NUMBER: _builtins.int
+    removed_device_id: _builtins.str
+    """A device that is no longer configured: drop it."""
     @_builtins.property
     def equipment(self) -> Global___Equipment: ...
     @_builtins.property
@@ -288,12 +291,13 @@ class WatchEquipmentResponse(_message.Message):
         equipment: Global___Equipment | None = ...,
         sync: _stream_pb2.Sync | None = ...,
         heartbeat: _stream_pb2.Heartbeat | None = ...,
+        removed_device_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["equipment", b"equipment", "heartbeat", b"heartbeat", "message", b"message", "sync", b"sync"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["equipment", b"equipment", "heartbeat", b"heartbeat", "message", b"message", "removed_device_id", b"removed_device_id", "sync", b"sync"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["equipment", b"equipment", "heartbeat", b"heartbeat", "message", b"message", "sync", b"sync"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["equipment", b"equipment", "heartbeat", b"heartbeat", "message", b"message", "removed_device_id", b"removed_device_id", "sync", b"sync"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["equipment", "sync", "heartbeat"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["equipment", "sync", "heartbeat", "removed_device_id"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 

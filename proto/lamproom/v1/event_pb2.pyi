@@ -68,6 +68,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """It was closed: `count` says how many were not safe then."""
     EVENT_KIND_MUSTER_SAFE: _EventKind.ValueType  # 20
     """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+    EVENT_KIND_CONFIGURATION_CHANGED: _EventKind.ValueType  # 27
+    """Another configuration has been taken over: `text` lists what is different, by file."""
+    EVENT_KIND_CONFIGURATION_REFUSED: _EventKind.ValueType  # 28
+    """A configuration was refused, and the one of before goes on: `text` says what is wrong with it."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -113,6 +117,10 @@ EVENT_KIND_MUSTER_CLOSED: EventKind.ValueType  # 19
 """It was closed: `count` says how many were not safe then."""
 EVENT_KIND_MUSTER_SAFE: EventKind.ValueType  # 20
 """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+EVENT_KIND_CONFIGURATION_CHANGED: EventKind.ValueType  # 27
+"""Another configuration has been taken over: `text` lists what is different, by file."""
+EVENT_KIND_CONFIGURATION_REFUSED: EventKind.ValueType  # 28
+"""A configuration was refused, and the one of before goes on: `text` says what is wrong with it."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:

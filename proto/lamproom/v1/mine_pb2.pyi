@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from lamproom.v1 import configuration_pb2 as _configuration_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -312,6 +313,7 @@ class GetMapResponse(_message.Message):
     READERS_FIELD_NUMBER: _builtins.int
     ZONES_FIELD_NUMBER: _builtins.int
     AREAS_FIELD_NUMBER: _builtins.int
+    CONFIGURATION_FIELD_NUMBER: _builtins.int
     mine_code: _builtins.str
     mine_name: _builtins.str
     @_builtins.property
@@ -324,6 +326,10 @@ class GetMapResponse(_message.Message):
     def zones(self) -> _containers.RepeatedCompositeFieldContainer[Global___Zone]: ...
     @_builtins.property
     def areas(self) -> _containers.RepeatedCompositeFieldContainer[Global___Area]: ...
+    @_builtins.property
+    def configuration(self) -> _configuration_pb2.Configuration:
+        """Which configuration it comes from."""
+
     def __init__(
         self,
         *,
@@ -334,10 +340,11 @@ class GetMapResponse(_message.Message):
         readers: _abc.Iterable[Global___Reader] | None = ...,
         zones: _abc.Iterable[Global___Zone] | None = ...,
         areas: _abc.Iterable[Global___Area] | None = ...,
+        configuration: _configuration_pb2.Configuration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["configuration", b"configuration"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "areas", b"areas", "mine_code", b"mine_code", "mine_name", b"mine_name", "readers", b"readers", "roadways", b"roadways", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["anchors", b"anchors", "areas", b"areas", "configuration", b"configuration", "mine_code", b"mine_code", "mine_name", b"mine_name", "readers", b"readers", "roadways", b"roadways", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -194,7 +194,9 @@ class PositionDirectory(_message.Message):
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___PositionDirectory.Entry]: ...
     @_builtins.property
     def roadway_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """In the first directory of a stream: the ids of all roadways. Empty in later ones."""
+        """The ids of all roadways: in the first directory of a stream, and again, whole, when another map
+        has brought new ones, which then stand behind those of before. Empty in other directories.
+        """
 
     def __init__(
         self,
