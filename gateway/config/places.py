@@ -13,6 +13,7 @@ from equipment.profile import Kind
 from equipment.toml_source import ConfigurationError, Mistake, suggest
 from gateway.config.devices import Devices
 from gateway.config.files import read_text
+from gateway.config.zone_checks import refuge_mistakes, section_mistakes
 from positioning.geojson import MapError, line_of_id, parse_map
 from positioning.mine_map import MAP_FILE, Anchor, Area, MineMap, Reader, Roadway, Zone
 from positioning.polygons import edges_of
@@ -41,6 +42,7 @@ def read_map(folder: Path) -> MineMap:
             Mistake(MAP_FILE, m.line, m.key, m.problem, m.remedy) for m in error.mistakes
         ) from None
     mistakes = [*_stray(mine_map, text), *_off_floor(mine_map, text)]
+    mistakes += [*section_mistakes(mine_map, text), *refuge_mistakes(mine_map, text)]
     if not mine_map.roadways and not mine_map.areas:
         remedy = "cards are followed along roadways and in areas, and heights are those of floors"
         mistakes.append(Mistake(MAP_FILE, 0, "", "there is neither roadway nor area", remedy))

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import numpy as np
 
 from equipment.profile import Kind
 from gateway.config.bundle import Bundle
+
+#: Names that one note lists.
+NAMES_MOST: Final = 8
 
 
 def summary(bundle: Bundle) -> str:
@@ -94,6 +98,10 @@ def _doubts(bundle: Bundle) -> Iterator[str]:
     shut = [zone for zone in controlled if zone not in open_to]
     if shut:
         yield f"Note: nobody may enter {', '.join(shut)}, which is controlled."
+    ownerless = [zone.id for zone in bundle.map.zones if not zone.owner]
+    if ownerless:
+        more = f" and {len(ownerless) - NAMES_MOST} more" if len(ownerless) > NAMES_MOST else ""
+        yield f"Note: nobody is named as owner of {', '.join(ownerless[:NAMES_MOST])}{more}."
     if not any(zone.kind.value == "wellhead" for zone in bundle.map.zones):
         yield "Note: there is no wellhead zone, so who leaves the mine still counts as below."
 

@@ -77,7 +77,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "未知标识卡",
         Category.EQUIPMENT,
         "a card is heard that is not in people.csv",
-        "it is in people.csv when the gateway starts",
+        "it is in people.csv when that is read again",
     ),
     "low_battery": Family(
         "标识卡电量低",

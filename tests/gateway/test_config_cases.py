@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from gateway.cli.check import check
+from gateway.config.bundle import load
 
 CASES = Path(__file__).parents[1] / "cases" / "config"
 NAMES = sorted(path.parent.name for path in CASES.glob("*/change.toml"))
@@ -64,9 +65,10 @@ def test_a_good_folder_is_summed_up(tmp_path: Path) -> None:
     status, output = run_check(folder)
     assert status == 0
     assert output == (
-        "试验煤矿 (140100000002) is fine. 3 people on the roster. 4 devices: 2 machine, "
+        f"试验煤矿 (140100000002) is fine: configuration {load(folder).label}. 3 people on the roster. 4 devices: 2 machine, "
         "1 rfid_reader, 1 uwb_reader. 1 roadway of 380 m, with 2 anchors and 1 reader. "
         "2 zones: 1 restricted, 1 wellhead. 16 alarm families, each as `lamproom "
         "explain` says; a card is lost after 30 s, a device after 5 s. "
-        f"gRPC at 127.0.0.1:(a free port), journal in {folder}/journal.\n"
+        f"gRPC at 127.0.0.1:(a free port), journal in {folder}/journal. "
+        "Note: nobody is named as owner of pit_top, sealed.\n"
     )
