@@ -209,3 +209,22 @@ async def test_waiting_ends_with_data_or_with_the_time() -> None:
         await asyncio.sleep(0)
         rig.device.samples([sample(1)])
         await waiting
+
+
+def test_another_map_counts_from_the_moment_on_that_it_is_given() -> None:
+    rig = Rig()
+    first = rig.give(NOW, device_t_ns=NOW)
+    rig.device.use(IdTable(("A0", "A1")), IdTable(("r1",)), 5 * S)
+    second = rig.give(NOW, device_t_ns=NOW)
+    assert [batch.measurements["source"].tolist() for batch in (first, second)] == [[0], [1]]
+
+
+def test_a_retired_device_gives_nothing_any_more() -> None:
+    rig = Rig()
+    rig.device.retire()
+    rig.device.samples([sample(1)])
+    rig.device.notice(NoticeKind.DATA_LOST, 1, "gone")
+    rig.device.link(LinkState.DOWN, "gone")
+    batch = rig.give(NOW, device_t_ns=NOW)
+    assert (batch.samples, batch.notices, batch.links) == ((), (), ())
+    assert len(batch.measurements) == 0
