@@ -238,3 +238,16 @@ def test_a_start_with_another_configuration_is_told() -> None:
     assert begun("two", first.state).events() == [("GATEWAY_STARTED", "", "")]
     kinds = [kind for kind, *_ in begun("three", first.state).events()]
     assert kinds == ["GATEWAY_STARTED", "CONFIGURATION_CHANGED"]
+
+
+def test_the_same_again_ends_no_stay_early() -> None:
+    """Stays are looked at once a second: a reload in between is no look."""
+    face = Zone("face", "Face", ZoneKind.FACE, rectangle(50, 130), stay_limit_min=0.2)
+    room = Room(map=with_zones(face))
+    t_ns = room.walk(CARD, [75] * 3, T0)
+    (since_ns,) = room.mine._occupancy.inside("face").values()
+    while t_ns - since_ns < 11 * S:
+        t_ns = room.wait(1, t_ns)
+    assert told(room.reload(t_ns + S // 2)) == []
+    room.wait(2, t_ns)
+    assert room.events()[-1] == ("ALARM_RAISED", CARD, "face")
