@@ -16,6 +16,7 @@ from gateway.mine.acts import ActBook
 from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import AnchorBook
+from gateway.mine.card_kept import CardKeeper
 from gateway.mine.cards import SIGNAL_LOST, Cards
 from gateway.mine.change import Batch, Changes, EventKind
 from gateway.mine.conflicts import ConflictBook
@@ -48,6 +49,7 @@ class Reloading:
     _table: IdTable
     _next_sequence: int
     _cards: Cards
+    _keeper: CardKeeper
     _alarms: AlarmBook
     _links: Links
     _roster: Roster
@@ -111,7 +113,8 @@ class Reloading:
         self._routes.reload(plan, stops, record)
         self._muster.reload(plan, prepared.ways, record)
         self._conflicts.reload(readers_of(plan))
-        self._keep(moved, record)
+        if moved:
+            self._keep(moved, record)
         health = None
         if prepared.anchors:
             kept, self._anchors = self._anchors.kept(stats), prepared.anchors
@@ -123,11 +126,12 @@ class Reloading:
 
     def _take_over_cards(self, before: MinePlan, record: StepRecord) -> None:
         plan = self._plan
-        now = {roadway.id: roadway for roadway in plan.map.roadways}
-        changed = {r.id for r in before.map.roadways if not same(r, now.get(r.id))}
+        now = {roadway.id: (n, roadway) for n, roadway in enumerate(plan.map.roadways)}
+        kept = [(now.get(roadway.id, (-1, None)), roadway) for roadway in before.map.roadways]
+        index = [n if same(roadway, other) else -1 for (n, other), roadway in kept]
+        self._keeper.reload(roadways_of(plan))
         back = self._cards.reload(
-            roadways_of(plan),
-            changed,
+            np.array([*index, -1], np.int32),
             silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
             now_ns=record.now_ns,
