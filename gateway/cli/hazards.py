@@ -48,11 +48,12 @@ _HERE = "127.0.0.1:50051"
 @hazards.command("list")
 def list_hazards(
     where: Where = _HERE,
+    *,
     zone: Annotated[str, typer.Option("--zone", help="Only those in this zone.")] = "",
     overdue: Annotated[
         bool, typer.Option("--overdue", help="Only those that are overdue.")
-    ] = False,  # noqa: FBT002  # an option of a command
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are cleared.")] = False,  # noqa: FBT002  # an option of a command
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are cleared.")] = False,
 ) -> None:
     """List the hazards that are not cleared, oldest first."""
     from lamproom.v1 import hazard_pb2
@@ -104,9 +105,8 @@ def report(
         level=event_pb2.AlarmLevel.ValueType(level),
     )
     _set_due(request, due)
-    show(
-        _with_stub(where, lambda stub: stub.ReportHazard(request, timeout=ANSWER_MOST_S)).hazard_id
-    )
+    answer = _with_stub(where, lambda stub: stub.ReportHazard(request, timeout=ANSWER_MOST_S))
+    show(answer.hazard_id)
 
 
 @hazards.command("assign")

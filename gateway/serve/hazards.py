@@ -178,7 +178,7 @@ def _filters(request: hazard_pb2.ListHazardsRequest) -> tuple[str, ...]:
 
 def _is_asked_for(hazard: Hazard, request: hazard_pb2.ListHazardsRequest) -> bool:
     return (
-        (not request.states or hazard.state in request.states)
+        (not request.states or int(hazard.state) in map(int, request.states))
         and request.zone_id in ("", hazard.zone)
         and request.risk_point_id in ("", hazard.risk_point)
         and request.assignee in ("", hazard.assignee)

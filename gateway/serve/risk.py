@@ -117,8 +117,9 @@ class RiskHub:
                 zone_id=self._zones[zone],
                 score=float(risk["score"]),
                 grade=event_pb2.AlarmLevel.ValueType(int(risk["grade"])),
-                **{part: float(risk[part]) for part in PARTS},
             )
+            for part in PARTS:  # the message's fields have the same names
+                setattr(message, part, float(risk[part]))
             message.risk_time.FromNanoseconds(int(risk["t_ns"]))
             messages.append(message)
         return messages

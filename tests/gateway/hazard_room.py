@@ -44,6 +44,11 @@ class HazardRoom:
         self.t_ns += round(seconds * S)
         return self._note(self.walk.step(Batch(), self.t_ns))
 
+    def listen(self, seconds: int) -> None:
+        """Lets time go on without data, a step a second."""
+        for _ in range(seconds):
+            self.wait()
+
     def stand(self, card: str, x_m: float, seconds: int = 3) -> None:
         for _ in range(seconds):
             self.t_ns += S

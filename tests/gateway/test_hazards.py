@@ -179,7 +179,7 @@ def test_a_key_with_a_hazard_reads_as_it_is_written() -> None:
 # Laws
 
 
-@given(st.lists(st.sampled_from(list(HazardInput)), max_size=30), st.booleans())
+@given(steps=st.lists(st.sampled_from(list(HazardInput)), max_size=30), supervised=st.booleans())
 def test_only_the_chain_leads_to_the_end(steps: list[HazardInput], *, supervised: bool) -> None:
     state, done = HazardState.FOUND, []
     for what in steps:
