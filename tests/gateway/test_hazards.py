@@ -119,7 +119,9 @@ def test_what_is_not_mended_in_time_is_an_alarm_until_it_is() -> None:
 def test_an_act_is_done_once_and_audited_with_all_that_was_given() -> None:
     room = HazardRoom()
     for _ in range(2):
-        given = {"title": "loose", "risk_point": "roof", "level": 2, "due_t_ns": T0 + H}
+        given = {
+            "title": "loose", "risk_point": "roof", "level": "2", "due_t_ns": str(T0 + H),
+        }  # fmt: skip
         assert room.act(REPORT, "roof", request_id="the-same", note="wet", **given) == ""
     assert len(room.hazards) == 1
     assert [one.again for one in room.answers] == [False, True]
