@@ -71,13 +71,13 @@ def _rules(bundle: Bundle) -> Iterator[str]:
     limits += [f"a longest stay in {_many(stays, 'zone')}"] * bool(stays)
     if limits:
         yield f"There is {', '.join(limits)}."
+    if bundle.settings.shift:
+        shifts = ", ".join(f"{shift.name} {shift}" for shift in bundle.settings.shift)
+        yield f"Shifts, time of {bundle.settings.mine.timezone}: {shifts}."
     if bundle.risk_points:
         points = _many(len(bundle.risk_points), "risk point")
         levels = _counted(f"of level {point.level}" for point in bundle.risk_points)
         yield f"{points}: {levels}."
-    if bundle.settings.shift:
-        shifts = ", ".join(f"{shift.name} {shift}" for shift in bundle.settings.shift)
-        yield f"Shifts, time of {bundle.settings.mine.timezone}: {shifts}."
 
 
 def _doubts(bundle: Bundle) -> Iterator[str]:

@@ -143,7 +143,7 @@ def test_it_is_summed_up(mine: Path) -> None:
     assert (
         "Underground at most 120 people, for at most 9.5 h. There is a quota in 1 zone, a "
         "longest stay in 1 zone. Shifts, time of Asia/Shanghai: 早班 07:00 to 15:00, "
-        "夜班 23:00 to 07:00."
+        "夜班 23:00 to 07:00. 1 risk point: 1 of level 2."
     ) in said
     assert "Note: nobody has the route other." in said
     replace(mine / "people.csv", "sub vent", "sub")
