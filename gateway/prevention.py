@@ -39,6 +39,7 @@ def prevention_plan(bundle: Bundle) -> PreventionPlan:
             point=_by_level(risk.point),
             hazard=_by_level(risk.hazard),
             alarm=_by_level(risk.alarm),
+            points_most=risk.points_most,
             machine=risk.machine,
             person=risk.person,
             people_most=risk.people_most,

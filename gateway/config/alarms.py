@@ -129,7 +129,8 @@ class RouteDeviation(AlarmFamily):
 class HazardOverdue(AlarmFamily):
     """`[alarm.hazard_overdue]`: a hazard is not mended in its time."""
 
-    level: Level = 2
+    #: The hazard's own stands where it is more severe.
+    level: Level = 4
 
 
 class UnknownCard(AlarmFamily):

@@ -130,6 +130,8 @@ class RiskSettings(Section):
     point: PointWeights = PointWeights()
     hazard: HazardWeights = HazardWeights()
     alarm: AlarmWeights = AlarmWeights()
+    #: All risk points of a zone add no more than this: what may go wrong is not what does.
+    points_most: _Points = 40.0
     #: A machine that is down or has a fault adds so much.
     machine: _Points = 15.0
     #: Each person in a zone where anything else counts adds so much …

@@ -34,6 +34,7 @@ class RiskWeights:
     point: ByLevel = (20.0, 12.0, 6.0, 2.0)
     hazard: ByLevel = (40.0, 20.0, 8.0, 3.0)
     alarm: ByLevel = (50.0, 30.0, 15.0, 5.0)
+    points_most: float = 40.0
     machine: float = 15.0
     person: float = 0.5
     people_most: float = 15.0

@@ -86,7 +86,8 @@ class RiskBook:
         for point in plan.points:
             if point.zone in self._index:
                 points[self._index[point.zone], point.level - 1] += 1
-        self._points = points @ np.array(plan.weights.point)
+        weights = plan.weights
+        self._points = np.minimum(points @ np.array(weights.point), weights.points_most)
         self._hazards = np.zeros((size, 4), np.int64)  #: How many of each level are open.
         self._alarms = np.zeros((size, 4), np.int64)
         self._machines = np.zeros(size, np.int64)  #: How many are down or have a fault.

@@ -128,6 +128,11 @@ def test_without_risk_points_nothing_is_scored() -> None:
     assert (room.risk, grades(room)) == (None, [])
 
 
+def test_what_may_go_wrong_adds_no_more_than_its_most() -> None:
+    room = HazardRoom(PreventionPlan(POINTS, weights=RiskWeights(points_most=25.0)))
+    assert parts(room) == {"points": 25.0}
+
+
 # Laws
 
 ZONES = tuple(Zone(f"z{n}", f"Z{n}", ZoneKind.FACE, rectangle(0, 9)) for n in range(3))
