@@ -55,10 +55,7 @@ class HazardBook:
 
     def __init__(self, plan: MinePlan, alarms: AlarmBook, state: Mapping[str, bytes]) -> None:
         """Takes up the hazards of before a restart; it goes on with `begin`."""
-        self._plan = plan.prevention
-        self._points = {point.id: point for point in plan.prevention.points}
-        self._zones = frozenset(zone.id for zone in plan.map.zones)
-        self._devices = frozenset(plan.devices)
+        self._use(plan)
         self._alarms = alarms
         kept = [recall_hazard(v) for key, v in state.items() if key.startswith(HAZARD_PREFIX)]
         self._hazards = {one.id: one for one in sorted(kept, key=lambda one: one.number)}
@@ -68,6 +65,12 @@ class HazardBook:
         self._cleared = dict.fromkeys(one.id for one in cleared)
         self._changed: dict[str, Hazard | None] = dict(self._hazards)
         self._due_ns = 0  #: None comes to be overdue before this.
+
+    def _use(self, plan: MinePlan) -> None:
+        self._plan = plan.prevention
+        self._points = {point.id: point for point in plan.prevention.points}
+        self._zones = frozenset(zone.id for zone in plan.map.zones)
+        self._devices = frozenset(plan.devices)
 
     @property
     def doers(self) -> dict[ActKind, Callable[[Act, StepRecord], str]]:
@@ -91,6 +94,15 @@ class HazardBook:
         for hazard in self._hazards.values():
             if hazard.overdue and _key(hazard) not in self._alarms:
                 self._raise(hazard, record)
+
+    def reload(self, plan: MinePlan, record: StepRecord) -> None:
+        """Takes over another configuration; hazards stay as they are, whatever is gone."""
+        self._use(plan)
+        self.begin(record)
+
+    def all(self) -> list[Hazard]:
+        """All that are listed, oldest first."""
+        return list(self._hazards.values())
 
     def look(self, record: StepRecord) -> None:
         """Tells which hazards have not been mended in their time."""

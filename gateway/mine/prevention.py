@@ -44,11 +44,8 @@ class Prevention:
         self._occupancy = occupancy
         self._hazards = HazardBook(plan, alarms, state)
 
-        def zones_of(card: str) -> tuple[str, ...]:
-            handle = table.handle(card)
-            return occupancy.zones_of([handle])[handle]
-
-        self._risk = RiskBook(plan.prevention, plan.map.zones, zones_of, state)
+        self._table = table
+        self._risk = RiskBook(plan.prevention, plan.map.zones, self._zones_of, state)
         self._changed: dict[str, Hazard | None] = {}
 
     @property
@@ -61,6 +58,19 @@ class Prevention:
         self._hazards.begin(record)
         record.alarms |= self._alarms.all()
         self.weigh(record)
+
+    def reload(self, plan: MinePlan, record: StepRecord) -> None:
+        """Takes over another configuration, after the zones and the alarms."""
+        self._hazards.reload(plan, record)
+        kept = self._risk.kept()
+        self._risk = RiskBook(plan.prevention, plan.map.zones, self._zones_of, kept)
+        self._changed |= self._hazards.take()
+        alarms, people = self._alarms.all().values(), self._occupancy.people
+        self._risk.look(self._hazards.all(), alarms, people, record)
+
+    def _zones_of(self, card: str) -> tuple[str, ...]:
+        handle = self._table.handle(card)
+        return self._occupancy.zones_of([handle])[handle]
 
     def follow(self, record: StepRecord) -> None:
         """Raises what is overdue by now."""

@@ -116,6 +116,9 @@ class RiskBook:
 
         `people`, (zones,), says how many are in each.
         """
+        for zone in self._gone:
+            record.state[RISK_PREFIX + zone] = None
+        self._gone.clear()
         if not self._is_scored:
             return
         for hazard in hazards:
@@ -132,6 +135,11 @@ class RiskBook:
         """(zones,) RISK, in the map's order, where it was computed since this was asked last."""
         told, self._told = self._told, None
         return told
+
+    def kept(self) -> dict[str, bytes]:
+        """What another book goes on from: what rolls, and the grades."""
+        found = {zone.id: self._kept(index) for index, zone in enumerate(self._zones)}
+        return {RISK_PREFIX + zone: value for zone, value in found.items() if value}
 
     def _score(self, people: NDArray[np.int64], record: StepRecord) -> None:
         weights, now_ns = self._weights, record.now_ns
@@ -164,9 +172,6 @@ class RiskBook:
             self._tell(risk[index], index, int(before[index]), record)
         for index in np.flatnonzero(changed | (before != self._grades)).tolist():
             self._keep(index, record)
-        for zone in self._gone:
-            record.state[RISK_PREFIX + zone] = None
-        self._gone.clear()
 
     def _graded(self, score: NDArray[np.float64]) -> NDArray[np.uint8]:
         """(zones,) grades: one that is left for a milder one is left by the deadband."""
@@ -228,6 +233,9 @@ class RiskBook:
         record.event(EventKind.RISK_CHANGED, record.now_ns, zone=zone.id, text=text)
 
     def _keep(self, index: int, record: StepRecord) -> None:
+        record.state[RISK_PREFIX + self._zones[index].id] = self._kept(index)
+
+    def _kept(self, index: int) -> bytes | None:
         peak, grade = float(self._peak[index]), int(self._grades[index])
         kept = {
             "peak": peak,
@@ -236,8 +244,7 @@ class RiskBook:
             "grade": grade,
         }
         nothing = not peak and grade == _BLUE
-        value = None if nothing else json.dumps(kept).encode()
-        record.state[RISK_PREFIX + self._zones[index].id] = value
+        return None if nothing else json.dumps(kept).encode()
 
     def _recall(self, zone: str, kept: Mapping[str, float]) -> None:
         index = self._index.get(zone)

@@ -32,16 +32,20 @@ class RiskHub:
     """Serves the risk of zones."""
 
     def __init__(self, bundle: Bundle, epoch: int, heartbeat_s: float, now_ns: Clock) -> None:
-        self._zones = [zone.id for zone in bundle.map.zones]
-        self._points = bundle.risk_points
         self._epoch = epoch
         self._heartbeat_s = heartbeat_s
         self._now_ns = now_ns
         self._signal = Signal()
+        self._version = 0
+        self.reload(bundle)
+
+    def reload(self, bundle: Bundle) -> None:
+        """Takes over other zones and risk points; all scores are told anew when they come."""
+        self._zones = [zone.id for zone in bundle.map.zones]
+        self._points = bundle.risk_points
         self._risk: Records | None = None
         #: By zone, the version in which its score was told last to be another.
         self._versions = np.zeros(len(self._zones), np.int64)
-        self._version = 0
 
     def publish(self, risk: Records) -> None:
         """Takes over (zones,) RISK; wakes those who watch where something has changed."""

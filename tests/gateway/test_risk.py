@@ -133,6 +133,31 @@ def test_what_may_go_wrong_adds_no_more_than_its_most() -> None:
     assert parts(room) == {"points": 25.0}
 
 
+def test_another_configuration_is_taken_over_as_by_a_restart() -> None:
+    room, other = HazardRoom(), PreventionPlan(POINTS[:1])
+    room.report(level=3)
+    down = LinkChange("shearer", LinkState.DOWN, "no answer", room.t_ns)
+    room.give(Batch(links=(down,)))
+    room.listen(6)
+    room.give(Batch(links=(LinkChange("shearer", LinkState.UP, "", room.t_ns),)))
+    room.wait()
+    before = parts(room)
+    prevention = room.walk.mine._prevention
+    record = StepRecord(room.first, room.t_ns)
+    prevention.reload(replace(room.plan, prevention=other), record)
+    change = prevention.take()
+    assert change is not None
+    assert change.risk is not None
+    after = {part: float(change.risk[part][FACE]) for part in PARTS if change.risk[part][FACE]}
+    assert before == {"points": 32.0, "hazards": 8.0, "past": 15.0}
+    assert after == {"points": 20.0, "hazards": 8.0, "past": 15.0}
+    assert [one.text.partition(":")[0] for one in record.events] == [
+        "the risk of zone face (Face) is yellow now, orange before"
+    ]
+    prevention.reload(replace(room.plan, prevention=PreventionPlan()), record)
+    assert record.state["risk/face"] is None
+
+
 # Laws
 
 ZONES = tuple(Zone(f"z{n}", f"Z{n}", ZoneKind.FACE, rectangle(0, 9)) for n in range(3))
