@@ -27,6 +27,7 @@ from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
+from gateway.prevention import prevention_plan
 from gateway.reload import Order, Reloader, reload_when_asked
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
@@ -69,6 +70,7 @@ def plan_of(bundle: Bundle) -> MinePlan:
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
+        prevention=prevention_plan(bundle),
     )
 
 

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, Field
 
 from gateway.config.alarms import AlarmSettings
+from gateway.config.risks import HazardSettings, RiskSettings
 from gateway.config.section import Plain, Section
 from gateway.config.times import DaySpan
 
@@ -174,3 +175,5 @@ class MineSettings(Section):
     positions: PositionsSettings = PositionsSettings()
     reload: ReloadSettings = ReloadSettings()
     alarm: AlarmSettings = AlarmSettings()
+    hazard: HazardSettings = HazardSettings()
+    risk: RiskSettings = RiskSettings()

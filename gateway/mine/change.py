@@ -18,6 +18,7 @@ from positioning.observation import FIX, MEASUREMENT, Records
 
 if TYPE_CHECKING:
     from gateway.mine.muster_card import MusterChange
+    from gateway.mine.prevention import PreventionChange
 
 
 class ActKind(StrEnum):
@@ -32,6 +33,12 @@ class ActKind(StrEnum):
     MUSTER_OPEN = "muster.open"
     MUSTER_CLOSE = "muster.close"
     CONFIGURATION_RELOAD = "configuration.reload"
+    HAZARD_REPORT = "hazard.report"
+    HAZARD_ASSIGN = "hazard.assign"
+    HAZARD_MEND = "hazard.mend"
+    HAZARD_CHECK = "hazard.check"
+    HAZARD_SUPERVISE = "hazard.supervise"
+    HAZARD_CLEAR = "hazard.clear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +47,9 @@ class Act:
 
     `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
     `gateway.mine.alarm_kept.AlarmKey.text` gives; of MUSTER_OPEN what
-    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id, and of
-    CONFIGURATION_RELOAD the mine's code. `until_t_ns` is when a shelved alarm comes back.
+    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id; of acts
+    on hazards the hazard's, of HAZARD_REPORT where it is; of CONFIGURATION_RELOAD the mine's code.
+    `until_t_ns` is when a shelved alarm comes back. `detail` is what else was given, by name.
     """
 
     request_id: str
@@ -50,6 +58,7 @@ class Act:
     subject: str
     note: str = ""
     until_t_ns: int | None = None
+    detail: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +112,10 @@ class EventKind(IntEnum):
     MUSTER_OPENED = 18
     MUSTER_CLOSED = 19
     MUSTER_SAFE = 20
+    HAZARD_FOUND = 21
+    HAZARD_CHANGED = 22
+    HAZARD_CLEARED = 23
+    RISK_CHANGED = 24
     CONFIGURATION_CHANGED = 27
     CONFIGURATION_REFUSED = 28
 
@@ -121,8 +134,8 @@ class Place:
 class Alarm:
     """An alarm and its life: `level` is 1 (most severe) to 4, `end_t_ns` None while it is open.
 
-    `card`, `device`, `zone` and `limit` (an id of `limits.toml`) are what it is about, empty where
-    they do not apply; `place` is
+    `card`, `device`, `zone`, `limit` (an id of `limits.toml`) and `hazard` are what it is about,
+    empty where they do not apply; `place` is
     where its card was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when
     its condition began. `tell` are those who are told, and `escalated` whether that is others than
     at first, because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back.
@@ -137,6 +150,7 @@ class Alarm:
     device: str = ""
     zone: str = ""
     limit: str = ""
+    hazard: str = ""
     text: str = ""
     place: Place | None = None
     raised_t_ns: int = 0
@@ -171,6 +185,7 @@ class Event:
     text: str = ""
     count: int = 0
     drill: bool = False
+    hazard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +211,8 @@ class Changes:
     now in, for each card for which they changed. `anchors`, (anchors,) ANCHOR_HEALTH, is there
     when they have been judged anew. `alarms` are those that have changed, by id, as they are now;
     NORMAL is an alarm that is over and done with. `answers` are what became of the acts: one of
-    the batch each, in order. `muster` is there when something of it has changed. `state` is what
+    the batch each, in order. `muster` and `prevention` (hazards and risk) are there when something
+    of them has changed. `state` is what
     the journal keeps, with the events and in one transaction, so that the core comes back as it
     was: key to bytes, or None to forget the key.
     """
@@ -213,4 +229,5 @@ class Changes:
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     muster: MusterChange | None = None
+    prevention: PreventionChange | None = None
     state: Mapping[str, bytes | None] = field(default_factory=dict)

@@ -34,6 +34,7 @@ from gateway.mine.muster import MusterBook
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
+from gateway.mine.prevention import Prevention
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.reloading import Reloading, readers_of
@@ -92,13 +93,15 @@ class Mine(Reloading):
             state=state,
         )
         self._muster = MusterBook(plan, self._cards, self._roster, self._occupancy, state)
-        musters = {
+        self._prevention = Prevention(plan, table, self._occupancy, self._alarms, state)
+        doers = {
             ActKind.MUSTER_OPEN: self._muster.do_open,
             ActKind.MUSTER_CLOSE: self._muster.do_close,
+            **self._prevention.doers,
         }
         self._refusal = ""
-        reload = {ActKind.CONFIGURATION_RELOAD: lambda _act, _record: self._refusal}
-        self._acts = ActBook(self._alarms, state, {**musters, **reload})
+        doers[ActKind.CONFIGURATION_RELOAD] = lambda _act, _record: self._refusal
+        self._acts = ActBook(self._alarms, state, doers)
         self._attendance = Attendance(self._cards, table)
         self._conflicts = ConflictBook(readers_of(plan), table)
         self._anchors = AnchorBook(plan.map)
@@ -137,6 +140,7 @@ class Mine(Reloading):
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._limits.look(record)
         self._muster.begin(record)
+        self._prevention.begin(record)
         self._keep(zones, record)
         self._keep_places(range(PLACE_PARTS), record)
         stats = self._anchors.restore(kept, record)
@@ -180,9 +184,11 @@ class Mine(Reloading):
         self._anchors.note(batch.measurements, rounds)
         anchors = self._look_at_anchors(seconds, record)
         self._acts.take(batch.acts, record)
+        self._prevention.follow(record)
         self._alarms.tick(record)
         for zones, by, reason in self._readings.musters(record):
             self._muster.demand(zones, by, reason, record)
+        self._prevention.weigh(record)
         again = self._shown_again(fixes, [*lost, *back])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
@@ -333,5 +339,6 @@ class Mine(Reloading):
             alarms=record.alarms,
             answers=tuple(record.answers),
             muster=self._muster.take(),
+            prevention=self._prevention.take(),
             state=record.state,
         )

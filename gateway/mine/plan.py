@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 
+from gateway.mine.prevention_plan import PreventionPlan
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
 
@@ -92,7 +93,7 @@ class MinePlan:
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
     devices that give ranges. `configuration` names the one that all this comes from; it may be
-    empty.
+    empty. `prevention` says what hazards and risk are judged by.
     """
 
     map: MineMap
@@ -110,6 +111,7 @@ class MinePlan:
     timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
     configuration: str = ""
+    prevention: PreventionPlan = field(default_factory=PreventionPlan)
 
     @property
     def tracker(self) -> TrackerSettings:

@@ -27,6 +27,7 @@ from gateway.mine.muster import MusterBook
 from gateway.mine.occupancy import Occupancy
 from gateway.mine.plan import MinePlan
 from gateway.mine.prepared import Prepared, Reload
+from gateway.mine.prevention import Prevention
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
@@ -59,6 +60,7 @@ class Reloading:
     _vehicles: Vehicles
     _routes: RouteWatch
     _muster: MusterBook
+    _prevention: Prevention
     _acts: ActBook
     _conflicts: ConflictBook
     _anchors: AnchorBook
@@ -112,6 +114,7 @@ class Reloading:
         self._vehicles.reload(plan.map, record)
         self._routes.reload(plan, stops, record)
         self._muster.reload(plan, prepared.ways, record)
+        self._prevention.reload(plan, record)
         self._conflicts.reload(readers_of(plan))
         if moved:
             self._keep(moved, record)
