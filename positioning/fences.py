@@ -300,6 +300,14 @@ class FenceMembership:
         """The fences a card is in, ascending."""
         return self._book.zones_of(card)
 
+    def restore(self, card: int, fences: Sequence[int]) -> None:
+        """Puts a card into exactly these fences, as they were known last.
+
+        Raises:
+            IndexError: there is no such fence.
+        """
+        self._book.restore(card, fences)
+
     def counts(self) -> Integers:
         """How many cards are in each fence, (fences,)."""
         return self._book.counts()

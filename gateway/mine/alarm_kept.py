@@ -19,7 +19,8 @@ HIDDEN_PREFIX: Final = "hidden/"
 class AlarmKey(NamedTuple):
     """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere.
 
-    `limit` is the id of the limit that a device's value is beyond.
+    `limit` is the id of the limit that a device's value is beyond; `machine` the id of a machine,
+    or the card of a vehicle, that the card is too near to, or that it is about.
     """
 
     rule: str
@@ -27,14 +28,15 @@ class AlarmKey(NamedTuple):
     device: str = ""
     zone: str = ""
     limit: str = ""
+    machine: str = ""
 
     @property
     def text(self) -> str:
-        """All of it in one word, without a limit as gateways before there were any kept it.
+        """All of it in one word, without a limit or machine as older gateways kept it.
 
         Of all ids only a card's may hold a slash.
         """
-        return "/".join(self if self.limit else self[:4])
+        return "/".join(self if self.machine else self[:5] if self.limit else self[:4])
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,7 @@ class AlarmBook:
             device=key.device,
             zone=key.zone,
             limit=key.limit,
+            machine=key.machine,
             text=text,
             place=place,
             raised_t_ns=record.now_ns,

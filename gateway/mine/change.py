@@ -102,6 +102,8 @@ class EventKind(IntEnum):
     MUSTER_OPENED = 18
     MUSTER_CLOSED = 19
     MUSTER_SAFE = 20
+    FLOOD_BEGUN = 25
+    FLOOD_ENDED = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,11 +120,12 @@ class Place:
 class Alarm:
     """An alarm and its life: `level` is 1 (most severe) to 4, `end_t_ns` None while it is open.
 
-    `card`, `device`, `zone` and `limit` (an id of `limits.toml`) are what it is about, empty where
-    they do not apply; `place` is
-    where its card was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when
-    its condition began. `tell` are those who are told, and `escalated` whether that is others than
-    at first, because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back.
+    `card`, `device`, `zone`, `limit` (an id of `limits.toml`) and `machine` (its id, or a vehicle's
+    card) are what it is about, empty where they do not apply; `place` is where its card was when it
+    began. `raised_t_ns` is when the gateway found it, `start_t_ns` when its condition began. `tell`
+    are those who are told, and `escalated` whether that is others than at first, because nobody has
+    acknowledged it. `hidden_until_ns`: when a shelved one comes back. `group` is the flood that it
+    belongs to, `parent` the id of the alarm that explains it.
     """
 
     id: str
@@ -144,6 +147,9 @@ class Alarm:
     acknowledged_t_ns: int | None = None
     tell: tuple[str, ...] = ()
     escalated: bool = False
+    machine: str = ""
+    group: str = ""
+    parent: str = ""
 
     @property
     def number(self) -> int:
@@ -168,6 +174,7 @@ class Event:
     text: str = ""
     count: int = 0
     drill: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

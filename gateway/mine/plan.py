@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 
+from gateway.mine.machine_plan import FloodRule, Machine, NearRule
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
 
@@ -91,7 +92,8 @@ class MinePlan:
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
-    devices that give ranges.
+    devices that give ranges. `machines` are those with a fence or a cutter; `near` says how near to
+    vehicles is too near, `flood` when alarms are a flood (None: never).
     """
 
     map: MineMap
@@ -108,6 +110,9 @@ class MinePlan:
     routes: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
+    machines: tuple[Machine, ...] = ()
+    near: NearRule = field(default_factory=NearRule)
+    flood: FloodRule | None = None
 
     @property
     def tracker(self) -> TrackerSettings:
