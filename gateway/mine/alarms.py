@@ -27,6 +27,7 @@ from gateway.mine.alarm_states import (
 )
 from gateway.mine.alarm_words import WHY, said, tell
 from gateway.mine.change import Alarm, EventKind, Place
+from gateway.mine.floods import FloodBook
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 
@@ -41,15 +42,22 @@ ENDED_BY_OPERATORS: Final = frozenset({"distress"})
 _UNKNOWN: Final = AlarmRule(level=4)
 
 _NEVER_NS: Final = 1 << 63
+_NO_KEY: Final = AlarmKey("")
 _S: Final = 1e9
 
 
 class AlarmBook:
     """All alarms that are open, or over and not acknowledged."""
 
-    def __init__(self, rules: Mapping[str, AlarmRule], state: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, AlarmRule],
+        state: Mapping[str, bytes],
+        floods: FloodBook | None = None,
+    ) -> None:
         """Takes up the alarms of before a restart; `rules` by family."""
         self._rules = rules
+        self._floods = floods or FloodBook()
         self._alarms: dict[AlarmKey, Alarm] = {}
         self._pending: dict[AlarmKey, Pending] = {}
         self._hidden: dict[AlarmKey, Hiding] = {}
@@ -71,6 +79,7 @@ class AlarmBook:
             elif name.startswith(HIDDEN_PREFIX):
                 key, hiding = recall_hiding(value)
                 self._hidden[key] = hiding
+        self._floods.recall(self._alarms.values())
 
     def __contains__(self, key: AlarmKey) -> bool:
         alarm = self._alarms.get(key)
@@ -175,8 +184,12 @@ class AlarmBook:
         )
         open_rules = {other.rule for other in self._open()} if rule.suppressed_by else ()
         alarm = self._shown_or_not(key, alarm, open_rules)
+        alarm = self._floods.take(alarm, lambda id_: self._ids.get(id_, _NO_KEY) in self)
         self._keep(key, alarm, record)
         tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
+        for other in (self._ids.get(id_) for id_ in self._floods.tell(alarm, record)):
+            if other:
+                self._keep(other, replace(self._alarms[other], group=alarm.group), record)
         if key.rule in self._suppressors:
             self._look_again(record, "")
 
@@ -247,6 +260,7 @@ class AlarmBook:
         if self._pending and now_ns - self._alive_ns >= ALIVE_EVERY_NS:
             self._alive_ns = now_ns
             record.state[ALIVE_KEY] = str(now_ns).encode()
+        self._floods.tick(record)
         if now_ns < self._due_ns:
             return
         for key, pending in list(self._pending.items()):

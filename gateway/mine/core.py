@@ -25,6 +25,7 @@ from gateway.mine.card_flags import CardFlags
 from gateway.mine.cards import Cards, Entries
 from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.floods import FloodBook
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
@@ -75,7 +76,9 @@ class Mine:
             silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
-        self._alarms = AlarmBook(plan.rules, state)
+        hearing = plan.uwb_readers | {reader.id for reader in plan.map.readers}
+        floods = FloodBook(plan.flood, state, hearing, plan.rules[SIGNAL_LOST].after_s)
+        self._alarms = AlarmBook(plan.rules, state, floods)
         self._notices = NoticeBook()
         self._flags = CardFlags(self._cards, self._alarms, table)
         self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
