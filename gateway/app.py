@@ -17,12 +17,14 @@ from equipment.profile import Kind
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle, Limit, Person
+from gateway.config.machine_plans import machine_plan_of
 from gateway.config.people import CardKind
 from gateway.desk import Desk, audit_of
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
+from gateway.mine.machine_plan import FloodRule, NearRule
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
@@ -65,6 +67,9 @@ def plan_of(bundle: Bundle) -> MinePlan:
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
+        machines=tuple(map(machine_plan_of, bundle.machines)),
+        near=NearRule(**dict(bundle.settings.nearness)),
+        flood=FloodRule(**dict(bundle.settings.flood)),
     )
 
 

@@ -14,6 +14,7 @@ from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, pars
 from gateway.config.devices import DeviceSetup, read_devices
 from gateway.config.files import read_text
 from gateway.config.limits import Limit, limit_mistakes, read_limits
+from gateway.config.machines import Machine, machine_mistakes, read_machines
 from gateway.config.people import Person, read_roster
 from gateway.config.places import note_misplaced, read_map
 from gateway.config.references import permit_mistakes, route_mistakes, stop_mistakes
@@ -38,6 +39,7 @@ class Bundle:
     devices: tuple[DeviceSetup, ...]
     routes: tuple[Route, ...] = ()
     limits: tuple[Limit, ...] = ()
+    machines: tuple[Machine, ...] = ()
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -67,6 +69,7 @@ def load(folder: Path) -> Bundle:
     roster = read_roster(folder)
     routes = read_routes(folder)
     limits = read_limits(folder)
+    machines = read_machines(folder)
     mine_map = _part(mistakes, lambda: read_map(folder))
     devices = read_devices(folder)
     if mine_map is not None:
@@ -75,12 +78,15 @@ def load(folder: Path) -> Bundle:
         mistakes += stop_mistakes(routes, mine_map)
     mistakes += route_mistakes(roster, routes)
     mistakes += limit_mistakes(limits, devices, mine_map)
+    mistakes += machine_mistakes(machines, devices, roster, mine_map)
     mistakes += [*roster.mistakes, *routes.mistakes, *limits.mistakes, *devices.mistakes]
+    mistakes += machines.mistakes
     if settings is None or mine_map is None or mistakes:
         raise ConfigurationError(mistakes)
     setups = tuple(devices.setups.values())
     listed = tuple(routes.items.values()), tuple(limits.items.values())
-    return Bundle(folder, settings, mine_map, tuple(roster.people), setups, *listed)
+    placed = tuple(machines.items.values())
+    return Bundle(folder, settings, mine_map, tuple(roster.people), setups, *listed, placed)
 
 
 def journal_folder_of(folder: Path) -> Path:

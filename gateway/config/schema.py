@@ -151,6 +151,30 @@ class PositionsSettings(Section):
     frame_interval_ms: int = Field(default=100, ge=10, le=10_000)
 
 
+class NearnessSettings(Section):
+    """`[nearness]`: how near to vehicles is too near, along roadways. Absent: any distance is fine.
+
+    Farther than 500 m nobody is near; who rides is within some metres, and no ride is shorter than
+    a second.
+    """
+
+    person_vehicle_m: float | None = Field(default=None, gt=0, le=500)
+    vehicle_vehicle_m: float | None = Field(default=None, gt=0, le=500)
+    #: Who is within this of a vehicle, and no faster or slower than it, for a while rides on it.
+    ride_within_m: float = Field(default=5.0, gt=0, le=50)
+    ride_after_s: float = Field(default=10.0, ge=1, le=300)
+
+
+class FloodSettings(Section):
+    """`[flood]`: so many alarms of one family within so long are one group.
+
+    Two are no flood; within more than an hour nothing comes at once.
+    """
+
+    count: int = Field(default=10, ge=3, le=10_000)
+    window_s: float = Field(default=60.0, ge=1, le=3600)
+
+
 class MineSettings(Section):
     """All of `mine.toml`."""
 
@@ -162,4 +186,6 @@ class MineSettings(Section):
     journal: JournalSettings = JournalSettings()
     positioning: PositioningSettings = PositioningSettings()
     positions: PositionsSettings = PositionsSettings()
+    nearness: NearnessSettings = NearnessSettings()
+    flood: FloodSettings = FloodSettings()
     alarm: AlarmSettings = AlarmSettings()

@@ -12,9 +12,11 @@ from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.cards import Cards
 from gateway.mine.machine_plan import Machine
+from gateway.mine.plan import MinePlan
 from gateway.mine.poses import Poses
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from positioning.centrelines import Centrelines
 from positioning.fences import Fence, FenceMembership
 from positioning.observation import Records
 from positioning.polygons import Floats
@@ -38,18 +40,20 @@ class MachineFences:
     """Compares people's places with the fences of machines.
 
     Each machine has two fences: its own, and one that is wider by its margin, which counts while
-    the machine's place is too old to be believed. A card comes in and goes out as of a zone.
+    the machine's place is too old to be believed. A card comes in and goes out as of a zone; where
+    its place across the roadway is not known, it is on the centreline.
     """
 
     def __init__(
         self,
-        machines: tuple[Machine, ...],
+        plan: MinePlan,
         poses: Poses,
         cards: Cards,
         roster: Roster,
         alarms: AlarmBook,
     ) -> None:
-        self._machines = machines
+        machines = self._machines = plan.machines
+        self._centrelines = Centrelines(plan.map.roadways)
         self._poses, self._cards, self._roster, self._alarms = poses, cards, roster, alarms
         self._fenced: list[_Fenced] = []
         fences: list[Fence] = []
@@ -105,7 +109,7 @@ class MachineFences:
             handles = np.unique(fixes["card"])
             handles = handles[person[handles]]
         dirty = set()
-        near = last[handles]
+        near = self._centrelines.narrowed(last[handles])
         for crossing in self._membership.update(near, self._poses.poses[self._rows]):
             one = self._fenced[crossing.zone // 2]
             among = one.around if crossing.zone % 2 else one.within

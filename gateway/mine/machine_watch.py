@@ -27,7 +27,7 @@ class MachineWatch:
         self, plan: MinePlan, table: IdTable, roster: Roster, cards: Cards, alarms: AlarmBook
     ) -> None:
         self._poses = Poses(plan, cards, table)
-        self._fences = MachineFences(plan.machines, self._poses, cards, roster, alarms)
+        self._fences = MachineFences(plan, self._poses, cards, roster, alarms)
         self._cutters = Cutters(plan.map, plan.machines, self._poses, alarms)
         mounted = {table.handle(card) for machine in plan.machines for card in machine.cards}
         self._proximity = Proximity(plan, roster, cards, alarms, mounted)
