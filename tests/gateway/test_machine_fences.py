@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mine.change import Batch
-from gateway.mine.machine_plan import AlongRoadway, Machine
+from gateway.mine.machine_plan import AlongRoadway, Machine, OnCards
 from gateway.mine.plan import AlarmRule
 from positioning.mine_map import Zone, ZoneKind
 from tests.gateway.machine_mine import (
@@ -232,8 +232,7 @@ def test_a_machine_with_two_cards_stands_between_them() -> None:
 
 def test_a_machine_with_one_card_looks_along_its_roadway() -> None:
     ring = np.array([(2.0, -4.0), (12.0, -4.0), (12.0, 4.0), (2.0, 4.0), (2.0, -4.0)])
-    pose = replace(HEADER.pose, rear="")
-    site = Site(plan_of(replace(HEADER, pose=pose, ring_m=ring)))
+    site = Site(plan_of(replace(HEADER, pose=OnCards(FRONT), ring_m=ring)))
     for _ in range(5):
         site.second({FRONT: 60.0, PERSON: 67.0, MATE: 53.0})
     assert site.told(DANGER) == [("RAISED", PERSON, "header")]
