@@ -16,7 +16,6 @@ from gateway.mine.plan import MinePlan
 from gateway.mine.poses import Poses
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
-from positioning.centrelines import Centrelines
 from positioning.fences import Fence, FenceMembership
 from positioning.observation import Records
 from positioning.polygons import Floats
@@ -53,7 +52,6 @@ class MachineFences:
         alarms: AlarmBook,
     ) -> None:
         machines = self._machines = plan.machines
-        self._centrelines = Centrelines(plan.map.roadways)
         self._poses, self._cards, self._roster, self._alarms = poses, cards, roster, alarms
         self._fenced: list[_Fenced] = []
         fences: list[Fence] = []
@@ -63,10 +61,11 @@ class MachineFences:
             self._fenced.append(_Fenced(index, machine))
             rings_m = (machine.ring_m, _wider(machine.ring_m, machine.margin_m))
             fences += [Fence(machine.id, (ring_m,), machine.height_m) for ring_m in rings_m]
-        self._membership = FenceMembership(fences)
+        self._membership = FenceMembership(fences, plan.map.roadways)
         self._rows = np.repeat([one.index for one in self._fenced], 2).astype(np.intp)
         self._of = {one.index: one for one in self._fenced}
         self._uncertain: set[AlarmKey] = set()
+        self._looked = np.zeros(0, np.bool_)  # since everyone was, by card
 
     def begin(self, record: StepRecord) -> None:
         """After a restart: who was in a fence is in it still; alarms of no machine end."""
@@ -89,7 +88,9 @@ class MachineFences:
     def look(
         self, fixes: Records, changed: set[int], record: StepRecord, *, everyone: bool
     ) -> None:
-        """Takes the last places of the cards in `fixes`, of `everyone` now and then.
+        """Takes the last places of the cards in `fixes`; at `everyone` also of all others.
+
+        It is to be asked for once a second, because machines move too.
 
         `changed` are the machines of which it is known otherwise whether they run, or where.
         """
@@ -103,18 +104,21 @@ class MachineFences:
     def _cross(self, fixes: Records, *, everyone: bool) -> set[int]:
         """Notes who comes and goes; returns the machines whose fences someone has crossed."""
         last, person = self._cards.last, self._roster.person
-        if everyone:
-            handles = np.flatnonzero(person & (last["fix_class"][: len(person)] > 0))
-        else:
-            handles = np.unique(fixes["card"])
-            handles = handles[person[handles]]
+        known = len(person)
+        looked = np.zeros(known, np.bool_)
+        looked[: len(self._looked)] = self._looked
+        new = np.zeros(known, np.bool_)
+        new[fixes["card"]] = True
+        self._looked = new if everyone else looked | new
+        rows = np.flatnonzero((new | ~looked if everyone else new) & person)
+        rows = rows[last["fix_class"][rows] > 0]
         dirty = set()
-        near = self._centrelines.narrowed(last[handles])
-        for crossing in self._membership.update(near, self._poses.poses[self._rows]):
+        poses = self._poses.poses[self._rows]
+        for crossing in self._membership.update(last, poses, rows):
             one = self._fenced[crossing.zone // 2]
             among = one.around if crossing.zone % 2 else one.within
             if crossing.entered:
-                among[crossing.card] = int(near["t_ns"][crossing.row])
+                among[crossing.card] = int(last["t_ns"][crossing.row])
             else:
                 among.pop(crossing.card, None)
             dirty.add(one.index)

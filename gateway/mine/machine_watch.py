@@ -45,11 +45,7 @@ class MachineWatch:
         self._poses.shift(by_ns)
 
     def look(self, samples: Sequence[Sample], fixes: Records, record: StepRecord) -> None:
-        """Takes what is new, after the cards have taken their places.
-
-        People are compared with fences when they move, and everyone once a second, because it is
-        the machines that move then.
-        """
+        """Takes what is new, after the cards have taken their places."""
         second = record.now_ns // _S_NS
         everyone, self._second = second != self._second, second
         changed = self._poses.look(samples, record)

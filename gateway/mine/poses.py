@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -41,19 +42,19 @@ class _Line:
     """A roadway's centreline, to be walked along."""
 
     def __init__(self, roadway: Roadway) -> None:
-        self._points_m = roadway.centreline_m
-        lengths_m = np.linalg.norm(np.diff(self._points_m, axis=0), axis=1)
-        self._at_m = np.concatenate([[0.0], np.cumsum(lengths_m)])
-        self.length_m = float(self._at_m[-1])
+        lengths_m = np.linalg.norm(np.diff(roadway.centreline_m, axis=0), axis=1)
+        # Numbers of Python: there is one place at a time to find.
+        self._points_m: list[list[float]] = roadway.centreline_m.tolist()
+        self._at_m: list[float] = [0.0, *np.cumsum(lengths_m).tolist()]
+        self.length_m = self._at_m[-1]
 
     def at(self, chainage_m: float) -> tuple[float, float, float, float]:
         """x, y, z of the floor and the direction of the centreline there, degrees."""
-        piece = int(np.searchsorted(self._at_m[1:-1], chainage_m, side="right"))
+        piece = bisect_right(self._at_m, chainage_m, 1, len(self._at_m) - 1) - 1
         start, end = self._points_m[piece], self._points_m[piece + 1]
         share = (chainage_m - self._at_m[piece]) / (self._at_m[piece + 1] - self._at_m[piece])
-        x_m, y_m, z_m = (start + share * (end - start)).tolist()
-        dx, dy, _ = (end - start).tolist()
-        return x_m, y_m, z_m, math.degrees(math.atan2(dy, dx))
+        x_m, y_m, z_m = (a + share * (b - a) for a, b in zip(start, end, strict=True))
+        return x_m, y_m, z_m, math.degrees(math.atan2(end[1] - start[1], end[0] - start[0]))
 
 
 class Poses:
@@ -90,6 +91,7 @@ class Poses:
         self._mounted: list[tuple[int, tuple[int, ...]]] = []
         for index, machine in enumerate(machines):
             self._take_up(index, machine, table)
+        self._asked = self._places.keys() | self._states.keys()
         self._handles = np.array([h for _, hs in self._mounted for h in hs], np.int64)
         self._seen_ns = np.zeros(len(self._handles), np.int64)
 
@@ -136,8 +138,8 @@ class Poses:
         """
         for sample in samples:
             where = (sample.device, sample.point)
-            value = None if sample.quality is Quality.BAD else sample.value
-            if value is None:
+            value = sample.value
+            if where not in self._asked or value is None or sample.quality is Quality.BAD:
                 continue
             for index in self._places.get(where, ()):
                 self._place_along(index, value, sample.receive_t_ns)

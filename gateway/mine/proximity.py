@@ -53,6 +53,10 @@ _PAIR: Final = np.dtype(
     ]
 )
 _SHIFT: Final = 32
+#: A place by its chainage, and by x and y, may differ by this, metres: roadways are wide.
+_SLACK_M: Final = 10.0
+#: Cells each way of a square that is laid over the plane again and again; a power of two.
+_CELLS: Final = 256
 
 
 class Proximity:
@@ -72,10 +76,8 @@ class Proximity:
         self._mounted = np.array(sorted(mounted), np.int64)
         self._person_m = rule.person_vehicle_m or np.nan
         self._vehicle_m = rule.vehicle_vehicle_m or np.nan
-        limits_m = [one for one in (rule.person_vehicle_m, rule.vehicle_vehicle_m) if one]
-        self._reach_m = max([_AWAY * one for one in limits_m] + [rule.ride_within_m])
         self._nearness: Nearness | None = None
-        if limits_m:
+        if rule.person_vehicle_m or rule.vehicle_vehicle_m:
             roadways = plan.map.roadways
             self._nearness = Nearness(roadways, build_graph(roadways), plan.map.areas)
         self._pairs = np.zeros(0, _PAIR)
@@ -137,17 +139,41 @@ class Proximity:
         vehicles = np.flatnonzero(there & roster.vehicle)
         if not len(vehicles):
             return nothing
-        judged = np.zeros(known, np.bool_)
-        if self._person_m > 0.0:
-            judged |= roster.person
-        if self._vehicle_m > 0.0:
-            judged |= roster.vehicle
-        others = np.flatnonzero(there & judged)
-        place = self._nearness.place
-        found = self._nearness.near(place(last[vehicles]), place(last[others]), self._reach_m)
-        a, b = vehicles[found["a"]], others[found["b"]]
-        once = np.where(roster.vehicle[b], a < b, a != b)
-        return found[once], (a[once] << _SHIFT | b[once]).astype(np.int64)
+        spots = self._nearness.place(last[vehicles])
+        parts = [nothing]
+        for limit_m, whom in (
+            (self._person_m, roster.person),
+            (self._vehicle_m, roster.vehicle),
+        ):
+            if limit_m > 0.0:
+                reach_m = max(_AWAY * limit_m, self._rule.ride_within_m)
+                others = self._around(vehicles, np.flatnonzero(there & whom), reach_m)
+                among = self._nearness.place(last[others])
+                found = self._nearness.near(spots, among, reach_m)
+                a, b = vehicles[found["a"]], others[found["b"]]
+                once = np.where(roster.vehicle[b], a < b, a != b)
+                parts.append((found[once], (a[once] << _SHIFT | b[once]).astype(np.int64)))
+        found, both = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return found, both
+
+    def _around(
+        self, vehicles: NDArray[np.intp], others: NDArray[np.intp], reach_m: float
+    ) -> NDArray[np.intp]:
+        """Those of `others` that may be within `reach_m` of a vehicle, in plan: most are not.
+
+        The plane is covered by a square of cells, again and again.
+        """
+        last, cell_m = self._cards.last, reach_m + _SLACK_M
+        places_m = np.column_stack([last["x_m"], last["y_m"]])
+        cells = np.floor(np.nan_to_num(places_m / cell_m)).astype(np.int64)
+        marked = np.zeros((_CELLS, _CELLS), np.bool_)
+        for column in range(-1, 2):
+            for line in range(-1, 2):
+                at = (cells[vehicles] + (column, line)) & (_CELLS - 1)
+                marked[at[:, 0], at[:, 1]] = True
+        at = cells[others] & (_CELLS - 1)
+        near: NDArray[np.intp] = others[marked[at[:, 0], at[:, 1]]]
+        return near
 
     def _seen(
         self, found: NDArray[np.void], both: NDArray[np.int64]
