@@ -7,9 +7,9 @@ ten values a second, one of them their place, and people (a fiftieth of them veh
 and fro and are ranged by their four nearest anchors once a second. A second of data is five steps,
 as in the gateway: positions, zones, attendance, quotas, alarms, silence, and what is to be kept.
 Each second is measured in processor time, after a warm-up in which all cards are found. There is no
-rival of this kind; the tracker alone on the same ranges stands beside it, and so does what machines cost:
-poses, fences, cutters and nearness. The last line is JSON: `ms_per_s_8000` and `ms_per_s_20000`,
-medians, `max_ms_per_s_8000`, `machines_ms_per_s_8000`, and `rss_mb`.
+rival of this kind; the tracker alone on the same ranges stands beside it, and so does what machines
+cost: poses, fences, cutters and nearness. The last line is JSON: `ms_per_s_8000` and
+`ms_per_s_20000`, medians, `max_ms_per_s_8000`, `machines_ms_per_s_8000`, and `rss_mb`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ def machine_plan_of(machine: Machine) -> plan.Machine:
         ring_m=_ring(fence) if machine.fence else None,
         height_m=fence.height_m,
         active=_active(machine),
+        active_unless=machine.active is not None and machine.active.unlike is not None,
         stale_s=machine.stale_s,
         margin_m=fence.margin_m,
         crew=frozenset(machine.crew),
@@ -49,4 +50,8 @@ def _ring(fence: FenceShape) -> Floats:
 def _active(machine: Machine) -> ValueLimit | None:
     if machine.active is None:
         return None
-    return ValueLimit(machine.id, machine.name, **dict(machine.active))
+    given = dict(machine.active)
+    unlike = given.pop("unlike")
+    if unlike is not None:
+        given["equals"] = unlike
+    return ValueLimit(machine.id, machine.name, **given)

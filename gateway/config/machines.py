@@ -142,11 +142,14 @@ class Active(Section):
     above: float | None = None
     below: float | None = None
     equals: bool | int | str | None = None
+    #: Anything else than this.
+    unlike: bool | int | str | None = None
 
     @model_validator(mode="after")
     def _one_condition(self) -> Self:
-        if sum(one is not None for one in (self.above, self.below, self.equals)) != 1:
-            msg = "give exactly one of above, below and equals"
+        given = (self.above, self.below, self.equals, self.unlike)
+        if sum(one is not None for one in given) != 1:
+            msg = "give exactly one of above, below, equals and unlike"
             raise ValueError(msg)
         return self
 
@@ -247,10 +250,14 @@ def _device_problems(
             continue
         point = points[source.point]
         is_number = point.type not in ("bool", "text") and not getattr(point, "states", None)
-        needs_number = isinstance(source, Along) or source.equals is None
+        needs_number = isinstance(source, Along) or source.equals is source.unlike is None
         if needs_number and not is_number:
             problem = f"{source.point} is no number"
-            remedy = "use equals" if isinstance(source, Active) else "name one that is, in metres"
+            remedy = (
+                "use equals or unlike"
+                if isinstance(source, Active)
+                else "name one that is, in metres"
+            )
             yield (table, "point"), problem, remedy
 
 

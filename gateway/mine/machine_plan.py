@@ -60,8 +60,8 @@ class Machine:
     """A machine, where it is, and the fence that people must keep out of.
 
     `ring_m`, (n, 2), is the fence in the machine's own frame, x ahead and y to the left; None:
-    there is no fence. It stands while the value of `active` is beyond its limit, always where that
-    is None. Its place and that value are believed for `stale_s`; after it the fence stands where
+    there is no fence. It stands while the value of `active` is beyond its limit, or with
+    `active_unless` while it is not; always where that is None. Its place and that value are believed for `stale_s`; after it the fence stands where
     it was, `margin_m` wider. `crew` are the cards, and the teams, that may be within. `cutter_m`
     is where it cuts: ahead, to the left, above the floor; None where it cuts nothing.
     """
@@ -72,6 +72,7 @@ class Machine:
     ring_m: Floats | None = None
     height_m: float = 3.0
     active: ValueLimit | None = None
+    active_unless: bool = False
     stale_s: float = 5.0
     margin_m: float = 5.0
     crew: frozenset[str] = frozenset()

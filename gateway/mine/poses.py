@@ -193,10 +193,11 @@ class Poses:
         self._put(index, (t_ns, x_m, y_m, z_m, heading_deg, *spread_m2), t_ns)
 
     def _note_state(self, index: int, value: Value, t_ns: int) -> None:
-        limit = self._machines[index].active
-        assert limit is not None
+        machine = self._machines[index]
+        assert machine.active is not None
         if t_ns >= self._said_ns[index]:
-            self._value_runs[index] = is_beyond(limit, value, 0.0)
+            is_so = is_beyond(machine.active, value, 0.0)
+            self._value_runs[index] = is_so != machine.active_unless
             self._said_ns[index] = t_ns
 
     def _put(self, index: int, pose: tuple[float, ...], heard_ns: int) -> None:

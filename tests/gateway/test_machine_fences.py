@@ -93,6 +93,14 @@ def test_which_end_counts_and_where_it_looks(
     assert site.told(DANGER) == [RAISED]
 
 
+def test_a_fence_that_is_active_unless_a_value_says_stopped() -> None:
+    stopped = replace(CUTS, equals="stopped")
+    site = Site(plan_of(replace(SHEARER, active=stopped, active_unless=True)))
+    for state in ("stopped", "stopped", "left", "right", "stopped"):
+        site.second({PERSON: 60.0}, ("position", 60.0), ("cutting", state))
+    assert site.told(DANGER) == [RAISED, CLEARED]
+
+
 def test_a_fence_that_is_not_active_and_one_of_which_that_is_not_known() -> None:
     site = Site(plan_of(replace(SHEARER, active=CUTS)))
     at = {PERSON: 60.0}
