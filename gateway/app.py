@@ -95,7 +95,8 @@ class Gateway:
     def __init__(self, bundle: Bundle) -> None:
         """Compiles the kernels: seconds the first time, when there is nothing to close yet."""
         plan = plan_of(bundle)
-        warm_up(plan.map, plan.tracker)
+        near = plan.near.person_vehicle_m or plan.near.vehicle_vehicle_m
+        warm_up(plan.map, plan.tracker, fences=bool(plan.machines), nearness=near is not None)
         self._bundle = bundle
         self._clock = SteadyClock()
         self._cards = IdTable()

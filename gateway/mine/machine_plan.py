@@ -61,9 +61,10 @@ class Machine:
 
     `ring_m`, (n, 2), is the fence in the machine's own frame, x ahead and y to the left; None:
     there is no fence. It stands while the value of `active` is beyond its limit, or with
-    `active_unless` while it is not; always where that is None. Its place and that value are believed for `stale_s`; after it the fence stands where
-    it was, `margin_m` wider. `crew` are the cards, and the teams, that may be within. `cutter_m`
-    is where it cuts: ahead, to the left, above the floor; None where it cuts nothing.
+    `active_unless` while it is not; always where that is None. Its place and that value are
+    believed for `stale_s`; after it the fence stands where it was, `margin_m` wider. `crew` are the
+    cards, and the teams, that may be within. `cutter_m` is where it cuts: ahead, to the left, above
+    the floor; None where it cuts nothing.
     """
 
     id: str

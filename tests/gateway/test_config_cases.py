@@ -30,7 +30,7 @@ def changed_folder(case: str, folder: Path) -> Path:
         if "rename" in change:
             file.rename(folder / change["rename"])
             continue
-        text = change.get("text", file.read_text(encoding="utf-8"))
+        text = change["text"] if "text" in change else file.read_text(encoding="utf-8")
         if "old" in change:
             assert change["old"] in text, f"{case}: {change['old']!r} is not in {file.name}"
             text = text.replace(change["old"], change["new"], 1)
