@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipment.report import LinkChange, LinkState
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.change import Alarm, Batch, Event
+from gateway.mine.alarm_kept import AlarmKey, keep_alarm, recall_alarm
+from gateway.mine.change import Alarm, Batch, Event, EventKind
 from gateway.mine.floods import FloodBook
 from gateway.mine.machine_plan import FloodRule
 from gateway.mine.plan import AlarmRule
+from gateway.serve.encode import alarm_message, encode_event
+from lamproom.v1 import event_pb2
 from tests.gateway.alarm_room import RULES, Room
 from tests.gateway.small_mine import PLAN, T0, S, Walk, batch_of, ranges_at
 
@@ -146,6 +148,37 @@ def test_what_hears_no_card_or_failed_at_another_time_explains_nothing(
     room.begin(AlarmKey("device_down", device=device))
     room.begin(AlarmKey("signal_lost", card="1"), 30.0 + heard_s)
     assert [alarm.parent for alarm in room.alarms.values()] == ["", ""]
+
+
+def test_clients_are_told_the_group_the_cause_and_the_machine() -> None:
+    alarm = Alarm(
+        "signal_lost-7", "signal_lost", 3, T0, machine="m", group="flood-4", parent="device_down-2"
+    )
+    message = alarm_message(alarm)
+    assert message.machine_id == "m"
+    assert message.group_id == "flood-4"
+    assert message.parent_alarm_id == "device_down-2"
+    event = Event(9, EventKind.FLOOD_BEGUN, T0, T0, count=4, group="flood-4")
+    response = event_pb2.WatchEventsResponse.FromString(encode_event(event, 1))
+    assert (response.event.kind, response.event.group_id) == (25, "flood-4")
+
+
+def test_the_key_of_a_machine_s_alarm_is_kept_and_older_ones_are_as_they_were() -> None:
+    key = AlarmKey("danger_proximity", card="1", machine="shearer")
+    alarm = Alarm("a-1", key.rule, 2, T0, card="1", machine="shearer", group="g", parent="p")
+    kept = keep_alarm(key, alarm, None)
+    assert kept is not None
+    assert recall_alarm(kept) == (key, alarm, None)
+    assert key.text == "danger_proximity/1////shearer"
+    assert AlarmKey(*key.text.split("/")) == key
+    assert AlarmKey("r", card="1", zone="z").text == "r/1//z"
+    assert AlarmKey("r", device="d", limit="l").text == "r//d//l"
+    fields = b'{"id": "r-1", "rule": "r", "level": 1, "start_t_ns": 5}'
+    old = b'{"key": ["r", "1", "", "z"], "alarm": ' + fields + b"}"
+    again, recalled, _ = recall_alarm(old)
+    assert again == AlarmKey("r", card="1", zone="z")
+    assert recalled is not None
+    assert (recalled.machine, recalled.group, recalled.parent) == ("", "", "")
 
 
 @settings(max_examples=60, deadline=None)
