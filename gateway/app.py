@@ -26,6 +26,7 @@ from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.mine.machine_plan import FloodRule, NearRule
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
+from gateway.prevention import prevention_plan
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from positioning.observation import IdTable
@@ -67,6 +68,7 @@ def plan_of(bundle: Bundle) -> MinePlan:
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
+        prevention=prevention_plan(bundle),
         machines=tuple(map(machine_plan_of, bundle.machines)),
         near=NearRule(**dict(bundle.settings.nearness)),
         flood=FloodRule(**dict(bundle.settings.flood)),

@@ -38,7 +38,7 @@ def muster(
     The muster that is open, or else the last one: of each whom it concerns the state, since when,
     the last place and its age, and the way out. Who is missing comes first.
     """
-    address = _address_of(where)
+    address = address_of(where)
     found, cards = _ask(address)
     from gateway.cli.muster_pages import csv_of, html_of, ordered
 
@@ -51,7 +51,8 @@ def muster(
         _write(html_file, html_of(found, cards), "utf-8")
 
 
-def _address_of(where: str) -> str:
+def address_of(where: str) -> str:
+    """The gRPC address that `where`, an address or a mine's folder, stands for."""
     if ADDRESS.fullmatch(where):
         return where
     if not Path(where).is_dir():

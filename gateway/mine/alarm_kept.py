@@ -14,13 +14,19 @@ from gateway.mine.change import Alarm, Place
 #: Where the journal's state holds alarms, and those that operators are not to be shown.
 ALARM_PREFIX: Final = "alarm/"
 HIDDEN_PREFIX: Final = "hidden/"
+#: Later than all times.
+NEVER_NS: Final = 1 << 63
+
+#: A key in one word has at least these: the rule, card, device and zone.
+_PARTS_LEAST: Final = 4
 
 
 class AlarmKey(NamedTuple):
     """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere.
 
-    `limit` is the id of the limit that a device's value is beyond; `machine` the id of a machine,
-    or the card of a vehicle, that the card is too near to, or that it is about.
+    `limit` is the id of the limit that a device's value is beyond, `hazard` that of a hazard;
+    `machine` the id of a machine, or the card of a vehicle, that the card is too near to, or that
+    it is about.
     """
 
     rule: str
@@ -28,15 +34,17 @@ class AlarmKey(NamedTuple):
     device: str = ""
     zone: str = ""
     limit: str = ""
+    hazard: str = ""
     machine: str = ""
 
     @property
     def text(self) -> str:
-        """All of it in one word, without a limit or machine as older gateways kept it.
+        """All of it in one word; what came to be known later is left out where it is empty.
 
-        Of all ids only a card's may hold a slash.
+        So it is as gateways of before kept it. Of all ids only a card's may hold a slash.
         """
-        return "/".join(self if self.machine else self[:5] if self.limit else self[:4])
+        last = max(number for number, part in enumerate(self, 1) if part or number <= _PARTS_LEAST)
+        return "/".join(self[:last])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,11 @@ class Hiding:
     mode: AlarmMode
     until_t_ns: int | None
     by: str
+
+    @property
+    def end_ns(self) -> int:
+        """When it ends by itself; `NEVER_NS` where it does not."""
+        return NEVER_NS if self.until_t_ns is None else self.until_t_ns
 
 
 @dataclass(frozen=True, slots=True)

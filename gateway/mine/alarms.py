@@ -9,6 +9,7 @@ from typing import Final
 from gateway.mine.alarm_kept import (
     ALARM_PREFIX,
     HIDDEN_PREFIX,
+    NEVER_NS,
     AlarmKey,
     Hiding,
     Pending,
@@ -41,7 +42,6 @@ ENDED_BY_OPERATORS: Final = frozenset({"distress"})
 #: How an alarm that another version of the gateway has left goes on here.
 _UNKNOWN: Final = AlarmRule(level=4)
 
-_NEVER_NS: Final = 1 << 63
 _NO_KEY: Final = AlarmKey("")
 _S: Final = 1e9
 
@@ -103,6 +103,10 @@ class AlarmBook:
     def has_rule(self, rule: str) -> bool:
         """Whether there is such a family."""
         return rule in self._rules
+
+    def level_of(self, rule: str) -> int:
+        """The level that a family has unless an alarm has its own."""
+        return self._rule(AlarmKey(rule)).level
 
     def key_of(self, alarm_id: str) -> AlarmKey | None:
         """The key of an alarm that is open or not acknowledged."""
@@ -176,6 +180,7 @@ class AlarmBook:
             device=key.device,
             zone=key.zone,
             limit=key.limit,
+            hazard=key.hazard,
             machine=key.machine,
             text=text,
             place=place,
@@ -272,7 +277,7 @@ class AlarmBook:
                     )
                 else:
                     self.close(key, pending.t_ns, record, pending.text)
-        over = [key for key, hiding in self._hidden.items() if now_ns >= _end_ns(hiding)]
+        over = [key for key, hiding in self._hidden.items() if now_ns >= hiding.end_ns]
         for key in over:
             self._unhide(key, record)
         if over:
@@ -374,23 +379,19 @@ class AlarmBook:
         after_s = self._rule(key).escalate_after_s
         waits = alarm.state in WAITING and alarm.mode is AlarmMode.IN_SERVICE
         if after_s is None or alarm.escalated or not waits:
-            return _NEVER_NS
+            return NEVER_NS
         return alarm.raised_t_ns + round(after_s * _S)
 
     def _next_due_ns(self) -> int:
         return min(
             (
                 *(pending.due_ns for pending in self._pending.values()),
-                *(_end_ns(hiding) for hiding in self._hidden.values()),
+                *(hiding.end_ns for hiding in self._hidden.values()),
                 *(
                     self._escalates_ns(key, alarm)
                     for key, alarm in self._alarms.items()
                     if self._escalates
                 ),
             ),
-            default=_NEVER_NS,
+            default=NEVER_NS,
         )
-
-
-def _end_ns(hiding: Hiding) -> int:
-    return _NEVER_NS if hiding.until_t_ns is None else hiding.until_t_ns

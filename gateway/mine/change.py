@@ -18,6 +18,7 @@ from positioning.observation import FIX, MEASUREMENT, Records
 
 if TYPE_CHECKING:
     from gateway.mine.muster_card import MusterChange
+    from gateway.mine.prevention import PreventionChange
 
 
 class ActKind(StrEnum):
@@ -31,6 +32,12 @@ class ActKind(StrEnum):
     IN_SERVICE = "alarm.in_service"
     MUSTER_OPEN = "muster.open"
     MUSTER_CLOSE = "muster.close"
+    HAZARD_REPORT = "hazard.report"
+    HAZARD_ASSIGN = "hazard.assign"
+    HAZARD_MEND = "hazard.mend"
+    HAZARD_CHECK = "hazard.check"
+    HAZARD_SUPERVISE = "hazard.supervise"
+    HAZARD_CLEAR = "hazard.clear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +46,9 @@ class Act:
 
     `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
     `gateway.mine.alarm_kept.AlarmKey.text` gives; of MUSTER_OPEN what
-    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id. `until_t_ns`
-    is when a shelved alarm comes back.
+    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id; of acts
+    on hazards the hazard's, of HAZARD_REPORT where it is. `until_t_ns` is when a shelved alarm
+    comes back. `detail` is what else was given, by name.
     """
 
     request_id: str
@@ -49,6 +57,7 @@ class Act:
     subject: str
     note: str = ""
     until_t_ns: int | None = None
+    detail: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +111,10 @@ class EventKind(IntEnum):
     MUSTER_OPENED = 18
     MUSTER_CLOSED = 19
     MUSTER_SAFE = 20
+    HAZARD_FOUND = 21
+    HAZARD_CHANGED = 22
+    HAZARD_CLEARED = 23
+    RISK_CHANGED = 24
     FLOOD_BEGUN = 25
     FLOOD_ENDED = 26
 
@@ -120,12 +133,12 @@ class Place:
 class Alarm:
     """An alarm and its life: `level` is 1 (most severe) to 4, `end_t_ns` None while it is open.
 
-    `card`, `device`, `zone`, `limit` (an id of `limits.toml`) and `machine` (its id, or a vehicle's
-    card) are what it is about, empty where they do not apply; `place` is where its card was when it
-    began. `raised_t_ns` is when the gateway found it, `start_t_ns` when its condition began. `tell`
-    are those who are told, and `escalated` whether that is others than at first, because nobody has
-    acknowledged it. `hidden_until_ns`: when a shelved one comes back. `group` is the flood that it
-    belongs to, `parent` the id of the alarm that explains it.
+    `card`, `device`, `zone`, `limit` (an id of `limits.toml`), `hazard` and `machine` (its id, or
+    a vehicle's card) are what it is about, empty where they do not apply; `place` is where its card
+    was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when its condition
+    began. `tell` are those who are told, and `escalated` whether that is others than at first,
+    because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back. `group` is
+    the flood that it belongs to, `parent` the id of the alarm that explains it.
     """
 
     id: str
@@ -137,6 +150,7 @@ class Alarm:
     device: str = ""
     zone: str = ""
     limit: str = ""
+    hazard: str = ""
     text: str = ""
     place: Place | None = None
     raised_t_ns: int = 0
@@ -174,6 +188,7 @@ class Event:
     text: str = ""
     count: int = 0
     drill: bool = False
+    hazard: str = ""
     group: str = ""
 
 
@@ -200,7 +215,8 @@ class Changes:
     now in, for each card for which they changed. `anchors`, (anchors,) ANCHOR_HEALTH, is there
     when they have been judged anew. `alarms` are those that have changed, by id, as they are now;
     NORMAL is an alarm that is over and done with. `answers` are what became of the acts: one of
-    the batch each, in order. `muster` is there when something of it has changed. `state` is what
+    the batch each, in order. `muster` and `prevention` (hazards and risk) are there when something
+    of them has changed. `state` is what
     the journal keeps, with the events and in one transaction, so that the core comes back as it
     was: key to bytes, or None to forget the key.
     """
@@ -217,4 +233,5 @@ class Changes:
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     muster: MusterChange | None = None
+    prevention: PreventionChange | None = None
     state: Mapping[str, bytes | None] = field(default_factory=dict)

@@ -36,6 +36,7 @@ from gateway.mine.muster import MusterBook
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
+from gateway.mine.prevention import Prevention
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
@@ -97,11 +98,13 @@ class Mine:
             state=state,
         )
         self._muster = MusterBook(plan, self._cards, self._roster, self._occupancy, state)
-        musters = {
+        self._prevention = Prevention(plan, table, self._occupancy, self._alarms, state)
+        doers = {
             ActKind.MUSTER_OPEN: self._muster.do_open,
             ActKind.MUSTER_CLOSE: self._muster.do_close,
+            **self._prevention.doers,
         }
-        self._acts = ActBook(self._alarms, state, musters)
+        self._acts = ActBook(self._alarms, state, doers)
         self._attendance = Attendance(self._cards, table)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
@@ -139,6 +142,7 @@ class Mine:
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._limits.look(record)
         self._muster.begin(record)
+        self._prevention.begin(record)
         self._keep(zones, record)
         self._keep_places(range(PLACE_PARTS), record)
         stats = self._anchors.restore(kept, record)
@@ -183,9 +187,11 @@ class Mine:
         self._anchors.note(batch.measurements, rounds)
         anchors = self._look_at_anchors(seconds, record)
         self._acts.take(batch.acts, record)
+        self._prevention.follow(record)
         self._alarms.tick(record)
         for zones, by, reason in self._readings.musters(record):
             self._muster.demand(zones, by, reason, record)
+        self._prevention.weigh(record)
         again = self._shown_again(fixes, [*lost, *back])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
@@ -331,6 +337,7 @@ class Mine:
             alarms=record.alarms,
             answers=tuple(record.answers),
             muster=self._muster.take(),
+            prevention=self._prevention.take(),
             state=record.state,
         )
 

@@ -130,4 +130,10 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "stands all the same",
         "it is known again",
     ),
+    "hazard_overdue": Family(
+        "隐患逾期",
+        Category.ORDER,
+        "a hazard is not mended in its time",
+        "it is mended, or has more time",
+    ),
 }

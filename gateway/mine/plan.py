@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 
 from gateway.mine.machine_plan import FloodRule, Machine, NearRule
+from gateway.mine.prevention_plan import PreventionPlan
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
 
@@ -94,6 +95,7 @@ class MinePlan:
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
     devices that give ranges. `machines` are those with a fence or a cutter; `near` says how near to
     vehicles is too near, `flood` when alarms are a flood (None: never).
+    `prevention` says what hazards and risk are judged by.
     """
 
     map: MineMap
@@ -110,6 +112,7 @@ class MinePlan:
     routes: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
+    prevention: PreventionPlan = field(default_factory=PreventionPlan)
     machines: tuple[Machine, ...] = ()
     near: NearRule = field(default_factory=NearRule)
     flood: FloodRule | None = None

@@ -35,6 +35,7 @@ class StepRecord:
         text: str = "",
         count: int = 0,
         drill: bool = False,
+        hazard: str = "",
         group: str = "",
     ) -> None:
         """Adds an event."""
@@ -53,6 +54,7 @@ class StepRecord:
                 text=text,
                 count=count,
                 drill=drill,
+                hazard=hazard,
                 group=group,
             )
         )

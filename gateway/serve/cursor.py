@@ -35,6 +35,9 @@ class Kind(IntEnum):
     ANCHOR_PAGE = 9
     ALARM_PAGE = 10
     MUSTER_PAGE = 11
+    HAZARD_PAGE = 20
+    RISK_PAGE = 21
+    RISK_POINT_PAGE = 22
 
 
 class CursorError(Exception):

@@ -62,6 +62,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
         text=event.text,
         count=event.count,
         drill=event.drill,
+        hazard_id=event.hazard,
         group_id=event.group,
         cursor=seal(Kind.EVENTS, epoch, event.sequence),
     )
@@ -86,6 +87,7 @@ def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
         device_id=alarm.device,
         zone_id=alarm.zone,
         limit_id=alarm.limit,
+        hazard_id=alarm.hazard,
         text=alarm.text,
         acknowledged_by=alarm.acknowledged_by,
         tell=alarm.tell,

@@ -1,4 +1,4 @@
-"""The gRPC server: the six services, health and reflection, over one picture and one journal."""
+"""The gRPC server: the services, health and reflection, over one picture and one journal."""
 
 from __future__ import annotations
 
@@ -30,11 +30,22 @@ from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
+from gateway.serve.hazards import HazardAnswers
 from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
-from lamproom.v1 import alarm_pb2, equipment_pb2, event_pb2, mine_pb2, muster_pb2, position_pb2
+from gateway.serve.risk import RiskHub
+from lamproom.v1 import (
+    alarm_pb2,
+    equipment_pb2,
+    event_pb2,
+    hazard_pb2,
+    mine_pb2,
+    muster_pb2,
+    position_pb2,
+    risk_pb2,
+)
 from positioning.observation import IdTable
 
 #: How often a stream without news says that it is alive.
@@ -110,6 +121,8 @@ class Server:
         self._muster = MusterHub(
             bundle, cards, picture, ask, epoch=epoch, heartbeat_s=heartbeat_s, now_ns=now_ns
         )
+        self._hazards = HazardAnswers(epoch, ask)
+        self._risk = RiskHub(bundle, epoch, heartbeat_s, now_ns)
         self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
@@ -153,6 +166,10 @@ class Server:
             self._equipment.publish()
         if changes.muster:
             self._muster.publish(changes.muster)
+        if changes.prevention:
+            self._hazards.publish(changes.prevention.hazards)
+            if changes.prevention.risk is not None:
+                self._risk.publish(changes.prevention.risk)
         self._positions.publish(changes.fixes)
         if self._smoothed:
             self._smoothed.publish(changes.lagged)
@@ -172,6 +189,7 @@ class Server:
             self._smoothed.close()
         self._equipment.close()
         self._muster.close()
+        self._risk.close()
         if self._server:
             try:
                 async with asyncio.timeout(HEALTH_CHANGE_S):
@@ -227,6 +245,7 @@ class Server:
                 "GetMuster": _unary(muster_pb2.GetMusterRequest, self._muster.get),
                 "WatchMuster": _stream(muster_pb2.WatchMusterRequest, self._muster.watch),
             },
+            **self._prevention_services(),
             "lamproom.v1.EquipmentService": {
                 "ListEquipment": _unary(
                     equipment_pb2.ListEquipmentRequest, self._equipment.list_equipment
@@ -241,6 +260,26 @@ class Server:
                 "ListZones": _unary(mine_pb2.ListZonesRequest, answers.list_zones),
                 "ListPeople": _unary(mine_pb2.ListPeopleRequest, answers.list_people),
                 "GetHeadcount": _unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            },
+        }
+
+    def _prevention_services(self) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
+        hazards, risk = self._hazards, self._risk
+        return {
+            "lamproom.v1.HazardService": {
+                "ListHazards": _unary(hazard_pb2.ListHazardsRequest, hazards.list_hazards),
+                "GetHazard": _unary(hazard_pb2.GetHazardRequest, hazards.get),
+                "ReportHazard": _unary(hazard_pb2.ReportHazardRequest, hazards.report),
+                "AssignHazard": _unary(hazard_pb2.AssignHazardRequest, hazards.assign),
+                "MendHazard": _unary(hazard_pb2.MendHazardRequest, hazards.mend),
+                "CheckHazard": _unary(hazard_pb2.CheckHazardRequest, hazards.check),
+                "SuperviseHazard": _unary(hazard_pb2.SuperviseHazardRequest, hazards.supervise),
+                "ClearHazard": _unary(hazard_pb2.ClearHazardRequest, hazards.clear),
+            },
+            "lamproom.v1.RiskService": {
+                "ListRisks": _unary(risk_pb2.ListRisksRequest, risk.list_risks),
+                "WatchRisks": _stream(risk_pb2.WatchRisksRequest, risk.watch),
+                "ListRiskPoints": _unary(risk_pb2.ListRiskPointsRequest, risk.list_points),
             },
         }
 

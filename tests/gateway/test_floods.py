@@ -169,7 +169,7 @@ def test_the_key_of_a_machine_s_alarm_is_kept_and_older_ones_are_as_they_were() 
     kept = keep_alarm(key, alarm, None)
     assert kept is not None
     assert recall_alarm(kept) == (key, alarm, None)
-    assert key.text == "danger_proximity/1////shearer"
+    assert key.text == "danger_proximity/1/////shearer"
     assert AlarmKey(*key.text.split("/")) == key
     assert AlarmKey("r", card="1", zone="z").text == "r/1//z"
     assert AlarmKey("r", device="d", limit="l").text == "r//d//l"

@@ -68,6 +68,14 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """It was closed: `count` says how many were not safe then."""
     EVENT_KIND_MUSTER_SAFE: _EventKind.ValueType  # 20
     """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+    EVENT_KIND_HAZARD_FOUND: _EventKind.ValueType  # 21
+    """A hazard, `hazard_id`, was found. See HazardService."""
+    EVENT_KIND_HAZARD_CHANGED: _EventKind.ValueType  # 22
+    """It was assigned, mended, checked, sent back or put under supervision: `text` says which."""
+    EVENT_KIND_HAZARD_CLEARED: _EventKind.ValueType  # 23
+    """It is cleared: the end of it."""
+    EVENT_KIND_RISK_CHANGED: _EventKind.ValueType  # 24
+    """The risk of a zone is of another grade: `text` says why. See RiskService."""
     EVENT_KIND_FLOOD_BEGUN: _EventKind.ValueType  # 25
     """Many alarms of one family have come at once: they are one group, `group_id`, so that they can be
     shown as one. `count` says how many so far; each is told by itself all the same.
@@ -119,6 +127,14 @@ EVENT_KIND_MUSTER_CLOSED: EventKind.ValueType  # 19
 """It was closed: `count` says how many were not safe then."""
 EVENT_KIND_MUSTER_SAFE: EventKind.ValueType  # 20
 """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+EVENT_KIND_HAZARD_FOUND: EventKind.ValueType  # 21
+"""A hazard, `hazard_id`, was found. See HazardService."""
+EVENT_KIND_HAZARD_CHANGED: EventKind.ValueType  # 22
+"""It was assigned, mended, checked, sent back or put under supervision: `text` says which."""
+EVENT_KIND_HAZARD_CLEARED: EventKind.ValueType  # 23
+"""It is cleared: the end of it."""
+EVENT_KIND_RISK_CHANGED: EventKind.ValueType  # 24
+"""The risk of a zone is of another grade: `text` says why. See RiskService."""
 EVENT_KIND_FLOOD_BEGUN: EventKind.ValueType  # 25
 """Many alarms of one family have come at once: they are one group, `group_id`, so that they can be
 shown as one. `count` says how many so far; each is told by itself all the same.
@@ -235,6 +251,7 @@ class Event(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     ANCHOR_ID_FIELD_NUMBER: _builtins.int
     DRILL_FIELD_NUMBER: _builtins.int
+    HAZARD_ID_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … without a gap for the life of the journal."""
@@ -252,6 +269,8 @@ class Event(_message.Message):
     anchor_id: _builtins.str
     drill: _builtins.bool
     """It belongs to a drill. Its text says so too."""
+    hazard_id: _builtins.str
+    """The hazard that it is about."""
     group_id: _builtins.str
     """The group of alarms that a FLOOD_… event is about."""
     @_builtins.property
@@ -285,11 +304,12 @@ class Event(_message.Message):
         cursor: _builtins.bytes = ...,
         anchor_id: _builtins.str = ...,
         drill: _builtins.bool = ...,
+        hazard_id: _builtins.str = ...,
         group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event_time", b"event_time", "place", b"place", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "group_id", b"group_id", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "group_id", b"group_id", "hazard_id", b"hazard_id", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -320,6 +340,7 @@ class Alarm(_message.Message):
     TELL_FIELD_NUMBER: _builtins.int
     ESCALATED_FIELD_NUMBER: _builtins.int
     LIMIT_ID_FIELD_NUMBER: _builtins.int
+    HAZARD_ID_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     MACHINE_ID_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
@@ -342,6 +363,8 @@ class Alarm(_message.Message):
     """Nobody has acknowledged it in time, so that more are told than at first."""
     limit_id: _builtins.str
     """The limit of the mine's configuration that a value of the device is beyond."""
+    hazard_id: _builtins.str
+    """The hazard that was not mended in its time."""
     category: _builtins.str
     """What kind of trouble it is: `people`, `order` (quotas and hours), `environment` or
     `equipment`.
@@ -400,6 +423,7 @@ class Alarm(_message.Message):
         tell: _abc.Iterable[_builtins.str] | None = ...,
         escalated: _builtins.bool = ...,
         limit_id: _builtins.str = ...,
+        hazard_id: _builtins.str = ...,
         category: _builtins.str = ...,
         machine_id: _builtins.str = ...,
         group_id: _builtins.str = ...,
@@ -407,7 +431,7 @@ class Alarm(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "end_time", b"end_time", "hidden_until_time", b"hidden_until_time", "place", b"place", "raise_time", b"raise_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "group_id", b"group_id", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "machine_id", b"machine_id", "mode", b"mode", "parent_alarm_id", b"parent_alarm_id", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "group_id", b"group_id", "hazard_id", b"hazard_id", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "machine_id", b"machine_id", "mode", b"mode", "parent_alarm_id", b"parent_alarm_id", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
