@@ -19,6 +19,7 @@ from equipment.profile import Kind
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle, Limit, Person
+from gateway.config.machine_plans import machine_plan_of
 from gateway.config.people import CardKind
 from gateway.desk import Desk, audit_of
 from gateway.devices import DeviceSet
@@ -26,6 +27,7 @@ from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
+from gateway.mine.machine_plan import FloodRule, NearRule
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
 from gateway.prevention import prevention_plan
 from gateway.reload import Order, Reloader, reload_when_asked
@@ -71,6 +73,9 @@ def plan_of(bundle: Bundle) -> MinePlan:
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
         prevention=prevention_plan(bundle),
+        machines=tuple(map(machine_plan_of, bundle.machines)),
+        near=NearRule(**dict(bundle.settings.nearness)),
+        flood=FloodRule(**dict(bundle.settings.flood)),
     )
 
 
@@ -107,7 +112,8 @@ class Gateway:
     def __init__(self, bundle: Bundle) -> None:
         """Compiles the kernels: seconds the first time, when there is nothing to close yet."""
         plan = plan_of(bundle)
-        warm_up(plan.map, plan.tracker)
+        near = plan.near.person_vehicle_m or plan.near.vehicle_vehicle_m
+        warm_up(plan.map, plan.tracker, fences=bool(plan.machines), nearness=near is not None)
         self._bundle = bundle
         self._clock = SteadyClock()
         self._cards = IdTable()

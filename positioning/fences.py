@@ -1,7 +1,8 @@
 """Who is in the fence of a moving machine: areas that stand in the machine's own frame.
 
 A fence goes where its machine goes; who is in it is told as of a zone, by the probability of the
-card's place relative to the machine, with both uncertainties.
+card's place relative to the machine, with both uncertainties. In a roadway where a card's place
+across is not known, it is on the centreline (`positioning.sections`).
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning import inside as inside_module
-from positioning import membership, polygons
+from positioning import membership, polygons, sections
 from positioning.inside import SETTLED_SIGMAS, Spread, side_of, spread
 from positioning.jit import njit, njit_cached, sources_stamp
 from positioning.membership import DWELL_S, Book, Crossing, begins, settle
+from positioning.mine_map import Roadway
 from positioning.observation import FIX, FixClass, Records
 from positioning.polygons import Floats, Integers, edges_of
+from positioning.sections import AnySections, Sections, build_sections, narrow
 
 #: Where a machine is. `heading_deg`: anticlockwise from the x axis. `z_m`: NaN where unknown.
 POSE: Final = np.dtype(
@@ -190,8 +193,12 @@ _Shapes = tuple[Floats, Integers, Floats, Floats, Integers]
 #: Sides of the slots' fences, fences to enter anew, and how many slots are used.
 _Found = tuple[NDArray[np.int8], Integers, int]
 _Flags = NDArray[np.bool_]
-_State = tuple[Records, Records, NDArray[np.int8], Integers, Records, _Flags]
-_Step = Callable[[_Shapes, Records, Records, _State, tuple[int, int]], tuple[int, int, bool]]
+#: Tracks, slots, sides, fresh, crossings, cells that fences reach into, and room for a fix.
+_State = tuple[Records, Records, NDArray[np.int8], Integers, Records, _Flags, Records]
+#: All cards, and the rows of those that are to be looked at.
+_Rows = tuple[Records, Integers]
+_World = tuple[_Shapes, AnySections]
+_Step = Callable[[_World, _Rows, Records, _State, tuple[int, int]], tuple[int, int, bool]]
 
 
 def _entry(stamp: str) -> _Step:
@@ -199,16 +206,18 @@ def _entry(stamp: str) -> _Step:
 
     @njit_cached
     def step_stamped(
-        shapes: _Shapes, cards: Records, poses: Records, state: _State, begin: tuple[int, int]
+        world: _World, looked: _Rows, poses: Records, state: _State, begin: tuple[int, int]
     ) -> tuple[int, int, bool]:
         _ = stamp
-        tracks, all_slots, sides, fresh, crossings, near = state
+        shapes, along = world[0], Sections(*world[1])
+        cards, rows = looked
+        tracks, all_slots, sides, fresh, crossings, near, own = state
         start, dwell_ns = begin
         written, cell_m = 0, max(shapes[2][-1], 1.0)
         near[:] = False
         _mark(near, poses, shapes[4], cell_m)
-        for i in range(start, len(cards)):
-            fix = cards[i]
+        for i in range(start, len(rows)):
+            fix = cards[rows[i]]
             if not _is_finite(fix) or fix["fix_class"] == _LOST:
                 continue
             track = tracks[fix["card"]]
@@ -216,21 +225,26 @@ def _entry(stamp: str) -> _Step:
             if used == 0 and not near[_cell(fix["x_m"], fix["y_m"], cell_m)]:
                 track["last_ns"] = max(track["last_ns"], fix["t_ns"])
                 continue
+            own[0] = fix
+            fix = own[0]
+            narrow(along, fix)
             slots = all_slots[fix["card"]]
             count, t_ns = _look(shapes, fix, poses, (sides, fresh, used), slots)
             if written + used + count > len(crossings) or used + count > len(slots):
                 return i, written, used + count > len(slots)
             dwell = begins(track, t_ns, dwell_ns)
             if dwell >= 0:
-                moment = (i, t_ns, dwell)
+                moment = (rows[i], t_ns, dwell)
                 written += settle(track, slots, (sides, fresh, count), moment, crossings[written:])
-        return len(cards), written, False
+        return len(rows), written, False
 
     return step_stamped
 
 
-#: `step(shapes, cards, poses, state, (start, dwell_ns))`, as that of `positioning.zones`.
-_step = _entry(sources_stamp(inside_module.__file__, membership.__file__, polygons.__file__))
+#: `step(world, (cards, rows), poses, state, (start, dwell_ns))`, as that of `positioning.zones`.
+_step = _entry(
+    sources_stamp(inside_module.__file__, membership.__file__, polygons.__file__, sections.__file__)
+)
 
 
 class FenceMembership:
@@ -241,8 +255,15 @@ class FenceMembership:
     newer one of the two.
     """
 
-    def __init__(self, fences: Sequence[Fence], dwell_s: float = DWELL_S) -> None:
+    def __init__(
+        self,
+        fences: Sequence[Fence],
+        roadways: Sequence[Roadway] = (),
+        dwell_s: float = DWELL_S,
+    ) -> None:
         """Starts with everyone outside; fences are known by their index in `fences`.
+
+        `roadways` are those that fixes name by their index.
 
         Raises:
             ValueError: a fence has no area, or a coordinate is not finite, and the text names it;
@@ -259,14 +280,19 @@ class FenceMembership:
         self._reach_m = np.array([*reach_m, max(reach_m, default=0.0)])
         self._height_m = np.array([fence.height_m for fence in fences], np.float64)
         self._near = np.zeros(_CELLS * _CELLS, np.bool_)
+        self._along: AnySections = tuple(build_sections(roadways, []))
+        self._own = np.zeros(1, FIX)
         self._book = Book(len(fences), dwell_s)
 
-    def update(self, cards: Records, poses: Records) -> list[Crossing]:
+    def update(
+        self, cards: Records, poses: Records, rows: Integers | None = None
+    ) -> list[Crossing]:
         """What changes where the cards and the machines are now.
 
         `cards`: (n,) FIX, the last of each card; silent ones stand where they were, lost or not
-        finite ones change nothing. `poses`: (fences,) POSE, that of each fence's machine; where it
-        is not finite, nobody enters or leaves its fence. In a `Crossing`, the zone is the fence.
+        finite ones change nothing. `rows` are those to look at, None: all of them. `poses`:
+        (fences,) POSE, that of each fence's machine; where it is not finite, nobody enters or
+        leaves its fence. In a `Crossing`, the zone is the fence.
 
         Raises:
             ValueError: there are more or fewer poses than fences.
@@ -274,7 +300,9 @@ class FenceMembership:
         if len(poses) != len(self._height_m):
             msg = f"{len(self._height_m)} fences need as many poses, not {len(poses)}"
             raise ValueError(msg)
-        if len(cards) == 0:
+        if rows is None:
+            rows = np.arange(len(cards))
+        if len(rows) == 0:
             return []
         owned = np.require(cards, FIX, ["C", "A", "W"])  # one type, so one compilation
         placed = np.require(poses, POSE, ["C", "A", "W"]).copy()
@@ -284,13 +312,14 @@ class FenceMembership:
         by_x = np.argsort(placed["x_m"], kind="stable").astype(np.int64)
         shapes = (self._edges_m, self._first, self._reach_m, self._height_m, by_x[stands[by_x]])
         book = self._book
-        book.make_room(int(owned["card"].max()))
+        book.make_room(int(owned["card"][rows].max()))
         crossings: list[Crossing] = []
         done = 0
-        while done < len(owned):
-            scratch = (book.sides, book.fresh, book.crossings, self._near)
+        world, looked = (shapes, self._along), (owned, rows.astype(np.int64))
+        while done < len(rows):
+            scratch = (book.sides, book.fresh, book.crossings, self._near, self._own)
             state = (book.tracks, book.slots, *scratch)
-            done, written, is_narrow = _step(shapes, owned, placed, state, (done, book.dwell_ns))
+            done, written, is_narrow = _step(world, looked, placed, state, (done, book.dwell_ns))
             crossings += book.told(written, owned["card"])
             if is_narrow:
                 book.widen()
@@ -299,6 +328,14 @@ class FenceMembership:
     def fences_of(self, card: int) -> tuple[int, ...]:
         """The fences a card is in, ascending."""
         return self._book.zones_of(card)
+
+    def restore(self, card: int, fences: Sequence[int]) -> None:
+        """Puts a card into exactly these fences, as they were known last.
+
+        Raises:
+            IndexError: there is no such fence.
+        """
+        self._book.restore(card, fences)
 
     def counts(self) -> Integers:
         """How many cards are in each fence, (fences,)."""

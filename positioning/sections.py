@@ -159,3 +159,29 @@ def share_within(low_m: float, high_m: float, chainage_m: float, sigma_m: float)
     scale = 1.0 / (sigma_m * math.sqrt(2.0))
     low, high = (low_m - chainage_m) * scale, (high_m - chainage_m) * scale
     return 0.5 * (math.erfc(low) - math.erfc(high))
+
+
+#: The variance across that is left of a place on a centreline, m²: with none at all the covariance
+#: would be singular.
+_ACROSS_M2: Final = 0.0025
+
+
+@njit
+def narrow(s: Sections, fix: np.void) -> None:
+    """Takes a fix that does not know its place across as on its centreline: changes `fix`.
+
+    Its covariance is then that along the roadway alone. Else it is as wide as the roadway, and no
+    area that is as narrow would hold it with certainty.
+    """
+    sigma_m = sigma_along_m(s, fix) if fix["roadway"] >= 0 else 0.0
+    if sigma_m <= 0.0:
+        return
+    first, last = s.first_piece[fix["roadway"]], s.first_piece[fix["roadway"] + 1]
+    starts_m = s.piece_s_m[first + 1 : last]
+    piece = first + np.searchsorted(starts_m, fix["chainage_m"], side="right")
+    ux, uy = s.along[piece, 0], s.along[piece, 1]
+    # `along` is a unit vector in space, and the covariance is in plan.
+    along_m2, across_m2 = sigma_m * sigma_m, _ACROSS_M2 / (ux * ux + uy * uy)
+    fix["var_x_m2"] = ux * ux * along_m2 + uy * uy * across_m2
+    fix["cov_xy_m2"] = ux * uy * (along_m2 - across_m2)
+    fix["var_y_m2"] = uy * uy * along_m2 + ux * ux * across_m2

@@ -55,7 +55,7 @@ class UnauthorisedEntry(AlarmFamily):
 
 
 class DangerProximity(AlarmFamily):
-    """`[alarm.danger_proximity]`: a person is in a danger zone, or nearer to it than `near_m`."""
+    """`[alarm.danger_proximity]`: a person is near a danger zone, a machine or a vehicle."""
 
     level: Level = 2
 
@@ -120,6 +120,20 @@ class SectionOccupied(AlarmFamily):
     level: Level = 2
 
 
+class VehicleProximity(AlarmFamily):
+    """`[alarm.vehicle_proximity]`: two vehicles are too near to one another."""
+
+    level: Level = 2
+
+
+class MachineUncertain(AlarmFamily):
+    """`[alarm.machine_uncertain]`: where a machine is, or whether it runs, is not known."""
+
+    level: Level = 3
+    #: Devices take some seconds to be connected.
+    after_s: float = Field(default=10.0, ge=0, le=DELAY_MOST_S)
+
+
 class RouteDeviation(AlarmFamily):
     """`[alarm.route_deviation]`: a special worker was not where the planned route says."""
 
@@ -173,6 +187,8 @@ class AlarmSettings(Section):
     overspeed: Overspeed = Overspeed()
     section_occupied: SectionOccupied = SectionOccupied()
     hazard_overdue: HazardOverdue = HazardOverdue()
+    vehicle_proximity: VehicleProximity = VehicleProximity()
+    machine_uncertain: MachineUncertain = MachineUncertain()
     unknown_card: UnknownCard = UnknownCard()
     signal_lost: SignalLost = SignalLost()
     device_down: DeviceDown = DeviceDown()

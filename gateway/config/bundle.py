@@ -15,6 +15,7 @@ from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, pars
 from gateway.config.devices import DeviceSetup, read_devices
 from gateway.config.files import noting_texts, read_text
 from gateway.config.limits import Limit, limit_mistakes, read_limits
+from gateway.config.machines import Machine, machine_mistakes, read_machines
 from gateway.config.people import Person, read_roster
 from gateway.config.places import note_misplaced, read_map
 from gateway.config.references import permit_mistakes, route_mistakes, stop_mistakes
@@ -67,6 +68,7 @@ class Bundle:
         """What this configuration is called: its version, if it has one, and its digest's begin."""
         version, short = self.settings.mine.version, self.digest[:DIGEST_SHOWN]
         return f"{version} ({short})" if version else short
+    machines: tuple[Machine, ...] = ()
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -105,6 +107,7 @@ def _load(folder: Path) -> Bundle:
     routes = read_routes(folder)
     limits = read_limits(folder)
     risk_points = read_risk_points(folder)
+    machines = read_machines(folder)
     mine_map = _part(mistakes, lambda: read_map(folder))
     devices = read_devices(folder)
     if mine_map is not None:
@@ -113,9 +116,10 @@ def _load(folder: Path) -> Bundle:
         mistakes += stop_mistakes(routes, mine_map)
     mistakes += route_mistakes(roster, routes)
     mistakes += limit_mistakes(limits, devices, mine_map)
+    mistakes += machine_mistakes(machines, devices, roster, mine_map)
     mistakes += risk_point_mistakes(risk_points, devices, mine_map)
     mistakes += [*roster.mistakes, *routes.mistakes, *limits.mistakes, *devices.mistakes]
-    mistakes += risk_points.mistakes
+    mistakes += [*risk_points.mistakes, *machines.mistakes]
     if settings is None or mine_map is None or mistakes:
         raise ConfigurationError(mistakes)
     setups = tuple(devices.setups.values())
@@ -127,6 +131,7 @@ def _load(folder: Path) -> Bundle:
         setups,
         routes=tuple(routes.items.values()),
         limits=tuple(limits.items.values()),
+        machines=tuple(machines.items.values()),
         risk_points=tuple(risk_points.items.values()),
     )
 

@@ -57,7 +57,15 @@ def _limits(bundle: Bundle, rule: str) -> Iterator[str]:
         stays = [f"{z.id} {z.stay_limit_min:g} min" for z in zones if z.stay_limit_min is not None]
         yield f"Limits: {_listed([f'the mine {people.below_max_h:g} h', *stays])}."
     elif rule == "danger_proximity":
-        yield f"Zones: {_listed([_with_distance(z) for z in zones if z.kind is ZoneKind.DANGER])}."
+        around = [_with_distance(z) for z in zones if z.kind is ZoneKind.DANGER]
+        around += [f"the fence of {one.id}" for one in bundle.machines if one.fence]
+        around += _near(bundle.settings.nearness.person_vehicle_m, "vehicles")
+        yield f"Zones: {_listed(around)}."
+    elif rule == "vehicle_proximity":
+        pairs = _near(bundle.settings.nearness.vehicle_vehicle_m, "one another")
+        yield f"Limits: {_listed(pairs)}."
+    elif rule == "machine_uncertain":
+        yield f"Machines: {_listed([one.id for one in bundle.machines])}."
     elif rule in ("limit_exceeded", "machine_fault"):
         mine = [one for one in bundle.limits if one.fault == (rule == "machine_fault")]
         yield f"Limits: {_listed([f'{one.id} ({one.name})' for one in mine])}."
@@ -85,6 +93,10 @@ _KINDS: Final = {
     "out_of_boundary": ZoneKind.LICENCE,
     "section_occupied": ZoneKind.SECTION,
 }
+
+
+def _near(limit_m: float | None, what: str) -> list[str]:
+    return [] if limit_m is None else [f"{limit_m:g} m to {what}"]
 
 
 def _with_distance(zone: Zone) -> str:

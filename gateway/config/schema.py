@@ -160,6 +160,28 @@ class ReloadSettings(Section):
     #: Whether it does when a file changes. Not unless the mine says so: what someone is about to
     #: write must not rule a mine before they say that it is done.
     on_change: bool = False
+class NearnessSettings(Section):
+    """`[nearness]`: how near to vehicles is too near, along roadways. Absent: any distance is fine.
+
+    Farther than 500 m nobody is near; who rides is within some metres, and no ride is shorter than
+    a second.
+    """
+
+    person_vehicle_m: float | None = Field(default=None, gt=0, le=500)
+    vehicle_vehicle_m: float | None = Field(default=None, gt=0, le=500)
+    #: Who is within this of a vehicle, and no faster or slower than it, for a while rides on it.
+    ride_within_m: float = Field(default=5.0, gt=0, le=50)
+    ride_after_s: float = Field(default=10.0, ge=1, le=300)
+
+
+class FloodSettings(Section):
+    """`[flood]`: so many alarms of one family within so long are one group.
+
+    Two are no flood; within more than an hour nothing comes at once.
+    """
+
+    count: int = Field(default=10, ge=3, le=10_000)
+    window_s: float = Field(default=60.0, ge=1, le=3600)
 
 
 class MineSettings(Section):
@@ -174,6 +196,8 @@ class MineSettings(Section):
     positioning: PositioningSettings = PositioningSettings()
     positions: PositionsSettings = PositionsSettings()
     reload: ReloadSettings = ReloadSettings()
+    nearness: NearnessSettings = NearnessSettings()
+    flood: FloodSettings = FloodSettings()
     alarm: AlarmSettings = AlarmSettings()
     hazard: HazardSettings = HazardSettings()
     risk: RiskSettings = RiskSettings()

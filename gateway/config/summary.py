@@ -39,6 +39,7 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
     zones = _counted(zone.kind.value for zone in bundle.map.zones)
     yield f"{_many(len(bundle.map.zones), 'zone')}{': ' if zones else ''}{zones}."
     yield from _rules(bundle)
+    yield from _machines(bundle)
     yield f"{len(type(alarm).model_fields)} alarm families, each as `lamproom explain` says;"
     yield f"a card is lost after {alarm.signal_lost.after_s:g} s,"
     yield f"a device after {alarm.device_down.after_s:g} s."
@@ -82,6 +83,15 @@ def _rules(bundle: Bundle) -> Iterator[str]:
         points = _many(len(bundle.risk_points), "risk point")
         levels = _counted(f"of level {point.level}" for point in bundle.risk_points)
         yield f"{points}: {levels}."
+
+
+def _machines(bundle: Bundle) -> Iterator[str]:
+    """Machines with fences and cutters; nothing where there are none."""
+    if bundle.machines:
+        fences = sum(one.fence is not None for one in bundle.machines)
+        cutters = sum(one.cutter is not None for one in bundle.machines)
+        yield f"{_many(len(bundle.machines), 'machine')}, with {_many(fences, 'fence')} and"
+        yield f"{_many(cutters, 'cutter')}."
 
 
 def _doubts(bundle: Bundle) -> Iterator[str]:

@@ -14,8 +14,7 @@ from gateway.mine.change import Alarm, Place
 #: Where the journal's state holds alarms, and those that operators are not to be shown.
 ALARM_PREFIX: Final = "alarm/"
 HIDDEN_PREFIX: Final = "hidden/"
-
-#: Later than any time.
+#: Later than all times.
 NEVER_NS: Final = 1 << 63
 
 #: A key in one word has at least these: the rule, card, device and zone.
@@ -25,7 +24,9 @@ _PARTS_LEAST: Final = 4
 class AlarmKey(NamedTuple):
     """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere.
 
-    `limit` is the id of the limit that a device's value is beyond, `hazard` that of a hazard.
+    `limit` is the id of the limit that a device's value is beyond, `hazard` that of a hazard;
+    `machine` the id of a machine, or the card of a vehicle, that the card is too near to, or that
+    it is about.
     """
 
     rule: str
@@ -34,6 +35,7 @@ class AlarmKey(NamedTuple):
     zone: str = ""
     limit: str = ""
     hazard: str = ""
+    machine: str = ""
 
     @property
     def text(self) -> str:
@@ -55,7 +57,7 @@ class Hiding:
 
     @property
     def end_ns(self) -> int:
-        """When that is over by itself."""
+        """When it ends by itself; `NEVER_NS` where it does not."""
         return NEVER_NS if self.until_t_ns is None else self.until_t_ns
 
 

@@ -28,6 +28,7 @@ from gateway.mine.alarm_states import (
 )
 from gateway.mine.alarm_words import WHY, by_rule, said, tell
 from gateway.mine.change import Alarm, EventKind, Place
+from gateway.mine.floods import FloodBook
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 
@@ -41,18 +42,26 @@ ENDED_BY_OPERATORS: Final = frozenset({"distress"})
 #: How an alarm that another version of the gateway has left goes on here.
 _UNKNOWN: Final = AlarmRule(level=4)
 
+_NO_KEY: Final = AlarmKey("")
 _S: Final = 1e9
 
 
 class AlarmBook:
     """All alarms that are open, or over and not acknowledged."""
 
-    def __init__(self, rules: Mapping[str, AlarmRule], state: Mapping[str, bytes]) -> None:
+    def __init__(
+        self,
+        rules: Mapping[str, AlarmRule],
+        state: Mapping[str, bytes],
+        floods: FloodBook | None = None,
+    ) -> None:
         """Takes up the alarms of before a restart; `rules` by family."""
         self._use(rules)
         self._alarms, self._pending = recall_alarms(state)
         self._hidden = recall_hidden(state)
         self._ids = {alarm.id: key for key, alarm in self._alarms.items()}
+        self._floods = floods or FloodBook()
+        self._floods.recall(self._alarms.values())
         self._due_ns = 0  # nothing is to be done by itself before this
         #: When something was last known to be pending; kept, to know how long nobody looked.
         self._alive_ns = int(state.get(ALIVE_KEY, b"0"))
@@ -189,6 +198,7 @@ class AlarmBook:
             zone=key.zone,
             limit=key.limit,
             hazard=key.hazard,
+            machine=key.machine,
             text=text,
             place=place,
             raised_t_ns=record.now_ns,
@@ -196,8 +206,12 @@ class AlarmBook:
         )
         open_rules = {other.rule for other in self._open()} if rule.suppressed_by else ()
         alarm = self._shown_or_not(key, alarm, open_rules)
+        alarm = self._floods.take(alarm, lambda id_: self._ids.get(id_, _NO_KEY) in self)
         self._keep(key, alarm, record)
         tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
+        for other in (self._ids.get(id_) for id_ in self._floods.tell(alarm, record)):
+            if other:
+                self._keep(other, replace(self._alarms[other], group=alarm.group), record)
         if key.rule in self._suppressors:
             self._look_again(record, "")
 
@@ -268,6 +282,7 @@ class AlarmBook:
         if self._pending and now_ns - self._alive_ns >= ALIVE_EVERY_NS:
             self._alive_ns = now_ns
             record.state[ALIVE_KEY] = str(now_ns).encode()
+        self._floods.tick(record)
         if now_ns < self._due_ns:
             return
         for key, pending in list(self._pending.items()):

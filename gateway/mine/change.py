@@ -118,6 +118,8 @@ class EventKind(IntEnum):
     RISK_CHANGED = 24
     CONFIGURATION_CHANGED = 27
     CONFIGURATION_REFUSED = 28
+    FLOOD_BEGUN = 25
+    FLOOD_ENDED = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +136,12 @@ class Place:
 class Alarm:
     """An alarm and its life: `level` is 1 (most severe) to 4, `end_t_ns` None while it is open.
 
-    `card`, `device`, `zone`, `limit` (an id of `limits.toml`) and `hazard` are what it is about,
-    empty where they do not apply; `place` is
-    where its card was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when
-    its condition began. `tell` are those who are told, and `escalated` whether that is others than
-    at first, because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back.
+    `card`, `device`, `zone`, `limit` (an id of `limits.toml`), `hazard` and `machine` (its id, or
+    a vehicle's card) are what it is about, empty where they do not apply; `place` is where its card
+    was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when its condition
+    began. `tell` are those who are told, and `escalated` whether that is others than at first,
+    because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back. `group` is
+    the flood that it belongs to, `parent` the id of the alarm that explains it.
     """
 
     id: str
@@ -161,6 +164,9 @@ class Alarm:
     acknowledged_t_ns: int | None = None
     tell: tuple[str, ...] = ()
     escalated: bool = False
+    machine: str = ""
+    group: str = ""
+    parent: str = ""
 
     @property
     def number(self) -> int:
@@ -186,6 +192,7 @@ class Event:
     count: int = 0
     drill: bool = False
     hazard: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,9 +27,11 @@ from gateway.mine.cards import SIGNAL_LOST, Cards, Entries
 from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
 from gateway.mine.core_words import grown, late_notices, started_text
+from gateway.mine.floods import FloodBook
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
+from gateway.mine.machine_watch import MachineWatch
 from gateway.mine.muster import MusterBook
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import ENTRY_RULES, Occupancy
@@ -75,7 +77,9 @@ class Mine(Reloading):
         )
         roadways = IdTable(tuple(roadway.id for roadway in plan.map.roadways))
         self._keeper = CardKeeper(self._cards, table, roadways)
-        self._alarms = AlarmBook(plan.rules, state)
+        hearing = plan.uwb_readers | {reader.id for reader in plan.map.readers}
+        floods = FloodBook(plan.flood, state, hearing, plan.rules[SIGNAL_LOST].after_s)
+        self._alarms = AlarmBook(plan.rules, state, floods)
         self._notices = NoticeBook()
         self._flags = CardFlags(self._cards, self._alarms, table)
         self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
@@ -84,6 +88,7 @@ class Mine(Reloading):
         self._limits = Limits(plan, self._cards, self._roster, self._occupancy, self._alarms)
         self._readings = Readings(plan.limits, self._alarms)
         self._vehicles = Vehicles(plan.map, self._roster, self._occupancy, self._alarms)
+        self._machines = MachineWatch(plan, table, self._roster, self._cards, self._alarms)
         self._routes = RouteWatch(
             plan,
             roster=self._roster,
@@ -135,6 +140,7 @@ class Mine(Reloading):
         self._readings.drop_unknown(record)
         self._vehicles.drop_unknown(record)
         self._occupancy.restore(zones, record)
+        self._machines.begin(kept, record)
         self._alarms.resume(now_ns)
         self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
@@ -172,6 +178,7 @@ class Mine(Reloading):
         self._readings.note(batch.samples, record)
         moved = self._occupancy.update(rounds, record)
         self._vehicles.look(rounds, record)
+        self._machines.look(batch.samples, rounds, record)
         lost, back = self._note_silence(record)
         gone = self._attendance.look(record)
         changed.update(moved, lost, back, gone)
@@ -256,14 +263,15 @@ class Mine(Reloading):
                 self._cards.recall(card, self._now_ns, silent=key.rule == SIGNAL_LOST)
                 zones[card] = {}
                 damaged.add(card)
-            if card in damaged and key.rule in ENTRY_RULES.values():
+            if card in damaged and key.rule in ENTRY_RULES.values() and key.zone:
                 zones[card].setdefault(key.zone, self._now_ns)
 
     def _pass_over(self, passed_ns: int) -> None:
         """Leaves out a time in which the gateway did not listen."""
         away_ns = passed_ns - min(max(passed_ns, 0), STEP_MOST_NS)
         if away_ns:
-            for timed in (self._cards, self._links, self._notices, self._conflicts, self._alarms):
+            book = (self._notices, self._conflicts, self._alarms, self._machines)
+            for timed in (self._cards, self._links, *book):
                 timed.shift(away_ns)
 
     def _note_heard(self, batch: Batch, now_ns: int) -> list[int]:

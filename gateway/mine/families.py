@@ -46,13 +46,15 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "danger_proximity": Family(
         "临近危险区域",
         Category.PEOPLE,
-        "a person is in a danger zone, or nearer to it than its near_m",
-        "they are away from it",
+        "a person is in a danger zone, or nearer to it than its near_m, in the fence of a machine "
+        "that runs, or near a vehicle that drives",
+        "they are away from it, it stands still, or they move with it",
     ),
     "out_of_boundary": Family(
         "超层越界",
         Category.PEOPLE,
-        "a person is outside of all licence zones or their heights, and not at a wellhead",
+        "a person is outside of all licence zones or their heights, and not at a wellhead, or a "
+        "machine cuts outside of them",
         "they are inside of one",
     ),
     "overcrowded": Family(
@@ -114,6 +116,19 @@ FAMILIES: Final[Mapping[str, Family]] = {
         Category.ORDER,
         "a second vehicle is in a section",
         "it is alone there, or nobody is",
+    ),
+    "vehicle_proximity": Family(
+        "车辆接近",
+        Category.PEOPLE,
+        "two vehicles, of which one drives, are too near to one another along the roadways",
+        "they are away from one another, both stand, or they move together",
+    ),
+    "machine_uncertain": Family(
+        "设备位置或状态不明",
+        Category.EQUIPMENT,
+        "where a machine of machines.toml is, or whether it runs, is not known any more; its fence "
+        "stands all the same",
+        "it is known again",
     ),
     "hazard_overdue": Family(
         "隐患逾期",

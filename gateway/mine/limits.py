@@ -44,7 +44,9 @@ class Limits:
         self._stays_second = -1
         #: What is over a limit now: the alarms that have been begun, and not ended.
         self._over: set[AlarmKey] = {
-            key for key in alarms if key.rule in (OVERCROWDED, OVERTIME, OUT_OF_BOUNDARY)
+            key
+            for key in alarms
+            if key.rule in (OVERCROWDED, OVERTIME, OUT_OF_BOUNDARY) and not key.machine
         }
 
         self._set(plan)

@@ -190,7 +190,7 @@ class Occupancy:
                 text = f"zone {gone} is no longer on the map; card {name} was in it"
                 record.event(EventKind.ZONE_LEFT, record.now_ns, card=name, zone=gone, text=text)
         for key in sorted(open_ - forbidden):
-            if key.rule in ENTRY_RULES.values():
+            if key.rule in ENTRY_RULES.values() and not key.machine:
                 text = f"zone {key.zone} is open to card {key.card} now, or it is not there"
                 self._alarms.end(key, record.now_ns, record, text)
 

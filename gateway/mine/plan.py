@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 
+from gateway.mine.machine_plan import FloodRule, Machine, NearRule
 from gateway.mine.prevention_plan import PreventionPlan
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
@@ -92,8 +93,10 @@ class MinePlan:
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
-    devices that give ranges. `configuration` names the one that all this comes from; it may be
-    empty. `prevention` says what hazards and risk are judged by.
+    devices that give ranges. `machines` are those with a fence or a cutter; `near` says how near to
+    vehicles is too near, `flood` when alarms are a flood (None: never). `configuration` names the
+    one that all this comes from; it may be empty. `prevention` says what hazards and risk are
+    judged by.
     """
 
     map: MineMap
@@ -112,6 +115,9 @@ class MinePlan:
     uwb_readers: frozenset[str] = frozenset()
     configuration: str = ""
     prevention: PreventionPlan = field(default_factory=PreventionPlan)
+    machines: tuple[Machine, ...] = ()
+    near: NearRule = field(default_factory=NearRule)
+    flood: FloodRule | None = None
 
     @property
     def tracker(self) -> TrackerSettings:

@@ -36,6 +36,7 @@ class StepRecord:
         count: int = 0,
         drill: bool = False,
         hazard: str = "",
+        group: str = "",
     ) -> None:
         """Adds an event."""
         self.events.append(
@@ -54,6 +55,7 @@ class StepRecord:
                 count=count,
                 drill=drill,
                 hazard=hazard,
+                group=group,
             )
         )
         self._next += 1

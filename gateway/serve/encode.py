@@ -63,6 +63,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
         count=event.count,
         drill=event.drill,
         hazard_id=event.hazard,
+        group_id=event.group,
         cursor=seal(Kind.EVENTS, epoch, event.sequence),
     )
     message.event_time.FromNanoseconds(event.event_t_ns)
@@ -92,6 +93,9 @@ def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
         tell=alarm.tell,
         escalated=alarm.escalated,
         category=_category(alarm.rule),
+        machine_id=alarm.machine,
+        group_id=alarm.group,
+        parent_alarm_id=alarm.parent,
     )
     message.start_time.FromNanoseconds(alarm.start_t_ns)
     message.raise_time.FromNanoseconds(alarm.raised_t_ns)

@@ -18,6 +18,7 @@ from equipment.toml_source import ConfigurationError
 from gateway.config.alarms import AlarmSettings
 from gateway.config.bundle import load
 from gateway.config.limits import LimitsFile
+from gateway.config.machines import MachineKind, MachinesFile
 from gateway.config.people import COLUMNS, OPTIONAL, CardKind
 from gateway.config.risks import RiskPointsFile
 from gateway.config.routes import RoutesFile
@@ -135,7 +136,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
 @pytest.mark.parametrize(
     "model",
     [
-        MineSettings, RoutesFile, LimitsFile, RiskPointsFile, Device, ModbusOptions, OpcUaOptions,
+        MineSettings, RoutesFile, LimitsFile, MachinesFile, RiskPointsFile, Device, ModbusOptions,
+        OpcUaOptions,
         ModbusProfile, OpcUaProfile,
     ],
 )  # fmt: skip
@@ -147,7 +149,7 @@ def test_every_key_is_documented(model: type[BaseModel]) -> None:
 
 def test_every_choice_is_documented() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
-    choices = [*Table, *RegisterType, *ZoneKind, *CardKind, *catalogue.shipped()]
+    choices = [*Table, *RegisterType, *ZoneKind, *CardKind, *MachineKind, *catalogue.shipped()]
     choices += [*COLUMNS, *OPTIONAL, "yes", "no", "是", "否"]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
 
@@ -179,7 +181,7 @@ def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
         elif default != "needed":
             assert tomllib.loads(f"value = {default.strip('`')}")["value"] == section[key]
         seen += default != "needed"
-    assert seen == 40
+    assert seen == 46
 
 
 def test_the_alarm_families_that_are_documented_are_those_there_are() -> None:

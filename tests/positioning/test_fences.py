@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from positioning.fences import POSE, Fence, FenceMembership, capsule, disc
 from positioning.membership import Crossing
-from positioning.mine_map import Zone, ZoneKind
+from positioning.mine_map import Roadway, Zone, ZoneKind
 from positioning.observation import FixClass, Records, new_fixes
 from positioning.zones import ZoneMembership
 from tests.positioning.shapes import square_m, star
@@ -34,6 +34,39 @@ def poses_at(*places: tuple[float, float, float], t_s: float = 0.0) -> Records:
     poses["t_ns"] = round(t_s * S)
     poses["z_m"] = np.nan
     return poses
+
+
+def test_a_fence_narrower_than_its_roadway_holds_who_is_in_it_somewhere_across() -> None:
+    roadway = Roadway("r", "r", 6.0, np.array([(0.0, 0.0, 0.0), (80.0, 60.0, 0.0)]))
+    cards = cards_at((40.0, 30.0), (8.0, 6.0), sigma_m=2.0)
+    cards["roadway"], cards["chainage_m"] = 0, (50.0, 10.0)
+    # One metre (sigma) along the roadway, and as wide as it is across.
+    cards["var_x_m2"], cards["var_y_m2"] = 0.64 + 0.36 * 3, 0.36 + 0.64 * 3
+    cards["cov_xy_m2"] = 0.48 * (1 - 3)
+    poses = poses_at((40.0, 30.0, 36.87))
+    fence = Fence("a", (np.array([(-9.0, -1.0), (9.0, -1.0), (9.0, 1.0), (-9.0, 1.0)]),))
+    for roadways, inside in (((), []), ((roadway,), [0])):
+        crossings = FenceMembership([fence], roadways).update(cards, poses)
+        assert [crossing.card for crossing in crossings] == inside
+    # Who knows the place across is where that is.
+    beside = cards_at((38.8, 31.6), sigma_m=0.2)
+    beside["roadway"], beside["chainage_m"] = 0, 50.0
+    assert FenceMembership([fence], (roadway,)).update(beside, poses) == []
+
+
+def test_only_the_rows_that_are_asked_for_are_looked_at() -> None:
+    membership = FenceMembership([AHEAD])
+    cards = cards_at((10, 0), (11, 0), (12, 0))
+    found = membership.update(cards, poses_at((0, 0, 0)), np.array([2, 0]))
+    assert found == [Crossing(2, 2, 0, entered=True), Crossing(0, 0, 0, entered=True)]
+
+
+def test_cards_are_put_back_where_they_were() -> None:
+    membership = FenceMembership([AHEAD, AHEAD])
+    membership.restore(3, [1])
+    assert (membership.fences_of(3), membership.counts().tolist()) == ((1,), [0, 1])
+    with pytest.raises(IndexError):
+        membership.restore(3, [2])
 
 
 #: From the machine's origin 20 m ahead, 2 m to each side.

@@ -80,6 +80,12 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """Another configuration has been taken over: `text` lists what is different, by file."""
     EVENT_KIND_CONFIGURATION_REFUSED: _EventKind.ValueType  # 28
     """A configuration was refused, and the one of before goes on: `text` says what is wrong with it."""
+    EVENT_KIND_FLOOD_BEGUN: _EventKind.ValueType  # 25
+    """Many alarms of one family have come at once: they are one group, `group_id`, so that they can be
+    shown as one. `count` says how many so far; each is told by itself all the same.
+    """
+    EVENT_KIND_FLOOD_ENDED: _EventKind.ValueType  # 26
+    """No more have come for a while: `count` says how many there were in all."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -137,6 +143,12 @@ EVENT_KIND_CONFIGURATION_CHANGED: EventKind.ValueType  # 27
 """Another configuration has been taken over: `text` lists what is different, by file."""
 EVENT_KIND_CONFIGURATION_REFUSED: EventKind.ValueType  # 28
 """A configuration was refused, and the one of before goes on: `text` says what is wrong with it."""
+EVENT_KIND_FLOOD_BEGUN: EventKind.ValueType  # 25
+"""Many alarms of one family have come at once: they are one group, `group_id`, so that they can be
+shown as one. `count` says how many so far; each is told by itself all the same.
+"""
+EVENT_KIND_FLOOD_ENDED: EventKind.ValueType  # 26
+"""No more have come for a while: `count` says how many there were in all."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:
@@ -248,6 +260,7 @@ class Event(_message.Message):
     ANCHOR_ID_FIELD_NUMBER: _builtins.int
     DRILL_FIELD_NUMBER: _builtins.int
     HAZARD_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … without a gap for the life of the journal."""
     kind: Global___EventKind.ValueType
@@ -266,6 +279,8 @@ class Event(_message.Message):
     """It belongs to a drill. Its text says so too."""
     hazard_id: _builtins.str
     """The hazard that it is about."""
+    group_id: _builtins.str
+    """The group of alarms that a FLOOD_… event is about."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened, by the measurement that showed it."""
@@ -298,10 +313,11 @@ class Event(_message.Message):
         anchor_id: _builtins.str = ...,
         drill: _builtins.bool = ...,
         hazard_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event_time", b"event_time", "place", b"place", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "hazard_id", b"hazard_id", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "group_id", b"group_id", "hazard_id", b"hazard_id", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -334,6 +350,9 @@ class Alarm(_message.Message):
     LIMIT_ID_FIELD_NUMBER: _builtins.int
     HAZARD_ID_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
+    MACHINE_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    PARENT_ALARM_ID_FIELD_NUMBER: _builtins.int
     alarm_id: _builtins.str
     """The same from ALARM_RAISED to the end."""
     rule: _builtins.str
@@ -358,6 +377,12 @@ class Alarm(_message.Message):
     """What kind of trouble it is: `people`, `order` (quotas and hours), `environment` or
     `equipment`.
     """
+    machine_id: _builtins.str
+    """The machine, or the card of the vehicle, that `card` is too near to, or that it is about."""
+    group_id: _builtins.str
+    """The flood that it belongs to. Alarms of one group can be shown as one."""
+    parent_alarm_id: _builtins.str
+    """The alarm that explains this one: a reader that is down and its cards' silence, say."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
         """When its condition began."""
@@ -408,10 +433,13 @@ class Alarm(_message.Message):
         limit_id: _builtins.str = ...,
         hazard_id: _builtins.str = ...,
         category: _builtins.str = ...,
+        machine_id: _builtins.str = ...,
+        group_id: _builtins.str = ...,
+        parent_alarm_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "end_time", b"end_time", "hidden_until_time", b"hidden_until_time", "place", b"place", "raise_time", b"raise_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "hazard_id", b"hazard_id", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "mode", b"mode", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "group_id", b"group_id", "hazard_id", b"hazard_id", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "machine_id", b"machine_id", "mode", b"mode", "parent_alarm_id", b"parent_alarm_id", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

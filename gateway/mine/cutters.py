@@ -1,0 +1,89 @@
+"""Where machines cut, against the borders and heights of the licence."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
+from gateway.mine.machine_plan import Machine
+from gateway.mine.poses import Poses
+from gateway.mine.record import StepRecord
+from positioning.mine_map import MineMap, ZoneKind
+from positioning.observation import FixClass, new_fixes
+from positioning.zones import ZoneMembership
+
+OUT_OF_BOUNDARY: Final = "out_of_boundary"
+
+
+class Cutters:
+    """Looks where each cutter is, as of a card that is carried there.
+
+    While a machine's place is too old to be believed, nothing new is known of its cutter.
+    """
+
+    def __init__(
+        self, mine_map: MineMap, machines: tuple[Machine, ...], poses: Poses, alarms: AlarmBook
+    ) -> None:
+        licences = tuple(zone for zone in mine_map.zones if zone.kind is ZoneKind.LICENCE)
+        cutting = [(i, m, m.cutter_m) for i, m in enumerate(machines) if m.cutter_m]
+        self._cutting = cutting if licences else []
+        self._membership = ZoneMembership(licences)
+        self._poses, self._alarms = poses, alarms
+        self._outside: set[AlarmKey] = set()
+
+    def begin(self) -> None:
+        """Takes up the alarms of before a restart."""
+        self._outside = {key for key in self._alarms if key.rule == OUT_OF_BOUNDARY and key.machine}
+
+    def look(self, record: StepRecord) -> None:
+        """Raises and clears what has to be by now."""
+        if not self._cutting and not self._outside:
+            return
+        poses = self._poses
+        known = [
+            (number, index, machine, cutter_m)
+            for number, (index, machine, cutter_m) in enumerate(self._cutting)
+            if poses.is_placed(index) and not poses.stale[index]
+        ]
+        fixes = new_fixes(len(known))
+        fixes["fix_class"] = FixClass.PRECISE
+        for fix, (number, index, _, cutter_m) in zip(fixes, known, strict=True):
+            _place(fix, number, poses.poses[index], cutter_m)
+        self._membership.update(fixes)
+        configured = {_key(machine) for _, machine, _ in self._cutting}
+        outside = self._outside & configured
+        for number, _, machine, _ in known:
+            inside = bool(self._membership.zones_of(number))
+            (outside.discard if inside else outside.add)(_key(machine))
+        names = {machine.id: machine.name for _, machine, _ in self._cutting}
+        for key in sorted(outside - self._outside):
+            text = (
+                f"machine {key.machine} ({names[key.machine]}) cuts outside of the licence's "
+                "borders or heights"
+            )
+            self._alarms.begin(key, record.now_ns, record, text)
+        for key in sorted(self._outside - outside):
+            text = f"machine {key.machine} cuts inside of the licence, or is no longer configured"
+            self._alarms.end(key, record.now_ns, record, text)
+        self._outside = outside
+
+
+def _key(machine: Machine) -> AlarmKey:
+    return AlarmKey(OUT_OF_BOUNDARY, machine=machine.id)
+
+
+def _place(fix: np.void, number: int, pose: np.void, cutter_m: tuple[float, float, float]) -> None:
+    """Makes a fix of where a machine cuts."""
+    ahead_m, left_m, up_m = cutter_m
+    turn = math.radians(pose["heading_deg"])
+    c, s = math.cos(turn), math.sin(turn)
+    fix["card"], fix["t_ns"] = number, pose["t_ns"]
+    fix["x_m"] = pose["x_m"] + c * ahead_m - s * left_m
+    fix["y_m"] = pose["y_m"] + s * ahead_m + c * left_m
+    fix["z_m"] = pose["z_m"] + up_m
+    for name in ("var_x_m2", "cov_xy_m2", "var_y_m2"):
+        fix[name] = pose[name]

@@ -1,0 +1,198 @@
+"""Who is in the fence of a machine, and which machines are not known well enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from shapely import Polygon
+
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms import AlarmBook
+from gateway.mine.cards import Cards
+from gateway.mine.machine_plan import Machine
+from gateway.mine.plan import MinePlan
+from gateway.mine.poses import Poses
+from gateway.mine.record import StepRecord
+from gateway.mine.roster import Roster
+from positioning.fences import Fence, FenceMembership
+from positioning.observation import Records
+from positioning.polygons import Floats
+
+DANGER_PROXIMITY: Final = "danger_proximity"
+MACHINE_UNCERTAIN: Final = "machine_uncertain"
+
+
+@dataclass(slots=True)
+class _Fenced:
+    """A machine with a fence: who is in it, in its wider one, and for whom the alarm has begun."""
+
+    index: int
+    machine: Machine
+    within: dict[int, int] = field(default_factory=dict)  # since when, by card
+    around: dict[int, int] = field(default_factory=dict)
+    begun: set[int] = field(default_factory=set)
+
+
+class MachineFences:
+    """Compares people's places with the fences of machines.
+
+    Each machine has two fences: its own, and one that is wider by its margin, which counts while
+    the machine's place is too old to be believed. A card comes in and goes out as of a zone; where
+    its place across the roadway is not known, it is on the centreline.
+    """
+
+    def __init__(
+        self,
+        plan: MinePlan,
+        poses: Poses,
+        cards: Cards,
+        roster: Roster,
+        alarms: AlarmBook,
+    ) -> None:
+        machines = self._machines = plan.machines
+        self._poses, self._cards, self._roster, self._alarms = poses, cards, roster, alarms
+        self._fenced: list[_Fenced] = []
+        fences: list[Fence] = []
+        for index, machine in enumerate(machines):
+            if machine.ring_m is None:
+                continue
+            self._fenced.append(_Fenced(index, machine))
+            rings_m = (machine.ring_m, _wider(machine.ring_m, machine.margin_m))
+            fences += [Fence(machine.id, (ring_m,), machine.height_m) for ring_m in rings_m]
+        self._membership = FenceMembership(fences, plan.map.roadways)
+        self._rows = np.repeat([one.index for one in self._fenced], 2).astype(np.intp)
+        self._of = {one.index: one for one in self._fenced}
+        self._uncertain: set[AlarmKey] = set()
+        self._looked = np.zeros(0, np.bool_)  # since everyone was, by card
+
+    def begin(self, record: StepRecord) -> None:
+        """After a restart: who was in a fence is in it still; alarms of no machine end."""
+        by_id = {one.machine.id: (number, one) for number, one in enumerate(self._fenced)}
+        for key in self._alarms:
+            if key.rule == DANGER_PROXIMITY and is_machine(key.machine):
+                number, one = by_id.get(key.machine, (0, None))
+                if one is None:
+                    text = f"machine {key.machine} has no fence any more"
+                    self._alarms.end(key, record.now_ns, record, text)
+                    continue
+                card = self._roster.handle(key.card)
+                inside = self._membership.fences_of(card)
+                self._membership.restore(card, [*inside, 2 * number, 2 * number + 1])
+                one.within[card] = one.around[card] = record.now_ns
+                one.begun.add(card)
+            elif key.rule == MACHINE_UNCERTAIN:
+                self._uncertain.add(key)
+
+    def look(
+        self, fixes: Records, changed: set[int], record: StepRecord, *, everyone: bool
+    ) -> None:
+        """Takes the last places of the cards in `fixes`; at `everyone` also of all others.
+
+        It is to be asked for once a second, because machines move too.
+
+        `changed` are the machines of which it is known otherwise whether they run, or where.
+        """
+        if self._fenced:
+            dirty = self._cross(fixes, everyone=everyone) | (changed & self._of.keys())
+            for index in sorted(dirty):
+                self._judge(self._of[index], record)
+        if everyone or changed:
+            self._tell_uncertain(record)
+
+    def _cross(self, fixes: Records, *, everyone: bool) -> set[int]:
+        """Notes who comes and goes; returns the machines whose fences someone has crossed."""
+        last, person = self._cards.last, self._roster.person
+        known = len(person)
+        looked = np.zeros(known, np.bool_)
+        looked[: len(self._looked)] = self._looked
+        new = np.zeros(known, np.bool_)
+        new[fixes["card"]] = True
+        self._looked = new if everyone else looked | new
+        rows = np.flatnonzero((new | ~looked if everyone else new) & person)
+        rows = rows[last["fix_class"][rows] > 0]
+        dirty = set()
+        poses = self._poses.poses[self._rows]
+        for crossing in self._membership.update(last, poses, rows):
+            one = self._fenced[crossing.zone // 2]
+            among = one.around if crossing.zone % 2 else one.within
+            if crossing.entered:
+                among[crossing.card] = int(last["t_ns"][crossing.row])
+            else:
+                among.pop(crossing.card, None)
+            dirty.add(one.index)
+        return dirty
+
+    def _judge(self, one: _Fenced, record: StepRecord) -> None:
+        """Raises and clears the alarms of one machine's fence."""
+        wanted: dict[int, int] = {}
+        stale = bool(self._poses.stale[one.index])
+        runs = bool(self._poses.runs[one.index])
+        if runs:
+            wanted = {**one.around, **one.within} if stale else one.within
+            wanted = {card: t for card, t in wanted.items() if not self._is_crew(one, card)}
+        for card in sorted(wanted.keys() - one.begun):
+            text = f"card {self._roster.name(card)} is in the fence of {self._words(one, record)}"
+            place = self._cards.last_place(card)
+            self._alarms.begin(self._key(one, card), wanted[card], record, text, place)
+        for card in sorted(one.begun - wanted.keys()):
+            name = self._roster.name(card)
+            text = f"card {name} is away from machine {one.machine.id}"
+            if not runs:
+                text = f"machine {one.machine.id} stands still; card {name} is beside it"
+            self._alarms.end(self._key(one, card), record.now_ns, record, text)
+        one.begun = set(wanted)
+
+    def _key(self, one: _Fenced, card: int) -> AlarmKey:
+        return AlarmKey(DANGER_PROXIMITY, card=self._roster.name(card), machine=one.machine.id)
+
+    def _words(self, one: _Fenced, record: StepRecord) -> str:
+        words = f"machine {one.machine.id} ({one.machine.name})"
+        if self._poses.stale[one.index]:
+            age_s = self._poses.age_s(one.index, record.now_ns)
+            words += f", whose place is {age_s:.0f} s old: {one.machine.margin_m:g} m are added"
+        if self._poses.unsure[one.index]:
+            words += "; whether it runs is not known"
+        return words
+
+    def _is_crew(self, one: _Fenced, card: int) -> bool:
+        crew, holder = one.machine.crew, self._roster.holder(card)
+        return bool(crew) and (
+            self._roster.name(card) in crew or (holder is not None and holder.team in crew)
+        )
+
+    def _tell_uncertain(self, record: StepRecord) -> None:
+        """Raises and clears what is to be known of machines and is not."""
+        found: dict[AlarmKey, str] = {}
+        for index in np.flatnonzero(self._poses.stale | self._poses.unsure).tolist():
+            machine = self._machines[index]
+            found[AlarmKey(MACHINE_UNCERTAIN, machine=machine.id)] = self._doubt(index, record)
+        for key in sorted(found.keys() - self._uncertain):
+            self._alarms.begin(key, record.now_ns, record, found[key])
+        for key in sorted(self._uncertain - found.keys()):
+            text = f"machine {key.machine} is known again, or no longer configured"
+            self._alarms.end(key, record.now_ns, record, text)
+        self._uncertain = set(found)
+
+    def _doubt(self, index: int, record: StepRecord) -> str:
+        machine, doubts = self._machines[index], []
+        if not self._poses.is_placed(index):
+            doubts.append("its place was never known: it has no fence")
+        elif self._poses.stale[index]:
+            age_s = self._poses.age_s(index, record.now_ns)
+            doubts.append(f"its place is {age_s:.0f} s old: its fence stands there")
+        if self._poses.unsure[index]:
+            doubts.append("whether it runs is not known: it is taken as running")
+        return f"machine {machine.id} ({machine.name}): {'; '.join(doubts)}"
+
+
+def is_machine(name: str) -> bool:
+    """Whether an alarm's `machine` is a machine's id: a card's begins with a digit."""
+    return name[:1].isalpha()
+
+
+def _wider(ring_m: Floats, margin_m: float) -> Floats:
+    if not margin_m:
+        return ring_m
+    return np.array(Polygon(ring_m).buffer(margin_m).exterior.coords)
