@@ -130,6 +130,26 @@ class Cards:
         self.flags[card], self.flags_ns[card] = flags, t_ns
         self._unsaved[card] = True
 
+    def move(self, old: int, new: int) -> None:
+        """What is known of where `old` is goes on as that of `new`; `old` was never heard then.
+
+        What a card says of itself stays its own. The zones are those of `Occupancy`.
+        """
+        for name in ("last", "heard_ns", "silent", "below_ns"):
+            column = getattr(self, name)
+            column[new] = column[old]
+        self.last["card"][new] = new
+        self.forget(old)
+        self._unsaved[new] = True
+
+    def forget(self, card: int) -> None:
+        """As if it had never been heard: nobody carries it any more."""
+        self.last[card] = new_fixes(1)[0]
+        for column in (self.heard_ns, self.below_ns, self.flags, self.flags_ns, self.said_ns):
+            column[card] = 0
+        self.silent[card] = False
+        self._unsaved[card] = True
+
     def note_silence(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Marks who is silent now: the handles of those who were not before, and who are no more.
 
@@ -201,6 +221,8 @@ class Cards:
             if not key.startswith(STATE_PREFIX):
                 continue
             kept = json.loads(value)
+            if not kept["heard_ns"]:
+                continue  # nobody carried it any more
             card = self._table.handle(key.removeprefix(STATE_PREFIX))
             last_ns = max(last_ns, kept["heard_ns"])
             self.recall(card, now_ns, silent=kept["silent"])

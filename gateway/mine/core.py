@@ -25,6 +25,7 @@ from gateway.mine.card_flags import CardFlags
 from gateway.mine.cards import Cards, Entries
 from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.lamp_room import LampRoom
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
@@ -96,8 +97,18 @@ class Mine:
             ActKind.MUSTER_OPEN: self._muster.do_open,
             ActKind.MUSTER_CLOSE: self._muster.do_close,
         }
-        self._acts = ActBook(self._alarms, state, musters)
-        self._attendance = Attendance(self._cards, table)
+        self._room = LampRoom(
+            plan,
+            roster=self._roster,
+            cards=self._cards,
+            occupancy=self._occupancy,
+            alarms=self._alarms,
+            muster=self._muster,
+            routes=self._routes,
+            state=state,
+        )
+        self._acts = ActBook(self._alarms, state, {**musters, **self._room.issue.doers()})
+        self._attendance = Attendance(self._cards, table, self._room.ledger.shifts)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
         self._anchors = AnchorBook(plan.map)
@@ -139,6 +150,7 @@ class Mine:
         shown = self._cards.shown()
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
         record.alarms |= self._alarms.all()
+        self._room.begin(record)
         return self._changes(record, Batch(), (shown, smoothed), zones, anchors)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
@@ -167,6 +179,7 @@ class Mine:
         self._muster.look(changed, record)
         self._limits.look(record)
         self._routes.look(record)
+        self._room.watch(batch, self._anchors.misplaced, record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
         for second in seconds[-SAVE_PARTS:]:
             changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
@@ -174,10 +187,13 @@ class Mine:
         self._anchors.note(batch.measurements, fixes)
         anchors = self._look_at_anchors(seconds, record)
         self._acts.take(batch.acts, record)
+        issued = self._room.count(record)
+        self._keep(issued, record)
+        moved |= issued
         self._alarms.tick(record)
         for zones, by, reason in self._readings.musters(record):
             self._muster.demand(zones, by, reason, record)
-        again = self._shown_again(fixes, [*lost, *back])
+        again = self._shown_again(fixes, [*lost, *back, *issued])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
 
@@ -305,7 +321,15 @@ class Mine:
         leaders = int((leader & (self._cards.below_ns[: len(leader)] > 0)).sum())
         return Changes(
             now_ns=record.now_ns,
-            headcount=Headcount(underground, silent, self._occupancy.counts(), leaders),
+            headcount=Headcount(
+                underground,
+                silent,
+                self._occupancy.counts(),
+                leaders,
+                shift=self._room.ledger.shifts.at(record.now_ns).name,
+                attending=int(np.count_nonzero(self._cards.below_ns)),
+                flows=self._room.ledger.flows.all(),
+            ),
             fixes=told[0],
             lagged=told[1],
             anchors=anchors,
@@ -316,6 +340,9 @@ class Mine:
             alarms=record.alarms,
             answers=tuple(record.answers),
             muster=self._muster.take(),
+            visits=self._room.ledger.visits.take(),
+            exposure=self._room.ledger.exposure.take(),
+            issued=self._room.issue.take(),
             state=record.state,
         )
 

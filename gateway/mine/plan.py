@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 
+from gateway.mine.shifts import ShiftTime
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
 
@@ -28,6 +29,11 @@ class AlarmRule:
     escalate_after_s: float | None = None
     escalate_to: tuple[str, ...] = ()
     suppressed_by: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, family: object) -> AlarmRule:
+        """Of a family's settings what all families have; some have others besides."""
+        return cls(**{name: getattr(family, name) for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,40 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class DualCard:
+    """When two cards are taken to be one person's.
+
+    They were never more than `apart_m` from one another for `time_s`, and meanwhile went
+    `way_m` on foot, on average not more than `near_m` apart.
+    """
+
+    near_m: float = 2.0
+    apart_m: float = 6.0
+    way_m: float = 1000.0
+    time_s: float = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateCard:
+    """When a card is taken to be in two places: it leapt `leaps` times within `within_s`."""
+
+    leaps: int = 6
+    within_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttendancePlan:
+    """How attendance is counted: so many shifts are kept.
+
+    Whoever comes down up to `early_s` before a shift comes for it, and late after `late_s` of it.
+    """
+
+    shifts_kept: int = 42
+    early_s: float = 3600.0
+    late_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class MinePlan:
     """The mine as the core sees it.
 
@@ -91,7 +131,7 @@ class MinePlan:
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
-    devices that give ranges.
+    devices that give ranges, `shifts` those of a day.
     """
 
     map: MineMap
@@ -108,6 +148,10 @@ class MinePlan:
     routes: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
+    shifts: tuple[ShiftTime, ...] = ()
+    attendance: AttendancePlan = AttendancePlan()
+    dual_card: DualCard = DualCard()
+    duplicate_card: DuplicateCard = DuplicateCard()
 
     @property
     def tracker(self) -> TrackerSettings:

@@ -35,6 +35,7 @@ class StepRecord:
         text: str = "",
         count: int = 0,
         drill: bool = False,
+        shift: str = "",
     ) -> None:
         """Adds an event."""
         self.events.append(
@@ -52,6 +53,7 @@ class StepRecord:
                 text=text,
                 count=count,
                 drill=drill,
+                shift=shift,
             )
         )
         self._next += 1
