@@ -62,6 +62,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
         text=event.text,
         count=event.count,
         drill=event.drill,
+        shift=event.shift,
         cursor=seal(Kind.EVENTS, epoch, event.sequence),
     )
     message.event_time.FromNanoseconds(event.event_t_ns)

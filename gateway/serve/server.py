@@ -1,4 +1,4 @@
-"""The gRPC server: the six services, health and reflection, over one picture and one journal."""
+"""The gRPC server: its services, health and reflection, over one picture and one journal."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
 from gateway.serve.alarms import AlarmAnswers
 from gateway.serve.anchors import AnchorAnswers
+from gateway.serve.attendance import AttendanceAnswers, ExposureAnswers
 from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
@@ -34,7 +35,18 @@ from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
-from lamproom.v1 import alarm_pb2, equipment_pb2, event_pb2, mine_pb2, muster_pb2, position_pb2
+from gateway.serve.roster import RosterAnswers
+from lamproom.v1 import (
+    alarm_pb2,
+    attendance_pb2,
+    equipment_pb2,
+    event_pb2,
+    exposure_pb2,
+    mine_pb2,
+    muster_pb2,
+    position_pb2,
+    roster_pb2,
+)
 from positioning.observation import IdTable
 
 #: How often a stream without news says that it is alive.
@@ -111,6 +123,9 @@ class Server:
             bundle, cards, picture, ask, epoch=epoch, heartbeat_s=heartbeat_s, now_ns=now_ns
         )
         self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
+        self._roster = RosterAnswers(bundle, epoch, ask)
+        self._attendance = AttendanceAnswers(settings.attendance, epoch, now_ns)
+        self._exposure = ExposureAnswers(epoch, settings.attendance.shifts_kept)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -153,6 +168,12 @@ class Server:
             self._equipment.publish()
         if changes.muster:
             self._muster.publish(changes.muster)
+        if changes.issued is not None:
+            self._roster.publish(changes.issued)
+            self._answers.assign(changes.issued)
+            self._muster.assign(changes.issued)
+        self._attendance.publish(changes.visits)
+        self._exposure.publish(changes.exposure)
         self._positions.publish(changes.fixes)
         if self._smoothed:
             self._smoothed.publish(changes.lagged)
@@ -241,6 +262,29 @@ class Server:
                 "ListZones": _unary(mine_pb2.ListZonesRequest, answers.list_zones),
                 "ListPeople": _unary(mine_pb2.ListPeopleRequest, answers.list_people),
                 "GetHeadcount": _unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            },
+            **self._lamp_room(),
+        }
+
+    def _lamp_room(self) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
+        roster, attendance = self._roster, self._attendance
+        return {
+            "lamproom.v1.RosterService": {
+                "ListCards": _unary(roster_pb2.ListCardsRequest, roster.list_cards),
+                "IssueCard": _unary(roster_pb2.IssueCardRequest, roster.issue),
+                "ReturnCard": _unary(roster_pb2.ReturnCardRequest, roster.take_back),
+                "ReplaceCard": _unary(roster_pb2.ReplaceCardRequest, roster.replace),
+            },
+            "lamproom.v1.AttendanceService": {
+                "ListShifts": _unary(attendance_pb2.ListShiftsRequest, attendance.list_shifts),
+                "ListAttendance": _unary(
+                    attendance_pb2.ListAttendanceRequest, attendance.list_visits
+                ),
+            },
+            "lamproom.v1.ExposureService": {
+                "ListExposure": _unary(
+                    exposure_pb2.ListExposureRequest, self._exposure.list_exposure
+                ),
             },
         }
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.config.alarms import AlarmSettings
-from gateway.mine.plan import Holder, MinePlan
+from gateway.mine.plan import AlarmRule, Holder, MinePlan
 from hil_sim.people import CARD_HEIGHT_M
 from hil_sim.sample_map import feature, map_text, rectangle
 from hil_sim.sample_mine import MINE_CODE, RFID_IDS

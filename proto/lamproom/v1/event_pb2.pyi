@@ -68,6 +68,12 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """It was closed: `count` says how many were not safe then."""
     EVENT_KIND_MUSTER_SAFE: _EventKind.ValueType  # 20
     """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+    EVENT_KIND_CARD_ISSUED: _EventKind.ValueType  # 29
+    """The lamp room has given a card to someone, taken it back, or given its holder another one, which
+    is `card` then. See RosterService.
+    """
+    EVENT_KIND_CARD_RETURNED: _EventKind.ValueType  # 30
+    EVENT_KIND_CARD_REPLACED: _EventKind.ValueType  # 31
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -113,6 +119,12 @@ EVENT_KIND_MUSTER_CLOSED: EventKind.ValueType  # 19
 """It was closed: `count` says how many were not safe then."""
 EVENT_KIND_MUSTER_SAFE: EventKind.ValueType  # 20
 """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+EVENT_KIND_CARD_ISSUED: EventKind.ValueType  # 29
+"""The lamp room has given a card to someone, taken it back, or given its holder another one, which
+is `card` then. See RosterService.
+"""
+EVENT_KIND_CARD_RETURNED: EventKind.ValueType  # 30
+EVENT_KIND_CARD_REPLACED: EventKind.ValueType  # 31
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:
@@ -223,6 +235,7 @@ class Event(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     ANCHOR_ID_FIELD_NUMBER: _builtins.int
     DRILL_FIELD_NUMBER: _builtins.int
+    SHIFT_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … without a gap for the life of the journal."""
     kind: Global___EventKind.ValueType
@@ -239,6 +252,8 @@ class Event(_message.Message):
     anchor_id: _builtins.str
     drill: _builtins.bool
     """It belongs to a drill. Its text says so too."""
+    shift: _builtins.str
+    """Of MINE_ENTERED and MINE_LEFT: the name of the shift that they came for."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened, by the measurement that showed it."""
@@ -270,10 +285,11 @@ class Event(_message.Message):
         cursor: _builtins.bytes = ...,
         anchor_id: _builtins.str = ...,
         drill: _builtins.bool = ...,
+        shift: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event_time", b"event_time", "place", b"place", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "shift", b"shift", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
