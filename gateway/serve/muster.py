@@ -105,7 +105,9 @@ class MusterHub:
 
     def assign(self, issued: Mapping[str, str]) -> None:
         """Takes over who has which card, card to person."""
-        self._people = {card: self._listed[person] for card, person in issued.items()}
+        self._people = {
+            card: self._listed[person] for card, person in issued.items() if person in self._listed
+        }
         for told in self._told.values():
             told.encoded = None
 
