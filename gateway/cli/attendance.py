@@ -53,6 +53,7 @@ _EXPOSURE_COLUMNS = {
 
 def attendance(
     where: Where = HERE,
+    *,
     day: Day = "",
     shift: ShiftName = "",
     team: Team = "",
@@ -85,6 +86,7 @@ def attendance(
 
 def exposure(
     where: Where = HERE,
+    *,
     day: Day = "",
     shift: ShiftName = "",
     team: Team = "",

@@ -73,6 +73,7 @@ def list_cards(where: Where = HERE, csv_file: CsvFile = None) -> None:
 def issue(
     card: Annotated[str, typer.Argument(help="The card.")],
     person: Annotated[str, typer.Argument(help="The card under which people.csv lists them.")],
+    *,
     operator: Operator,
     where: At = HERE,
     note: Note = "",
@@ -92,6 +93,7 @@ def issue(
 @cards.command("return")
 def take_back(
     card: Annotated[str, typer.Argument(help="The card.")],
+    *,
     operator: Operator,
     where: At = HERE,
     note: Note = "",
@@ -112,6 +114,7 @@ def take_back(
 def replace(
     old: Annotated[str, typer.Argument(help="The card that they have.")],
     new: Annotated[str, typer.Argument(help="The one that they get.")],
+    *,
     operator: Operator,
     where: At = HERE,
     note: Note = "",

@@ -203,6 +203,7 @@ class Mine:
         self._notices.tell_all(record)
         self._keep(self._cards.unsaved(0, 1).tolist(), record)
         self._anchors.save(self._locator.anchor_stats(), record)
+        self._room.end(record)
         return self._changes(record, Batch(), (np.empty(0, FIX), np.empty(0, FIX)), ())
 
     def _limit_speeds(self) -> None:

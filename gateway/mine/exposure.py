@@ -28,7 +28,7 @@ from positioning.observation import IdTable
 #: Where the journal's state holds it, a key for each shift and zone.
 STATE_PREFIX: Final = "exposure/"
 #: Zones without a crossing are kept within this time, some each second.
-SAVE_PARTS: Final = 60
+SAVE_PARTS: Final = 10
 
 _S_NS: Final = 1_000_000_000
 _INTO: Final = (EventKind.ZONE_ENTERED, EventKind.MINE_ENTERED)
@@ -159,6 +159,11 @@ class ExposureBook:
         # What comes late may have changed the shift before this one.
         self._save(touched, sorted(self._spent, key=_start)[-2:], record)
 
+    def save_all(self, record: StepRecord) -> None:
+        """Keeps all zones: the gateway stops."""
+        self._add_up(record.now_ns)
+        self._save(range(len(self._zones)), sorted(self._spent, key=_start)[-2:], record)
+
     def move(self, old: int, new: int) -> None:
         """A person's time goes on with another card: nobody has crossed anything."""
         self._reserve()
@@ -224,7 +229,7 @@ class ExposureBook:
 
     def _add_up(self, now_ns: int) -> None:
         """Adds the time up to now, as it was counted last."""
-        until_ns = int(self._until_ns.max(initial=now_ns))
+        until_ns = int(self._until_ns.max())  # there is the mine itself, at least
         for span, spent_ns in self._shifts.between(until_ns, now_ns):
             spent = self._of(span)
             spent += self._shared() * spent_ns

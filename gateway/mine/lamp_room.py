@@ -59,6 +59,10 @@ class LampRoom:
         self._leaps.note(batch.measurements, misplaced, record)
         self._twins.look(record)
 
+    def end(self, record: StepRecord) -> None:
+        """Keeps what was not yet kept."""
+        self.ledger.exposure.save_all(record)
+
     def count(self, record: StepRecord) -> set[int]:
         """Counts what the step has told, after the acts; the cards that acts have moved."""
         self.ledger.note(record)
