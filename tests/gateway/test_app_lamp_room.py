@@ -79,8 +79,12 @@ async def test_a_card_is_replaced_below_over_a_restart(
         assert (count.entered, count.left, count.attending) == (1, 0, 1)
         await channel.close()
         await run.end()
-    told = [(one.kind, one.card) for one in stored(tmp_path) if "replaced" in one.text]
-    assert told == [(event_pb2.EVENT_KIND_CARD_REPLACED, "7001")]
+    kind = event_pb2.EVENT_KIND_CARD_REPLACED
+    (told,) = [one for one in stored(tmp_path) if one.kind == kind]
+    assert (told.card, told.text) == (
+        "7001",
+        "card 1001 of 王伟 was replaced by 7001, as Zhao says: broken",
+    )
     with closing(Journal.open(tmp_path / "journal")) as journal:
         entries = [one for one in journal.read_audit(1, 10) if isinstance(one, AuditEntry)]
     assert [(one.act, one.subject, one.outcome) for one in entries] == [

@@ -114,8 +114,8 @@ async def test_exposure_as_a_table_and_a_spreadsheet(tmp_path: Path) -> None:
     header, *rows = table(file)
     assert header[4:6] == ["人分钟 person min", "有机器人 with robot"]
     assert rows == [
-        ["2027-01-15", "早班", "Z1", "A", "45.0", "30.0", "12.0", "3.0", "0.0"],
-        ["2027-01-15", "早班", "(mine)", "B", "0.0", "0.0", "0.0", "0.0", "60.0"],
+        ["2023-11-15", "早班", "Z1", "A", "45.0", "30.0", "12.0", "3.0", "0.0"],
+        ["2023-11-15", "早班", "(mine)", "B", "0.0", "0.0", "0.0", "0.0", "60.0"],
     ]
 
 

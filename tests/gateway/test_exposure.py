@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import time
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +136,7 @@ MOVES = st.one_of(
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(moves=st.lists(MOVES, min_size=1, max_size=14))
-def test_exposure_is_the_sum_of_dwell_times(moves: list[tuple]) -> None:
+def test_exposure_is_the_sum_of_dwell_times(moves: list[tuple[str, Any, int]]) -> None:
     mine = Watched()
     for kind, given_, late_ns in moves:
         if kind == "place":

@@ -29,8 +29,9 @@ from tests.gateway.serve_rig import T0_NS, Rig, S, bundle_of, changes, served
 from tests.support.waiting import until
 
 MIN = 60 * S
-EARLY = ShiftSpan("2027-01-15", "早班", T0_NS - 480 * MIN, T0_NS)
-LATE = ShiftSpan("2027-01-15", "中班", T0_NS, T0_NS + 480 * MIN)
+NOON_NS = 1_700_000_000 * S  # long ago: whoever is below then stays too long
+EARLY = ShiftSpan("2023-11-15", "早班", NOON_NS - 480 * MIN, NOON_NS)
+LATE = ShiftSpan("2023-11-15", "中班", NOON_NS, NOON_NS + 480 * MIN)
 PEOPLE = (
     Person("1001", "王伟", "fitter", "A"),
     Person("1002", "Anna", "driver", "B", CardKind.VEHICLE),
@@ -91,37 +92,24 @@ async def test_who_has_which_card_in_pages(tmp_path: Path) -> None:
 async def test_acts_are_asked_for_and_answered(tmp_path: Path) -> None:
     async with served(tmp_path) as rig:
         stub = roster_pb2_grpc.RosterServiceStub(rig.channel())
-        for call, kind, subject in (
-            (
-                stub.IssueCard(
-                    roster_pb2.IssueCardRequest(act=header(), card="7001", person_id="1001")
-                ),
-                ActKind.CARD_ISSUE,
-                "7001/1001",
-            ),
-            (
-                stub.ReturnCard(roster_pb2.ReturnCardRequest(act=header(), card="1001")),
-                ActKind.CARD_RETURN,
-                "1001",
-            ),
-            (
-                stub.ReplaceCard(
-                    roster_pb2.ReplaceCardRequest(act=header(), old_card="1001", new_card="7001")
-                ),
-                ActKind.CARD_REPLACE,
-                "1001/7001",
-            ),
+        issue = roster_pb2.IssueCardRequest(act=header(), card="7001", person_id="1001")
+        take_back = roster_pb2.ReturnCardRequest(act=header(), card="1001")
+        replace_ = roster_pb2.ReplaceCardRequest(act=header(), old_card="1001", new_card="7001")
+        acts = []
+        for call in (
+            lambda: stub.IssueCard(issue),
+            lambda: stub.ReturnCard(take_back),
+            lambda: stub.ReplaceCard(replace_),
         ):
-            asked = asyncio.ensure_future(call)
-            act = (await answered(rig)).act
-            assert (act.kind, act.subject, act.operator, act.note) == (
-                kind,
-                subject,
-                "Zhao",
-                "lost",
-            )
-            answer = await asked
-            assert answer.result.act_time.ToNanoseconds() == T0_NS + 42
+            asked = asyncio.ensure_future(call())
+            acts.append((await answered(rig)).act)
+            assert (await asked).result.act_time.ToNanoseconds() == T0_NS + 42
+    assert [(act.kind, act.subject) for act in acts] == [
+        (ActKind.CARD_ISSUE, "7001/1001"),
+        (ActKind.CARD_RETURN, "1001"),
+        (ActKind.CARD_REPLACE, "1001/7001"),
+    ]
+    assert {(act.operator, act.note) for act in acts} == {("Zhao", "lost")}
 
 
 @pytest.mark.parametrize(
@@ -172,12 +160,12 @@ async def test_attendance_in_pages_by_shift_and_team(tmp_path: Path) -> None:
             ("1001", False, False, False),
             ("1002", True, False, True),
             ("1003", False, True, False),
-            ("1001", False, False, False),
+            ("1001", False, False, True),
         ]
         assert (found[0].minutes, found[2].minutes) == (500.0, 100.0)
-        assert (found[0].shift.shift_id, found[0].person_id) == ("2027-01-15/早班", "1001")
+        assert (found[0].shift.shift_id, found[0].person_id) == ("2023-11-15/早班", "1001")
         assert not found[1].HasField("out_time")
-        request = attendance_pb2.ListAttendanceRequest(shift="早班", team="B", day="2027-01-15")
+        request = attendance_pb2.ListAttendanceRequest(shift="早班", team="B", day="2023-11-15")
         some = (await stub.ListAttendance(request)).visits
         assert [one.card for one in some] == ["1002", "1003"]
         shifts = (await stub.ListShifts(attendance_pb2.ListShiftsRequest())).shifts
@@ -206,7 +194,8 @@ async def test_exposure_in_pages_by_shift_zone_and_team(tmp_path: Path) -> None:
         late = exposed(LATE, {(1, 1, Share.SILENT): 5.0, (1, 1, Share.ROBOT): 60.0})
         rig.server.publish(replace(changes(), exposure=(late,)))
         rig.server.publish(replace(changes(), exposure=(early,)))
-        found, token = [], ""
+        found: list[exposure_pb2.Exposure] = []
+        token = ""
         for _ in range(3):
             request = exposure_pb2.ListExposureRequest(page_size=1, page_token=token)
             answer = await stub.ListExposure(request)
@@ -221,8 +210,11 @@ async def test_exposure_in_pages_by_shift_zone_and_team(tmp_path: Path) -> None:
         assert (found[0].person_min_with_robot, found[1].person_min_without_robot) == (30.0, 45.0)
         assert (found[2].person_min_silent, found[2].robot_min) == (5.0, 60.0)
         assert found[2].count_time.ToNanoseconds() == T0_NS
-        for fits, rows in (({"zone_id": "Z2"}, 1), ({"team": "A"}, 2), ({"shift": "早班"}, 2)):
-            request = exposure_pb2.ListExposureRequest(**fits)
+        for request, rows in (
+            (exposure_pb2.ListExposureRequest(zone_id="Z2"), 1),
+            (exposure_pb2.ListExposureRequest(team="A"), 2),
+            (exposure_pb2.ListExposureRequest(shift="早班"), 2),
+        ):
             assert len((await stub.ListExposure(request)).rows) == rows
 
 
