@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -26,7 +26,7 @@ Day = Annotated[
 ShiftName = Annotated[str, typer.Option("--shift", help="Only shifts of this name.")]
 Team = Annotated[str, typer.Option("--team", help="Only this team.")]
 
-_VISIT_COLUMNS = {
+_VISIT_COLUMNS: Final = {
     "day": "日期",
     "shift": "班次",
     "name": "姓名",
@@ -38,7 +38,7 @@ _VISIT_COLUMNS = {
     "min": "分钟",
     "remarks": "备注",
 }
-_EXPOSURE_COLUMNS = {
+_EXPOSURE_COLUMNS: Final = {
     "day": "日期",
     "shift": "班次",
     "zone": "区域",
@@ -93,9 +93,9 @@ def exposure(
     zone: Annotated[str, typer.Option("--zone", help="Only this zone.")] = "",
     csv_file: CsvFile = None,
 ) -> None:
-    """Show person-minutes by shift, zone and team, with and without robots.
+    """Show person-minutes by shift, zone and team.
 
-    The whole mine is the zone `(mine)`. Silent minutes are those of people who were not heard.
+    With and without robots in the zone. The whole mine is the zone `(mine)`. Silent minutes are those of people who were not heard.
     """
     from lamproom.v1 import exposure_pb2, exposure_pb2_grpc
 

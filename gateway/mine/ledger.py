@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from gateway.mine.roster import Roster
 from gateway.mine.shifts import Shifts
 from gateway.mine.visits import VisitBook
 
-_S_NS = 1_000_000_000
+_S_NS: Final = 1_000_000_000
 
 
 class Ledger:

@@ -1,9 +1,10 @@
 """Cards, attendance and exposure over real gRPC: lists in pages, acts, and what is refused."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -96,11 +97,12 @@ async def test_acts_are_asked_for_and_answered(tmp_path: Path) -> None:
         take_back = roster_pb2.ReturnCardRequest(act=header(), card="1001")
         replace_ = roster_pb2.ReplaceCardRequest(act=header(), old_card="1001", new_card="7001")
         acts = []
-        for call in (
+        calls: list[Callable[[], Any]] = [
             lambda: stub.IssueCard(issue),
             lambda: stub.ReturnCard(take_back),
             lambda: stub.ReplaceCard(replace_),
-        ):
+        ]
+        for call in calls:
             asked = asyncio.ensure_future(call())
             acts.append((await answered(rig)).act)
             assert (await asked).result.act_time.ToNanoseconds() == T0_NS + 42
