@@ -32,8 +32,8 @@ JUDGE_EVERY_S: Final = 10
 #: loses no more of what it has learnt in days.
 SAVE_PARTS: Final = 60
 
-#: Whose place comes from ranges, so that anchors are heard where it is.
-_LOCATED: Final = (FixClass.PRECISE, FixClass.ROADWAY)
+#: By class of fix, whether the place comes from ranges, so that anchors are heard where it is.
+_LOCATED: Final = np.isin(np.arange(256), (FixClass.PRECISE, FixClass.ROADWAY))
 
 #: An anchor should be heard within this share of its usual reach: at the end of it, one range in
 #: ten is left.
@@ -109,13 +109,14 @@ class AnchorBook:
 
     def note(self, measured: Records, fixes: Records) -> None:
         """Notes which anchors were heard, (n,) MEASUREMENT, and where cards are, (m,) FIX."""
-        ranges = measured[measured["kind"] == Kind.RANGE]
-        ranges = ranges[ranges["source"] < len(self._names)]
-        np.maximum.at(self._heard_ns, ranges["source"], ranges["t_ns"])
-        self._heard[ranges["source"]] = True
-        located = fixes[np.isin(fixes["fix_class"], _LOCATED)]
-        if len(located):
-            self._located_m.append(np.column_stack([located["x_m"], located["y_m"]]))
+        sources = measured["source"]
+        ranges = (measured["kind"] == Kind.RANGE) & (sources < len(self._names))
+        np.maximum.at(self._heard_ns, sources[ranges], measured["t_ns"][ranges])
+        self._heard[sources[ranges]] = True
+        located = _LOCATED[fixes["fix_class"]]
+        if located.any():
+            x_m, y_m = fixes["x_m"][located], fixes["y_m"][located]
+            self._located_m.append(np.column_stack([x_m, y_m]))
 
     def note_second(self, stats: Records, *, listening: bool) -> None:
         """Counts, once a second, which anchors are missed though a card was located near them.

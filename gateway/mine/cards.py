@@ -5,25 +5,13 @@ Arrays over card handles, so that no step touches an object for each card.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gateway.mine.change import Place
-from positioning.observation import FIX, KNOWN_FLAGS, FixClass, IdTable, Records, new_fixes
-
-#: Where the journal's state holds cards.
-STATE_PREFIX: Final = "card/"
-
-#: A reader's clock may be somewhat ahead; beyond this, it is the gateway's that was set back.
-AHEAD_MOST_NS: Final = 10_000_000_000
-
-#: Fields of a fix that are kept over a restart. The roadway is kept by its id: the map may be
-#: another one then.
-_KEPT: Final = tuple(name for name in FIX.names or () if name not in ("card", "roadway"))
+from positioning.observation import KNOWN_FLAGS, FixClass, IdTable, Records, new_fixes
 
 #: How many flags a card has.
 FLAG_BITS: Final = KNOWN_FLAGS.bit_length()
@@ -42,7 +30,7 @@ _BY_CARD: Final = (
     "flags",
     "flags_ns",
     "said_ns",
-    "_unsaved",
+    "_moved",
 )
 
 
@@ -57,18 +45,15 @@ class Cards:
     def __init__(
         self,
         table: IdTable,
-        roadways: IdTable,
         *,
         silent_after_ns: int,
         clock_tolerance_ns: int,
     ) -> None:
         """A card below is silent once nothing was heard of it for `silent_after_ns`.
 
-        `roadways` are those of the map, by index. Readers' clocks may be off by
-        `clock_tolerance_ns`.
+        Readers' clocks may be off by `clock_tolerance_ns`.
         """
         self._table = table
-        self._roadways = roadways
         self._silent_after_ns = silent_after_ns
         self._tolerance_ns = clock_tolerance_ns
         size = 64
@@ -82,7 +67,7 @@ class Cards:
         self.flags_ns = np.zeros(size, np.int64)  #: and when.
         #: By bit of CardFlag, between which two times it was said last: (cards, bits, 2).
         self.said_ns = np.zeros((size, FLAG_BITS, 2), np.int64)
-        self._unsaved = np.zeros(size, np.bool_)
+        self._moved = np.zeros(size, np.bool_)
 
     def reserve(self) -> None:
         """Makes room for every card that has a handle."""
@@ -123,12 +108,11 @@ class Cards:
     def place(self, fixes: Records) -> None:
         """Takes over fixes, in order: the last of a card is where it is."""
         self.last[fixes["card"]] = fixes
-        self._unsaved[fixes["card"]] = True
+        self._moved[fixes["card"]] = True
 
     def note_flags(self, card: int, flags: int, t_ns: int) -> None:
         """Notes what a card says of itself since `t_ns`."""
         self.flags[card], self.flags_ns[card] = flags, t_ns
-        self._unsaved[card] = True
 
     def move(self, old: int, new: int) -> None:
         """What is known of where `old` is goes on as that of `new`; `old` was never heard then.
@@ -140,7 +124,7 @@ class Cards:
             column[new] = column[old]
         self.last["card"][new] = new
         self.forget(old)
-        self._unsaved[new] = True
+        self._moved[new] = True
 
     def forget(self, card: int) -> None:
         """As if it had never been heard: nobody carries it any more."""
@@ -148,7 +132,7 @@ class Cards:
         for column in (self.heard_ns, self.below_ns, self.flags, self.flags_ns, self.said_ns):
             column[card] = 0
         self.silent[card] = False
-        self._unsaved[card] = True
+        self._moved[card] = True
 
     def note_silence(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Marks who is silent now: the handles of those who were not before, and who are no more.
@@ -177,81 +161,15 @@ class Cards:
         below = (self.heard_ns > 0) & (self.at_wellhead == 0)
         return int(below.sum()), int((below & self.silent).sum())
 
-    def unsaved(self, part: int, parts: int) -> NDArray[np.intp]:
-        """Handles with something to keep, of one part in `parts` of all cards."""
-        mine = np.arange(len(self._unsaved)) % parts == part
-        return np.flatnonzero(self._unsaved & mine)
-
-    def state_of(self, cards: Iterable[int], zones: Mapping[int, Entries]) -> dict[str, bytes]:
-        """What the journal keeps of these cards; `zones` are the zones that each is in."""
-        handles = list(cards)
-        # Columns become Python's numbers all at once: one by one that takes most of the time.
-        columns = [self.last[name][handles].tolist() for name in _KEPT]
-        rows = zip(handles, self.last["roadway"][handles].tolist(), *columns, strict=True)
-        state = {}
-        for card, roadway, *fix in rows:
-            kept = {
-                "heard_ns": int(self.heard_ns[card]),
-                "silent": bool(self.silent[card]),
-                "flags": [int(self.flags[card]), int(self.flags_ns[card])],
-                "said_ns": self.said_ns[card].tolist(),
-                "below_ns": int(self.below_ns[card]),
-                "zones": zones.get(card, {}),
-                "roadway": self._roadways.name(roadway) if roadway >= 0 else "",
-                "fix": dict(zip(_KEPT, fix, strict=True)),
-            }
-            state[STATE_PREFIX + self._table.name(card)] = json.dumps(kept).encode()
-        self._unsaved[handles] = False
-        return state
-
-    def restore(self, state: Mapping[str, bytes], now_ns: int) -> tuple[int, dict[int, Entries]]:
-        """Takes up the cards of before a restart.
-
-        A card that was not silent counts as heard now: the gateway did not listen while it was
-        down, and its own absence is not the card's silence. One that was silent stays so until it
-        is heard. Where the clock has been set back, a place of then counts as one of now: what is
-        measured from now on must not be older than it.
-
-        Returns:
-            When any card was last heard (0: never), and the zones of each card, since when.
-        """
-        last_ns = 0
-        zones: dict[int, Entries] = {}
-        for key, value in state.items():
-            if not key.startswith(STATE_PREFIX):
-                continue
-            kept = json.loads(value)
-            if not kept["heard_ns"]:
-                continue  # nobody carried it any more
-            card = self._table.handle(key.removeprefix(STATE_PREFIX))
-            last_ns = max(last_ns, kept["heard_ns"])
-            self.recall(card, now_ns, silent=kept["silent"])
-            self._recall_fix(card, kept)
-            self.flags[card], self.flags_ns[card] = kept.get("flags", (0, 0))
-            self.said_ns[card] = kept.get("said_ns", 0)
-            if kept["fix"]["t_ns"] > now_ns + AHEAD_MOST_NS:
-                self.last["t_ns"][card] = now_ns
-            self.below_ns[card] = min(kept.get("below_ns", 0), now_ns)
-            entries = kept["zones"]
-            if not isinstance(entries, dict):  # an older gateway kept no times
-                entries = dict.fromkeys(entries, kept["heard_ns"])
-            zones[card] = entries
-        return last_ns, zones
-
-    def _recall_fix(self, card: int, kept: Mapping[str, Any]) -> None:
-        """Takes up a card's last fix; what an older gateway did not keep stays unknown."""
-        self.last[card] = new_fixes(1)[0]
-        for name in _KEPT:
-            if name in kept["fix"]:
-                self.last[name][card] = kept["fix"][name]
-        roadway = self._roadways.find(kept.get("roadway", ""))
-        self.last["roadway"][card] = -1 if roadway is None else roadway
-        if roadway is None:
-            self.last["chainage_m"][card] = np.nan
-        self.last["card"][card] = card
+    def take_moved(self, cards: NDArray[np.intp]) -> bool:
+        """Whether any of these cards has been placed since this was last asked of it."""
+        moved = bool(self._moved[cards].any())
+        self._moved[cards] = False
+        return moved
 
     def recall(self, card: int, now_ns: int, *, silent: bool) -> None:
         """Takes up a card that is known to be there, silent or as if heard now."""
         self.reserve()
         self.silent[card] = silent
+        self._moved[card] = True
         self.heard_ns[card] = now_ns - self._silent_after_ns if silent else now_ns

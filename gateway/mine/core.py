@@ -8,7 +8,7 @@ operators do, and what comes of time alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,8 @@ from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
 from gateway.mine.attendance import Attendance
 from gateway.mine.card_flags import CardFlags
+from gateway.mine.card_kept import PARTS as PLACE_PARTS
+from gateway.mine.card_kept import CardKeeper
 from gateway.mine.cards import Cards, Entries
 from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
@@ -36,6 +38,7 @@ from gateway.mine.plan import MinePlan
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from gateway.mine.rounds import ends_of_rounds
 from gateway.mine.route_watch import RouteWatch
 from gateway.mine.vehicles import Vehicles
 from positioning.anchor_health import faded
@@ -45,10 +48,6 @@ from positioning.observation import FIX, IdTable, Records
 SECOND_NS: Final = 1_000_000_000
 
 SIGNAL_LOST: Final = "signal_lost"
-
-#: All cards are kept within this many seconds, one part of them each second, so that no single
-#: step pays for all.
-SAVE_PARTS: Final = 5
 
 #: Steps come every 0.2 s. Where two are further apart than this, the gateway itself stood still, or
 #: the clock has leapt: no more than this counts as silence of a card or a device.
@@ -71,10 +70,11 @@ class Mine:
         self._next_sequence = first_sequence
         self._cards = Cards(
             table,
-            IdTable(tuple(roadway.id for roadway in plan.map.roadways)),
             silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
+        roadways = IdTable(tuple(roadway.id for roadway in plan.map.roadways))
+        self._keeper = CardKeeper(self._cards, table, roadways)
         self._alarms = AlarmBook(plan.rules, state)
         self._notices = NoticeBook()
         self._flags = CardFlags(self._cards, self._alarms, table)
@@ -126,13 +126,14 @@ class Mine:
         record = StepRecord(self._next_sequence, now_ns)
         self._now_ns = now_ns
         kept, self._kept = self._kept, {}
-        last_ns, zones = self._cards.restore(kept, now_ns)
+        last_ns, zones = self._keeper.restore(kept, now_ns)
         self._recall(zones)
         self._cards.reserve()
         self._roster.reserve(self._alarms, record)
         self._limit_speeds()
-        text = _started(len(zones), last_ns, now_ns)
-        record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=len(zones))
+        known = int((self._cards.heard_ns > 0).sum())
+        text = _started(known, last_ns, now_ns)
+        record.event(EventKind.GATEWAY_STARTED, now_ns, text=text, count=known)
         for sentence in damage:
             record.event(EventKind.DATA_LOST, now_ns, text=sentence)
         self._links.drop_unknown(record)
@@ -144,6 +145,7 @@ class Mine:
         self._limits.look(record)
         self._muster.begin(record)
         self._keep(zones, record)
+        self._keep_places(range(PLACE_PARTS), record)
         stats = self._anchors.restore(kept, record)
         self._locator.restore_anchor_stats(stats)
         anchors = self._anchors.judge(stats, record)
@@ -167,12 +169,13 @@ class Mine:
         fixes = self._locator.locate(batch.measurements)
         late = _late(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
-        self._cards.place(fixes)
+        rounds = ends_of_rounds(fixes)
+        self._cards.place(rounds)
         changed.update(self._flags.note(batch.measurements, record))
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
         self._readings.note(batch.samples, record)
-        moved = self._occupancy.update(fixes, record)
-        self._vehicles.look(fixes, record)
+        moved = self._occupancy.update(rounds, record)
+        self._vehicles.look(rounds, record)
         lost, back = self._note_silence(record)
         gone = self._attendance.look(record)
         changed.update(moved, lost, back, gone)
@@ -181,10 +184,9 @@ class Mine:
         self._routes.look(record)
         self._room.watch(batch, self._anchors.misplaced, record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
-        for second in seconds[-SAVE_PARTS:]:
-            changed.update(self._cards.unsaved(second % SAVE_PARTS, SAVE_PARTS).tolist())
         self._keep(changed, record)
-        self._anchors.note(batch.measurements, fixes)
+        self._keep_places((second % PLACE_PARTS for second in seconds[-PLACE_PARTS:]), record)
+        self._anchors.note(batch.measurements, rounds)
         anchors = self._look_at_anchors(seconds, record)
         self._acts.take(batch.acts, record)
         issued = self._room.count(record)
@@ -201,7 +203,7 @@ class Mine:
         """The last changes, after all steps: what was not yet told or kept."""
         record = StepRecord(self._next_sequence, now_ns)
         self._notices.tell_all(record)
-        self._keep(self._cards.unsaved(0, 1).tolist(), record)
+        self._keep_places(range(PLACE_PARTS), record)
         self._anchors.save(self._locator.anchor_stats(), record)
         self._room.end(record)
         return self._changes(record, Batch(), (np.empty(0, FIX), np.empty(0, FIX)), ())
@@ -305,7 +307,12 @@ class Mine:
     def _keep(self, cards: Collection[int], record: StepRecord) -> None:
         """Adds to the state what must outlive a restart of these cards."""
         ordered = sorted(cards)
-        record.state |= self._cards.state_of(ordered, self._occupancy.entries_of(ordered))
+        record.state |= self._keeper.entries(ordered, self._occupancy.entries_of(ordered))
+
+    def _keep_places(self, parts: Iterable[int], record: StepRecord) -> None:
+        """Adds to the state where the cards of these parts are."""
+        for part in parts:
+            record.state |= self._keeper.places(part)
 
     def _changes(
         self,

@@ -183,7 +183,7 @@ class ExposureBook:
         """The shifts that have changed since this was asked last, up to now."""
         if not self._told:
             return ()
-        zones, teams = _names(self._zones), _names(self._teams)
+        zones, teams = tuple(self._zones.names()), tuple(self._teams.names())
         told = sorted((one for one in self._told if one in self._spent), key=_start)
         self._told = set()
         t_ns = int(self._until_ns.max(initial=0))
@@ -286,12 +286,12 @@ class ExposureBook:
     def _trim(self, record: StepRecord) -> None:
         for span in sorted(self._spent, key=_start)[: -self._most]:
             del self._spent[span]
-            for zone in _names(self._zones):
+            for zone in tuple(self._zones.names()):
                 record.state[_state_key(span, zone)] = None
 
     def _save(self, zones: Iterable[int], spans: Sequence[ShiftSpan], record: StepRecord) -> None:
         """Keeps these zones in these shifts."""
-        teams = _names(self._teams)
+        teams = tuple(self._teams.names())
         for zone in sorted(zones):
             until_ns = int(self._until_ns[zone])
             for span in spans:
@@ -328,10 +328,6 @@ def _add(spent: NDArray[np.int64], share: int, by_ns: int) -> None:
             taken = min(int(spent[other]), -int(spent[share]))
             spent[other] -= taken
             spent[share] += taken
-
-
-def _names(table: IdTable) -> tuple[str, ...]:
-    return tuple(table.name(handle) for handle in range(len(table)))
 
 
 def _start(span: ShiftSpan) -> int:

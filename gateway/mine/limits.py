@@ -101,8 +101,11 @@ class Limits:
 
     def _stayers_in(self, zone: Zone, now_ns: int) -> list[tuple[AlarmKey, str]]:
         most_ns = round((zone.stay_limit_min or 0.0) * _MIN_NS)
-        found = []
-        for card, since_ns in self._occupancy.inside(zone.id).items():
+        found: list[tuple[AlarmKey, str]] = []
+        inside = self._occupancy.inside(zone.id)
+        if now_ns - min(inside.values(), default=now_ns) <= most_ns:
+            return found
+        for card, since_ns in inside.items():
             if self._roster.person[card] and now_ns - since_ns > most_ns:
                 name = self._roster.name(card)
                 spent = _spent(now_ns - since_ns)

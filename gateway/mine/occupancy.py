@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from shapely import Polygon
 
 from gateway.mine.alarm_kept import AlarmKey
@@ -26,10 +25,6 @@ ENTRY_RULES: Final[Mapping[ZoneKind, str]] = {
     ZoneKind.CONTROLLED: "unauthorised_entry",
     ZoneKind.DANGER: "danger_proximity",
 }
-
-
-#: Nobody gets anywhere in this time; a round of ranges takes less.
-ROUND_NS: Final = 50_000_000
 
 
 class _Seen(NamedTuple):
@@ -87,12 +82,8 @@ class Occupancy:
         return {zone.id: count for zone, count in zip(self._zones, counts, strict=False)}
 
     def update(self, fixes: Records, record: StepRecord) -> set[int]:
-        """Takes fixes in order; tells each crossing. Returns the cards that crossed.
-
-        Of a round of ranges, some milliseconds apart, the last fix counts.
-        """
+        """Takes fixes in order; tells each crossing. Returns the cards that crossed."""
         moved = set()
-        fixes = fixes[_ends_of_rounds(fixes)]
         for crossing in self._membership.update(fixes):
             fix, zone = fixes[crossing.row], self._judged[crossing.zone]
             card, entered, near = crossing.card, crossing.entered, crossing.zone >= len(self._zones)
@@ -228,16 +219,6 @@ class Occupancy:
         place = self._cards.last_place(card)
         self._judge(zone, card, _Seen(record.now_ns, text, place), record)
         return [AlarmKey(ENTRY_RULES[zone.kind], card=name, zone=zone.id)]
-
-
-def _ends_of_rounds(fixes: Records) -> NDArray[np.bool_]:
-    """(n,) bool: which fixes are not followed by another of their card within `ROUND_NS`."""
-    order = np.argsort(fixes["card"], kind="stable")
-    cards, t_ns = fixes["card"][order], fixes["t_ns"][order]
-    follows = (cards[1:] == cards[:-1]) & (np.abs(np.diff(t_ns)) < ROUND_NS)
-    ends = np.ones(len(fixes), np.bool_)
-    ends[order[:-1][follows]] = False
-    return ends
 
 
 def _words(zone: Zone, *, entered: bool, near: bool) -> str:

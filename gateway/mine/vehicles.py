@@ -43,6 +43,8 @@ class Vehicles:
         self._roster = roster
         self._occupancy = occupancy
         self._alarms = alarms
+        #: Those that have been too fast and not yet slow enough again.
+        self._fast = {key for key in alarms if key.rule == OVERSPEED}
 
     def look(self, fixes: Records, record: StepRecord) -> None:
         """Takes new fixes, in order, after the zones have taken them."""
@@ -60,7 +62,10 @@ class Vehicles:
                 self._alarms.end(key, record.now_ns, record, text)
 
     def _judge_speeds(self, fixes: Records, record: StepRecord) -> None:
-        fixes = fixes[self._roster.vehicle[fixes["card"]]]
+        vehicles = self._roster.vehicle[fixes["card"]]
+        if not vehicles.any():
+            return
+        fixes = fixes[vehicles]
         speeds_m_s = np.hypot(fixes["vx_m_s"], fixes["vy_m_s"])
         limits_m_s = self._limit_m_s[fixes["roadway"]]
         known = np.isin(fixes["fix_class"], _KNOWN)
@@ -71,8 +76,11 @@ class Vehicles:
             name, t_ns = self._roster.name(int(fix["card"])), int(fix["t_ns"])
             key = AlarmKey(OVERSPEED, card=name)
             if slow[row]:
-                self._alarms.end(key, t_ns, record, f"vehicle {name} is slow enough again")
+                if key in self._fast:
+                    self._fast.remove(key)
+                    self._alarms.end(key, t_ns, record, f"vehicle {name} is slow enough again")
                 continue
+            self._fast.add(key)
             text = (
                 f"vehicle {name} drives {speeds_m_s[row]:.1f} m/s in roadway "
                 f"{self._ids[fix['roadway']]}; {limits_m_s[row]:g} m/s are allowed"

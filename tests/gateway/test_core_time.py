@@ -241,7 +241,8 @@ def test_a_card_whose_state_is_damaged_is_where_its_alarm_says() -> None:
     mine = Walk()
     mine.begin()
     t_ns = mine.walk(CARD, range(30, 75), T0)
-    state = {key: value for key, value in mine.state.items() if not key.startswith("card/")}
+    damaged = ("card/", "places/")
+    state = {key: value for key, value in mine.state.items() if not key.startswith(damaged)}
     again = Walk(state, 100)
     again.begin(t_ns)
     assert again.events() == [("GATEWAY_STARTED", "", "")]
@@ -250,6 +251,40 @@ def test_a_card_whose_state_is_damaged_is_where_its_alarm_says() -> None:
     assert again.all[-1].headcount.by_zone["sealed"] == 1
     again.walk(CARD, range(75, 110), t_ns)
     assert ("ALARM_CLEARED", CARD, "sealed") in again.events()
+
+
+def test_a_card_of_which_only_the_place_is_left_does_not_vanish() -> None:
+    mine = Walk()
+    mine.begin()
+    t_ns = mine.walk(CARD, range(30, 50), T0)
+    mine._note(mine.mine.end(t_ns))
+    state = {key: value for key, value in mine.state.items() if not key.startswith("card/")}
+    again = Walk(state, 100)
+    (shown,) = again.begin(t_ns).fixes
+    assert shown["x_m"] == pytest.approx(49, abs=1)
+    assert again.all[-1].headcount.underground == 1
+    third = Walk(again.state, 200)
+    assert third.begin(t_ns).fixes["x_m"].tolist() == [shown["x_m"]]
+
+
+def test_places_outlive_a_restart_with_another_order_of_cards() -> None:
+    mine = Walk()
+    mine.begin()
+    names = [str(100_000_000 + n) for n in range(7)]
+    t_ns = T0
+    for n, name in enumerate(names):
+        t_ns = mine.walk(name, range(30 + n, 35 + n), t_ns)
+    mine._note(mine.mine.end(t_ns))
+    # Only the first walks on, of those who are known in another order now.
+    state = dict(reversed(mine.state.items()))
+    again = Walk(state, 100)
+    again.begin(t_ns)
+    t_ns = again.walk(names[0], range(36, 50), t_ns)
+    again._note(again.mine.end(t_ns))
+    third = Walk(again.state, 200)
+    shown = third.begin(t_ns).fixes
+    x_m = {third.table.name(int(fix["card"])): float(fix["x_m"]) for fix in shown}
+    assert [x_m[name] for name in names] == pytest.approx([49, 35, 36, 37, 38, 39, 40], abs=1)
 
 
 def test_a_silent_card_whose_state_is_damaged_is_still_silent() -> None:

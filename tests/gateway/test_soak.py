@@ -12,6 +12,7 @@ from gateway.cli.commands import app
 from gateway.mine import alarm_words
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.card_flags import CardFlags
+from gateway.mine.card_kept import CardKeeper
 from gateway.mine.cards import Cards
 from gateway.mine.change import EventKind
 from gateway.mine.core import Mine
@@ -117,8 +118,8 @@ def no_entry_alarm(patch: pytest.MonkeyPatch) -> None:
 
 
 def zones_not_kept(patch: pytest.MonkeyPatch) -> None:
-    before = Cards.state_of
-    patch.setattr(Cards, "state_of", lambda self, cards, _: before(self, cards, {}))
+    before = CardKeeper.entries
+    patch.setattr(CardKeeper, "entries", lambda self, cards, _: before(self, cards, {}))
 
 
 def silence_unnoticed(patch: pytest.MonkeyPatch) -> None:
