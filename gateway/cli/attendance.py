@@ -95,7 +95,8 @@ def exposure(
 ) -> None:
     """Show person-minutes by shift, zone and team.
 
-    With and without robots in the zone. The whole mine is the zone `(mine)`. Silent minutes are those of people who were not heard.
+    With and without robots in the zone. The whole mine is the zone `(mine)`. Silent minutes are
+    those of people who were not heard.
     """
     from lamproom.v1 import exposure_pb2, exposure_pb2_grpc
 

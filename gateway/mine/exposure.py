@@ -82,7 +82,7 @@ class ExposureBook:
         self._zones = IdTable((*occupancy.zone_ids, MINE))
         self._teams = IdTable()
         self._spent: dict[ShiftSpan, NDArray[np.int64]] = {}
-        kept = [json.loads(v) for k, v in state.items() if k.startswith(STATE_PREFIX)]
+        kept = [_recalled(v) for k, v in state.items() if k.startswith(STATE_PREFIX)]
         self._recall(kept)
         count = len(self._zones)
         self._until_ns = np.zeros(count, np.int64)  #: By zone: up to when all is counted.
@@ -95,6 +95,7 @@ class ExposureBook:
         self._quiet = np.zeros(64, np.bool_)  # who was counted as silent
         self._count = np.zeros((count, self._width, _SHARES), np.int64)
         self._second = -1
+        self._is_late = False  # what has come was of the shift before
         self._told: set[ShiftSpan] = set(self._spent)
 
     @property
@@ -156,8 +157,11 @@ class ExposureBook:
             touched |= {zone for zone in range(len(self._zones)) if zone % SAVE_PARTS in due}
             self._told.add(self._shifts.at(now_ns))
             self._trim(record)
-        # What comes late may have changed the shift before this one.
-        self._save(touched, sorted(self._spent, key=_start)[-2:], record)
+        spans = sorted(self._spent, key=_start)[-2:]
+        is_new = now_ns - spans[-1].start_ns < 2 * SAVE_PARTS * _S_NS
+        # The shift before is done with once all of it is kept, but for what comes late.
+        self._save(touched, spans if is_new or self._is_late else spans[-1:], record)
+        self._is_late = False
 
     def save_all(self, record: StepRecord) -> None:
         """Keeps all zones: the gateway stops."""
@@ -199,8 +203,8 @@ class ExposureBook:
                 self._teams.handle(team)
         for one in kept:
             spent = self._of(ShiftSpan(**one["shift"]))
-            for team, spent_ns in one["teams"].items():
-                spent[self._zones.handle(one["zone"]), self._teams.handle(team)] = spent_ns
+            teams = [self._teams.handle(team) for team in one["teams"]]
+            spent[self._zones.handle(one["zone"]), teams] = one["spent_ns"]
 
     def _of(self, span: ShiftSpan) -> NDArray[np.int64]:
         """(zones, teams, shares) of a shift, a new one where it has just begun."""
@@ -270,9 +274,13 @@ class ExposureBook:
         if self._inside[card, zone] == enters:
             return
         self._inside[card, zone] = enters
-        share, team = int(self._shares(np.array([card]))[0]), int(self._team[card])
-        if share < 0:
+        if self._roster.vehicle[card]:
             return
+        quiet, team = bool(self._quiet[card]), int(self._team[card])
+        if self._roster.person[card]:
+            share = Share.SILENT if quiet else Share.ALONE
+        else:
+            share = Share.ROBOT_SILENT if quiet else Share.ROBOT
         step = 1 if enters else -1
         self._count[zone, team, share] += step
         first_ns, last_ns = sorted((t_ns, until_ns))
@@ -281,6 +289,7 @@ class ExposureBook:
             share = Share.BESIDE_ROBOT
         for span, spent_ns in self._shifts.between(first_ns, last_ns):
             _add(self._of(span)[zone, team], share, sign * spent_ns)
+            self._is_late = self._is_late or span.end_ns <= until_ns
             self._told.add(span)
 
     def _trim(self, record: StepRecord) -> None:
@@ -309,9 +318,11 @@ class ExposureBook:
                         "end_ns": span.end_ns,
                     },
                     "t_ns": until_ns,
-                    "teams": {teams[team]: spent[team].tolist() for team in used},
+                    "teams": [teams[team] for team in used],
                 }
-                record.state[_state_key(span, name)] = json.dumps(kept).encode()
+                head = json.dumps(kept).encode()
+                packed = spent[used].astype("<i8").tobytes()
+                record.state[_state_key(span, name)] = head + b"\n" + packed
 
 
 def _add(spent: NDArray[np.int64], share: int, by_ns: int) -> None:
@@ -328,6 +339,12 @@ def _add(spent: NDArray[np.int64], share: int, by_ns: int) -> None:
             taken = min(int(spent[other]), -int(spent[share]))
             spent[other] -= taken
             spent[share] += taken
+
+
+def _recalled(value: bytes) -> dict[str, Any]:
+    head, _, packed = value.partition(b"\n")
+    spent_ns = np.frombuffer(packed, "<i8").reshape(-1, _SHARES)
+    return {**json.loads(head), "spent_ns": spent_ns}
 
 
 def _start(span: ShiftSpan) -> int:

@@ -26,6 +26,7 @@ class FlowBook:
         """Takes up the counts of before a restart."""
         kept = json.loads(state.get(STATE_KEY, b"[{}, {}]"))
         self._entered, self._left = Counter[str](kept[0]), Counter[str](kept[1])
+        self._flows: dict[str, Flow] = {}
 
     def begin(self, inside: Mapping[str, int], record: StepRecord) -> None:
         """After a restart: `inside` is how many are in each zone, and in the mine.
@@ -51,7 +52,9 @@ class FlowBook:
 
     def all(self) -> dict[str, Flow]:
         """By id of the zone; the mine itself is `MINE`."""
-        return {zone: Flow(self._entered[zone], self._left[zone]) for zone in self._entered}
+        return self._flows
 
     def _keep(self, record: StepRecord) -> None:
+        # A new one: the one before is told already.
+        self._flows = {zone: Flow(n, self._left[zone]) for zone, n in self._entered.items()}
         record.state[STATE_KEY] = json.dumps([self._entered, self._left]).encode()

@@ -29,6 +29,10 @@ _SPEED_MAX_M_S: Final = 8.0
 #: Anchors stand some metres from where the survey says, and ranges are short by noise.
 _MARGIN_M: Final = 10.0
 
+#: A card is looked at in one step of so many. An odd number: what comes by turns in every other
+#: step is seen by turns, too.
+TURNS: Final = 3
+
 Floats = NDArray[np.float64]
 
 
@@ -50,9 +54,11 @@ class LeapWatch:
         self._alarms = alarms
         self._last = np.zeros((0, 4))  # by card: source x, y, z and how far from it, metres
         self._last_ns = np.zeros(0, np.int64)
+        self._first, self._latest = np.zeros((2, 0), np.intp)  # by card, rows of one batch
         self._speed_m_s = np.zeros(0)
         self._leaps = np.zeros(0, np.int64)
         self._leapt_ns = np.zeros(0, np.int64)
+        self._turn = 0
         self._named = 0  # cards up to this handle have their speed
         #: Cards with an open alarm.
         self._open = {roster.handle(key.card) for key in alarms if key.rule == DUPLICATE_CARD}
@@ -63,23 +69,26 @@ class LeapWatch:
 
         What `misplaced` anchors (anchors,) say is left out: they are not where the map shows them.
 
-        Of each card the first and the last of them are looked at, which is enough: who is in two
-        places leaps in every step or two.
+        Of some cards in turn the first and the last of them are looked at, which is enough: who is
+        in two places leaps again and again.
         """
         now_ns = record.now_ns
         self._reserve(now_ns)
-        usable = np.flatnonzero(self._tells_a_place(measured, misplaced))
+        kind = measured["kind"]
+        self._turn = (self._turn + 1) % TURNS
+        looked_at = (measured["card"] + np.uint32(self._turn)) % TURNS == 0
+        usable = np.flatnonzero(looked_at & ((kind == Kind.RANGE) | (kind == Kind.SIGHTING)))
         if len(usable):
-            told = measured[usable]
-            cards = told["card"].astype(np.intp)
-            rows = np.arange(len(cards))
-            first, last = np.empty(len(self._last), np.intp), np.empty(len(self._last), np.intp)
-            first[cards[::-1]] = rows[::-1]  # where an index repeats, NumPy keeps the last value
-            last[cards] = rows
-            ends = rows[last[cards] == rows]
-            heads = first[cards[ends]]
-            self._take(cards[ends], told[heads], now_ns)
-            self._take(cards[ends], told[ends], now_ns)
+            cards = measured["card"][usable].astype(np.intp)
+            # Where an index repeats, NumPy keeps the last value.
+            first, last = self._first, self._latest
+            first[cards[::-1]] = usable[::-1]
+            last[cards] = usable
+            seen = cards[last[cards] == usable]
+            for rows in (first[seen], last[seen]):
+                told = measured[rows]
+                good = self._tells_a_place(told, misplaced)
+                self._take(seen[good], told[good], now_ns)
         self._tell(record)
 
     def _take(self, cards: NDArray[np.intp], told: Records, now_ns: int) -> None:
@@ -133,6 +142,7 @@ class LeapWatch:
         if size < needed:
             more = max(needed, 2 * size) - size
             self._last = np.pad(self._last, ((0, more), (0, 0)))
+            self._first, self._latest = np.zeros((2, len(self._last)), np.intp)
             for name in ("_last_ns", "_leaps", "_leapt_ns", "_speed_m_s"):
                 setattr(self, name, np.pad(getattr(self, name), (0, more)))
         for card in range(self._named, needed):
@@ -140,9 +150,9 @@ class LeapWatch:
             self._speed_m_s[card] = speed_m_s
         self._named = needed
 
-    def _tells_a_place(self, measured: Records, misplaced: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    def _tells_a_place(self, told: Records, misplaced: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """(n,) bool: which are sightings, or ranges of anchors that stand where the map says."""
-        ranges = (measured["kind"] == Kind.RANGE) & np.isfinite(measured["value_m"])
-        ranges[ranges] = ~misplaced[measured["source"][ranges]]
-        usable: NDArray[np.bool_] = ranges | (measured["kind"] == Kind.SIGHTING)
+        ranges = told["kind"] == Kind.RANGE
+        usable: NDArray[np.bool_] = ~ranges | np.isfinite(told["value_m"])
+        usable[ranges] &= ~misplaced[told["source"][ranges]]
         return usable

@@ -30,6 +30,8 @@ STATE_PREFIX: Final = "dual/"
 _S_NS: Final = 1_000_000_000
 #: How often distances are taken.
 EVERY_S: Final = 5
+#: At every so manyth look new pairs are looked for: it costs the most.
+BEGIN_EVERY: Final = 3
 #: A fix that is older is none of now.
 _FRESH_NS: Final = 5 * _S_NS
 #: Whoever went less, or more, between two looks, does not walk: 0.5 m/s, and 2.5 m/s.
@@ -110,7 +112,8 @@ class TwinWatch:
         walks = self._roster.person & (way_m >= _WALK_LEAST_M) & (way_m <= _WALK_MOST_M)
         walks[walks] = ~self._rides(places[walks], places[self._roster.vehicle & fresh])
         self._follow(places, np.where(walks, way_m, 0.0), record.now_ns)
-        self._begin(places, np.flatnonzero(walks), record.now_ns)
+        if second % BEGIN_EVERY == 0:
+            self._begin(places, np.flatnonzero(walks), record.now_ns)
         self._tell(record)
 
     def _rides(self, places: Floats, vehicles: Floats) -> NDArray[np.bool_]:
@@ -201,18 +204,18 @@ def _cards_of(codes: Handles) -> tuple[Handles, Handles]:
 def _near_pairs(places: Floats, cards: Handles, near_m: float) -> Handles:
     """Codes, ascending, of the pairs of `cards` (n,) whose `places` (n, 3) are so near.
 
-    Cards are sorted into cubes of that size; each is compared with those of its own cube and of
-    half of the cubes around it.
+    Cards are sorted into squares of that size; each is compared with those of its own square and of
+    half of the squares around it.
     """
     if len(cards) < 2:
         return np.zeros(0, np.int64)
-    cubes = np.floor((places - places.min(axis=0)) / near_m).astype(np.int64) + 1
-    sizes = cubes.max(axis=0) + 2
-    keys = (cubes[:, 0] * sizes[1] + cubes[:, 1]) * sizes[2] + cubes[:, 2]
+    squares = np.floor((places[:, :2] - places[:, :2].min(axis=0)) / near_m).astype(np.int64) + 1
+    lines = int(squares[:, 1].max()) + 2
+    keys = squares[:, 0] * lines + squares[:, 1]
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     found = [np.zeros(0, np.int64)]
-    for offset in _half_around(sizes):
+    for offset in (0, 1, lines - 1, lines, lines + 1):
         first = np.searchsorted(ordered, ordered + offset, "left")
         last = np.searchsorted(ordered, ordered + offset, "right")
         if not offset:
@@ -226,10 +229,3 @@ def _near_pairs(places: Floats, cards: Handles, near_m: float) -> Handles:
         low, high = np.sort(np.stack([cards[one[near]], cards[other[near]]]), axis=0)
         found.append(low << 32 | high)
     return np.unique(np.concatenate(found))
-
-
-def _half_around(sizes: NDArray[np.int64]) -> list[int]:
-    """Differences of keys to a cube itself and to half of the 26 around it."""
-    steps = (-1, 0, 1)
-    every = [(x * sizes[1] + y) * sizes[2] + z for x in steps for y in steps for z in steps]
-    return sorted(int(offset) for offset in every if offset >= 0)
