@@ -34,6 +34,7 @@ from gateway.mine.plan import (
     ValueLimit,
 )
 from gateway.mine.shifts import ShiftTime
+from gateway.prevention import prevention_plan
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from positioning.observation import IdTable
@@ -76,6 +77,7 @@ def plan_of(bundle: Bundle) -> MinePlan:
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
         **_attendance(bundle),
+        prevention=prevention_plan(bundle),
     )
 
 

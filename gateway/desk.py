@@ -86,7 +86,9 @@ def audit_of(answers: Iterable[Answer], after: int) -> list[AuditEntry]:
 
 def _entry(answer: Answer, sequence: int) -> AuditEntry:
     act = answer.act
-    detail = {"note": act.note} if act.note else {}
+    detail = dict(act.detail)
+    if act.note:
+        detail["note"] = act.note
     if act.until_t_ns is not None:
         detail["until_t_ns"] = str(act.until_t_ns)
     return AuditEntry(

@@ -15,6 +15,7 @@ from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.evaluate import evaluate
 from gateway.cli.explain import explain
+from gateway.cli.hazards import hazards
 from gateway.cli.init import init
 from gateway.cli.locate import locate
 from gateway.cli.muster import muster
@@ -70,3 +71,4 @@ for command in (
     app.command()(command)
 app.add_typer(audit, name="audit")
 app.add_typer(cards, name="cards")
+app.add_typer(hazards, name="hazards")

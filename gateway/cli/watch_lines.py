@@ -59,6 +59,7 @@ class JsonLines:
             "zone_id": event.zone_id,
             "device_id": event.device_id,
             "anchor_id": event.anchor_id,
+            "hazard_id": event.hazard_id,
             "alarm": None,
             "text": event.text,
             "count": event.count,

@@ -126,6 +126,13 @@ class RouteDeviation(AlarmFamily):
     level: Level = 3
 
 
+class HazardOverdue(AlarmFamily):
+    """`[alarm.hazard_overdue]`: a hazard is not mended in its time."""
+
+    #: The hazard's own stands where it is more severe.
+    level: Level = 4
+
+
 class UnknownCard(AlarmFamily):
     """`[alarm.unknown_card]`: a card is heard that is not in people.csv."""
 
@@ -203,6 +210,7 @@ class AlarmSettings(Section):
     machine_fault: MachineFault = MachineFault()
     overspeed: Overspeed = Overspeed()
     section_occupied: SectionOccupied = SectionOccupied()
+    hazard_overdue: HazardOverdue = HazardOverdue()
     unknown_card: UnknownCard = UnknownCard()
     dual_card: DualCard = DualCard()
     duplicate_card: DuplicateCard = DuplicateCard()

@@ -17,6 +17,7 @@ from gateway.config.limits import Limit, limit_mistakes, read_limits
 from gateway.config.people import Person, read_roster
 from gateway.config.places import note_misplaced, read_map
 from gateway.config.references import permit_mistakes, route_mistakes, stop_mistakes
+from gateway.config.risks import RiskPoint, read_risk_points, risk_point_mistakes
 from gateway.config.routes import Route, read_routes
 from gateway.config.schema import MINE_FILE, MineSettings
 from gateway.config.shifts import shift_mistakes
@@ -38,6 +39,7 @@ class Bundle:
     devices: tuple[DeviceSetup, ...]
     routes: tuple[Route, ...] = ()
     limits: tuple[Limit, ...] = ()
+    risk_points: tuple[RiskPoint, ...] = ()
 
     @property
     def timezone(self) -> ZoneInfo:
@@ -67,6 +69,7 @@ def load(folder: Path) -> Bundle:
     roster = read_roster(folder)
     routes = read_routes(folder)
     limits = read_limits(folder)
+    risk_points = read_risk_points(folder)
     mine_map = _part(mistakes, lambda: read_map(folder))
     devices = read_devices(folder)
     if mine_map is not None:
@@ -75,12 +78,22 @@ def load(folder: Path) -> Bundle:
         mistakes += stop_mistakes(routes, mine_map)
     mistakes += route_mistakes(roster, routes)
     mistakes += limit_mistakes(limits, devices, mine_map)
+    mistakes += risk_point_mistakes(risk_points, devices, mine_map)
     mistakes += [*roster.mistakes, *routes.mistakes, *limits.mistakes, *devices.mistakes]
+    mistakes += risk_points.mistakes
     if settings is None or mine_map is None or mistakes:
         raise ConfigurationError(mistakes)
     setups = tuple(devices.setups.values())
-    listed = tuple(routes.items.values()), tuple(limits.items.values())
-    return Bundle(folder, settings, mine_map, tuple(roster.people), setups, *listed)
+    return Bundle(
+        folder,
+        settings,
+        mine_map,
+        tuple(roster.people),
+        setups,
+        routes=tuple(routes.items.values()),
+        limits=tuple(limits.items.values()),
+        risk_points=tuple(risk_points.items.values()),
+    )
 
 
 def journal_folder_of(folder: Path) -> Path:

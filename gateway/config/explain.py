@@ -70,6 +70,11 @@ def _limits(bundle: Bundle, rule: str) -> Iterator[str]:
         yield f"Limits: {_listed(limits)}."
     elif rule == "route_deviation":
         yield f"Routes: {_listed([route.id for route in bundle.routes])}."
+    elif rule == "hazard_overdue":
+        times = bundle.settings.hazard.mend_h
+        hours = ", ".join(f"{level} {time_h:g} h" for level, time_h in times)
+        yield f"Times by level, where no other was given: {hours}."
+        yield "A hazard's own level stands where it is more severe."
     elif rule in _KINDS:
         yield f"Zones: {_listed([zone.id for zone in zones if zone.kind is _KINDS[rule]])}."
 

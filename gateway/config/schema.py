@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, Field
 
 from gateway.config.alarms import AlarmSettings
+from gateway.config.risks import HazardSettings, RiskSettings
 from gateway.config.section import Plain, Section
 from gateway.config.times import DaySpan
 
@@ -175,3 +176,5 @@ class MineSettings(Section):
     positioning: PositioningSettings = PositioningSettings()
     positions: PositionsSettings = PositionsSettings()
     alarm: AlarmSettings = AlarmSettings()
+    hazard: HazardSettings = HazardSettings()
+    risk: RiskSettings = RiskSettings()

@@ -74,6 +74,10 @@ def _rules(bundle: Bundle) -> Iterator[str]:
     if bundle.settings.shift:
         shifts = ", ".join(f"{shift.name} {shift}" for shift in bundle.settings.shift)
         yield f"Shifts, time of {bundle.settings.mine.timezone}: {shifts}."
+    if bundle.risk_points:
+        points = _many(len(bundle.risk_points), "risk point")
+        levels = _counted(f"of level {point.level}" for point in bundle.risk_points)
+        yield f"{points}: {levels}."
 
 
 def _doubts(bundle: Bundle) -> Iterator[str]:

@@ -106,11 +106,16 @@ def _fields(act: Act) -> dict[str, Any]:
 
 def _same(one: Act, other: Act) -> bool:
     """The same act, though the operator's note or clock may have been sent anew."""
-    return (one.operator, one.kind, one.subject) == (other.operator, other.kind, other.subject)
+    return _of(one) == _of(other)
+
+
+def _of(act: Act) -> tuple[object, ...]:
+    return (act.operator, act.kind, act.subject, act.detail)
 
 
 def _answer_of(kept: dict[str, Any]) -> Answer:
     fields = dict(kept)
     refusal, act_t_ns = fields.pop("refusal"), fields.pop("act_t_ns")
     fields["kind"] = ActKind(fields["kind"])
+    fields["detail"] = tuple((name, text) for name, text in fields.get("detail", ()))
     return Answer(Act(**fields), refusal, act_t_ns)

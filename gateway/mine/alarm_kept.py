@@ -15,11 +15,14 @@ from gateway.mine.change import Alarm, Place
 ALARM_PREFIX: Final = "alarm/"
 HIDDEN_PREFIX: Final = "hidden/"
 
+#: A key in one word has at least these: the rule, card, device and zone.
+_PARTS_LEAST: Final = 4
+
 
 class AlarmKey(NamedTuple):
     """What an alarm is about: a rule and a subject (a card or a device), in a zone or anywhere.
 
-    `limit` is the id of the limit that a device's value is beyond.
+    `limit` is the id of the limit that a device's value is beyond, `hazard` that of a hazard.
     """
 
     rule: str
@@ -27,14 +30,16 @@ class AlarmKey(NamedTuple):
     device: str = ""
     zone: str = ""
     limit: str = ""
+    hazard: str = ""
 
     @property
     def text(self) -> str:
-        """All of it in one word, without a limit as gateways before there were any kept it.
+        """All of it in one word; what came to be known later is left out where it is empty.
 
-        Of all ids only a card's may hold a slash.
+        So it is as gateways of before kept it. Of all ids only a card's may hold a slash.
         """
-        return "/".join(self if self.limit else self[:4])
+        last = max(number for number, part in enumerate(self, 1) if part or number <= _PARTS_LEAST)
+        return "/".join(self[:last])
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def tell(
         card=alarm.card,
         device=alarm.device,
         zone=alarm.zone,
+        hazard=alarm.hazard,
         alarm=alarm,
         place=place,
         text=text,

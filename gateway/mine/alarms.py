@@ -95,6 +95,10 @@ class AlarmBook:
         """Whether there is such a family."""
         return rule in self._rules
 
+    def level_of(self, rule: str) -> int:
+        """The level that a family has unless an alarm has its own."""
+        return self._rule(AlarmKey(rule)).level
+
     def key_of(self, alarm_id: str) -> AlarmKey | None:
         """The key of an alarm that is open or not acknowledged."""
         return self._ids.get(alarm_id)
@@ -167,6 +171,7 @@ class AlarmBook:
             device=key.device,
             zone=key.zone,
             limit=key.limit,
+            hazard=key.hazard,
             text=text,
             place=place,
             raised_t_ns=record.now_ns,

@@ -19,6 +19,7 @@ from positioning.observation import FIX, MEASUREMENT, Records
 if TYPE_CHECKING:
     from gateway.mine.exposure import ShiftExposure
     from gateway.mine.muster_card import MusterChange
+    from gateway.mine.prevention import PreventionChange
     from gateway.mine.visits import Visit
 
 
@@ -36,6 +37,12 @@ class ActKind(StrEnum):
     CARD_ISSUE = "card.issue"
     CARD_RETURN = "card.return"
     CARD_REPLACE = "card.replace"
+    HAZARD_REPORT = "hazard.report"
+    HAZARD_ASSIGN = "hazard.assign"
+    HAZARD_MEND = "hazard.mend"
+    HAZARD_CHECK = "hazard.check"
+    HAZARD_SUPERVISE = "hazard.supervise"
+    HAZARD_CLEAR = "hazard.clear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +52,9 @@ class Act:
     `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
     `gateway.mine.alarm_kept.AlarmKey.text` gives; of MUSTER_OPEN what
     `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id; of CARD_ISSUE
-    `card/person`, of CARD_RETURN the card, of CARD_REPLACE `old/new`. `until_t_ns` is when a
-    shelved alarm comes back.
+    `card/person`, of CARD_RETURN the card, of CARD_REPLACE `old/new`; of acts on hazards the
+    hazard's, of HAZARD_REPORT where it is. `until_t_ns` is when a shelved alarm comes back.
+    `detail` is what else was given, by name.
     """
 
     request_id: str
@@ -55,6 +63,7 @@ class Act:
     subject: str
     note: str = ""
     until_t_ns: int | None = None
+    detail: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,10 @@ class EventKind(IntEnum):
     CARD_ISSUED = 29
     CARD_RETURNED = 30
     CARD_REPLACED = 31
+    HAZARD_FOUND = 21
+    HAZARD_CHANGED = 22
+    HAZARD_CLEARED = 23
+    RISK_CHANGED = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +141,8 @@ class Place:
 class Alarm:
     """An alarm and its life: `level` is 1 (most severe) to 4, `end_t_ns` None while it is open.
 
-    `card`, `device`, `zone` and `limit` (an id of `limits.toml`) are what it is about, empty where
-    they do not apply; `place` is
+    `card`, `device`, `zone`, `limit` (an id of `limits.toml`) and `hazard` are what it is about,
+    empty where they do not apply; `place` is
     where its card was when it began. `raised_t_ns` is when the gateway found it, `start_t_ns` when
     its condition began. `tell` are those who are told, and `escalated` whether that is others than
     at first, because nobody has acknowledged it. `hidden_until_ns`: when a shelved one comes back.
@@ -144,6 +157,7 @@ class Alarm:
     device: str = ""
     zone: str = ""
     limit: str = ""
+    hazard: str = ""
     text: str = ""
     place: Place | None = None
     raised_t_ns: int = 0
@@ -179,6 +193,7 @@ class Event:
     count: int = 0
     drill: bool = False
     shift: str = ""
+    hazard: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +232,8 @@ class Changes:
     now in, for each card for which they changed. `anchors`, (anchors,) ANCHOR_HEALTH, is there
     when they have been judged anew. `alarms` are those that have changed, by id, as they are now;
     NORMAL is an alarm that is over and done with. `answers` are what became of the acts: one of
-    the batch each, in order. `muster` is there when something of it has changed.
+    the batch each, in order. `muster` and `prevention` (hazards and
+    risk) are there when something of them has changed.
     `visits` are those that have changed, by key, None for one that is forgotten; `exposure` the
     shifts that have. `issued` is there when it has changed who has which card: card to person.
     `state` is what
@@ -240,4 +256,5 @@ class Changes:
     visits: Mapping[tuple[int, str], Visit | None] = field(default_factory=dict)
     exposure: tuple[ShiftExposure, ...] = ()
     issued: Mapping[str, str] | None = None
+    prevention: PreventionChange | None = None
     state: Mapping[str, bytes | None] = field(default_factory=dict)

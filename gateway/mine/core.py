@@ -35,6 +35,7 @@ from gateway.mine.muster import MusterBook
 from gateway.mine.notices import NoticeBook
 from gateway.mine.occupancy import ENTRY_RULES, Occupancy
 from gateway.mine.plan import MinePlan
+from gateway.mine.prevention import Prevention
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
@@ -93,9 +94,11 @@ class Mine:
             state=state,
         )
         self._muster = MusterBook(plan, self._cards, self._roster, self._occupancy, state)
-        musters = {
+        self._prevention = Prevention(plan, table, self._occupancy, self._alarms, state)
+        doers = {
             ActKind.MUSTER_OPEN: self._muster.do_open,
             ActKind.MUSTER_CLOSE: self._muster.do_close,
+            **self._prevention.doers,
         }
         self._room = LampRoom(
             plan,
@@ -107,7 +110,7 @@ class Mine:
             routes=self._routes,
             state=state,
         )
-        self._acts = ActBook(self._alarms, state, {**musters, **self._room.issue.doers()})
+        self._acts = ActBook(self._alarms, state, {**doers, **self._room.issue.doers()})
         self._attendance = Attendance(self._cards, table, self._room.ledger.shifts)
         readers = IdTable(tuple(reader.id for reader in plan.map.readers))
         self._conflicts = ConflictBook(readers, table)
@@ -144,6 +147,7 @@ class Mine:
         self._tell_lost(np.flatnonzero(self._cards.silent), record)
         self._limits.look(record)
         self._muster.begin(record)
+        self._prevention.begin(record)
         self._keep(zones, record)
         self._keep_places(range(PLACE_PARTS), record)
         stats = self._anchors.restore(kept, record)
@@ -192,9 +196,11 @@ class Mine:
         issued = self._room.count(record)
         self._keep(issued, record)
         moved |= issued
+        self._prevention.follow(record)
         self._alarms.tick(record)
         for zones, by, reason in self._readings.musters(record):
             self._muster.demand(zones, by, reason, record)
+        self._prevention.weigh(record)
         again = self._shown_again(fixes, [*lost, *back, *issued])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
@@ -351,6 +357,7 @@ class Mine:
             visits=self._room.ledger.visits.take(),
             exposure=self._room.ledger.exposure.take(),
             issued=self._room.issue.take(),
+            prevention=self._prevention.take(),
             state=record.state,
         )
 

@@ -133,4 +133,10 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "a second vehicle is in a section",
         "it is alone there, or nobody is",
     ),
+    "hazard_overdue": Family(
+        "隐患逾期",
+        Category.ORDER,
+        "a hazard is not mended in its time",
+        "it is mended, or has more time",
+    ),
 }

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 
+from gateway.mine.prevention_plan import PreventionPlan
 from gateway.mine.shifts import ShiftTime
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
@@ -131,7 +132,8 @@ class MinePlan:
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
-    devices that give ranges, `shifts` those of a day.
+    devices that give ranges, `shifts` those of a day. `prevention` says what hazards and risk are
+    judged by.
     """
 
     map: MineMap
@@ -152,6 +154,7 @@ class MinePlan:
     attendance: AttendancePlan = AttendancePlan()
     dual_card: DualCard = DualCard()
     duplicate_card: DuplicateCard = DuplicateCard()
+    prevention: PreventionPlan = field(default_factory=PreventionPlan)
 
     @property
     def tracker(self) -> TrackerSettings:

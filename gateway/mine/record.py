@@ -36,6 +36,7 @@ class StepRecord:
         count: int = 0,
         drill: bool = False,
         shift: str = "",
+        hazard: str = "",
     ) -> None:
         """Adds an event."""
         self.events.append(
@@ -54,6 +55,7 @@ class StepRecord:
                 count=count,
                 drill=drill,
                 shift=shift,
+                hazard=hazard,
             )
         )
         self._next += 1

@@ -52,7 +52,12 @@ async def done(ask: Ask, act: Act, response: Response) -> Response:
 
 
 def act_of(
-    kind: ActKind, header: alarm_pb2.ActHeader, subject: str, until_ns: int | None = None
+    kind: ActKind,
+    header: alarm_pb2.ActHeader,
+    subject: str,
+    until_ns: int | None = None,
+    *,
+    detail: tuple[tuple[str, str], ...] = (),
 ) -> Act:
     """The act. Raises RequestError where a field is missing or can't be kept."""
     request_id = text_of("act.request_id", header.request_id, REQUEST_ID_MOST)
@@ -61,7 +66,7 @@ def act_of(
         raise invalid(msg)
     operator = text_of("act.operator", header.operator, OPERATOR_MOST)
     note = text_of("act.note", header.note, NOTE_MOST) if header.note else ""
-    return Act(request_id, operator, kind, subject, note, until_ns)
+    return Act(request_id, operator, kind, subject, note, until_ns, detail)
 
 
 def text_of(field: str, text: str, most: int) -> str:

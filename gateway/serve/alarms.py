@@ -75,7 +75,7 @@ class AlarmAnswers:
         """Takes a family or one subject of it out of service, or puts it back."""
         kind = ActKind.IN_SERVICE if request.in_service else ActKind.OUT_OF_SERVICE
         about = (request.card, request.device_id, request.zone_id, request.limit_id)
-        key = AlarmKey(request.rule, *about)
+        key = AlarmKey(request.rule, *about, hazard=request.hazard_id)
         subject = text_of("the rule and its subject", key.text, len(key) * OPERATOR_MOST)
         act = act_of(kind, request.act, subject, None)
         return await self._do(act, alarm_pb2.SetAlarmServiceResponse())

@@ -38,6 +38,9 @@ class Kind(IntEnum):
     CARD_PAGE = 31
     VISIT_PAGE = 32
     EXPOSURE_PAGE = 33
+    HAZARD_PAGE = 20
+    RISK_PAGE = 21
+    RISK_POINT_PAGE = 22
 
 
 class CursorError(Exception):

@@ -63,6 +63,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
         count=event.count,
         drill=event.drill,
         shift=event.shift,
+        hazard_id=event.hazard,
         cursor=seal(Kind.EVENTS, epoch, event.sequence),
     )
     message.event_time.FromNanoseconds(event.event_t_ns)
@@ -86,6 +87,7 @@ def alarm_message(alarm: Alarm) -> event_pb2.Alarm:
         device_id=alarm.device,
         zone_id=alarm.zone,
         limit_id=alarm.limit,
+        hazard_id=alarm.hazard,
         text=alarm.text,
         acknowledged_by=alarm.acknowledged_by,
         tell=alarm.tell,

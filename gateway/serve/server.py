@@ -31,10 +31,12 @@ from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
+from gateway.serve.hazards import HazardAnswers
 from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
+from gateway.serve.risk import RiskHub
 from gateway.serve.roster import RosterAnswers
 from lamproom.v1 import (
     alarm_pb2,
@@ -42,9 +44,11 @@ from lamproom.v1 import (
     equipment_pb2,
     event_pb2,
     exposure_pb2,
+    hazard_pb2,
     mine_pb2,
     muster_pb2,
     position_pb2,
+    risk_pb2,
     roster_pb2,
 )
 from positioning.observation import IdTable
@@ -122,6 +126,8 @@ class Server:
         self._muster = MusterHub(
             bundle, cards, picture, ask, epoch=epoch, heartbeat_s=heartbeat_s, now_ns=now_ns
         )
+        self._hazards = HazardAnswers(epoch, ask)
+        self._risk = RiskHub(bundle, epoch, heartbeat_s, now_ns)
         self._answers = MineAnswers(bundle, cards, picture, epoch, now_ns)
         self._roster = RosterAnswers(bundle, epoch, ask)
         self._attendance = AttendanceAnswers(settings.attendance, epoch, now_ns)
@@ -174,6 +180,10 @@ class Server:
             self._muster.assign(changes.issued)
         self._attendance.publish(changes.visits)
         self._exposure.publish(changes.exposure)
+        if changes.prevention:
+            self._hazards.publish(changes.prevention.hazards)
+            if changes.prevention.risk is not None:
+                self._risk.publish(changes.prevention.risk)
         self._positions.publish(changes.fixes)
         if self._smoothed:
             self._smoothed.publish(changes.lagged)
@@ -193,6 +203,7 @@ class Server:
             self._smoothed.close()
         self._equipment.close()
         self._muster.close()
+        self._risk.close()
         if self._server:
             try:
                 async with asyncio.timeout(HEALTH_CHANGE_S):
@@ -248,6 +259,7 @@ class Server:
                 "GetMuster": _unary(muster_pb2.GetMusterRequest, self._muster.get),
                 "WatchMuster": _stream(muster_pb2.WatchMusterRequest, self._muster.watch),
             },
+            **self._prevention_services(),
             "lamproom.v1.EquipmentService": {
                 "ListEquipment": _unary(
                     equipment_pb2.ListEquipmentRequest, self._equipment.list_equipment
@@ -285,6 +297,26 @@ class Server:
                 "ListExposure": _unary(
                     exposure_pb2.ListExposureRequest, self._exposure.list_exposure
                 ),
+            },
+        }
+
+    def _prevention_services(self) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
+        hazards, risk = self._hazards, self._risk
+        return {
+            "lamproom.v1.HazardService": {
+                "ListHazards": _unary(hazard_pb2.ListHazardsRequest, hazards.list_hazards),
+                "GetHazard": _unary(hazard_pb2.GetHazardRequest, hazards.get),
+                "ReportHazard": _unary(hazard_pb2.ReportHazardRequest, hazards.report),
+                "AssignHazard": _unary(hazard_pb2.AssignHazardRequest, hazards.assign),
+                "MendHazard": _unary(hazard_pb2.MendHazardRequest, hazards.mend),
+                "CheckHazard": _unary(hazard_pb2.CheckHazardRequest, hazards.check),
+                "SuperviseHazard": _unary(hazard_pb2.SuperviseHazardRequest, hazards.supervise),
+                "ClearHazard": _unary(hazard_pb2.ClearHazardRequest, hazards.clear),
+            },
+            "lamproom.v1.RiskService": {
+                "ListRisks": _unary(risk_pb2.ListRisksRequest, risk.list_risks),
+                "WatchRisks": _stream(risk_pb2.WatchRisksRequest, risk.watch),
+                "ListRiskPoints": _unary(risk_pb2.ListRiskPointsRequest, risk.list_points),
             },
         }
 

@@ -19,6 +19,7 @@ from gateway.config.alarms import AlarmSettings
 from gateway.config.bundle import load
 from gateway.config.limits import LimitsFile
 from gateway.config.people import COLUMNS, OPTIONAL, CardKind
+from gateway.config.risks import RiskPointsFile
 from gateway.config.routes import RoutesFile
 from gateway.config.schema import MineSettings
 from gateway.mine.families import FAMILIES
@@ -35,6 +36,7 @@ PAGES = (
     "docs/architecture.md",
     "docs/clients.md",
     "docs/configuration.md",
+    "docs/risk.md",
     "docs/soak.md",
 )
 
@@ -76,6 +78,10 @@ root = "maker:Hoist"
     assert [person.name for person in bundle.people] == ["张伟", "王建国", "李强"]
     assert [shift.name for shift in bundle.settings.shift] == ["早班", "中班"]
     assert [(route.id, len(route.stop)) for route in bundle.routes] == [("gas_round", 2)]
+    assert [(one.id, one.level) for one in bundle.risk_points] == [
+        ("belt_fire", 1),
+        ("shearer_drum", 2),
+    ]
 
 
 def test_the_samples_of_the_readme_go_into_a_mine(tmp_path: Path) -> None:
@@ -129,8 +135,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
 @pytest.mark.parametrize(
     "model",
     [
-        MineSettings, RoutesFile, LimitsFile, Device, ModbusOptions, OpcUaOptions, ModbusProfile,
-        OpcUaProfile,
+        MineSettings, RoutesFile, LimitsFile, RiskPointsFile, Device, ModbusOptions, OpcUaOptions,
+        ModbusProfile, OpcUaProfile,
     ],
 )  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:
@@ -173,7 +179,7 @@ def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
         elif default != "needed":
             assert tomllib.loads(f"value = {default.strip('`')}")["value"] == section[key]
         seen += default != "needed"
-    assert seen == 16
+    assert seen == 41
 
 
 def test_the_alarm_families_that_are_documented_are_those_there_are() -> None:

@@ -22,6 +22,7 @@ FILES = (
     "people.csv",
     "map.geojson",
     "routes.toml",
+    "risk_points.toml",
     "profiles/pump.toml",
 )
 

@@ -8,6 +8,7 @@ import pytest
 
 from equipment.toml_source import ConfigurationError
 from gateway.config.bundle import load
+from gateway.config.risks import RISK_POINTS_FILE
 from gateway.config.routes import ROUTES_FILE
 from gateway.config.schema import Shift
 from gateway.config.summary import summary
@@ -36,6 +37,15 @@ to = "00:30"
 [[route]]
 id = "other"
 stop = [{ zone = "vent", from = "01:00", to = "02:00" }]
+"""
+RISK_POINTS = """\
+[[risk_point]]
+id = "transformer"
+name = "变压器"
+level = 2
+owner = "机电队"
+zone = "sub"
+device = "pump_1"
 """
 RULES = """\
 [mine]
@@ -69,6 +79,7 @@ def with_rules(folder: Path) -> Path:
     """Gives the good mine two controlled zones, routes, shifts and quotas."""
     (folder / "people.csv").write_text(PEOPLE, encoding="utf-8")
     (folder / ROUTES_FILE).write_text(ROUTES, encoding="utf-8")
+    (folder / RISK_POINTS_FILE).write_text(RISK_POINTS, encoding="utf-8")
     (folder / "mine.toml").write_text(RULES, encoding="utf-8")
     zones = controlled("sub", 100, ', "quota": 4, "stay_limit_min": 30') + controlled("vent", 200)
     replace(folder / "map.geojson", '"features": [', f'"features": [{zones}')
@@ -101,6 +112,8 @@ def test_all_of_it_is_loaded(mine: Path) -> None:
     assert [(person.leader, person.special) for person in bundle.people] == [
         (True, False), (False, True), (False, False),
     ]  # fmt: skip
+    (point,) = bundle.risk_points
+    assert (point.level, point.owner, point.zone, point.device) == (2, "机电队", "sub", "pump_1")
     first, other = bundle.routes
     assert (first.id, first.name, other.name) == ("round", "瓦斯巡检", "")
     assert [(stop.zone, str(stop)) for stop in first.stop] == [
@@ -130,7 +143,7 @@ def test_it_is_summed_up(mine: Path) -> None:
     assert (
         "Underground at most 120 people, for at most 9.5 h. There is a quota in 1 zone, a "
         "longest stay in 1 zone. Shifts, time of Asia/Shanghai: 早班 07:00 to 15:00, "
-        "夜班 23:00 to 07:00."
+        "夜班 23:00 to 07:00. 1 risk point: 1 of level 2."
     ) in said
     assert "Note: nobody has the route other." in said
     replace(mine / "people.csv", "sub vent", "sub")

@@ -46,6 +46,12 @@ def said(*arguments: str) -> tuple[int, str]:
     return result.exit_code, " ".join(result.output.split())
 
 
+def test_the_times_of_hazards_are_told(folder: Path) -> None:
+    code, text = said(str(folder), "hazard_overdue")
+    assert code == 0
+    assert "Times by level, where no other was given: red 8 h, orange 72 h, yellow 168 h," in text
+
+
 def test_a_quota_is_told_with_its_delays_and_who_is_told(folder: Path) -> None:
     code, text = said(str(folder), "overcrowded")
     assert code == 0

@@ -53,6 +53,7 @@ async def test_json_lines_hold_everything(tmp_path: Path) -> None:
             "zone_id": "Z1",
             "device_id": "",
             "anchor_id": "",
+            "hazard_id": "",
             "alarm": {"id": "a-1", "rule": "restricted_entry", "level": 1},
             "text": "有人",
             "count": 0,

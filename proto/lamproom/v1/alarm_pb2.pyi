@@ -312,6 +312,7 @@ class SetAlarmServiceRequest(_message.Message):
     DEVICE_ID_FIELD_NUMBER: _builtins.int
     ZONE_ID_FIELD_NUMBER: _builtins.int
     LIMIT_ID_FIELD_NUMBER: _builtins.int
+    HAZARD_ID_FIELD_NUMBER: _builtins.int
     IN_SERVICE_FIELD_NUMBER: _builtins.int
     rule: _builtins.str
     """The alarm family."""
@@ -320,6 +321,7 @@ class SetAlarmServiceRequest(_message.Message):
     device_id: _builtins.str
     zone_id: _builtins.str
     limit_id: _builtins.str
+    hazard_id: _builtins.str
     in_service: _builtins.bool
     """False takes it out of service, which needs a note that says why."""
     @_builtins.property
@@ -333,11 +335,12 @@ class SetAlarmServiceRequest(_message.Message):
         device_id: _builtins.str = ...,
         zone_id: _builtins.str = ...,
         limit_id: _builtins.str = ...,
+        hazard_id: _builtins.str = ...,
         in_service: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["act", b"act"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "card", b"card", "device_id", b"device_id", "in_service", b"in_service", "limit_id", b"limit_id", "rule", b"rule", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["act", b"act", "card", b"card", "device_id", b"device_id", "hazard_id", b"hazard_id", "in_service", b"in_service", "limit_id", b"limit_id", "rule", b"rule", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

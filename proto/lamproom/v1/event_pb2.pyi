@@ -74,6 +74,14 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """
     EVENT_KIND_CARD_RETURNED: _EventKind.ValueType  # 30
     EVENT_KIND_CARD_REPLACED: _EventKind.ValueType  # 31
+    EVENT_KIND_HAZARD_FOUND: _EventKind.ValueType  # 21
+    """A hazard, `hazard_id`, was found. See HazardService."""
+    EVENT_KIND_HAZARD_CHANGED: _EventKind.ValueType  # 22
+    """It was assigned, mended, checked, sent back or put under supervision: `text` says which."""
+    EVENT_KIND_HAZARD_CLEARED: _EventKind.ValueType  # 23
+    """It is cleared: the end of it."""
+    EVENT_KIND_RISK_CHANGED: _EventKind.ValueType  # 24
+    """The risk of a zone is of another grade: `text` says why. See RiskService."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What kind of thing happened."""
@@ -125,6 +133,14 @@ is `card` then. See RosterService.
 """
 EVENT_KIND_CARD_RETURNED: EventKind.ValueType  # 30
 EVENT_KIND_CARD_REPLACED: EventKind.ValueType  # 31
+EVENT_KIND_HAZARD_FOUND: EventKind.ValueType  # 21
+"""A hazard, `hazard_id`, was found. See HazardService."""
+EVENT_KIND_HAZARD_CHANGED: EventKind.ValueType  # 22
+"""It was assigned, mended, checked, sent back or put under supervision: `text` says which."""
+EVENT_KIND_HAZARD_CLEARED: EventKind.ValueType  # 23
+"""It is cleared: the end of it."""
+EVENT_KIND_RISK_CHANGED: EventKind.ValueType  # 24
+"""The risk of a zone is of another grade: `text` says why. See RiskService."""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _AlarmLevel:
@@ -236,6 +252,7 @@ class Event(_message.Message):
     ANCHOR_ID_FIELD_NUMBER: _builtins.int
     DRILL_FIELD_NUMBER: _builtins.int
     SHIFT_FIELD_NUMBER: _builtins.int
+    HAZARD_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
     """1, 2, 3 … without a gap for the life of the journal."""
     kind: Global___EventKind.ValueType
@@ -254,6 +271,8 @@ class Event(_message.Message):
     """It belongs to a drill. Its text says so too."""
     shift: _builtins.str
     """Of MINE_ENTERED and MINE_LEFT: the name of the shift that they came for."""
+    hazard_id: _builtins.str
+    """The hazard that it is about."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened, by the measurement that showed it."""
@@ -286,10 +305,11 @@ class Event(_message.Message):
         anchor_id: _builtins.str = ...,
         drill: _builtins.bool = ...,
         shift: _builtins.str = ...,
+        hazard_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event_time", b"event_time", "place", b"place", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "shift", b"shift", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "hazard_id", b"hazard_id", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "shift", b"shift", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -320,6 +340,7 @@ class Alarm(_message.Message):
     TELL_FIELD_NUMBER: _builtins.int
     ESCALATED_FIELD_NUMBER: _builtins.int
     LIMIT_ID_FIELD_NUMBER: _builtins.int
+    HAZARD_ID_FIELD_NUMBER: _builtins.int
     CATEGORY_FIELD_NUMBER: _builtins.int
     alarm_id: _builtins.str
     """The same from ALARM_RAISED to the end."""
@@ -339,6 +360,8 @@ class Alarm(_message.Message):
     """Nobody has acknowledged it in time, so that more are told than at first."""
     limit_id: _builtins.str
     """The limit of the mine's configuration that a value of the device is beyond."""
+    hazard_id: _builtins.str
+    """The hazard that was not mended in its time."""
     category: _builtins.str
     """What kind of trouble it is: `people`, `order` (quotas and hours), `environment` or
     `equipment`.
@@ -391,11 +414,12 @@ class Alarm(_message.Message):
         tell: _abc.Iterable[_builtins.str] | None = ...,
         escalated: _builtins.bool = ...,
         limit_id: _builtins.str = ...,
+        hazard_id: _builtins.str = ...,
         category: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "end_time", b"end_time", "hidden_until_time", b"hidden_until_time", "place", b"place", "raise_time", b"raise_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "mode", b"mode", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["acknowledge_time", b"acknowledge_time", "acknowledged_by", b"acknowledged_by", "alarm_id", b"alarm_id", "card", b"card", "category", b"category", "device_id", b"device_id", "end_time", b"end_time", "escalated", b"escalated", "hazard_id", b"hazard_id", "hidden_until_time", b"hidden_until_time", "level", b"level", "limit_id", b"limit_id", "mode", b"mode", "place", b"place", "raise_time", b"raise_time", "rule", b"rule", "start_time", b"start_time", "state", b"state", "tell", b"tell", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,261 @@
+"""`lamproom hazards`: list hazards, and take them from found to cleared."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from gateway.cli.asking import ANSWER_MOST_S, address_of
+from gateway.cli.fail import fail
+from gateway.cli.show import iso, plain, show
+
+if TYPE_CHECKING:
+    from lamproom.v1 import alarm_pb2, hazard_pb2, hazard_pb2_grpc
+
+hazards = typer.Typer(
+    help="List hazards, and take them from found to cleared.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Where = Annotated[
+    str,
+    typer.Argument(
+        metavar="[HOST:PORT|DIR]",
+        help="The gateway's gRPC address, or the mine's folder, which says it.",
+    ),
+]
+Id = Annotated[str, typer.Argument(metavar="HAZARD", help="Its id, such as hazard-12.")]
+By = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="What is to be said about it.")]
+Request = Annotated[
+    str,
+    typer.Option(
+        "--request-id", metavar="ID", help="The same when it is sent again; else a random one."
+    ),
+]
+Due = Annotated[
+    datetime | None,
+    typer.Option("--due", help="By when it is to be mended, in this computer's local time."),
+]
+_HERE = "127.0.0.1:50051"
+
+
+@hazards.command("list")
+def list_hazards(
+    where: Where = _HERE,
+    *,
+    zone: Annotated[str, typer.Option("--zone", help="Only those in this zone.")] = "",
+    overdue: Annotated[
+        bool, typer.Option("--overdue", help="Only those that are overdue.")
+    ] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are cleared.")] = False,
+) -> None:
+    """List the hazards that are not cleared, oldest first."""
+    from lamproom.v1 import hazard_pb2
+
+    states = [] if everything else [state for state in hazard_pb2.HazardState.values() if state]
+    if not everything:
+        states.remove(hazard_pb2.HAZARD_STATE_CLEARED)
+    found: list[hazard_pb2.Hazard] = []
+
+    def ask(stub: hazard_pb2_grpc.HazardServiceStub) -> None:
+        page: str | None = None
+        while page != "":
+            request = hazard_pb2.ListHazardsRequest(
+                states=states, zone_id=zone, only_overdue=overdue, page_token=page or ""
+            )
+            answer = stub.ListHazards(request, timeout=ANSWER_MOST_S)
+            found.extend(answer.hazards)
+            page = answer.next_page_token
+
+    _with_stub(where, ask)
+    _print(found)
+
+
+@hazards.command("report")
+def report(
+    title: Annotated[str, typer.Argument(metavar="TITLE", help="What is wrong.")],
+    where: Where = _HERE,
+    *,
+    by: By,
+    risk_point: Annotated[str, typer.Option("--risk-point", help="The risk point.")] = "",
+    zone: Annotated[str, typer.Option("--zone", help="The zone that it is in.")] = "",
+    device: Annotated[str, typer.Option("--device", help="The machine that it is at.")] = "",
+    level: Annotated[
+        int, typer.Option("--level", min=0, max=4, help="1 (red) to 4; 0: the risk point's.")
+    ] = 0,
+    due: Due = None,
+    note: Note = "",
+    request_id: Request = "",
+) -> None:
+    """Report a hazard that was found; prints its id."""
+    from lamproom.v1 import event_pb2, hazard_pb2
+
+    request = hazard_pb2.ReportHazardRequest(
+        act=_header(by, note, request_id),
+        title=title,
+        risk_point_id=risk_point,
+        zone_id=zone,
+        device_id=device,
+        level=event_pb2.AlarmLevel.ValueType(level),
+    )
+    _set_due(request, due)
+    answer = _with_stub(where, lambda stub: stub.ReportHazard(request, timeout=ANSWER_MOST_S))
+    show(answer.hazard_id)
+
+
+@hazards.command("assign")
+def assign(
+    hazard: Id,
+    where: Where = _HERE,
+    *,
+    to: Annotated[str, typer.Option("--to", metavar="NAME", help="Who is to mend it.")],
+    by: By,
+    due: Due = None,
+    note: Note = "",
+    request_id: Request = "",
+) -> None:
+    """Say who is to mend a hazard."""
+    from lamproom.v1 import hazard_pb2
+
+    act = _header(by, note, request_id)
+    request = hazard_pb2.AssignHazardRequest(act=act, hazard_id=hazard, assignee=to)
+    _set_due(request, due)
+    _done(where, lambda stub: stub.AssignHazard(request, timeout=ANSWER_MOST_S))
+
+
+@hazards.command("mend")
+def mend(
+    hazard: Id, where: Where = _HERE, *, by: By, note: Note = "", request_id: Request = ""
+) -> None:
+    """Say that a hazard is mended."""
+    from lamproom.v1 import hazard_pb2
+
+    act = _header(by, note, request_id)
+    request = hazard_pb2.MendHazardRequest(act=act, hazard_id=hazard)
+    _done(where, lambda stub: stub.MendHazard(request, timeout=ANSWER_MOST_S))
+
+
+@hazards.command("check")
+def check(
+    hazard: Id,
+    where: Where = _HERE,
+    *,
+    passed: Annotated[bool, typer.Option("--passed/--rejected", help="Whether it is mended well.")],
+    by: By,
+    due: Due = None,
+    note: Note = "",
+    request_id: Request = "",
+) -> None:
+    """Say whether a hazard is mended well, or goes back; then the note says why."""
+    from lamproom.v1 import hazard_pb2
+
+    act = _header(by, note, request_id)
+    request = hazard_pb2.CheckHazardRequest(act=act, hazard_id=hazard, passed=passed)
+    _set_due(request, due)
+    _done(where, lambda stub: stub.CheckHazard(request, timeout=ANSWER_MOST_S))
+
+
+@hazards.command("supervise")
+def supervise(
+    hazard: Id,
+    where: Where = _HERE,
+    *,
+    supervisor: Annotated[
+        str, typer.Option("--supervisor", metavar="NAME", help="Who alone may clear it then.")
+    ],
+    by: By,
+    note: Note = "",
+    request_id: Request = "",
+) -> None:
+    """Put a hazard under someone's supervision."""
+    from lamproom.v1 import hazard_pb2
+
+    act = _header(by, note, request_id)
+    request = hazard_pb2.SuperviseHazardRequest(act=act, hazard_id=hazard, supervisor=supervisor)
+    _done(where, lambda stub: stub.SuperviseHazard(request, timeout=ANSWER_MOST_S))
+
+
+@hazards.command("clear")
+def clear(
+    hazard: Id,
+    where: Where = _HERE,
+    *,
+    as_supervisor: Annotated[
+        bool, typer.Option("--as-supervisor", help="You supervise it, and clear it as such.")
+    ] = False,
+    by: By,
+    note: Note = "",
+    request_id: Request = "",
+) -> None:
+    """Clear a hazard that was checked."""
+    from lamproom.v1 import hazard_pb2
+
+    act = _header(by, note, request_id)
+    request = hazard_pb2.ClearHazardRequest(act=act, hazard_id=hazard, as_supervisor=as_supervisor)
+    _done(where, lambda stub: stub.ClearHazard(request, timeout=ANSWER_MOST_S))
+
+
+def _header(by: str, note: str, request_id: str) -> alarm_pb2.ActHeader:
+    from lamproom.v1 import alarm_pb2
+
+    return alarm_pb2.ActHeader(request_id=request_id or str(uuid.uuid4()), operator=by, note=note)
+
+
+def _set_due(request: Any, due: datetime | None) -> None:
+    if due is not None:
+        request.due_time.FromDatetime(due.astimezone())
+
+
+def _done(where: str, ask: Callable[[hazard_pb2_grpc.HazardServiceStub], Any]) -> None:
+    result = _with_stub(where, ask).result
+    show("it had been done before" if result.repeated_request else "done")
+
+
+def _with_stub(where: str, ask: Callable[[hazard_pb2_grpc.HazardServiceStub], Any]) -> Any:
+    """What a gateway answers; a refusal ends the command."""
+    import grpc
+
+    from lamproom.v1 import hazard_pb2_grpc
+
+    address = address_of(where)
+    try:
+        with grpc.insecure_channel(address) as channel:
+            return ask(hazard_pb2_grpc.HazardServiceStub(channel))
+    except grpc.RpcError as error:
+        # The library's words, after what they all begin with; what it raises is a call as well.
+        words = str(cast(grpc.Call, error).details())
+        fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
+
+
+def _print(found: list[hazard_pb2.Hazard]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from lamproom.v1 import hazard_pb2
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("hazard", "level", "state", "due", "where", "assignee", "supervisor", "title"):
+        table.add_column(column)
+    for one in found:
+        state = hazard_pb2.HazardState.Name(one.state).removeprefix("HAZARD_STATE_").lower()
+        cells = (
+            one.hazard_id,
+            str(one.level),
+            f"{state}, OVERDUE" if one.overdue else state,
+            iso(one.due_time.ToNanoseconds()),
+            " ".join(filter(None, (one.risk_point_id, one.zone_id, one.device_id))),
+            one.assignee,
+            one.supervisor,
+            one.title,
+        )
+        # Markup in a title is text.
+        table.add_row(*(plain(cell).replace("[", r"\[") or "-" for cell in cells))
+    Console(width=None if Console().is_terminal else 200).print(table)
+    overdue = sum(one.overdue for one in found)
+    show(f"{len(found)} hazards, {overdue} of them overdue")
