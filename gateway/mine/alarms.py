@@ -242,20 +242,18 @@ class AlarmBook:
 
     def move(self, old: str, new: str, record: StepRecord, text: str) -> None:
         """What is wrong with the holder of card `old` is so with that of `new` from now on."""
-        found = dict.fromkeys([*self._alarms, *self._pending])
-        for key in [key for key in found if key.card == old]:
-            moved = key._replace(card=new)
-            alarm, pending = self._alarms.pop(key, None), self._pending.pop(key, None)
+        for key in [one for one in {**self._alarms, **self._pending} if one.card == old]:
+            moved, pending = key._replace(card=new), self._pending.pop(key, None)
+            alarm = self._alarms.pop(key, None)
             self._save(key, record)
             if pending and moved not in self._pending and moved not in self:
                 self._wait(moved, pending, record)
-            if alarm:  # unless it is open for the new card already
-                self._ids.pop(alarm.id, None)
-                is_twice = moved in self
+            if alarm:
+                is_twice = moved in self  # it is open for the new card already
                 state = AlarmState.NORMAL if is_twice else alarm.state
-                moved_alarm = replace(alarm, card=new, state=state)
-                self._keep(key if is_twice else moved, moved_alarm, record)
-                tell(EventKind.ALARM_CHANGED, moved_alarm, record.now_ns, record, text)
+                told = replace(alarm, card=new, state=state)
+                self._keep(key if is_twice else moved, told, record)
+                tell(EventKind.ALARM_CHANGED, told, record.now_ns, record, text)
 
     def resume(self, now_ns: int) -> None:
         """After a restart: what is pending has not gone on while nobody looked."""

@@ -20,7 +20,6 @@ from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
-from gateway.mine.attendance import Attendance
 from gateway.mine.card_flags import CardFlags
 from gateway.mine.card_kept import PARTS as PLACE_PARTS
 from gateway.mine.card_kept import CardKeeper
@@ -111,9 +110,7 @@ class Mine:
             state=state,
         )
         self._acts = ActBook(self._alarms, state, {**doers, **self._room.issue.doers()})
-        self._attendance = Attendance(self._cards, table, self._room.ledger.shifts)
-        readers = IdTable(tuple(reader.id for reader in plan.map.readers))
-        self._conflicts = ConflictBook(readers, table)
+        self._conflicts = ConflictBook(IdTable(tuple(one.id for one in plan.map.readers)), table)
         self._anchors = AnchorBook(plan.map)
         self._locator = Locator(plan.map, plan.card_height_m, plan.tracker)
         self._limited = 0  # cards up to this handle have been given their speed limit
@@ -181,7 +178,7 @@ class Mine:
         moved = self._occupancy.update(rounds, record)
         self._vehicles.look(rounds, record)
         lost, back = self._note_silence(record)
-        gone = self._attendance.look(record)
+        gone = self._room.attendance.look(record)
         changed.update(moved, lost, back, gone)
         self._muster.look(changed, record)
         self._limits.look(record)

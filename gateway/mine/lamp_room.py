@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.mine.alarms import AlarmBook
+from gateway.mine.attendance import Attendance
 from gateway.mine.cards import Cards
 from gateway.mine.change import Batch
 from gateway.mine.clocks import Clocks
@@ -40,6 +41,7 @@ class LampRoom:
     ) -> None:
         """Takes up what was kept before a restart."""
         self.ledger = Ledger(plan, roster=roster, cards=cards, occupancy=occupancy, state=state)
+        self.attendance = Attendance(cards, roster, self.ledger.shifts)
         parts = Parts(cards, roster, occupancy, alarms, muster, routes, self.ledger)
         self.issue = IssueBook(plan.holders, parts, state)
         self._clocks = Clocks(plan.devices, alarms)
