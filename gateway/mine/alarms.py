@@ -246,13 +246,12 @@ class AlarmBook:
             moved, pending = key._replace(card=new), self._pending.pop(key, None)
             alarm = self._alarms.pop(key, None)
             self._save(key, record)
-            if pending and moved not in self._pending and moved not in self:
+            if pending and moved not in {**self._alarms, **self._pending}:
                 self._wait(moved, pending, record)
             if alarm:
-                is_twice = moved in self  # it is open for the new card already
-                state = AlarmState.NORMAL if is_twice else alarm.state
+                state = AlarmState.NORMAL if moved in self else alarm.state
                 told = replace(alarm, card=new, state=state)
-                self._keep(key if is_twice else moved, told, record)
+                self._keep(moved if state is alarm.state else key, told, record)
                 tell(EventKind.ALARM_CHANGED, told, record.now_ns, record, text)
 
     def resume(self, now_ns: int) -> None:
