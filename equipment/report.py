@@ -77,6 +77,15 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True)
+class ClockCheck:
+    """A device's clock was compared: it is `off_ns` ahead; 0 where it is believed as it is."""
+
+    device: str
+    off_ns: int
+    t_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class RecordBatch:
     """Records of a reader as columns of equal length, named by the profile's record fields.
 

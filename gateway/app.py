@@ -28,7 +28,17 @@ from gateway.journal.journal import Journal
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.mine.machine_plan import FloodRule, NearRule
-from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
+from gateway.mine.plan import (
+    AlarmRule,
+    AttendancePlan,
+    DualCard,
+    DuplicateCard,
+    Holder,
+    MinePlan,
+    Stop,
+    ValueLimit,
+)
+from gateway.mine.shifts import ShiftTime
 from gateway.prevention import prevention_plan
 from gateway.reload import Order, Reloader, reload_when_asked
 from gateway.serve.encode import encode_event
@@ -56,7 +66,7 @@ def plan_of(bundle: Bundle) -> MinePlan:
         devices=tuple(setup.device.id for setup in bundle.devices),
         card_height_m=positioning.card_height_m,
         clock_tolerance_s=positioning.clock_tolerance_s,
-        rules={name: AlarmRule(**dict(family)) for name, family in alarm},
+        rules={name: AlarmRule.of(family) for name, family in alarm},
         lag_s=positioning.lag_s,
         speeds_max_m_s={person.card: limits[person.kind] for person in bundle.people},
         holders={person.card: _holder(person) for person in bundle.people},
@@ -72,11 +82,26 @@ def plan_of(bundle: Bundle) -> MinePlan:
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
+        **_attendance(bundle),
         prevention=prevention_plan(bundle),
         machines=tuple(map(machine_plan_of, bundle.machines)),
         near=NearRule(**dict(bundle.settings.nearness)),
         flood=FloodRule(**dict(bundle.settings.flood)),
     )
+
+
+def _attendance(bundle: Bundle) -> dict[str, Any]:
+    """What of the plan is about shifts, and about cards."""
+    settings, alarm = bundle.settings.attendance, bundle.settings.alarm
+    dual, duplicate = alarm.dual_card, alarm.duplicate_card
+    return {
+        "shifts": tuple(ShiftTime(one.name, one.start, one.end) for one in bundle.settings.shift),
+        "attendance": AttendancePlan(
+            settings.shifts_kept, settings.early_min * 60.0, settings.late_min * 60.0
+        ),
+        "dual_card": DualCard(dual.near_m, dual.apart_m, dual.way_m, dual.together_min * 60.0),
+        "duplicate_card": DuplicateCard(duplicate.leaps, duplicate.within_s),
+    }
 
 
 def _holder(person: Person) -> Holder:

@@ -11,6 +11,7 @@ import numpy as np
 
 from equipment.profile import Kind
 from equipment.report import (
+    ClockCheck,
     LinkChange,
     LinkState,
     Notice,
@@ -49,6 +50,7 @@ class Inbox:
         self._links: list[LinkChange] = []
         self._notices: dict[tuple[str, NoticeKind, str], Notice] = {}
         self._acts: list[Act] = []
+        self._clocks: dict[str, ClockCheck] = {}
         self._waiting = 0
         self._filled = asyncio.Event()
 
@@ -60,9 +62,11 @@ class Inbox:
             links=tuple(self._links),
             notices=tuple(self._notices.values()),
             acts=tuple(self._acts),
+            clocks=tuple(self._clocks.values()),
         )
         for part in (self._measured, self._samples, self._links, self._notices, self._acts):
             part.clear()
+        self._clocks.clear()
         self._waiting = 0
         self._filled.clear()
         return batch
@@ -99,6 +103,11 @@ class Inbox:
     def put_act(self, act: Act) -> None:
         """Takes what an operator asks for."""
         self._acts.append(act)
+        self._filled.set()
+
+    def put_clock(self, check: ClockCheck) -> None:
+        """Takes word of a device's clock: the newest counts."""
+        self._clocks[check.device] = check
         self._filled.set()
 
     def put_link(self, link: LinkChange) -> None:
@@ -144,6 +153,8 @@ class DeviceInbox:
         self._kind = kind
         self._inbox = inbox
         self._cards = cards
+        #: What was last said of it, None before anything: an alarm of an earlier run may be open.
+        self._told_shift_ns: int | None = None
         self._now_ns = now_ns
         self._retired = False
         self._tolerance_ns = 0
@@ -239,6 +250,9 @@ class DeviceInbox:
         if batch.device_t_ns is None:
             return self._clock.last_shift_ns
         shift_ns, changed = self._clock.shift_ns(batch.device_t_ns, now_ns)
+        if shift_ns != self._told_shift_ns:
+            self._told_shift_ns = shift_ns
+            self._inbox.put_clock(ClockCheck(self._device, -shift_ns, now_ns))
         if changed and shift_ns:
             off_s = -shift_ns / 1e9
             text = (

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 from gateway.cli.anchors import anchors
+from gateway.cli.attendance import attendance, exposure
 from gateway.cli.audit import audit
+from gateway.cli.cards import cards
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.evaluate import evaluate
@@ -63,9 +65,12 @@ for command in (
     watch,
     anchors,
     muster,
+    attendance,
+    exposure,
     locate,
     evaluate,
 ):
     app.command()(command)
 app.add_typer(audit, name="audit")
+app.add_typer(cards, name="cards")
 app.add_typer(hazards, name="hazards")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from gateway.cli.asking import ANSWER_MOST_S
 from gateway.cli.fail import fail
 from gateway.cli.folder import address_of
-from gateway.cli.muster import ANSWER_MOST_S
 from gateway.cli.show import iso, plain, show
 
 if TYPE_CHECKING:

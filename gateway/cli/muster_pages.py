@@ -170,11 +170,11 @@ def csv_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard]) ->
     writer.writerow([*(words.both for words in _COLUMNS), Words("muster", "清点").both])
     name = f"{'DRILL 演练 ' if muster.drill else ''}{muster.muster_id}"
     for card in cards:
-        writer.writerow([_as_text(cell) for cell in (*_cells(card), name)])
+        writer.writerow([as_text(cell) for cell in (*_cells(card), name)])
     return out.getvalue()
 
 
-def _as_text(cell: str) -> str:
+def as_text(cell: str) -> str:
     """A cell that no spreadsheet calculates or rounds: a tab before it makes it text."""
     cell = plain(cell)
     return f"\t{cell}" if _NOT_PLAIN_TEXT.fullmatch(cell) else cell

@@ -153,6 +153,44 @@ class UnknownCard(AlarmFamily):
     level: Level = 3
 
 
+class DualCard(AlarmFamily):
+    """`[alarm.dual_card]`: two cards move as one. How near and how long is in `DualCard`."""
+
+    level: Level = 3
+    #: How near the two are on average while they walk, metres: the noise of two fixes. Beyond
+    #: 10 m it would be a whole crew.
+    near_m: float = Field(default=2.0, gt=0, le=10)
+    #: Farther from one another, once, they are two people's, metres.
+    apart_m: float = Field(default=6.0, gt=0, le=50)
+    #: How far they must go on foot together, metres.
+    way_m: float = Field(default=1000.0, ge=50, le=100_000)
+    #: And for how long never be apart, minutes.
+    together_min: float = Field(default=120.0, ge=5, le=1440)
+
+    @model_validator(mode="after")
+    def _apart_is_farther(self) -> Self:
+        if self.apart_m <= self.near_m:
+            msg = "apart_m must be more than near_m: else every pair is apart at once"
+            raise ValueError(msg)
+        return self
+
+
+class DuplicateCard(AlarmFamily):
+    """`[alarm.duplicate_card]`: one card's number is heard in two places."""
+
+    level: Level = 2
+    #: How often it must have leapt; one wrong measurement leaps twice.
+    leaps: int = Field(default=6, ge=3, le=1000)
+    #: Each leap within so many seconds of the one before; after as long without, it is over.
+    within_s: float = Field(default=60.0, ge=5, le=3600)
+
+
+class ClockSkew(AlarmFamily):
+    """`[alarm.clock_skew]`: a device's clock is off by more than the tolerance."""
+
+    level: Level = 4
+
+
 class SignalLost(AlarmFamily):
     """`[alarm.signal_lost]`: a card is silent; its last place stands."""
 
@@ -190,6 +228,9 @@ class AlarmSettings(Section):
     vehicle_proximity: VehicleProximity = VehicleProximity()
     machine_uncertain: MachineUncertain = MachineUncertain()
     unknown_card: UnknownCard = UnknownCard()
+    dual_card: DualCard = DualCard()
+    duplicate_card: DuplicateCard = DuplicateCard()
+    clock_skew: ClockSkew = ClockSkew()
     signal_lost: SignalLost = SignalLost()
     device_down: DeviceDown = DeviceDown()
 

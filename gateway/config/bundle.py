@@ -68,6 +68,7 @@ class Bundle:
         """What this configuration is called: its version, if it has one, and its digest's begin."""
         version, short = self.settings.mine.version, self.digest[:DIGEST_SHOWN]
         return f"{version} ({short})" if version else short
+
     machines: tuple[Machine, ...] = ()
 
     @property

@@ -95,6 +95,17 @@ class Shift(DaySpan):
     name: Annotated[Plain, Field(max_length=64)]
 
 
+class AttendanceSettings(Section):
+    """`[attendance]`: for which shift someone comes, and for how long lists are kept."""
+
+    #: Whoever comes down so long before a shift comes for it, minutes.
+    early_min: float = Field(default=60.0, ge=0, le=240)
+    #: Whoever comes down later than this after its start is late, minutes.
+    late_min: float = Field(default=10.0, ge=0, le=240)
+    #: Shifts of which visits and exposure are kept; 400 are four months of three a day.
+    shifts_kept: int = Field(default=42, ge=2, le=400)
+
+
 class GrpcSettings(Section):
     """`[grpc]`: where clients connect."""
 
@@ -160,6 +171,8 @@ class ReloadSettings(Section):
     #: Whether it does when a file changes. Not unless the mine says so: what someone is about to
     #: write must not rule a mine before they say that it is done.
     on_change: bool = False
+
+
 class NearnessSettings(Section):
     """`[nearness]`: how near to vehicles is too near, along roadways. Absent: any distance is fine.
 
@@ -191,6 +204,7 @@ class MineSettings(Section):
     people: PeopleSettings = PeopleSettings()
     #: In the order of the file, which may be another than that of the day.
     shift: Annotated[tuple[Shift, ...], Field(strict=False, max_length=SHIFTS_MAX)] = ()
+    attendance: AttendanceSettings = AttendanceSettings()
     grpc: GrpcSettings = GrpcSettings()
     journal: JournalSettings = JournalSettings()
     positioning: PositioningSettings = PositioningSettings()

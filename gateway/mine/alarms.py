@@ -271,6 +271,20 @@ class AlarmBook:
         self._look_again(record, said(by, note))
         return ""
 
+    def move(self, old: str, new: str, record: StepRecord, text: str) -> None:
+        """What is wrong with the holder of card `old` is so with that of `new` from now on."""
+        for key in [one for one in {**self._alarms, **self._pending} if one.card == old]:
+            moved, pending = key._replace(card=new), self._pending.pop(key, None)
+            alarm = self._alarms.pop(key, None)
+            self._save(key, record)
+            if pending and moved not in {**self._alarms, **self._pending}:
+                self._wait(moved, pending, record)
+            if alarm:
+                state = AlarmState.NORMAL if moved in self else alarm.state
+                told = replace(alarm, card=new, state=state)
+                self._keep(moved if state is alarm.state else key, told, record)
+                tell(EventKind.ALARM_CHANGED, told, record.now_ns, record, text)
+
     def resume(self, now_ns: int) -> None:
         """After a restart: what is pending has not gone on while nobody looked."""
         if self._pending and self._alive_ns:

@@ -72,6 +72,11 @@ class AnchorBook:
         self._silent = np.zeros(count, np.bool_)  # told, and not cleared
         self._unsaved = np.zeros(count, np.bool_)
 
+    @property
+    def misplaced(self) -> NDArray[np.bool_]:
+        """(anchors,) bool: which were told to stand elsewhere than the map says."""
+        return self._misplaced
+
     def restore(self, state: Mapping[str, bytes], record: StepRecord) -> Records:
         """Takes up the anchors of before a restart: their sums, (anchors,) ANCHOR_STATS.
 

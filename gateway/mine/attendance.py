@@ -9,7 +9,8 @@ import numpy as np
 from gateway.mine.cards import Cards
 from gateway.mine.change import EventKind
 from gateway.mine.record import StepRecord
-from positioning.observation import IdTable
+from gateway.mine.roster import Roster
+from gateway.mine.shifts import Shifts
 
 _S_NS: Final = 1_000_000_000
 #: A card that is heard first may be at the wellhead, which only its first places tell: so long it
@@ -20,9 +21,10 @@ SETTLE_NS: Final = 10 * _S_NS
 class Attendance:
     """Tells each card's way into the mine and out of it; silence is neither."""
 
-    def __init__(self, cards: Cards, table: IdTable) -> None:
+    def __init__(self, cards: Cards, roster: Roster, shifts: Shifts) -> None:
         self._cards = cards
-        self._table = table
+        self._shifts = shifts
+        self._roster = roster
         #: Since when each card may be below, until that is sure; 0 = it is not.
         self._since_ns = np.zeros(0, np.int64)
 
@@ -43,16 +45,21 @@ class Attendance:
         for card in down:
             since_ns = int(self._since_ns[card])
             cards.below_ns[card] = since_ns
-            text = f"card {self._table.name(card)} is below"
-            self._tell(EventKind.MINE_ENTERED, card, since_ns, record, text)
+            text = f"card {self._roster.name(card)} is below"
+            self._tell(EventKind.MINE_ENTERED, card, (since_ns, since_ns), record, text)
         for card in up:
             spent_min = (now_ns - int(cards.below_ns[card])) // (60 * _S_NS)
-            cards.below_ns[card] = 0
+            since_ns, cards.below_ns[card] = int(cards.below_ns[card]), 0
             spent = f"{spent_min // 60} h {spent_min % 60:02d} min"
-            text = f"card {self._table.name(card)} is at the wellhead after {spent}"
-            self._tell(EventKind.MINE_LEFT, card, now_ns, record, text)
+            text = f"card {self._roster.name(card)} is at the wellhead after {spent}"
+            self._tell(EventKind.MINE_LEFT, card, (now_ns, since_ns), record, text)
         return [*down, *up]
 
-    def _tell(self, kind: EventKind, card: int, t_ns: int, record: StepRecord, text: str) -> None:
-        name, place = self._table.name(card), self._cards.last_place(card)
-        record.event(kind, t_ns, card=name, place=place, text=text)
+    def _tell(
+        self, kind: EventKind, card: int, times: tuple[int, int], record: StepRecord, text: str
+    ) -> None:
+        """Tells it; `times` are when it was, and since when the card was below."""
+        name, place = self._roster.name(card), self._cards.last_place(card)
+        t_ns, since_ns = times
+        shift = self._shifts.come_for(since_ns).name
+        record.event(kind, t_ns, card=name, place=place, text=text, shift=shift)

@@ -114,6 +114,8 @@ class CardKeeper:
             card = self._table.handle(key.removeprefix(STATE_PREFIX))
             last_ns = max(last_ns, kept["heard_ns"])
             stamps[card] = kept.get("stamp", 0)
+            if not kept["heard_ns"]:
+                continue  # nobody carried it any more
             zones[card] = self._restore_card(card, kept, now_ns)
         for key, value in state.items():
             if key.startswith(PLACES_PREFIX):

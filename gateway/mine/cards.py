@@ -139,6 +139,26 @@ class Cards:
         """Notes what a card says of itself since `t_ns`."""
         self.flags[card], self.flags_ns[card] = flags, t_ns
 
+    def move(self, old: int, new: int) -> None:
+        """What is known of where `old` is goes on as that of `new`; `old` was never heard then.
+
+        What a card says of itself stays its own. The zones are those of `Occupancy`.
+        """
+        for name in ("last", "heard_ns", "silent", "below_ns"):
+            column = getattr(self, name)
+            column[new] = column[old]
+        self.last["card"][new] = new
+        self.forget(old)
+        self._moved[new] = True
+
+    def forget(self, card: int) -> None:
+        """As if it had never been heard: nobody carries it any more."""
+        self.last[card] = new_fixes(1)[0]
+        for column in (self.heard_ns, self.below_ns, self.flags, self.flags_ns, self.said_ns):
+            column[card] = 0
+        self.silent[card] = False
+        self._moved[card] = True
+
     def note_silence(self, now_ns: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Marks who is silent now: the handles of those who were not before, and who are no more.
 

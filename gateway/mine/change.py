@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from equipment.report import LinkChange, Notice, Sample
+from equipment.report import ClockCheck, LinkChange, Notice, Sample
 from gateway.mine.alarm_states import AlarmMode, AlarmState
 from positioning.observation import FIX, MEASUREMENT, Records
 
 if TYPE_CHECKING:
+    from gateway.mine.exposure import ShiftExposure
     from gateway.mine.muster_card import MusterChange
     from gateway.mine.prevention import PreventionChange
+    from gateway.mine.visits import Visit
 
 
 class ActKind(StrEnum):
@@ -33,6 +35,9 @@ class ActKind(StrEnum):
     MUSTER_OPEN = "muster.open"
     MUSTER_CLOSE = "muster.close"
     CONFIGURATION_RELOAD = "configuration.reload"
+    CARD_ISSUE = "card.issue"
+    CARD_RETURN = "card.return"
+    CARD_REPLACE = "card.replace"
     HAZARD_REPORT = "hazard.report"
     HAZARD_ASSIGN = "hazard.assign"
     HAZARD_MEND = "hazard.mend"
@@ -47,9 +52,10 @@ class Act:
 
     `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
     `gateway.mine.alarm_kept.AlarmKey.text` gives; of MUSTER_OPEN what
-    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id; of acts
-    on hazards the hazard's, of HAZARD_REPORT where it is; of CONFIGURATION_RELOAD the mine's code.
-    `until_t_ns` is when a shelved alarm comes back. `detail` is what else was given, by name.
+    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id; of CARD_ISSUE
+    `card/person`, of CARD_RETURN the card, of CARD_REPLACE `old/new`; of acts on hazards the
+    hazard's, of HAZARD_REPORT where it is; of CONFIGURATION_RELOAD the mine's code. `until_t_ns` is
+    when a shelved alarm comes back. `detail` is what else was given, by name.
     """
 
     request_id: str
@@ -79,7 +85,7 @@ class Batch:
     """All that the drivers have given since the last step, in the order of its arrival.
 
     `measurements`: (n,) MEASUREMENT; sources index the map's anchors and readers. `acts` are what
-    operators have asked for.
+    operators have asked for, `clocks` how devices' clocks were found to be.
     """
 
     measurements: Records = field(default_factory=lambda: np.empty(0, MEASUREMENT))
@@ -87,6 +93,7 @@ class Batch:
     links: tuple[LinkChange, ...] = ()
     notices: tuple[Notice, ...] = ()
     acts: tuple[Act, ...] = ()
+    clocks: tuple[ClockCheck, ...] = ()
 
 
 class EventKind(IntEnum):
@@ -112,6 +119,9 @@ class EventKind(IntEnum):
     MUSTER_OPENED = 18
     MUSTER_CLOSED = 19
     MUSTER_SAFE = 20
+    CARD_ISSUED = 29
+    CARD_RETURNED = 30
+    CARD_REPLACED = 31
     HAZARD_FOUND = 21
     HAZARD_CHANGED = 22
     HAZARD_CLEARED = 23
@@ -191,21 +201,35 @@ class Event:
     text: str = ""
     count: int = 0
     drill: bool = False
+    shift: str = ""
     hazard: str = ""
     group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """How many times any card came in and went out, since the journal began."""
+
+    entered: int = 0
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Headcount:
     """How many are below: silent cards are counted, `silent` says how many of them there are.
 
-    `leaders` are those of them who lead a shift.
+    `leaders` are those of them who lead a shift, `shift` is the one of now. `flows` are the ways in
+    and out since the journal began, by zone, and of the mine by the empty id: of the mine
+    `attending` are in, those of whom `MINE_ENTERED` was told and not yet `MINE_LEFT`.
     """
 
     underground: int
     silent: int
     by_zone: Mapping[str, int]
     leaders: int = 0
+    shift: str = ""
+    attending: int = 0
+    flows: Mapping[str, Flow] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +242,11 @@ class Changes:
     now in, for each card for which they changed. `anchors`, (anchors,) ANCHOR_HEALTH, is there
     when they have been judged anew. `alarms` are those that have changed, by id, as they are now;
     NORMAL is an alarm that is over and done with. `answers` are what became of the acts: one of
-    the batch each, in order. `muster` and `prevention` (hazards and risk) are there when something
-    of them has changed. `state` is what
+    the batch each, in order. `muster` and `prevention` (hazards and
+    risk) are there when something of them has changed.
+    `visits` are those that have changed, by key, None for one that is forgotten; `exposure` the
+    shifts that have. `issued` is there when it has changed who has which card: card to person.
+    `state` is what
     the journal keeps, with the events and in one transaction, so that the core comes back as it
     was: key to bytes, or None to forget the key.
     """
@@ -236,5 +263,8 @@ class Changes:
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     muster: MusterChange | None = None
+    visits: Mapping[tuple[int, str], Visit | None] = field(default_factory=dict)
+    exposure: tuple[ShiftExposure, ...] = ()
+    issued: Mapping[str, str] | None = None
     prevention: PreventionChange | None = None
     state: Mapping[str, bytes | None] = field(default_factory=dict)

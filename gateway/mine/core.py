@@ -19,7 +19,6 @@ from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
-from gateway.mine.attendance import Attendance
 from gateway.mine.card_flags import CardFlags
 from gateway.mine.card_kept import PARTS as PLACE_PARTS
 from gateway.mine.card_kept import CardKeeper
@@ -28,6 +27,7 @@ from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
 from gateway.mine.core_words import grown, late_notices, started_text
 from gateway.mine.floods import FloodBook
+from gateway.mine.lamp_room import LampRoom
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
@@ -104,10 +104,19 @@ class Mine(Reloading):
             ActKind.MUSTER_CLOSE: self._muster.do_close,
             **self._prevention.doers,
         }
+        self._room = LampRoom(
+            plan,
+            roster=self._roster,
+            cards=self._cards,
+            occupancy=self._occupancy,
+            alarms=self._alarms,
+            muster=self._muster,
+            routes=self._routes,
+            state=state,
+        )
         self._refusal = ""
         doers[ActKind.CONFIGURATION_RELOAD] = lambda _act, _record: self._refusal
-        self._acts = ActBook(self._alarms, state, doers)
-        self._attendance = Attendance(self._cards, table)
+        self._acts = ActBook(self._alarms, state, {**doers, **self._room.issue.doers()})
         self._conflicts = ConflictBook(readers_of(plan), table)
         self._anchors = AnchorBook(plan.map)
         self._locator = Locator(plan.map, plan.card_height_m, plan.tracker)
@@ -155,6 +164,7 @@ class Mine(Reloading):
         shown = self._cards.shown()
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
         record.alarms |= self._alarms.all()
+        self._room.begin(record)
         return self._changes(record, Batch(), (shown, smoothed), zones, anchors)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
@@ -180,23 +190,27 @@ class Mine(Reloading):
         self._vehicles.look(rounds, record)
         self._machines.look(batch.samples, rounds, record)
         lost, back = self._note_silence(record)
-        gone = self._attendance.look(record)
+        gone = self._room.attendance.look(record)
         changed.update(moved, lost, back, gone)
         self._muster.look(changed, record)
         self._limits.look(record)
         self._routes.look(record)
+        self._room.watch(batch, self._anchors.misplaced, record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
         self._keep(changed, record)
         self._keep_places((second % PLACE_PARTS for second in seconds[-PLACE_PARTS:]), record)
         self._anchors.note(batch.measurements, rounds)
         anchors = self._look_at_anchors(seconds, record)
         self._acts.take(batch.acts, record)
+        issued = self._room.count(record)
+        self._keep(issued, record)
+        moved |= issued
         self._prevention.follow(record)
         self._alarms.tick(record)
         for zones, by, reason in self._readings.musters(record):
             self._muster.demand(zones, by, reason, record)
         self._prevention.weigh(record)
-        again = self._shown_again(fixes, [*lost, *back])
+        again = self._shown_again(fixes, [*lost, *back, *issued])
         told = (np.concatenate([fixes, again]), self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
 
@@ -210,6 +224,7 @@ class Mine(Reloading):
         self._notices.tell_all(record)
         self._keep_places(range(PLACE_PARTS), record)
         self._anchors.save(self._locator.anchor_stats(), record)
+        self._room.end(record)
         return self._changes(record, Batch(), (np.empty(0, FIX), np.empty(0, FIX)), ())
 
     def _limit_speeds(self, before: MinePlan | None = None) -> None:
@@ -336,7 +351,15 @@ class Mine(Reloading):
         leaders = int((leader & (self._cards.below_ns[: len(leader)] > 0)).sum())
         return Changes(
             now_ns=record.now_ns,
-            headcount=Headcount(underground, silent, self._occupancy.counts(), leaders),
+            headcount=Headcount(
+                underground,
+                silent,
+                self._occupancy.counts(),
+                leaders,
+                shift=self._room.ledger.shifts.at(record.now_ns).name,
+                attending=int(np.count_nonzero(self._cards.below_ns)),
+                flows=self._room.ledger.flows.all(),
+            ),
             fixes=told[0],
             lagged=told[1],
             anchors=anchors,
@@ -347,6 +370,9 @@ class Mine(Reloading):
             alarms=record.alarms,
             answers=tuple(record.answers),
             muster=self._muster.take(),
+            visits=self._room.ledger.visits.take(),
+            exposure=self._room.ledger.exposure.take(),
+            issued=self._room.issue.take(),
             prevention=self._prevention.take(),
             state=record.state,
         )

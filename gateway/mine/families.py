@@ -78,8 +78,26 @@ FAMILIES: Final[Mapping[str, Family]] = {
     "unknown_card": Family(
         "未知标识卡",
         Category.EQUIPMENT,
-        "a card is heard that is not in people.csv",
-        "it is in people.csv when that is read again",
+        "a card is heard that is not in people.csv, or one is below that is issued to nobody",
+        "it is issued to someone, or in people.csv when that is read again",
+    ),
+    "dual_card": Family(
+        "一人多卡",
+        Category.ORDER,
+        "two cards have moved as one for long: one person carries both",
+        "they are apart, or out of the mine",
+    ),
+    "duplicate_card": Family(
+        "卡号重复",
+        Category.EQUIPMENT,
+        "a card is heard in two places, farther apart than anyone gets in the time between",
+        "it is heard in one place only",
+    ),
+    "clock_skew": Family(
+        "设备时钟偏差",
+        Category.EQUIPMENT,
+        "a device's clock is off by more than clock_tolerance_s",
+        "it is right again",
     ),
     "low_battery": Family(
         "标识卡电量低",

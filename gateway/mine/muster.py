@@ -83,6 +83,12 @@ class MusterBook:
         """The one that is open, or the last one."""
         return self._muster
 
+    def is_missing(self, card: int) -> bool:
+        """Whether a muster that is open concerns a card, and it is not safe."""
+        entry = self._entries.get(card)
+        is_open = self._muster is not None and self._muster.is_open
+        return is_open and entry is not None and entry.state is not MusterState.SAFE
+
     def begin(self, record: StepRecord) -> None:
         """Goes on after a restart, with the map as it is now."""
         if self._muster is None:

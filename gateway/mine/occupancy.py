@@ -92,6 +92,11 @@ class Occupancy:
         self._update(last[last["fix_class"] > 0], record, record.now_ns)
         return entered.keys() | self._entered.keys()
 
+    @property
+    def zone_ids(self) -> tuple[str, ...]:
+        """Of all zones of the map, by index."""
+        return tuple(self._index)
+
     def zones_of(self, cards: Iterable[int]) -> dict[int, tuple[str, ...]]:
         """The ids of the zones that each card is in."""
         return {card: tuple(self._entered.get(card, ())) for card in cards}
@@ -132,6 +137,51 @@ class Occupancy:
             if near == bool(zone.near_m):
                 self._judge(zone, card, _Seen(t_ns, text, place, entered), record)
         return moved
+
+    def take_out(self, card: int, record: StepRecord, text: str) -> None:
+        """Tells a card out of all its zones: nobody carries it any more."""
+        name, place = self._table.name(card), self._cards.last_place(card)
+        for zone in list(self._entered.get(card, ())):
+            kind = EventKind.ZONE_LEFT
+            record.event(kind, record.now_ns, card=name, zone=zone, place=place, text=text)
+            self._follow(self._index[zone], card, record.now_ns, entered=False)
+        self._membership.restore(card, [])
+
+    def move(self, old: int, new: int) -> None:
+        """The zones of `old` become those of `new`, which is in none, since when `old` was there.
+
+        Nobody has crossed a border. `recount` has to follow once the roster has changed.
+        """
+        entries = dict(self._entered.get(old, {}))
+        self._membership.restore(new, self._membership.zones_of(old))
+        self._membership.restore(old, [])
+        for zone, since_ns in entries.items():
+            self._follow(self._index[zone], old, since_ns, entered=False)
+            self._follow(self._index[zone], new, since_ns, entered=True)
+
+    def backdate(self, card: int, since: Entries) -> None:
+        """A card was in its zones already since then, as another card that its holder had."""
+        for zone, since_ns in since.items():
+            entries = self._entered.get(card, {})
+            if zone in entries:
+                entries[zone] = self._inside[zone][card] = min(entries[zone], since_ns)
+
+    def recount(self) -> None:
+        """Counts people and vehicles anew: it has changed who has which card."""
+        for zone, cards in self._inside.items():
+            handles, index = list(cards), self._index[zone]
+            self.people[index] = self._roster.person[handles].sum()
+            self.vehicles[index] = self._roster.vehicle[handles].sum()
+
+    def judge_again(self, card: int, record: StepRecord) -> None:
+        """It has changed who has a card: raises and clears what that means for its zones."""
+        name = self._table.name(card)
+        for zone in [self._zones[self._index[one]] for one in self._entered.get(card, ())]:
+            if zone.kind in ENTRY_RULES and not self._judge_again(zone, card, record):
+                key = AlarmKey(ENTRY_RULES[zone.kind], card=name, zone=zone.id)
+                if not zone.near_m:
+                    text = f"zone {zone.id} is open to card {name} now"
+                    self._alarms.end(key, record.now_ns, record, text)
 
     def _judge(self, zone: Zone, card: int, seen: _Seen, record: StepRecord) -> None:
         """Raises or clears the alarm of a card in a zone in which it may not be."""

@@ -8,6 +8,7 @@ from datetime import UTC, time, tzinfo
 
 from gateway.mine.machine_plan import FloodRule, Machine, NearRule
 from gateway.mine.prevention_plan import PreventionPlan
+from gateway.mine.shifts import ShiftTime
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
 
@@ -30,6 +31,11 @@ class AlarmRule:
     escalate_after_s: float | None = None
     escalate_to: tuple[str, ...] = ()
     suppressed_by: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, family: object) -> AlarmRule:
+        """Of a family's settings what all families have; some have others besides."""
+        return cls(**{name: getattr(family, name) for name in cls.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,40 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class DualCard:
+    """When two cards are taken to be one person's.
+
+    They were never more than `apart_m` from one another for `time_s`, and meanwhile went
+    `way_m` on foot, on average not more than `near_m` apart.
+    """
+
+    near_m: float = 2.0
+    apart_m: float = 6.0
+    way_m: float = 1000.0
+    time_s: float = 7200.0
+
+
+@dataclass(frozen=True, slots=True)
+class DuplicateCard:
+    """When a card is taken to be in two places: it leapt `leaps` times within `within_s`."""
+
+    leaps: int = 6
+    within_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class AttendancePlan:
+    """How attendance is counted: so many shifts are kept.
+
+    Whoever comes down up to `early_s` before a shift comes for it, and late after `late_s` of it.
+    """
+
+    shifts_kept: int = 42
+    early_s: float = 3600.0
+    late_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
 class MinePlan:
     """The mine as the core sees it.
 
@@ -93,10 +133,10 @@ class MinePlan:
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
-    devices that give ranges. `machines` are those with a fence or a cutter; `near` says how near to
-    vehicles is too near, `flood` when alarms are a flood (None: never). `configuration` names the
-    one that all this comes from; it may be empty. `prevention` says what hazards and risk are
-    judged by.
+    devices that give ranges, `shifts` those of a day. `machines` are those with a fence or a
+    cutter; `near` says how near to vehicles is too near, `flood` when alarms are a flood (None:
+    never). `configuration` names the one that all this comes from; it may be empty. `prevention`
+    says what hazards and risk are judged by.
     """
 
     map: MineMap
@@ -114,6 +154,10 @@ class MinePlan:
     timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
     configuration: str = ""
+    shifts: tuple[ShiftTime, ...] = ()
+    attendance: AttendancePlan = AttendancePlan()
+    dual_card: DualCard = DualCard()
+    duplicate_card: DuplicateCard = DuplicateCard()
     prevention: PreventionPlan = field(default_factory=PreventionPlan)
     machines: tuple[Machine, ...] = ()
     near: NearRule = field(default_factory=NearRule)

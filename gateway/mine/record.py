@@ -35,6 +35,7 @@ class StepRecord:
         text: str = "",
         count: int = 0,
         drill: bool = False,
+        shift: str = "",
         hazard: str = "",
         group: str = "",
     ) -> None:
@@ -54,6 +55,7 @@ class StepRecord:
                 text=text,
                 count=count,
                 drill=drill,
+                shift=shift,
                 hazard=hazard,
                 group=group,
             )

@@ -25,6 +25,9 @@ class Roster:
     def __init__(self, holders: Mapping[str, Holder] | None, table: IdTable) -> None:
         self._holders = holders
         self._table = table
+        self._persons: Mapping[str, str] = {}
+        #: Cards of the mine that are issued to nobody now: strange only where they are below.
+        self._spare: frozenset[str] = frozenset()
         self.person = np.zeros(0, np.bool_)  #: By handle.
         self.leader = np.zeros(0, np.bool_)
         self.vehicle = np.zeros(0, np.bool_)
@@ -43,6 +46,14 @@ class Roster:
         """Who has a card, by handle; None where nobody is known to."""
         return (self._holders or {}).get(self._table.name(card))
 
+    def person_of(self, card: str) -> str:
+        """Under which card its holder is listed in people.csv; empty where nobody has it."""
+        return self._persons.get(card, card if card in (self._holders or {}) else "")
+
+    def is_spare(self, card: str) -> bool:
+        """Whether it is a card of the mine that is issued to nobody now."""
+        return card in self._spare
+
     def name(self, card: int) -> str:
         """A card's own id."""
         return self._table.name(card)
@@ -55,6 +66,14 @@ class Roster:
         """Whether a card's holder is on the list of a controlled zone."""
         holder = self.holder(card)
         return holder is not None and zone in holder.zones
+
+    def assign(
+        self, holders: Mapping[str, Holder], persons: Mapping[str, str], spare: frozenset[str]
+    ) -> None:
+        """It has changed who has which card; `reserve` has to follow."""
+        self._holders, self._persons, self._spare = holders, persons, spare
+        self.person = self.leader = self.vehicle = np.zeros(0, np.bool_)
+        self.on_routes = []
 
     def reserve(self, alarms: AlarmBook, record: StepRecord) -> None:
         """Takes up the cards that have got a handle; tells those that are not on the roster."""
@@ -77,8 +96,8 @@ class Roster:
         for card, holder in enumerate(holders, first):
             name = self._table.name(card)
             key = AlarmKey(UNKNOWN_CARD, card=name)
-            if holder is None:
+            if holder is not None:
+                alarms.end(key, record.now_ns, record, f"card {name} is {holder.name}'s now")
+            elif name not in self._spare:
                 text = f"card {name} is not in people.csv: who carries it is not known"
                 alarms.begin(key, record.now_ns, record, text)
-            else:
-                alarms.end(key, record.now_ns, record, f"card {name} is {holder.name}'s now")

@@ -79,6 +79,14 @@ class RouteWatch:
             key, text = AlarmKey(ROUTE_DEVIATION, card=name), f"card {name} has another route now"
             self._alarms.close(key, record.now_ns, record, text)
 
+    def move(self, old: str, new: str, record: StepRecord) -> None:
+        """Where the holder of card `old` was in time counts for card `new` from now on."""
+        seen = self._seen_ns.pop(old, None)
+        if seen is not None:
+            self._seen_ns[new] = seen
+            record.state[STATE_PREFIX + old] = None
+            record.state[STATE_PREFIX + new] = json.dumps(seen).encode()
+
     def look(self, record: StepRecord) -> None:
         """Takes who is where now."""
         second, before = record.now_ns // _S_NS, self._second

@@ -35,6 +35,9 @@ class Kind(IntEnum):
     ANCHOR_PAGE = 9
     ALARM_PAGE = 10
     MUSTER_PAGE = 11
+    CARD_PAGE = 31
+    VISIT_PAGE = 32
+    EXPOSURE_PAGE = 33
     HAZARD_PAGE = 20
     RISK_PAGE = 21
     RISK_POINT_PAGE = 22

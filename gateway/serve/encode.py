@@ -62,6 +62,7 @@ def encode_event(event: Event, epoch: int) -> bytes:
         text=event.text,
         count=event.count,
         drill=event.drill,
+        shift=event.shift,
         hazard_id=event.hazard,
         group_id=event.group,
         cursor=seal(Kind.EVENTS, epoch, event.sequence),

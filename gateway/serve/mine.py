@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 import grpc
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.config.people import CardKind
+from gateway.mine.change import Flow
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_of, scope
@@ -72,6 +73,14 @@ class MineAnswers:
             for one in bundle.people
         )
         self._on_roster = frozenset(one.card for one in bundle.people)
+        self._listed = {one.card: one for one in self._roster}
+
+    def assign(self, issued: Mapping[str, str]) -> None:
+        """Takes over who has which card, card to person: who has none now is not told."""
+        cards = {person: card for card, person in issued.items()}
+        held = [one for one in self._listed if one in cards]
+        self._roster = tuple(_with_card(self._listed[one], cards[one]) for one in held)
+        self._on_roster = frozenset(issued)
 
     def get_map(self, _request: mine_pb2.GetMapRequest) -> mine_pb2.GetMapResponse:
         """All of the map."""
@@ -105,11 +114,23 @@ class MineAnswers:
             msg = "the gateway has only just started and has not counted yet: ask again"
             raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
         response = mine_pb2.GetHeadcountResponse(
-            underground=count.underground, silent=count.silent, leaders=count.leaders
+            underground=count.underground,
+            silent=count.silent,
+            leaders=count.leaders,
+            shift=count.shift,
+            attending=count.attending,
         )
+        mine = count.flows.get("", Flow())
+        response.entered, response.left = mine.entered, mine.left
         response.count_time.FromNanoseconds(self._picture.headcount_t_ns)
         for zone in self._map.zones:
-            response.zones.add(zone_id=zone.zone_id, count=count.by_zone.get(zone.zone_id, 0))
+            flow = count.flows.get(zone.zone_id, Flow())
+            response.zones.add(
+                zone_id=zone.zone_id,
+                count=count.by_zone.get(zone.zone_id, 0),
+                entered=flow.entered,
+                left=flow.left,
+            )
         return response
 
     def list_positions(
@@ -166,6 +187,13 @@ class MineAnswers:
                     setattr(message, name, fix[name])
             message.measure_time.FromNanoseconds(int(fix["t_ns"]))
             yield message
+
+
+def _with_card(person: mine_pb2.Person, card: str) -> mine_pb2.Person:
+    message = mine_pb2.Person()
+    message.CopyFrom(person)
+    message.card = card
+    return message
 
 
 def _map_message(code: str, name: str, mine_map: MineMap) -> mine_pb2.GetMapResponse:

@@ -8,7 +8,7 @@ client costs nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Final
 
 import grpc
@@ -73,7 +73,8 @@ class MusterHub:
         heartbeat_s: float,
         now_ns: Clock,
     ) -> None:
-        self._people = {person.card: person for person in bundle.people}
+        self._listed = {person.card: person for person in bundle.people}
+        self._people = dict(self._listed)  # by the card that they have
         self._roadways = roadways
         self._cards = cards
         self._picture = picture
@@ -112,6 +113,14 @@ class MusterHub:
             for told in self._told.values():
                 told.encoded, told.version = None, self._version
             self._signal.fire()
+
+    def assign(self, issued: Mapping[str, str]) -> None:
+        """Takes over who has which card, card to person."""
+        self._people = {
+            card: self._listed[person] for card, person in issued.items() if person in self._listed
+        }
+        for told in self._told.values():
+            told.encoded = None
 
     def close(self) -> None:
         """Ends all streams."""

@@ -1,4 +1,4 @@
-"""The gRPC server: the services, health and reflection, over one picture and one journal."""
+"""The gRPC server: its services, health and reflection, over one picture and one journal."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
 from gateway.serve.alarms import AlarmAnswers
 from gateway.serve.anchors import AnchorAnswers
+from gateway.serve.attendance import AttendanceAnswers, ExposureAnswers
 from gateway.serve.configuration import AskReload, ConfigurationHub
 from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
@@ -38,16 +39,20 @@ from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
 from gateway.serve.risk import RiskHub
 from gateway.serve.roadways import StableRoadways
+from gateway.serve.roster import RosterAnswers
 from lamproom.v1 import (
     alarm_pb2,
+    attendance_pb2,
     configuration_pb2,
     equipment_pb2,
     event_pb2,
+    exposure_pb2,
     hazard_pb2,
     mine_pb2,
     muster_pb2,
     position_pb2,
     risk_pb2,
+    roster_pb2,
 )
 from positioning.observation import IdTable
 
@@ -146,6 +151,9 @@ class Server:
         )
         self._hazards = HazardAnswers(epoch, ask)
         self._risk = RiskHub(bundle, epoch, heartbeat_s, now_ns)
+        self._roster = RosterAnswers(bundle, epoch, ask)
+        self._attendance = AttendanceAnswers(settings.attendance, epoch, now_ns)
+        self._exposure = ExposureAnswers(epoch, settings.attendance.shifts_kept)
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -189,6 +197,12 @@ class Server:
             self._equipment.publish()
         if changes.muster:
             self._muster.publish(changes.muster)
+        if changes.issued is not None:
+            self._roster.publish(changes.issued)
+            self._answers.assign(changes.issued)
+            self._muster.assign(changes.issued)
+        self._attendance.publish(changes.visits)
+        self._exposure.publish(changes.exposure)
         if changes.prevention:
             self._hazards.publish(changes.prevention.hazards)
             if changes.prevention.risk is not None:
@@ -303,6 +317,29 @@ class Server:
                 "ListZones": _unary(mine_pb2.ListZonesRequest, answers.list_zones),
                 "ListPeople": _unary(mine_pb2.ListPeopleRequest, answers.list_people),
                 "GetHeadcount": _unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            },
+            **self._lamp_room(),
+        }
+
+    def _lamp_room(self) -> dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]]:
+        roster, attendance = self._roster, self._attendance
+        return {
+            "lamproom.v1.RosterService": {
+                "ListCards": _unary(roster_pb2.ListCardsRequest, roster.list_cards),
+                "IssueCard": _unary(roster_pb2.IssueCardRequest, roster.issue),
+                "ReturnCard": _unary(roster_pb2.ReturnCardRequest, roster.take_back),
+                "ReplaceCard": _unary(roster_pb2.ReplaceCardRequest, roster.replace),
+            },
+            "lamproom.v1.AttendanceService": {
+                "ListShifts": _unary(attendance_pb2.ListShiftsRequest, attendance.list_shifts),
+                "ListAttendance": _unary(
+                    attendance_pb2.ListAttendanceRequest, attendance.list_visits
+                ),
+            },
+            "lamproom.v1.ExposureService": {
+                "ListExposure": _unary(
+                    exposure_pb2.ListExposureRequest, self._exposure.list_exposure
+                ),
             },
         }
 

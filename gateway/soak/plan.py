@@ -90,7 +90,7 @@ class SoakSettings:
 
 def plan_of(settings: SoakSettings) -> MinePlan:
     """The mine as its core gets it."""
-    rules = {name: AlarmRule(**dict(family)) for name, family in AlarmSettings()}
+    rules = {name: AlarmRule.of(family) for name, family in AlarmSettings()}
     return MinePlan(
         map=_map(settings),
         devices=(*UWB_IDS, *RFID_IDS),

@@ -181,7 +181,7 @@ def test_the_defaults_that_are_documented_are_those_of_the_schema() -> None:
         elif default != "needed":
             assert tomllib.loads(f"value = {default.strip('`')}")["value"] == section[key]
         seen += default != "needed"
-    assert seen == 46
+    assert seen == 49
 
 
 def test_the_alarm_families_that_are_documented_are_those_there_are() -> None:
@@ -197,12 +197,25 @@ def test_the_alarm_families_that_are_documented_are_those_there_are() -> None:
         assert special.startswith(f"`after_s` {family['after_s']:g}") == (family["after_s"] > 0)
         assert ("`clear_after_s` 60" in special) == (family["clear_after_s"] == 60)
     defaults = families["restricted_entry"]
-    cells = re.findall(r"^\| `([a-z_]+)` \| [a-z]* ?\| (\S.*?) \|", part, re.MULTILINE)
+    common, _, own = part.partition("#### Two cards")
+    cells = re.findall(r"^\| `([a-z_]+)` \| [a-z]* ?\| (\S.*?) \|", common, re.MULTILINE)
     seen = {key: default.strip("`") for key, default in cells if default != "as above"}
     assert seen.keys() == defaults.keys() - {"level"}
     for key, default in seen.items():
         value = None if default == "none" else tomllib.loads(f"v = {default}")["v"]
         assert (list(defaults[key]) if isinstance(value, list) else defaults[key]) == value
+    special = {name: set(family) - set(defaults) for name, family in families.items()}
+    assert {name: keys for name, keys in special.items() if keys} == {
+        "dual_card": {"together_min", "apart_m", "way_m", "near_m"},
+        "duplicate_card": {"leaps", "within_s"},
+    }
+    family = ""
+    for first, default in re.findall(r"^\| (`.*?) \| \S* ?\| `([\d.]+)` \|", own, re.MULTILINE):
+        *name, key = re.findall(r"`([a-z_]+)`", first)
+        family = name[0] if name else family
+        assert families[family][key] == tomllib.loads(f"v = {default}")["v"]
+        special[family].discard(key)
+    assert not special["dual_card"] | special["duplicate_card"]
 
 
 @pytest.mark.parametrize("page", PAGES)

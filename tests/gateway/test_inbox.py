@@ -228,3 +228,15 @@ def test_a_retired_device_gives_nothing_any_more() -> None:
     batch = rig.give(NOW, device_t_ns=NOW)
     assert (batch.samples, batch.notices, batch.links) == ((), (), ())
     assert len(batch.measurements) == 0
+
+
+def test_a_clock_is_told_at_first_and_whenever_it_changes() -> None:
+    rig = Rig()
+    first = rig.give(NOW, device_t_ns=NOW + S)
+    again = rig.give(NOW, device_t_ns=NOW - S)
+    off = rig.give(NOW, device_t_ns=NOW - 90 * S)
+    right = rig.give(NOW, device_t_ns=NOW)
+    told = [[(one.device, one.off_ns) for one in batch.clocks] for batch in (first, again)]
+    assert told == [[("r1", 0)], []]
+    assert [(one.device, one.off_ns) for one in off.clocks] == [("r1", -90 * S)]
+    assert [(one.device, one.off_ns) for one in right.clocks] == [("r1", 0)]

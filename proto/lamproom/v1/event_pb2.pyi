@@ -68,6 +68,12 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """It was closed: `count` says how many were not safe then."""
     EVENT_KIND_MUSTER_SAFE: _EventKind.ValueType  # 20
     """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+    EVENT_KIND_CARD_ISSUED: _EventKind.ValueType  # 29
+    """The lamp room has given a card to someone, taken it back, or given its holder another one, which
+    is `card` then. See RosterService.
+    """
+    EVENT_KIND_CARD_RETURNED: _EventKind.ValueType  # 30
+    EVENT_KIND_CARD_REPLACED: _EventKind.ValueType  # 31
     EVENT_KIND_HAZARD_FOUND: _EventKind.ValueType  # 21
     """A hazard, `hazard_id`, was found. See HazardService."""
     EVENT_KIND_HAZARD_CHANGED: _EventKind.ValueType  # 22
@@ -131,6 +137,12 @@ EVENT_KIND_MUSTER_CLOSED: EventKind.ValueType  # 19
 """It was closed: `count` says how many were not safe then."""
 EVENT_KIND_MUSTER_SAFE: EventKind.ValueType  # 20
 """A card that a muster concerns has reached the refuge or wellhead `zone_id`."""
+EVENT_KIND_CARD_ISSUED: EventKind.ValueType  # 29
+"""The lamp room has given a card to someone, taken it back, or given its holder another one, which
+is `card` then. See RosterService.
+"""
+EVENT_KIND_CARD_RETURNED: EventKind.ValueType  # 30
+EVENT_KIND_CARD_REPLACED: EventKind.ValueType  # 31
 EVENT_KIND_HAZARD_FOUND: EventKind.ValueType  # 21
 """A hazard, `hazard_id`, was found. See HazardService."""
 EVENT_KIND_HAZARD_CHANGED: EventKind.ValueType  # 22
@@ -259,6 +271,7 @@ class Event(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     ANCHOR_ID_FIELD_NUMBER: _builtins.int
     DRILL_FIELD_NUMBER: _builtins.int
+    SHIFT_FIELD_NUMBER: _builtins.int
     HAZARD_ID_FIELD_NUMBER: _builtins.int
     GROUP_ID_FIELD_NUMBER: _builtins.int
     sequence: _builtins.int
@@ -277,6 +290,8 @@ class Event(_message.Message):
     anchor_id: _builtins.str
     drill: _builtins.bool
     """It belongs to a drill. Its text says so too."""
+    shift: _builtins.str
+    """Of MINE_ENTERED and MINE_LEFT: the name of the shift that they came for."""
     hazard_id: _builtins.str
     """The hazard that it is about."""
     group_id: _builtins.str
@@ -312,12 +327,13 @@ class Event(_message.Message):
         cursor: _builtins.bytes = ...,
         anchor_id: _builtins.str = ...,
         drill: _builtins.bool = ...,
+        shift: _builtins.str = ...,
         hazard_id: _builtins.str = ...,
         group_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "event_time", b"event_time", "place", b"place", "record_time", b"record_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "group_id", b"group_id", "hazard_id", b"hazard_id", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alarm", b"alarm", "anchor_id", b"anchor_id", "card", b"card", "count", b"count", "cursor", b"cursor", "device_id", b"device_id", "drill", b"drill", "event_time", b"event_time", "group_id", b"group_id", "hazard_id", b"hazard_id", "kind", b"kind", "place", b"place", "record_time", b"record_time", "sequence", b"sequence", "shift", b"shift", "text", b"text", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

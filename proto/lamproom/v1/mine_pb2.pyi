@@ -508,12 +508,27 @@ class GetHeadcountResponse(_message.Message):
     SILENT_FIELD_NUMBER: _builtins.int
     ZONES_FIELD_NUMBER: _builtins.int
     LEADERS_FIELD_NUMBER: _builtins.int
+    SHIFT_FIELD_NUMBER: _builtins.int
+    ATTENDING_FIELD_NUMBER: _builtins.int
+    ENTERED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
     underground: _builtins.int
     """Cards whose last known place is underground; silent ones are counted."""
     silent: _builtins.int
     """Of these, cards that have fallen silent."""
     leaders: _builtins.int
     """Of `underground`, those who lead a shift."""
+    shift: _builtins.str
+    """The name of the shift of now."""
+    attending: _builtins.int
+    """Of how many MINE_ENTERED was told and not yet MINE_LEFT; a card that was just heard first is not
+    yet one of them.
+    """
+    entered: _builtins.int
+    """How many times any card came in, and went out, since the journal began:
+    entered = left + attending.
+    """
+    left: _builtins.int
     @_builtins.property
     def count_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -526,10 +541,14 @@ class GetHeadcountResponse(_message.Message):
         silent: _builtins.int = ...,
         zones: _abc.Iterable[Global___ZoneHeadcount] | None = ...,
         leaders: _builtins.int = ...,
+        shift: _builtins.str = ...,
+        attending: _builtins.int = ...,
+        entered: _builtins.int = ...,
+        left: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count_time", b"count_time", "leaders", b"leaders", "silent", b"silent", "underground", b"underground", "zones", b"zones"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attending", b"attending", "count_time", b"count_time", "entered", b"entered", "leaders", b"leaders", "left", b"left", "shift", b"shift", "silent", b"silent", "underground", b"underground", "zones", b"zones"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -541,17 +560,24 @@ class ZoneHeadcount(_message.Message):
 
     ZONE_ID_FIELD_NUMBER: _builtins.int
     COUNT_FIELD_NUMBER: _builtins.int
+    ENTERED_FIELD_NUMBER: _builtins.int
+    LEFT_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     count: _builtins.int
+    entered: _builtins.int
+    """How many times any card came in, and went out, since the journal began: entered = left + count."""
+    left: _builtins.int
     def __init__(
         self,
         *,
         zone_id: _builtins.str = ...,
         count: _builtins.int = ...,
+        entered: _builtins.int = ...,
+        left: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "entered", b"entered", "left", b"left", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

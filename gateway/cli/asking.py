@@ -1,0 +1,103 @@
+"""How a command asks a running gateway: where it is, page by page, and what goes wrong."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeVar, cast
+
+import typer
+
+from gateway.cli.fail import fail
+from gateway.cli.folder import address_of
+from gateway.cli.show import plain
+
+if TYPE_CHECKING:
+    import grpc
+
+#: How long a gateway may take to answer.
+ANSWER_MOST_S: Final = 10.0
+
+Where = Annotated[
+    str,
+    typer.Argument(
+        metavar="HOST:PORT|DIR",
+        help="The gateway's gRPC address, or the mine's folder, which says it.",
+    ),
+]
+CsvFile = Annotated[
+    Path | None, typer.Option("--csv", metavar="FILE", help="Write a table for spreadsheets.")
+]
+HERE: Final = "127.0.0.1:50051"
+
+
+class _Page(Protocol):
+    @property
+    def next_page_token(self) -> str: ...
+
+
+Page = TypeVar("Page", bound=_Page)
+
+
+@contextmanager
+def asking(where: str) -> Iterator[grpc.Channel]:
+    """A channel to the gateway; fails with its words where it can't be asked or refuses."""
+    address = address_of(where)
+    import grpc
+
+    try:
+        with grpc.insecure_channel(address) as channel:
+            yield channel
+    except grpc.RpcError as error:
+        # The library's words, after what they all begin with; what it raises is a call as well.
+        words = str(cast(grpc.Call, error).details())
+        fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
+
+
+def pages(ask: Callable[[str], Page]) -> Iterator[Page]:
+    """All pages; `ask` gives the one of a page token."""
+    page = ask("")
+    yield page
+    while page.next_page_token:
+        page = ask(page.next_page_token)
+        yield page
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = ()
+) -> None:
+    """Prints rows of cells; those of the columns `numbers` stand right."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right" if column in numbers else "left")
+    for row in rows:
+        # Markup in a name is text.
+        table.add_row(*(plain(cell).replace("[", r"\[") or "-" for cell in row))
+    Console(width=None if Console().is_terminal else 160).print(table)
+
+
+def write_csv(file: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Writes a table that spreadsheets open with Chinese text and whole card numbers."""
+    from gateway.cli.muster_pages import as_text
+
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(headings)
+    for row in rows:
+        writer.writerow([as_text(one) if isinstance(one, str) else one for one in row])
+    # A spreadsheet takes a file for Chinese text in UTF-8 only with this mark at its start.
+    write_text(file, out.getvalue(), "utf-8-sig")
+
+
+def write_text(file: Path, text: str, encoding: str) -> None:
+    """Writes a file; fails with the reason where that can't be done."""
+    try:
+        file.write_text(text, encoding=encoding, newline="")
+    except OSError as error:
+        fail(f"{file}: it can't be written: {error.strerror}")

@@ -1,0 +1,237 @@
+"""Cards that are issued, returned and replaced: what carries on, what ends, what is refused."""
+
+import itertools
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mine.change import Act, ActKind, Answer, Batch, Changes
+from gateway.mine.flows import MINE
+from gateway.mine.issue import persons_of
+from gateway.mine.muster_card import MusterCall
+from gateway.mine.plan import AttendancePlan, Holder
+from tests.gateway.small_mine import PLAN, T0, S, Walk, batch_of, ranges_at
+
+PEOPLE = {
+    "1001": Holder("Wang", "A"),
+    "1002": Holder("Li", "B", leader=True),
+    "1003": Holder("robot", "R", is_person=False),
+}
+CREW = replace(PLAN, holders=PEOPLE, attendance=AttendancePlan(shifts_kept=9))
+numbers = itertools.count(1)
+
+
+def begun() -> Walk:
+    walk = Walk(plan=CREW)
+    walk.begin(T0)
+    return walk
+
+
+def act(walk: Walk, t_ns: int, kind: ActKind, subject: str, request: str = "") -> Answer:
+    name = request or f"request-{next(numbers)}"
+    changes = walk.step(Batch(acts=(Act(name, "Zhao", kind, subject),)), t_ns)
+    (answer,) = changes.answers
+    return answer
+
+
+def told(walk: Walk, since: int = 0) -> list[tuple[str, str]]:
+    return [(kind, f"{card}/{zone}") for kind, card, zone in walk.events()[since:]]
+
+
+def last(walk: Walk) -> Changes:
+    return walk.all[-1]
+
+
+def visit_of(walk: Walk) -> dict[str, tuple[int, int | None, str]]:
+    """By card: in, out and person of the visits that are there now."""
+    visits = {key: visit for one in walk.all for key, visit in one.visits.items()}
+    found = [one for one in visits.values() if one]
+    return {one.card: (one.in_ns, one.out_ns, one.person) for one in found}
+
+
+def law_holds(walk: Walk) -> bool:
+    count = last(walk).headcount
+    below = {**count.by_zone, MINE: count.attending}
+    return all(flow.entered == flow.left + below[zone] for zone, flow in count.flows.items())
+
+
+@given(
+    listed=st.sets(st.sampled_from("abcdef")),
+    issued=st.dictionaries(st.sampled_from("abcdef"), st.sampled_from(["", *"abcdefxy"])),
+)
+def test_nobody_has_two_cards_and_no_card_two_holders(
+    listed: set[str], issued: dict[str, str]
+) -> None:
+    taken = [card for card in issued.values() if card]
+    if len(set(taken)) < len(taken):
+        return  # a card is given to one person at a time
+    held = persons_of(sorted(listed), issued)
+    assert len(set(held.values())) == len(held)
+    assert set(held.values()) <= listed
+    for person in listed:
+        card = issued.get(person, person)
+        if person in issued:
+            assert held.get(card) == person if card else person not in held.values()
+        elif card not in taken:
+            assert held[card] == person
+
+
+def test_a_card_is_issued_and_returned_and_that_is_kept() -> None:
+    walk = begun()
+    assert act(walk, T0 + S, ActKind.CARD_RETURN, "1001").refusal == ""
+    assert last(walk).issued == {"1002": "1002", "1003": "1003"}
+    assert act(walk, T0 + 2 * S, ActKind.CARD_ISSUE, "7001/1001").refusal == ""
+    assert last(walk).issued == {"1002": "1002", "1003": "1003", "7001": "1001"}
+    kinds = [event.kind.name for one in walk.all for event in one.events]
+    assert kinds == ["GATEWAY_STARTED", "CARD_RETURNED", "CARD_ISSUED"]
+    again = Walk(walk.state, 100, plan=CREW)
+    assert again.begin(T0 + 5 * S).issued == last(walk).issued
+    again.walk("7001", [100.0] * 12, T0 + 5 * S)
+    assert ("ALARM_RAISED", "7001", "unknown_card") not in again.events()
+    assert visit_of(again)["7001"][2] == "1001"
+
+
+def test_the_same_request_is_done_once() -> None:
+    walk = begun()
+    first = act(walk, T0 + S, ActKind.CARD_RETURN, "1001", "request-same")
+    second = act(walk, T0 + 2 * S, ActKind.CARD_RETURN, "1001", "request-same")
+    assert (first.refusal, second.refusal, second.again) == ("", "", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "subject", "refusal"),
+    [
+        (ActKind.CARD_ISSUE, "7001/9999", "people.csv lists nobody under card 9999"),
+        (ActKind.CARD_ISSUE, "1002/1001", "card 1002 is issued to Li: have it returned first"),
+        (ActKind.CARD_ISSUE, "7001/1001", "Wang has card 1001: return it, or replace it by 7001"),
+        (ActKind.CARD_ISSUE, "1001/1001", "card 1001 is Wang's already"),
+        (ActKind.CARD_RETURN, "7001", "card 7001 is issued to nobody"),
+        (ActKind.CARD_REPLACE, "7001/7002", "card 7001 is issued to nobody"),
+        (ActKind.CARD_REPLACE, "1001/1002", "card 1002 is issued to Li"),
+    ],
+)
+def test_what_can_not_be_is_refused(kind: ActKind, subject: str, refusal: str) -> None:
+    walk = begun()
+    assert act(walk, T0 + S, kind, subject).refusal.startswith(refusal)
+    assert [event.kind.name for event in last(walk).events] == []
+    assert last(walk).issued is None
+
+
+def test_without_people_csv_nothing_can_be_issued() -> None:
+    walk = Walk()
+    walk.begin(T0)
+    assert act(walk, T0 + S, ActKind.CARD_ISSUE, "7001/1001").refusal.startswith("there is no")
+
+
+def test_a_card_that_is_heard_below_can_not_have_been_returned() -> None:
+    walk = begun()
+    t_ns = walk.walk("1001", [100.0] * 15, T0)
+    assert "is heard below" in act(walk, t_ns + S, ActKind.CARD_RETURN, "1001").refusal
+
+
+def test_a_silent_card_that_is_returned_is_below_no_more() -> None:
+    walk = begun()
+    t_ns = walk.wait(40, walk.walk("1001", [75.0] * 15, T0))
+    assert last(walk).headcount.silent == 1
+    before = len(walk.events())
+    assert act(walk, t_ns + S, ActKind.CARD_RETURN, "1001").refusal == ""
+    count = last(walk).headcount
+    assert (count.underground, count.silent, count.attending) == (0, 0, 0)
+    assert set(count.by_zone.values()) == {0}
+    assert law_holds(walk)
+    events = walk.events()[before:]
+    assert ("MINE_LEFT", "1001", "") in events
+    assert {zone for kind, _, zone in events if kind == "ZONE_LEFT"} == {"sealed", "face"}
+    cleared = {zone for kind, _, zone in events if kind == "ALARM_CLEARED"}
+    assert cleared == {"sealed", "signal_lost"}  # where it was, and that it was silent
+    again = Walk(walk.state, 500, plan=CREW)
+    count = again.begin(t_ns + 60 * S).headcount
+    assert (count.underground, count.attending) == (0, 0)
+    assert not [alarm for alarm in again.all[0].alarms.values() if alarm.end_t_ns is None]
+
+
+def test_a_card_that_is_issued_to_nobody_and_below_is_told() -> None:
+    walk = begun()
+    act(walk, T0 + S, ActKind.CARD_RETURN, "1001")
+    t_ns = walk.walk("1001", [0.0] * 15, T0 + S)  # in the rack of the lamp room
+    assert ("ALARM_RAISED", "1001", "unknown_card") not in walk.events()
+    t_ns = walk.walk("1001", [20.0, 40.0, *[100.0] * 12], t_ns)
+    assert walk.events().count(("ALARM_RAISED", "1001", "unknown_card")) == 1
+    act(walk, t_ns + S, ActKind.CARD_ISSUE, "1001/1001")
+    assert ("ALARM_CLEARED", "1001", "unknown_card") in walk.events()
+
+
+def test_who_gets_another_card_below_stays_below_with_zones_and_alarms() -> None:
+    walk = begun()
+    t_ns = walk.walk("1001", [100.0] * 15 + [75.0] * 5, T0)
+    entered = visit_of(walk)["1001"][0]
+    before = len(walk.events())
+    assert act(walk, t_ns + S, ActKind.CARD_REPLACE, "1001/7001").refusal == ""
+    count = last(walk).headcount
+    assert (count.underground, count.attending, count.by_zone["sealed"]) == (1, 1, 1)
+    assert walk.events()[before:] == [
+        ("ALARM_CHANGED", "7001", "sealed"),
+        ("CARD_REPLACED", "7001", ""),
+    ]
+    assert visit_of(walk) == {"7001": (entered, None, "1001")}
+    old, new = walk.table.handle("1001"), walk.table.handle("7001")
+    assert last(walk).zones == {old: (), new: ("face", "sealed")}
+    assert last(walk).fixes["card"].tolist() == [new]
+    assert law_holds(walk)
+    t_ns = walk.walk("7001", [75.0, 100.0, 100.0, 100.0], t_ns + S)
+    assert ("ALARM_CLEARED", "7001", "sealed") in walk.events()
+    assert law_holds(walk)
+
+
+def test_a_replaced_card_outlives_a_restart() -> None:
+    walk = begun()
+    t_ns = walk.walk("1001", [75.0] * 15, T0)
+    act(walk, t_ns + S, ActKind.CARD_REPLACE, "1001/7001")
+    again = Walk(walk.state, 500, plan=CREW)
+    changes = again.begin(t_ns + 2 * S)
+    assert (changes.headcount.underground, changes.headcount.attending) == (1, 1)
+    open_ = {(one.rule, one.card) for one in changes.alarms.values() if one.end_t_ns is None}
+    assert open_ == {("restricted_entry", "7001")}
+    assert changes.issued == {"7001": "1001", "1002": "1002", "1003": "1003"}
+
+
+def test_a_new_card_that_is_heard_below_already_is_where_it_is() -> None:
+    walk = begun()
+    t_ns = walk.walk("1001", [75.0] * 15, T0)
+    entered = visit_of(walk)["1001"][0]
+    for x_m in [100.0] * 15:  # both are heard: the new card is in the holder's hand
+        t_ns += S
+        handles = walk.table.handle("1001"), walk.table.handle("7001")
+        both = (ranges_at(handles[0], 75.0, t_ns), ranges_at(handles[1], x_m, t_ns))
+        walk.step(batch_of(*both), t_ns)
+    assert act(walk, t_ns + S, ActKind.CARD_REPLACE, "1001/7001").refusal == ""
+    count = last(walk).headcount
+    assert (count.underground, count.attending) == (1, 1)
+    assert (count.by_zone["sealed"], count.by_zone["face"]) == (0, 1)
+    assert visit_of(walk) == {"7001": (entered, None, "1001")}
+    assert law_holds(walk)
+    t_ns = walk.walk("1001", [75.0] * 12, t_ns + S)  # the old one speaks again
+    assert ("ALARM_RAISED", "1001", "unknown_card") in walk.events()
+
+
+def test_a_muster_is_ended_before_who_is_missing_gets_another_card() -> None:
+    walk = begun()
+    t_ns = walk.walk("1001", [75.0] * 15, T0)
+    name = Act("request-muster", "Zhao", ActKind.MUSTER_OPEN, MusterCall(()).text, "smoke")
+    walk.step(Batch(acts=(name,)), t_ns + S)
+    answer = act(walk, t_ns + 2 * S, ActKind.CARD_REPLACE, "1001/7001")
+    assert answer.refusal == "the muster that is open concerns card 1001 or 7001: close it first"
+
+
+def test_time_in_zones_goes_on_under_the_holders_team() -> None:
+    walk = begun()
+    t_ns = walk.walk("1001", [100.0] * 20, T0)
+    act(walk, t_ns + S, ActKind.CARD_REPLACE, "1001/7001")
+    walk.walk("7001", [100.0] * 20, t_ns + S)
+    one = [told for changes in walk.all for told in changes.exposure][-1]
+    spent = one.spent_ns[one.zones.index("face")].sum(axis=1)
+    by_team = {team: spent_ns / S for team, spent_ns in zip(one.teams, spent, strict=True)}
+    assert by_team["A"] == pytest.approx(40, abs=2)
+    assert {team for team, spent_s in by_team.items() if spent_s} == {"A"}
