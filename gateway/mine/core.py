@@ -40,7 +40,7 @@ from gateway.mine.plan import MinePlan
 from gateway.mine.prevention import Prevention
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
-from gateway.mine.reloading import Reloading, hearing, readers_of
+from gateway.mine.reloading import Reloading, hearing, readers_of, roadways_of
 from gateway.mine.roster import Roster
 from gateway.mine.rounds import ends_of_rounds
 from gateway.mine.route_watch import RouteWatch
@@ -76,8 +76,7 @@ class Mine(Reloading):
             silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
-        roadways = IdTable(tuple(roadway.id for roadway in plan.map.roadways))
-        self._keeper = CardKeeper(self._cards, table, roadways)
+        self._keeper = CardKeeper(self._cards, table, roadways_of(plan))
         silent_after_s = plan.rules[SIGNAL_LOST].after_s
         self._floods = FloodBook(plan.flood, state, hearing(plan), silent_after_s)
         self._alarms = AlarmBook(plan.rules, state, self._floods)
