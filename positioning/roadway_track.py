@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from positioning.anchor_stats import note_anchor
 from positioning.cards import (
+    HEARD,
     LOG_WEIGHT,
     SS,
     SV,
@@ -68,6 +69,12 @@ _EVIDENCE: Final = 0.5
 _WIDE_M2: Final = 2.25
 #: How well such a place is known.
 _SPREAD_M2: Final = 9.0
+#: Nearer to a junction than this, round the corner is near too.
+_CORNER_M: Final = 15.0
+#: A place round the corner must be told by more than one range before the card is there.
+_ROUND_A_CORNER: Final = 2.0
+#: An anchor is taken to be blocked when that is likelier than this.
+_BLOCKED: Final = 0.7
 #: A place is reviewed every second while it is wide or has been rejected as often as this.
 _REVIEW_REJECTS: Final = 3
 
@@ -285,10 +292,11 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
     best = best_place(card)
     wide = card["hypotheses"][best, SS] > 9.0 * s["review_var_m2"]
     doubtful = card["rejects"] >= _REVIEW_REJECTS or wide or card["ambiguous"]
-    if not doubtful:
+    corner = not doubtful and _may_be_round_a_corner(card, site, best)
+    if not doubtful and not corner:
         card["reviewed_ns"] = now_ns
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
-        _review(card, site)
+        _review(card, site, _ROUND_A_CORNER if corner else 0.0)
     if now_ns - card["branched_ns"] >= s["review_ns"]:
         card["branched_ns"] = now_ns
         _mind_other_ways(card, site, best)
@@ -296,6 +304,24 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
         note_ambiguity(card, site)
     else:
         card["ambiguous"] = 0
+
+
+@njit
+def _may_be_round_a_corner(card: Card, site: Site, best: int) -> bool:
+    """Near a junction, where an anchor that is heard is taken to be blocked."""
+    s_m, edge = card["hypotheses"][best, S], edge_of(card, site, best)
+    end = int(s_m > 0.5 * site["edge_length_m"][edge])
+    from_end_m = site["edge_length_m"][edge] - s_m if end else s_m
+    if from_end_m > _CORNER_M:
+        return False
+    if site["edge_last_way"][edge, end] - site["edge_first_way"][edge, end] < 2:
+        return False
+    since_ns = card["t_ns"] - site["used_ns"]
+    for k in range(card["slots"]):
+        heard = card["slot_ns"][k, HEARD] >= since_ns
+        if heard and card["blocked"][best, k] > _BLOCKED:
+            return True
+    return False
 
 
 @njit
@@ -331,8 +357,11 @@ def _mind_way(card: Card, site: Site, best: int, to: int, to_end: int, from_end_
 
 
 @njit
-def _review(card: Card, site: Site) -> None:
-    """Do the ranges of the last seconds tell of other places? They are put beside those known."""
+def _review(card: Card, site: Site, behind: float) -> None:
+    """Do the ranges of the last seconds tell of other places? They are put beside those known.
+
+    New ones are less likely than the best one by `behind`, the natural logarithm, at least.
+    """
     s, trial = site, site["trial"]
     now_ns = card["t_ns"]
     card["reviewed_ns"] = now_ns
@@ -347,7 +376,7 @@ def _review(card: Card, site: Site) -> None:
         if better < -s["ambiguous_cost"] or _is_known(card, site, row):
             continue
         var_m2 = trial[row, 3] + s["roadway_var_m2"]
-        log_weight = top + min(better, 0.0)
+        log_weight = top + min(better, 0.0) - behind
         piece = int(trial[row, 2])
         put_on_roadway(card, site, piece, trial[row, 0], var_m2, log_weight)
     tidy_places(card, site)

@@ -16,8 +16,9 @@ DISTRESS: Final = "distress"
 LOW_BATTERY: Final = "low_battery"
 
 
-#: Who presses the button twice within this time, by what comes late, calls for help once.
-ONE_CALL_NS: Final = 5_000_000_000
+#: What comes so late that the call is over, and tells of a press this much before the first one
+#: known, is that call: readers that were cut off give out their records in any order.
+ONE_CALL_NS: Final = 180_000_000_000
 
 
 class _Words(NamedTuple):

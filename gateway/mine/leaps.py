@@ -158,8 +158,14 @@ class LeapWatch:
         self._named = needed
 
     def _tells_a_place(self, told: Records, misplaced: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """(n,) bool: which are sightings, or ranges of anchors that stand where the map says."""
+        """(n,) bool: sightings, and ranges of anchors that stand where the map says.
+
+        What is of no anchor or reader of the map says nothing.
+        """
         ranges = told["kind"] == Kind.RANGE
-        usable: NDArray[np.bool_] = ~ranges | np.isfinite(told["value_m"])
-        usable[ranges] &= ~misplaced[told["source"][ranges]]
+        source = told["source"].astype(np.intp)
+        known = source < np.where(ranges, len(misplaced), len(self._radii_m))
+        usable: NDArray[np.bool_] = known & (~ranges | np.isfinite(told["value_m"]))
+        ranges &= known
+        usable[ranges] &= ~misplaced[source[ranges]]
         return usable
