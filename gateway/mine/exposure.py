@@ -159,7 +159,7 @@ class ExposureBook:
             touched |= {zone for zone in range(len(self._zones)) if zone % SAVE_PARTS in due}
             self._told.add(self._shifts.at(now_ns))
             self._trim(record)
-        spans = sorted(self._spent, key=_start)[-2:]
+        spans = self._newest(now_ns)
         is_new = now_ns - spans[-1].start_ns < 2 * SAVE_PARTS * _S_NS
         # The shift before is done with once all of it is kept, but for what comes late.
         self._save(touched, spans if is_new or self._is_late else spans[-1:], record)
@@ -168,7 +168,7 @@ class ExposureBook:
     def save_all(self, record: StepRecord) -> None:
         """Keeps all zones: the gateway stops."""
         self._add_up(record.now_ns)
-        self._save(range(len(self._zones)), sorted(self._spent, key=_start)[-2:], record)
+        self._save(range(len(self._zones)), self._newest(record.now_ns), record)
 
     def move(self, old: int, new: int) -> None:
         """A person's time goes on with another card: nobody has crossed anything."""
@@ -176,6 +176,31 @@ class ExposureBook:
         self._inside[new] |= self._inside[old]
         self._inside[old] = False
         self._recount()
+
+    def use(self, most: int, record: StepRecord) -> None:
+        """Takes over the zones of another map and other shifts: what is counted stays counted.
+
+        To be called when the shifts have been taken over, before crossings of the new zones come.
+        """
+        self._most, now_ns = most, record.now_ns
+        span = self._shifts.at(now_ns)
+        if span not in self._spent:  # those of until now are kept once more
+            self._save(range(len(self._until_ns)), sorted(self._spent, key=_start)[-2:], record)
+        size = len(self._until_ns)
+        for zone in self._occupancy.zone_ids:
+            self._zones.handle(zone)
+        more = len(self._zones) - size
+        if more:
+            self._until_ns = np.pad(self._until_ns, (0, more), constant_values=now_ns)
+            self._inside = np.pad(self._inside, ((0, 0), (0, more)))
+            self._count = np.pad(self._count, ((0, more), (0, 0), (0, 0)))
+            for span, spent in self._spent.items():
+                self._spent[span] = np.pad(spent, ((0, more), (0, 0), (0, 0)))
+        for before in [one for one in self._spent if one.start_ns == span.start_ns]:
+            # It has another end or name now: what is kept by its start goes on with it.
+            self._spent[span] = self._spent.pop(before)
+        self._of(span)
+        self._told.add(span)
 
     def reload(self, now_ns: int) -> None:
         """After a change of who has which card: what was until now is counted as it was."""
@@ -217,6 +242,13 @@ class ExposureBook:
                 grown[:, : spent.shape[1]] = spent
             self._spent[span] = spent = grown
         return spent
+
+    def _newest(self, now_ns: int) -> list[ShiftSpan]:
+        """The shift before, where there is one, and that of now."""
+        now = self._shifts.at(now_ns)
+        self._of(now)
+        before = [span for span in self._spent if span.start_ns < now.start_ns]
+        return [*sorted(before, key=_start)[-1:], now]
 
     def _reserve(self) -> None:
         """Makes room for all cards, and notes the teams of those that are new."""
@@ -310,7 +342,10 @@ class ExposureBook:
             self._told.add(span)
 
     def _trim(self, record: StepRecord) -> None:
+        now = self._shifts.at(record.now_ns)
         for span in sorted(self._spent, key=_start)[: -self._most]:
+            if span == now:  # other shifts were taken over: it began before those that are kept
+                continue
             del self._spent[span]
             for zone in tuple(self._zones.names()):
                 self._heads.pop((span, zone), None)

@@ -93,6 +93,10 @@ class TwinWatch:
         #: Cards with an open alarm of whose pair nothing was kept.
         self._lone = [key for key in alarms if key.rule == DUAL_CARD and key.card not in paired]
 
+    def reload(self, rule: DualCard) -> None:
+        """Takes over another rule, for the pairs that are followed too; told ones stay told."""
+        self._rule = rule
+
     def look(self, record: StepRecord) -> None:
         """Takes where everyone is now, every few seconds."""
         second = record.now_ns // _S_NS // EVERY_S
