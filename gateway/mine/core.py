@@ -42,12 +42,12 @@ from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.reloading import Reloading, hearing, readers_of, roadways_of
 from gateway.mine.roster import Roster
-from gateway.mine.rounds import ends_of_rounds
 from gateway.mine.route_watch import RouteWatch
 from gateway.mine.vehicles import Vehicles
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
+from positioning.rounds import ends_of_rounds
 
 SECOND_NS: Final = 1_000_000_000
 
@@ -216,7 +216,8 @@ class Mine(Reloading):
         self._call_musters(record)
         self._prevention.weigh(record)
         again = self._shown_again(fixes, [*lost, *back, *issued])
-        told = (np.concatenate([fixes, again]), self._smoothed(again))
+        shown = np.concatenate([fixes, again]) if len(again) else fixes
+        told = (shown, self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
 
     def has_answered(self, request_id: str) -> bool:

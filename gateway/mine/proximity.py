@@ -20,6 +20,7 @@ from gateway.mine.machine_fences import DANGER_PROXIMITY, is_machine
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from gateway.mine.squares import may_be_near
 from positioning.graph import build_graph
 from positioning.nearness import NEAR, Nearness
 
@@ -55,8 +56,6 @@ _PAIR: Final = np.dtype(
 _SHIFT: Final = 32
 #: A place by its chainage, and by x and y, may differ by this, metres: roadways are wide.
 _SLACK_M: Final = 10.0
-#: Cells each way of a square that is laid over the plane again and again; a power of two.
-_CELLS: Final = 256
 
 
 class Proximity:
@@ -208,21 +207,11 @@ class Proximity:
     def _around(
         self, vehicles: NDArray[np.intp], others: NDArray[np.intp], reach_m: float
     ) -> NDArray[np.intp]:
-        """Those of `others` that may be within `reach_m` of a vehicle, in plan: most are not.
-
-        The plane is covered by a square of cells, again and again.
-        """
-        last, cell_m = self._cards.last, reach_m + _SLACK_M
+        """Those of `others` that may be within `reach_m` of a vehicle, in plan: most are not."""
+        last = self._cards.last
         places_m = np.column_stack([last["x_m"], last["y_m"]])
-        cells = np.floor(np.nan_to_num(places_m / cell_m)).astype(np.int64)
-        marked = np.zeros((_CELLS, _CELLS), np.bool_)
-        for column in range(-1, 2):
-            for line in range(-1, 2):
-                at = (cells[vehicles] + (column, line)) & (_CELLS - 1)
-                marked[at[:, 0], at[:, 1]] = True
-        at = cells[others] & (_CELLS - 1)
-        near: NDArray[np.intp] = others[marked[at[:, 0], at[:, 1]]]
-        return near
+        near = may_be_near(places_m[others], places_m[vehicles], reach_m + _SLACK_M)
+        return others[near]
 
     def _seen(
         self, found: NDArray[np.void], both: NDArray[np.int64]

@@ -22,6 +22,7 @@ from gateway.mine.cards import Cards
 from gateway.mine.plan import DualCard
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from gateway.mine.squares import may_be_near
 
 DUAL_CARD: Final = "dual_card"
 #: Where the journal's state holds pairs that are told.
@@ -124,9 +125,9 @@ class TwinWatch:
         """(n,) bool: who is near a vehicle."""
         if not len(vehicles) or not len(places):
             return np.zeros(len(places), np.bool_)
-        near = np.zeros(len(places), np.bool_)
-        for vehicle in vehicles:  # some dozens in a mine
-            near |= ((places - vehicle) ** 2).sum(axis=1) < _VEHICLE_M**2
+        near = may_be_near(places, vehicles, _VEHICLE_M)
+        apart_m2 = ((places[near, None] - vehicles) ** 2).sum(axis=2)
+        near[near] = (apart_m2 < _VEHICLE_M**2).any(axis=1)
         return near
 
     def _follow(self, places: Floats, way_m: Floats, now_ns: int) -> None:
