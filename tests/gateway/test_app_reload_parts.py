@@ -101,7 +101,7 @@ async def test_who_has_which_card_is_right_after_another_people_csv(
         listed = await roster.ListCards(roster_pb2.ListCardsRequest(page_size=1))
 
         folder.people(LI, WANG, LATER)
-        shift = '[[shift]]\nname = "全天"\nstart = "00:00"\nend = "00:00"\n'
+        shift = '[[shift]]\nname = "全天"\nfrom = "00:00"\nto = "00:00"\n'
         folder.mine(more=f"{shift}[attendance]\nlate_min = 30\n")
         assert await changes_of(run, "request-1") == [
             "mine.toml: shift added, attendance added",
