@@ -101,7 +101,8 @@ async def test_who_has_which_card_is_right_after_another_people_csv(
         listed = await roster.ListCards(roster_pb2.ListCardsRequest(page_size=1))
 
         folder.people(LI, WANG, LATER)
-        shift = '[[shift]]\nname = "全天"\nfrom = "00:00"\nto = "00:00"\n'
+        shift = '[[shift]]\nname = "早班"\nfrom = "00:00"\nto = "12:00"\n'
+        shift += '[[shift]]\nname = "晚班"\nfrom = "12:00"\nto = "00:00"\n'
         folder.mine(more=f"{shift}[attendance]\nlate_min = 30\n")
         assert await changes_of(run, "request-1") == [
             "mine.toml: shift added, attendance added",
@@ -136,6 +137,6 @@ async def test_who_has_which_card_is_right_after_another_people_csv(
         (one,) = (await musters.GetMuster(muster_pb2.GetMusterRequest())).cards
         assert (one.card, one.name) == (NEW, "老王")
         shifts = await attendance.ListShifts(attendance_pb2.ListShiftsRequest())
-        assert {one.shift.name for one in shifts.shifts} <= {"", "全天"}
+        assert {one.shift.name for one in shifts.shifts} <= {"", "早班", "晚班"}
         count = await run.mine.GetHeadcount(mine_pb2.GetHeadcountRequest())
         assert {one.zone_id for one in count.zones} == {"pit_top", "face", "bend"}
