@@ -10,7 +10,6 @@ from typing import Any, Final
 
 from positioning.anchor_stats import note_anchor
 from positioning.cards import (
-    HEARD,
     LOG_WEIGHT,
     SS,
     SV,
@@ -32,7 +31,6 @@ from positioning.roadway_filter import (
     weigh,
 )
 from positioning.roadway_places import (
-    JUNCTION_M,
     NEARBY_LEAST,
     best_place,
     edge_of,
@@ -44,7 +42,13 @@ from positioning.roadway_places import (
     put_on_roadway,
     tidy_places,
 )
-from positioning.roadway_search import COST, cost_on_roadway, search_roadways
+from positioning.roadway_review import (
+    ROUND_A_CORNER,
+    may_be_round_a_corner,
+    mind_other_ways,
+    review,
+)
+from positioning.roadway_search import COST, search_roadways
 from positioning.site import Site
 from positioning.slots import kept_share, note_use, slot_of
 
@@ -52,8 +56,6 @@ _S_PER_NS: Final = 1e-9
 _DIFFERENCE: Final = int(Kind.DIFFERENCE)
 _PLACE: Final = int(Kind.PLACE)
 _RANGE: Final = int(Kind.RANGE)
-#: A place found anew stands beside the others; it is not better for being new.
-_NEWCOMER: Final = 1.0
 #: Two places nearer than this are one to whoever looks for the card.
 _ELSEWHERE_M: Final = 5.0
 #: The places that are not there, nor near, are likelier than this: the card's place is ambiguous.
@@ -67,14 +69,6 @@ _WRONG_PLACE_M: Final = 20.0
 _EVIDENCE: Final = 0.5
 #: A place known worse than this is wide: the range's circle bends within it.
 _WIDE_M2: Final = 2.25
-#: How well such a place is known.
-_SPREAD_M2: Final = 9.0
-#: Nearer to a junction than this, round the corner is near too.
-_CORNER_M: Final = 15.0
-#: A place round the corner must be told by more than one range before the card is there.
-_ROUND_A_CORNER: Final = 2.0
-#: An anchor is taken to be blocked when that is likelier than this.
-_BLOCKED: Final = 0.7
 #: A place is reviewed every second while it is wide or has been rejected as often as this.
 _REVIEW_REJECTS: Final = 3
 
@@ -292,106 +286,18 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
     best = best_place(card)
     wide = card["hypotheses"][best, SS] > 9.0 * s["review_var_m2"]
     doubtful = card["rejects"] >= _REVIEW_REJECTS or wide or card["ambiguous"]
-    corner = not doubtful and _may_be_round_a_corner(card, site, best)
+    corner = not doubtful and may_be_round_a_corner(card, site, best)
     if not doubtful and not corner:
         card["reviewed_ns"] = now_ns
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
-        _review(card, site, _ROUND_A_CORNER if corner else 0.0)
+        review(card, site, ROUND_A_CORNER if corner else 0.0)
     if now_ns - card["branched_ns"] >= s["review_ns"]:
         card["branched_ns"] = now_ns
-        _mind_other_ways(card, site, best)
+        mind_other_ways(card, site, best)
     if card["places"] > 1:
         note_ambiguity(card, site)
     else:
         card["ambiguous"] = 0
-
-
-@njit
-def _may_be_round_a_corner(card: Card, site: Site, best: int) -> bool:
-    """Near a junction, where an anchor that is heard is taken to be blocked."""
-    s_m, edge = card["hypotheses"][best, S], edge_of(card, site, best)
-    end = int(s_m > 0.5 * site["edge_length_m"][edge])
-    from_end_m = site["edge_length_m"][edge] - s_m if end else s_m
-    if from_end_m > _CORNER_M:
-        return False
-    if site["edge_last_way"][edge, end] - site["edge_first_way"][edge, end] < 2:
-        return False
-    since_ns = card["t_ns"] - site["used_ns"]
-    for k in range(card["slots"]):
-        heard = card["slot_ns"][k, HEARD] >= since_ns
-        if heard and card["blocked"][best, k] > _BLOCKED:
-            return True
-    return False
-
-
-@njit
-def _mind_other_ways(card: Card, site: Site, best: int) -> None:
-    """Near a junction: puts places on its other ways, as far from it, where there are none."""
-    h = card["hypotheses"]
-    s_m, edge = h[best, S], edge_of(card, site, best)
-    for end in (0, 1):
-        from_end_m = s_m if end == 0 else site["edge_length_m"][edge] - s_m
-        first, last = site["edge_first_way"][edge, end], site["edge_last_way"][edge, end]
-        if from_end_m > JUNCTION_M or last - first < 3:
-            continue
-        for i in range(first, last):
-            to, to_end = site["way_edge"][i], site["way_end"][i]
-            if to != edge or to_end != end:
-                _mind_way(card, site, best, to, to_end, from_end_m)
-
-
-@njit
-def _mind_way(card: Card, site: Site, best: int, to: int, to_end: int, from_end_m: float) -> None:
-    h = card["hypotheses"]
-    length_m = site["edge_length_m"][to]
-    from_end_m = min(from_end_m, length_m)
-    for k in range(card["places"]):
-        if edge_of(card, site, k) == to:
-            there_m = h[k, S] if to_end == 0 else length_m - h[k, S]
-            if there_m < 2.0 * JUNCTION_M:
-                return
-    piece = site["edge_first_piece"][to] if to_end == 0 else site["edge_last_piece"][to]
-    at_m = from_end_m if to_end == 0 else length_m - from_end_m
-    log_weight = h[best, LOG_WEIGHT] - NEARBY_LEAST
-    put_on_roadway(card, site, find_piece(site, piece, at_m), at_m, _SPREAD_M2, log_weight)
-
-
-@njit
-def _review(card: Card, site: Site, behind: float) -> None:
-    """Do the ranges of the last seconds tell of other places? They are put beside those known.
-
-    New ones are less likely than the best one by `behind`, the natural logarithm, at least.
-    """
-    s, trial = site, site["trial"]
-    now_ns = card["t_ns"]
-    card["reviewed_ns"] = now_ns
-    found, count, distinct = search_roadways(card, site, now_ns, s["start_window_ns"])
-    if distinct < 2:
-        return
-    best = best_place(card)
-    here = cost_on_roadway(site, card["pieces"][best], card["hypotheses"][best, S], count, distinct)
-    top = card["hypotheses"][best, LOG_WEIGHT]
-    for row in range(found):
-        better = here - trial[row, COST] - _NEWCOMER
-        if better < -s["ambiguous_cost"] or _is_known(card, site, row):
-            continue
-        var_m2 = trial[row, 3] + s["roadway_var_m2"]
-        log_weight = top + min(better, 0.0) - behind
-        piece = int(trial[row, 2])
-        put_on_roadway(card, site, piece, trial[row, 0], var_m2, log_weight)
-    tidy_places(card, site)
-
-
-@njit
-def _is_known(card: Card, site: Site, row: int) -> bool:
-    """Whether a place found anew is one that is known."""
-    trial, h = site["trial"], card["hypotheses"]
-    for k in range(card["places"]):
-        x, y, z = point_at(site, card["pieces"][k], h[k, S])
-        dx, dy, dz = x - trial[row, 4], y - trial[row, 5], z - trial[row, 6]
-        if dx * dx + dy * dy + dz * dz < 9.0:
-            return True
-    return False
 
 
 @njit
