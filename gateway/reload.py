@@ -161,8 +161,10 @@ class Reloader:
             changes = tuple(compare(before.texts, bundle.texts))
             plan = self._plan_of(bundle)
             prepared = prepare(self._plan_of(before), plan)
-            if prepared.locator or prepared.zones:
-                warm_up(plan.map, plan.tracker)
+            machines = prepared.machines
+            fences, nearness = machines.fences is not None, machines.nearness is not None
+            if prepared.locator or prepared.zones or fences or nearness:
+                warm_up(plan.map, plan.tracker, fences=fences, nearness=nearness)
         except ConfigurationError as error:
             return _refused(error.mistakes, act)
         except Exception as error:

@@ -329,6 +329,10 @@ class FenceMembership:
         """The fences a card is in, ascending."""
         return self._book.zones_of(card)
 
+    def go_on(self, before: FenceMembership, index: Sequence[int]) -> None:
+        """Has everyone where they were; `index` is the fence here of each one of before, or -1."""
+        self._book.go_on(before._book, index)
+
     def restore(self, card: int, fences: Sequence[int]) -> None:
         """Puts a card into exactly these fences, as they were known last.
 

@@ -209,6 +209,26 @@ class Book:
         """How many cards are in each zone, (zones,)."""
         return self._counts.copy()
 
+    def go_on(self, before: Book, index: Sequence[int]) -> None:
+        """Takes over all that another book knows; `index` is the zone here of each of its zones.
+
+        -1: it has none here. What is about to happen at the zones that stay goes on.
+        """
+        self.dwell_ns = before.dwell_ns
+        self.tracks, self.slots = before.tracks.copy(), before.slots.copy()
+        moved = np.array([*index, -1], np.int32)  # the last is for what is not used
+        unused = np.arange(self.slots.shape[1]) >= self.tracks["used"][:, np.newaxis]
+        zones = moved[np.where(unused, -1, self.slots["zone"])]
+        self.tracks["used"] = (zones >= 0).sum(axis=1)
+        # Ascending by zone, what is not used behind them.
+        order = np.argsort(np.where(zones < 0, len(self._counts), zones), axis=1, kind="stable")
+        self.slots["zone"] = zones
+        self.slots = np.take_along_axis(self.slots, order, axis=1)
+        used = np.take_along_axis(zones, order, axis=1) >= 0
+        self.slots[~used] = np.zeros(1, _SLOT)[0]
+        inside = self.slots["zone"][used & (self.slots["member"] == 1)]
+        self._counts = np.bincount(inside, minlength=len(self._counts)).astype(np.int64)
+
     def restore(self, card: int, zones: Sequence[int]) -> None:
         """Puts a card into exactly these zones, as they were known last.
 

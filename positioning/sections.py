@@ -153,9 +153,18 @@ def sigma_along_m(s: Sections, fix: np.void) -> float:
     return math.sqrt(max(along, SIGMA_FLOOR_M * SIGMA_FLOOR_M))
 
 
+#: What lies farther off than this is less than 1e-9 of a normal distribution.
+_FAR_SIGMAS: Final = 6.0
+
+
 @njit
 def share_within(low_m: float, high_m: float, chainage_m: float, sigma_m: float) -> float:
-    """How likely a place on a roadway is in a section of it."""
+    """How likely a place on a roadway is in a section of it, to 1e-9."""
+    far_m = _FAR_SIGMAS * sigma_m
+    if chainage_m < low_m - far_m or chainage_m > high_m + far_m:  # nearly all sections
+        return 0.0
+    if low_m + far_m < chainage_m < high_m - far_m:
+        return 1.0
     scale = 1.0 / (sigma_m * math.sqrt(2.0))
     low, high = (low_m - chainage_m) * scale, (high_m - chainage_m) * scale
     return 0.5 * (math.erfc(low) - math.erfc(high))

@@ -10,6 +10,7 @@ from positioning.locator import Locator
 from positioning.mine_map import MineMap
 from positioning.nearness import Nearness
 from positioning.observation import MEASUREMENT, new_fixes
+from positioning.rounds import ends_of_rounds
 from positioning.settings import TrackerSettings
 from positioning.zones import ZoneMembership
 
@@ -26,6 +27,7 @@ def warm_up(
     locator = Locator(mine_map, 1.0, settings)
     locator.locate(np.zeros(1, MEASUREMENT))
     locator.restore(fixes)
+    ends_of_rounds(np.concatenate([fixes, fixes]))
     ZoneMembership(mine_map.zones, mine_map.roadways).update(fixes)
     if fences:
         whole = FenceMembership([Fence("all", (disc(1.0),))], mine_map.roadways)

@@ -81,10 +81,12 @@ def _pass_over(p: Polygons, bands_m: Floats, fixes: Records, start: int, cards: 
     for i in range(start, len(fixes)):
         fix = fixes[i]
         track, z_m, used = tracks[fix["card"]], fix["z_m"], tracks[fix["card"]]["used"]
+        is_far = fix["roadway"] < 0 and _usable(fix) and begins(track, fix["t_ns"], 1) >= 0
+        if not is_far:
+            return i
         x, y = fix["x_m"], fix["y_m"]
         cell, off_m2 = cell_of((p.left_m, p.low_m, p.cell_m), p.columns, p.lines, x, y)
         first, last = p.cell_start[cell], p.cell_start[cell + 1]
-        is_far = fix["roadway"] < 0 and _usable(fix) and begins(track, fix["t_ns"], 1) >= 0
         if first < last or used:
             sigma_m = sigma_most_m(fix["var_x_m2"], fix["cov_xy_m2"], fix["var_y_m2"])
             clear_m, off_m = SETTLED_SIGMAS * sigma_m, math.sqrt(off_m2)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
+from gateway.mine.alarm_escalation import escalated, escalates_ns
+from gateway.mine.alarm_hiding import HidingBook
 from gateway.mine.alarm_kept import (
     ALARM_PREFIX,
-    HIDDEN_PREFIX,
     NEVER_NS,
     AlarmKey,
     Hiding,
     Pending,
     keep_alarm,
-    keep_hiding,
     recall_alarms,
-    recall_hidden,
 )
 from gateway.mine.alarm_states import (
     OPEN,
@@ -58,7 +57,7 @@ class AlarmBook:
         """Takes up the alarms of before a restart; `rules` by family."""
         self._use(rules)
         self._alarms, self._pending = recall_alarms(state)
-        self._hidden = recall_hidden(state)
+        self._hidden = HidingBook(state)
         self._ids = {alarm.id: key for key, alarm in self._alarms.items()}
         self._floods = floods or FloodBook()
         self._floods.recall(self._alarms.values())
@@ -205,7 +204,7 @@ class AlarmBook:
             tell=rule.tell,
         )
         open_rules = {other.rule for other in self._open()} if rule.suppressed_by else ()
-        alarm = self._shown_or_not(key, alarm, open_rules)
+        alarm = self._hidden.judged(key, alarm, rule, open_rules)
         alarm = self._floods.take(alarm, lambda id_: self._ids.get(id_, _NO_KEY) in self)
         self._keep(key, alarm, record)
         tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
@@ -257,8 +256,7 @@ class AlarmBook:
 
     def hide(self, key: AlarmKey, hiding: Hiding, record: StepRecord, note: str) -> str:
         """Shows operators no alarms of `key` any more, of a whole rule if it has no subject."""
-        self._hidden[key] = hiding
-        record.state[HIDDEN_PREFIX + key.text] = keep_hiding(key, hiding)
+        self._hidden.put(key, hiding, record)
         self._due_ns = 0
         self._look_again(record, said(hiding.by, note))
         return ""
@@ -267,7 +265,7 @@ class AlarmBook:
         """Undoes `hide`. Returns why not, or nothing."""
         if key not in self._hidden:
             return "it is neither shelved nor out of service"
-        self._unhide(key, record)
+        self._hidden.drop(key, record)
         self._look_again(record, said(by, note))
         return ""
 
@@ -308,10 +306,7 @@ class AlarmBook:
                     )
                 else:
                     self.close(key, pending.t_ns, record, pending.text)
-        over = [key for key, hiding in self._hidden.items() if now_ns >= hiding.end_ns]
-        for key in over:
-            self._unhide(key, record)
-        if over:
+        if self._hidden.drop_over(record):
             self._look_again(record, "")
         if self._escalates:
             self._escalate(record)
@@ -346,7 +341,7 @@ class AlarmBook:
             return
         self._alarms[key] = alarm
         self._ids[alarm.id] = key
-        self._due_ns = min(self._due_ns, self._escalates_ns(key, alarm))
+        self._due_ns = min(self._due_ns, escalates_ns(alarm, self._rule(key)))
         record.alarms[alarm.id] = alarm
         self._save(key, record)
 
@@ -368,24 +363,11 @@ class AlarmBook:
         kept = keep_alarm(key, self._alarms.get(key), self._pending.get(key))
         record.state[ALARM_PREFIX + key.text] = kept
 
-    def _unhide(self, key: AlarmKey, record: StepRecord) -> None:
-        del self._hidden[key]
-        record.state[HIDDEN_PREFIX + key.text] = None
-
-    def _shown_or_not(self, key: AlarmKey, alarm: Alarm, open_rules: Collection[str]) -> Alarm:
-        """The alarm with the mode that it has now, where alarms of `open_rules` are open."""
-        hiding = self._hidden.get(key) or self._hidden.get(AlarmKey(key.rule))
-        if hiding:
-            return replace(alarm, mode=hiding.mode, hidden_until_ns=hiding.until_t_ns)
-        suppressed = any(rule in open_rules for rule in self._rule(key).suppressed_by)
-        mode = AlarmMode.SUPPRESSED if suppressed else AlarmMode.IN_SERVICE
-        return replace(alarm, mode=mode, hidden_until_ns=None)
-
     def _look_again(self, record: StepRecord, text: str) -> None:
         """Tells which alarms operators are no more shown, and which again."""
         open_rules = {key.rule for key in self._open()}
         for key, alarm in list(self._alarms.items()):
-            now = self._shown_or_not(key, alarm, open_rules)
+            now = self._hidden.judged(key, alarm, self._rule(key), open_rules)
             if now == alarm:
                 continue
             self._keep(key, now, record)
@@ -396,33 +378,19 @@ class AlarmBook:
 
     def _escalate(self, record: StepRecord) -> None:
         for key, alarm in list(self._alarms.items()):
-            if record.now_ns >= self._escalates_ns(key, alarm):
-                rule = self._rule(key)
-                told = replace(alarm, escalated=True, tell=(*rule.tell, *rule.escalate_to))
+            rule = self._rule(key)
+            if record.now_ns >= escalates_ns(alarm, rule):
+                told, text = escalated(alarm, rule)
                 self._keep(key, told, record)
-                text = (
-                    f"nobody has acknowledged it for {rule.escalate_after_s:g} s; "
-                    f"{', '.join(rule.escalate_to)} must be told"
-                )
                 tell(EventKind.ALARM_ESCALATED, told, record.now_ns, record, text)
 
-    def _escalates_ns(self, key: AlarmKey, alarm: Alarm) -> int:
-        after_s = self._rule(key).escalate_after_s
-        waits = alarm.state in WAITING and alarm.mode is AlarmMode.IN_SERVICE
-        if after_s is None or alarm.escalated or not waits:
-            return NEVER_NS
-        return alarm.raised_t_ns + round(after_s * _S)
-
     def _next_due_ns(self) -> int:
+        alarms = self._alarms.items() if self._escalates else ()
         return min(
             (
                 *(pending.due_ns for pending in self._pending.values()),
-                *(hiding.end_ns for hiding in self._hidden.values()),
-                *(
-                    self._escalates_ns(key, alarm)
-                    for key, alarm in self._alarms.items()
-                    if self._escalates
-                ),
+                *self._hidden.ends_ns(),
+                *(escalates_ns(alarm, self._rule(key)) for key, alarm in alarms),
             ),
             default=NEVER_NS,
         )

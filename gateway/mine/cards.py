@@ -33,6 +33,7 @@ _BY_CARD: Final = (
     "flags_ns",
     "said_ns",
     "_moved",
+    "_asked",
 )
 
 
@@ -70,6 +71,7 @@ class Cards:
         #: By bit of CardFlag, between which two times it was said last: (cards, bits, 2).
         self.said_ns = np.zeros((size, FLAG_BITS, 2), np.int64)
         self._moved = np.zeros(size, np.bool_)
+        self._asked = np.zeros(size, np.bool_)
 
     def reload(
         self,
@@ -119,7 +121,9 @@ class Cards:
         Returns:
             The handles, each once and ascending, of those that were never heard before.
         """
-        unique = np.unique(cards).astype(np.intp)
+        self._asked[cards] = True  # faster than to sort them
+        unique = np.flatnonzero(self._asked)
+        self._asked[unique] = False
         new: NDArray[np.intp] = unique[self.heard_ns[unique] == 0]
         late = t_ns < now_ns - self._tolerance_ns
         np.maximum.at(self.heard_ns, cards, np.where(late, t_ns, now_ns))

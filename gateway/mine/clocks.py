@@ -20,6 +20,11 @@ class Clocks:
         self._devices = frozenset(devices)
         self._alarms = alarms
 
+    def reload(self, devices: Collection[str], record: StepRecord) -> None:
+        """Takes over other devices; what was found of those that stay stands."""
+        self._devices = frozenset(devices)
+        self.drop_unknown(record)
+
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of devices that are no longer configured."""
         for key in list(self._alarms):

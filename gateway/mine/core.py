@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.mine.acts import ActBook
+from gateway.mine.acts import ActBook, Doer
 from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
@@ -27,6 +27,7 @@ from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
 from gateway.mine.core_words import grown, late_notices, started_text
 from gateway.mine.floods import FloodBook
+from gateway.mine.issue import Parts
 from gateway.mine.lamp_room import LampRoom
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
@@ -39,14 +40,14 @@ from gateway.mine.plan import MinePlan
 from gateway.mine.prevention import Prevention
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
-from gateway.mine.reloading import Reloading, readers_of
+from gateway.mine.reloading import Reloading, hearing, readers_of, roadways_of
 from gateway.mine.roster import Roster
-from gateway.mine.rounds import ends_of_rounds
 from gateway.mine.route_watch import RouteWatch
 from gateway.mine.vehicles import Vehicles
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
+from positioning.rounds import ends_of_rounds
 
 SECOND_NS: Final = 1_000_000_000
 
@@ -75,11 +76,10 @@ class Mine(Reloading):
             silent_after_ns=round(plan.rules[SIGNAL_LOST].after_s * SECOND_NS),
             clock_tolerance_ns=round(plan.clock_tolerance_s * SECOND_NS),
         )
-        roadways = IdTable(tuple(roadway.id for roadway in plan.map.roadways))
-        self._keeper = CardKeeper(self._cards, table, roadways)
-        hearing = plan.uwb_readers | {reader.id for reader in plan.map.readers}
-        floods = FloodBook(plan.flood, state, hearing, plan.rules[SIGNAL_LOST].after_s)
-        self._alarms = AlarmBook(plan.rules, state, floods)
+        self._keeper = CardKeeper(self._cards, table, roadways_of(plan))
+        silent_after_s = plan.rules[SIGNAL_LOST].after_s
+        self._floods = FloodBook(plan.flood, state, hearing(plan), silent_after_s)
+        self._alarms = AlarmBook(plan.rules, state, self._floods)
         self._notices = NoticeBook()
         self._flags = CardFlags(self._cards, self._alarms, table)
         self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
@@ -99,24 +99,20 @@ class Mine(Reloading):
         )
         self._muster = MusterBook(plan, self._cards, self._roster, self._occupancy, state)
         self._prevention = Prevention(plan, table, self._occupancy, self._alarms, state)
-        doers = {
-            ActKind.MUSTER_OPEN: self._muster.do_open,
-            ActKind.MUSTER_CLOSE: self._muster.do_close,
-            **self._prevention.doers,
-        }
-        self._room = LampRoom(
-            plan,
-            roster=self._roster,
-            cards=self._cards,
-            occupancy=self._occupancy,
-            alarms=self._alarms,
-            muster=self._muster,
-            routes=self._routes,
-            state=state,
+        parts = Parts(
+            self._cards,
+            self._roster,
+            self._occupancy,
+            self._alarms,
+            self._muster,
+            self._routes,
+            self._machines,
+            self._limits,
+            self._vehicles,
         )
+        self._room = LampRoom(plan, parts, state)
         self._refusal = ""
-        doers[ActKind.CONFIGURATION_RELOAD] = lambda _act, _record: self._refusal
-        self._acts = ActBook(self._alarms, state, {**doers, **self._room.issue.doers()})
+        self._acts = ActBook(self._alarms, state, self._doers())
         self._conflicts = ConflictBook(readers_of(plan), table)
         self._anchors = AnchorBook(plan.map)
         self._locator = Locator(plan.map, plan.card_height_m, plan.tracker)
@@ -124,6 +120,16 @@ class Mine(Reloading):
         self._told_ns = np.zeros(0, np.int64)  # by card, the time of a last place shown again
         self._now_ns = 0
         self._kept = state
+
+    def _doers(self) -> dict[ActKind, Doer]:
+        """How operators' acts are done, but for those on alarms."""
+        return {
+            ActKind.MUSTER_OPEN: self._muster.do_open,
+            ActKind.MUSTER_CLOSE: self._muster.do_close,
+            ActKind.CONFIGURATION_RELOAD: lambda _act, _record: self._refusal,
+            **self._prevention.doers,
+            **self._room.issue.doers(),
+        }
 
     def begin(self, now_ns: int, damage: Sequence[str] = ()) -> Changes:
         """The first changes, before any step: what is known from before, and the start itself.
@@ -207,11 +213,11 @@ class Mine(Reloading):
         moved |= issued
         self._prevention.follow(record)
         self._alarms.tick(record)
-        for zones, by, reason in self._readings.musters(record):
-            self._muster.demand(zones, by, reason, record)
+        self._call_musters(record)
         self._prevention.weigh(record)
         again = self._shown_again(fixes, [*lost, *back, *issued])
-        told = (np.concatenate([fixes, again]), self._smoothed(again))
+        shown = np.concatenate([fixes, again]) if len(again) else fixes
+        told = (shown, self._smoothed(again))
         return self._changes(record, batch, told, moved, anchors)
 
     def has_answered(self, request_id: str) -> bool:
@@ -226,6 +232,11 @@ class Mine(Reloading):
         self._anchors.save(self._locator.anchor_stats(), record)
         self._room.end(record)
         return self._changes(record, Batch(), (np.empty(0, FIX), np.empty(0, FIX)), ())
+
+    def _call_musters(self, record: StepRecord) -> None:
+        """Opens the musters that limits ask for."""
+        for zones, by, reason in self._readings.musters(record):
+            self._muster.demand(zones, by, reason, record)
 
     def _limit_speeds(self, before: MinePlan | None = None) -> None:
         """Gives cards that are new their own speed limits; `before` is the plan of until now."""

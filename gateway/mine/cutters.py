@@ -12,8 +12,9 @@ from gateway.mine.alarms import AlarmBook
 from gateway.mine.machine_plan import Machine
 from gateway.mine.poses import Poses
 from gateway.mine.record import StepRecord
-from positioning.mine_map import MineMap, ZoneKind
-from positioning.observation import FixClass, new_fixes
+from gateway.mine.sameness import same
+from positioning.mine_map import MineMap, Zone, ZoneKind
+from positioning.observation import FixClass, IdTable, new_fixes
 from positioning.zones import ZoneMembership
 
 OUT_OF_BOUNDARY: Final = "out_of_boundary"
@@ -28,12 +29,38 @@ class Cutters:
     def __init__(
         self, mine_map: MineMap, machines: tuple[Machine, ...], poses: Poses, alarms: AlarmBook
     ) -> None:
-        licences = tuple(zone for zone in mine_map.zones if zone.kind is ZoneKind.LICENCE)
-        cutting = [(i, m, m.cutter_m) for i, m in enumerate(machines) if m.cutter_m]
-        self._cutting = cutting if licences else []
-        self._membership = ZoneMembership(licences)
-        self._poses, self._alarms = poses, alarms
+        self._numbers = IdTable()  # of machines, for as long as the gateway runs
+        self._alarms = alarms
         self._outside: set[AlarmKey] = set()
+        self._membership = ZoneMembership(_licences(mine_map))
+        self._set(mine_map, machines, poses)
+
+    def _set(self, mine_map: MineMap, machines: tuple[Machine, ...], poses: Poses) -> None:
+        self._poses, self._zones = poses, _licences(mine_map)
+        cutting = [(i, m, m.cutter_m) for i, m in enumerate(machines) if m.cutter_m]
+        self._cutting = cutting if self._zones else []
+
+    def reload(
+        self,
+        mine_map: MineMap,
+        machines: tuple[Machine, ...],
+        poses: Poses,
+        record: StepRecord,
+    ) -> None:
+        """Takes over other machines and licences; each cutter that stays is where it was."""
+        before = self._zones
+        self._set(mine_map, machines, poses)
+        if not same(_borders(before), _borders(self._zones)):
+            index = {zone.id: number for number, zone in enumerate(self._zones)}
+            old, self._membership = self._membership, ZoneMembership(self._zones)
+            for card in range(len(self._numbers)):
+                ids = [before[zone].id for zone in old.zones_of(card)]
+                self._membership.restore(card, [index[one] for one in ids if one in index])
+        configured = {_key(machine) for _, machine, _ in self._cutting}
+        for key in sorted(self._outside - configured):
+            text = f"nothing is known of where machine {key.machine} may cut any more"
+            self._alarms.close(key, record.now_ns, record, text)
+        self._outside &= configured
 
     def begin(self) -> None:
         """Takes up the alarms of before a restart."""
@@ -45,8 +72,8 @@ class Cutters:
             return
         poses = self._poses
         known = [
-            (number, index, machine, cutter_m)
-            for number, (index, machine, cutter_m) in enumerate(self._cutting)
+            (self._numbers.handle(machine.id), index, machine, cutter_m)
+            for index, machine, cutter_m in self._cutting
             if poses.is_placed(index) and not poses.stale[index]
         ]
         fixes = new_fixes(len(known))
@@ -70,6 +97,14 @@ class Cutters:
             text = f"machine {key.machine} cuts inside of the licence, or is no longer configured"
             self._alarms.end(key, record.now_ns, record, text)
         self._outside = outside
+
+
+def _licences(mine_map: MineMap) -> tuple[Zone, ...]:
+    return tuple(zone for zone in mine_map.zones if zone.kind is ZoneKind.LICENCE)
+
+
+def _borders(zones: tuple[Zone, ...]) -> tuple[object, ...]:
+    return tuple((zone.id, zone.rings_m, zone.z_band_m) for zone in zones)
 
 
 def _key(machine: Machine) -> AlarmKey:

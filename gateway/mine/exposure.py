@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any, Final
 
@@ -97,6 +97,8 @@ class ExposureBook:
         self._second = -1
         self._is_late = False  # what has come was of the shift before
         self._told: set[ShiftSpan] = set(self._spent)
+        #: By shift and zone: the teams of the entry that was kept last, and its first line.
+        self._heads: dict[tuple[ShiftSpan, str], tuple[tuple[int, ...], bytes]] = {}
 
     @property
     def _width(self) -> int:
@@ -152,12 +154,12 @@ class ExposureBook:
         if second != self._second:
             seconds = range(self._second, second)[-SAVE_PARTS:]
             self._second = second
-            self._recount()
+            self._note_silence()
             due = {one % SAVE_PARTS for one in seconds}
             touched |= {zone for zone in range(len(self._zones)) if zone % SAVE_PARTS in due}
             self._told.add(self._shifts.at(now_ns))
             self._trim(record)
-        spans = sorted(self._spent, key=_start)[-2:]
+        spans = self._newest(now_ns)
         is_new = now_ns - spans[-1].start_ns < 2 * SAVE_PARTS * _S_NS
         # The shift before is done with once all of it is kept, but for what comes late.
         self._save(touched, spans if is_new or self._is_late else spans[-1:], record)
@@ -166,7 +168,7 @@ class ExposureBook:
     def save_all(self, record: StepRecord) -> None:
         """Keeps all zones: the gateway stops."""
         self._add_up(record.now_ns)
-        self._save(range(len(self._zones)), sorted(self._spent, key=_start)[-2:], record)
+        self._save(range(len(self._zones)), self._newest(record.now_ns), record)
 
     def move(self, old: int, new: int) -> None:
         """A person's time goes on with another card: nobody has crossed anything."""
@@ -174,6 +176,31 @@ class ExposureBook:
         self._inside[new] |= self._inside[old]
         self._inside[old] = False
         self._recount()
+
+    def use(self, most: int, record: StepRecord) -> None:
+        """Takes over the zones of another map and other shifts: what is counted stays counted.
+
+        To be called when the shifts have been taken over, before crossings of the new zones come.
+        """
+        self._most, now_ns = most, record.now_ns
+        span = self._shifts.at(now_ns)
+        if span not in self._spent:  # those of until now are kept once more
+            self._save(range(len(self._until_ns)), sorted(self._spent, key=_start)[-2:], record)
+        size = len(self._until_ns)
+        for zone in self._occupancy.zone_ids:
+            self._zones.handle(zone)
+        more = len(self._zones) - size
+        if more:
+            self._until_ns = np.pad(self._until_ns, (0, more), constant_values=now_ns)
+            self._inside = np.pad(self._inside, ((0, 0), (0, more)))
+            self._count = np.pad(self._count, ((0, more), (0, 0), (0, 0)))
+            for span, spent in self._spent.items():
+                self._spent[span] = np.pad(spent, ((0, more), (0, 0), (0, 0)))
+        for before in [one for one in self._spent if one.start_ns == span.start_ns]:
+            # It has another end or name now: what is kept by its start goes on with it.
+            self._spent[span] = self._spent.pop(before)
+        self._of(span)
+        self._told.add(span)
 
     def reload(self, now_ns: int) -> None:
         """After a change of who has which card: what was until now is counted as it was."""
@@ -215,6 +242,13 @@ class ExposureBook:
                 grown[:, : spent.shape[1]] = spent
             self._spent[span] = spent = grown
         return spent
+
+    def _newest(self, now_ns: int) -> list[ShiftSpan]:
+        """The shift before, where there is one, and that of now."""
+        now = self._shifts.at(now_ns)
+        self._of(now)
+        before = [span for span in self._spent if span.start_ns < now.start_ns]
+        return [*sorted(before, key=_start)[-1:], now]
 
     def _reserve(self) -> None:
         """Makes room for all cards, and notes the teams of those that are new."""
@@ -260,6 +294,21 @@ class ExposureBook:
         count = np.bincount(where[counted], minlength=cells)
         self._count = count.reshape(len(self._inside[0]), width, _SHARES)
 
+    def _note_silence(self) -> None:
+        """Counts who has fallen silent, or is heard again, as that: the others stay as they are."""
+        silent = self._cards.silent[: self._known]
+        changed = np.flatnonzero(self._quiet[: self._known] != silent)
+        if not len(changed):
+            return
+        rows, zones = np.nonzero(self._inside[changed])
+        cards = changed[rows]
+        for step in (-1, 1):
+            shares = self._shares(cards)
+            counted = shares >= 0
+            where = zones[counted], self._team[cards[counted]], shares[counted]
+            np.add.at(self._count, where, step)
+            self._quiet[changed] = silent[changed]
+
     def _shares(self, cards: NDArray[np.intp]) -> NDArray[np.intp]:
         """What each card's time is counted as, -1 for nothing: vehicles are neither."""
         quiet, person = self._quiet[cards], self._roster.person[cards]
@@ -293,36 +342,41 @@ class ExposureBook:
             self._told.add(span)
 
     def _trim(self, record: StepRecord) -> None:
+        now = self._shifts.at(record.now_ns)
         for span in sorted(self._spent, key=_start)[: -self._most]:
+            if span == now:  # other shifts were taken over: it began before those that are kept
+                continue
             del self._spent[span]
             for zone in tuple(self._zones.names()):
+                self._heads.pop((span, zone), None)
                 record.state[_state_key(span, zone)] = None
 
     def _save(self, zones: Iterable[int], spans: Sequence[ShiftSpan], record: StepRecord) -> None:
         """Keeps these zones in these shifts."""
-        teams = tuple(self._teams.names())
-        for zone in sorted(zones):
-            until_ns = int(self._until_ns[zone])
-            for span in spans:
-                spent = self._spent[span][zone]
-                used = np.flatnonzero(spent.any(axis=1)).tolist()
-                if not used and span != spans[-1]:
+        indices = sorted(zones)
+        until_ns = self._until_ns.astype("<i8")
+        for span in spans:
+            spent = self._spent[span][indices].astype("<i8")
+            used = (spent > 0).sum(axis=2) > 0
+            for row, zone in enumerate(indices):
+                teams = np.flatnonzero(used[row])
+                if not len(teams) and span != spans[-1]:
                     continue
                 name = self._zones.name(zone)
-                kept = {
-                    "zone": name,
-                    "shift": {
-                        "day": span.day,
-                        "name": span.name,
-                        "start_ns": span.start_ns,
-                        "end_ns": span.end_ns,
-                    },
-                    "t_ns": until_ns,
-                    "teams": [teams[team] for team in used],
-                }
-                head = json.dumps(kept).encode()
-                packed = spent[used].astype("<i8").tobytes()
-                record.state[_state_key(span, name)] = head + b"\n" + packed
+                head = self._head(span, name, tuple(teams.tolist()))
+                packed = until_ns[zone].tobytes() + spent[row, teams].tobytes()
+                record.state[_state_key(span, name)] = head + packed
+
+    def _head(self, span: ShiftSpan, zone: str, teams: tuple[int, ...]) -> bytes:
+        """What an entry is about; most are written again and again with other times only."""
+        before = self._heads.get((span, zone))
+        if before and before[0] == teams:
+            return before[1]
+        names = self._teams.names()
+        kept = {"zone": zone, "shift": asdict(span), "teams": [names[team] for team in teams]}
+        head = json.dumps(kept).encode() + b"\n"
+        self._heads[span, zone] = teams, head
+        return head
 
 
 def _add(spent: NDArray[np.int64], share: int, by_ns: int) -> None:
@@ -343,8 +397,8 @@ def _add(spent: NDArray[np.int64], share: int, by_ns: int) -> None:
 
 def _recalled(value: bytes) -> dict[str, Any]:
     head, _, packed = value.partition(b"\n")
-    spent_ns = np.frombuffer(packed, "<i8").reshape(-1, _SHARES)
-    return {**json.loads(head), "spent_ns": spent_ns}
+    until_ns, *spent_ns = np.frombuffer(packed, "<i8").tolist()
+    return {**json.loads(head), "t_ns": until_ns, "spent_ns": np.reshape(spent_ns, (-1, _SHARES))}
 
 
 def _start(span: ShiftSpan) -> int:

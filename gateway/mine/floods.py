@@ -49,10 +49,7 @@ class FloodBook:
 
         `readers` are the devices that hear cards; a card is told as silent after `silent_after_s`.
         """
-        self._rule = rule
-        self._window_ns = round(rule.window_s * _S_NS) if rule else 0
-        self._readers = frozenset(readers)
-        self._silent_after_ns = round(silent_after_s * _S_NS)
+        self._set(rule, readers, silent_after_s)
         self._recent: defaultdict[str, deque[tuple[int, str]]] = defaultdict(deque)
         self._causes: dict[str, Alarm] = {}  # readers that are, or were, down
         self._begun: list[str] = []  # families
@@ -61,6 +58,32 @@ class FloodBook:
             for key, value in (state or {}).items()
             if key.startswith(STATE_PREFIX)
         }
+
+    def _set(self, rule: FloodRule | None, readers: Iterable[str], silent_after_s: float) -> None:
+        self._rule = rule
+        self._window_ns = round(rule.window_s * _S_NS) if rule else 0
+        self._readers = frozenset(readers)
+        self._silent_after_ns = round(silent_after_s * _S_NS)
+
+    def reload(
+        self,
+        rule: FloodRule | None,
+        readers: Iterable[str],
+        silent_after_s: float,
+        alarms: Iterable[Alarm],
+        record: StepRecord,
+    ) -> None:
+        """Takes over another rule and other readers; `alarms` are all that there are.
+
+        Floods that last go on by the new rule; without one they end.
+        """
+        self._set(rule, readers, silent_after_s)
+        self._causes.clear()
+        for alarm in alarms:
+            self._note_cause(alarm)
+        if rule is None:
+            for family in list(self._floods):
+                self._end(family, "alarms are no longer grouped", record)
 
     def recall(self, alarms: Iterable[Alarm]) -> None:
         """Takes up the alarms of before a restart: those may be the first of a flood."""
@@ -117,10 +140,14 @@ class FloodBook:
         for rule, flood in list(self._floods.items()):
             if record.now_ns - flood.last_ns < self._window_ns:
                 continue
-            text = f"no more alarms of {rule} have come: there were {flood.count} in this flood"
-            count, group = flood.count, flood.group
-            record.event(EventKind.FLOOD_ENDED, flood.last_ns, text=text, count=count, group=group)
-            self._keep(rule, None, record)
+            self._end(rule, f"no more alarms of {rule} have come", record)
+
+    def _end(self, rule: str, why: str, record: StepRecord) -> None:
+        flood = self._floods[rule]
+        text = f"{why}: there were {flood.count} in this flood"
+        count, group = flood.count, flood.group
+        record.event(EventKind.FLOOD_ENDED, flood.last_ns, text=text, count=count, group=group)
+        self._keep(rule, None, record)
 
     def _note_cause(self, alarm: Alarm) -> None:
         if alarm.rule == DEVICE_DOWN and alarm.device in self._readers and alarm.state in OPEN:

@@ -10,8 +10,8 @@ from typing import Final
 from gateway.mine.change import Event, EventKind, Flow
 from gateway.mine.record import StepRecord
 
-#: Where the journal's state holds the counts.
-STATE_KEY: Final = "flows"
+#: Where the journal's state holds the counts, those of the mine itself without an id.
+STATE_PREFIX: Final = "flows/"
 #: The mine itself, beside the ids of zones.
 MINE: Final = ""
 
@@ -24,9 +24,12 @@ class FlowBook:
 
     def __init__(self, state: Mapping[str, bytes]) -> None:
         """Takes up the counts of before a restart."""
-        kept = json.loads(state.get(STATE_KEY, b"[{}, {}]"))
-        self._entered, self._left = Counter[str](kept[0]), Counter[str](kept[1])
-        self._flows: dict[str, Flow] = {}
+        #: A new one whenever it changes: the one before is told already.
+        self._flows: dict[str, Flow] = {
+            key.removeprefix(STATE_PREFIX): Flow(*json.loads(value))
+            for key, value in state.items()
+            if key.startswith(STATE_PREFIX)
+        }
 
     def begin(self, inside: Mapping[str, int], record: StepRecord) -> None:
         """After a restart: `inside` is how many are in each zone, and in the mine.
@@ -35,26 +38,29 @@ class FlowBook:
         holds from here on.
         """
         self.note(record.events, record)
+        into, out = Counter[str](), Counter[str]()
         for zone, count in inside.items():
-            missing = count - (self._entered[zone] - self._left[zone])
-            self._entered[zone] += max(missing, 0)
-            self._left[zone] += max(-missing, 0)
-        self._keep(record)
+            flow = self._flows.get(zone, Flow())
+            missing = count - (flow.entered - flow.left)
+            into[zone], out[zone] = max(missing, 0), max(-missing, 0)
+        self._add(into, out, record)
 
     def note(self, events: Sequence[Event], record: StepRecord) -> None:
         """Takes what was told since this was called last."""
-        into = [event.zone for event in events if event.kind in _INTO]
-        out = [event.zone for event in events if event.kind in _OUT]
+        into = Counter(event.zone for event in events if event.kind in _INTO)
+        out = Counter(event.zone for event in events if event.kind in _OUT)
         if into or out:
-            self._entered.update(into)
-            self._left.update(out)
-            self._keep(record)
+            self._add(into, out, record)
 
-    def all(self) -> dict[str, Flow]:
+    def all(self) -> Mapping[str, Flow]:
         """By id of the zone; the mine itself is `MINE`."""
         return self._flows
 
-    def _keep(self, record: StepRecord) -> None:
-        # A new one: the one before is told already.
-        self._flows = {zone: Flow(n, self._left[zone]) for zone, n in self._entered.items()}
-        record.state[STATE_KEY] = json.dumps([self._entered, self._left]).encode()
+    def _add(self, into: Counter[str], out: Counter[str], record: StepRecord) -> None:
+        flows = dict(self._flows)
+        for zone in {**into, **out}:
+            before = flows.get(zone, Flow())
+            entered, left = before.entered + into[zone], before.left + out[zone]
+            flows[zone] = Flow(entered, left)
+            record.state[STATE_PREFIX + zone] = json.dumps([entered, left]).encode()
+        self._flows = flows

@@ -95,10 +95,9 @@ class HazardBook:
             if hazard.overdue and _key(hazard) not in self._alarms:
                 self._raise(hazard, record)
 
-    def reload(self, plan: MinePlan, record: StepRecord) -> None:
+    def reload(self, plan: MinePlan) -> None:
         """Takes over another configuration; hazards stay as they are, whatever is gone."""
         self._use(plan)
-        self.begin(record)
 
     def all(self) -> list[Hazard]:
         """All that are listed, oldest first."""

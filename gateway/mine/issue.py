@@ -6,7 +6,7 @@ known by the card under which people.csv lists them, whatever card they carry.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +15,7 @@ from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.cards import Cards
 from gateway.mine.change import Act, ActKind, Event, EventKind
+from gateway.mine.limits import OVERTIME, Limits
 from gateway.mine.muster import MusterBook
 from gateway.mine.occupancy import Occupancy
 from gateway.mine.plan import Holder
@@ -23,13 +24,18 @@ from gateway.mine.roster import UNKNOWN_CARD, Roster
 
 if TYPE_CHECKING:
     from gateway.mine.ledger import Ledger
+    from gateway.mine.machine_watch import MachineWatch
     from gateway.mine.route_watch import RouteWatch
+    from gateway.mine.vehicles import Vehicles
 
 #: Where the journal's state holds which card a person has: a key for each who was issued one.
 STATE_PREFIX: Final = "issued/"
 
 #: Families about the card itself, not about who carries it.
 _OF_CARDS: Final = ("low_battery", UNKNOWN_CARD, "dual_card", "duplicate_card")
+
+#: Families about a person, wherever they are.
+_OF_PEOPLE: Final = ("distress", "route_deviation")
 
 #: Cards by person; an empty one: they have none.
 Issued = Mapping[str, str]
@@ -59,18 +65,25 @@ class Parts:
     alarms: AlarmBook
     muster: MusterBook
     routes: RouteWatch
-    ledger: Ledger
+    machines: MachineWatch
+    limits: Limits
+    vehicles: Vehicles
 
 
 class IssueBook:
     """Does what the lamp room asks for, and keeps it."""
 
     def __init__(
-        self, people: Mapping[str, Holder] | None, parts: Parts, state: Mapping[str, bytes]
+        self,
+        people: Mapping[str, Holder] | None,
+        parts: Parts,
+        ledger: Ledger,
+        state: Mapping[str, bytes],
     ) -> None:
         """`people` are those of people.csv, by card; None where there is no roster."""
         self._people = people
         self._parts = parts
+        self._ledger = ledger
         self._issued = {
             key.removeprefix(STATE_PREFIX): value.decode()
             for key, value in state.items()
@@ -90,13 +103,16 @@ class IssueBook:
         }
 
     def rebase(self, people: Mapping[str, Holder] | None, record: StepRecord) -> None:
-        """people.csv has changed; what was issued stays so."""
-        self._people = people
-        before = self._persons
-        self._parts.ledger.note(record)
+        """people.csv has changed; what was issued stays so. All other parts have to follow."""
+        self._people, roster = people, self._parts.roster
+        known = len(roster.person)
         self._assign()
-        self._reserve(record)
-        self._settle(before, record)
+        roster.reserve(self._parts.alarms, record, known)
+
+    def warn_again(self, record: StepRecord) -> None:
+        """Tells which cards are below and issued to nobody, once all parts have followed."""
+        for card in sorted(self._parts.roster.spare):
+            self._warn_or_not(card, record)
 
     def note(self, events: Sequence[Event], record: StepRecord) -> None:
         """Takes ways in and out: a card of the mine that is issued to nobody must not be below."""
@@ -157,12 +173,12 @@ class IssueBook:
             return f"card {old} is issued to nobody: issue {new} instead"
         roster, muster = self._parts.roster, self._parts.muster
         refusal = self._not_free(new, person)
-        if not refusal and any(map(muster.is_missing, (roster.handle(old), roster.handle(new)))):
+        if not refusal and any(map(muster.concerns, (roster.handle(old), roster.handle(new)))):
             refusal = f"the muster that is open concerns card {old} or {new}: close it first"
         if refusal:
             return refusal
         text = f"card {old} of {self._name(person)} was replaced by {new}, as {act.operator} says"
-        self._parts.ledger.note(record)
+        self._ledger.note(record)
         before = self._persons
         self._hold(person, new, record)
         self._carry_on(roster.handle(old), roster.handle(new), record, text)
@@ -202,7 +218,7 @@ class IssueBook:
 
     def _put(self, person: str, card: str, record: StepRecord) -> None:
         before = self._persons
-        self._parts.ledger.note(record)
+        self._ledger.note(record)
         self._hold(person, card, record)
         self._settle(before, record)
 
@@ -215,26 +231,29 @@ class IssueBook:
 
     def _assign(self) -> None:
         """Has the roster follow."""
+        self._is_told = True
         if self._people is None:
+            self._persons = {}
+            self._parts.roster.assign(None, {}, frozenset())
             return
         self._persons = persons_of(self._people, self._issued)
         holders = {card: self._people[person] for card, person in self._persons.items()}
         known = {*self._people, *self._issued.values()} - {""}
         self._parts.roster.assign(holders, self._persons, frozenset(known - holders.keys()))
-        self._is_told = True
 
     def _settle(self, before: Mapping[str, str], record: StepRecord) -> None:
         """Has all parts follow; what the change means for who is below is told."""
         parts = self._parts
         parts.occupancy.recount()
-        parts.ledger.reload(record)
+        self._ledger.reload(record)
         moved = before.items() ^ self._persons.items()
         for card in sorted({card for card, _ in moved}):
             handle = parts.roster.handle(card)
             self._reserve(record)
             parts.occupancy.judge_again(handle, record)
-            if parts.roster.is_spare(card) and parts.cards.below_ns[handle]:
-                self._warn(card, record)
+            if parts.roster.is_spare(card):
+                self._warn_or_not(card, record)
+        parts.machines.judge_again(record)
 
     def _reserve(self, record: StepRecord) -> None:
         self._parts.cards.reserve()
@@ -251,19 +270,23 @@ class IssueBook:
         names = roster.name(old), roster.name(new)
         if cards.below_ns[new]:
             entries = dict(occupancy.entries_of([old])[old])
-            parts.ledger.move(*names, record)
+            self._ledger.move(*names, record)
             self._take_out(old, record, text)
             occupancy.backdate(new, entries)
             if since_ns:
                 cards.below_ns[new] = min(since_ns, int(cards.below_ns[new]))
+            self._end_alarms(names[0], record, text, lambda key: not _follows(key))
         elif cards.heard_ns[old]:
             occupancy.take_out(new, record, text)
-            parts.ledger.move(*names, record)
+            self._ledger.move(*names, record)
             occupancy.move(old, new)
             cards.move(old, new)
-        self._end_alarms(names[0], record, text, _OF_CARDS)
+            parts.machines.move(old, new)
+        self._end_alarms(names[0], record, text, lambda key: key.rule in _OF_CARDS)
         parts.alarms.end(AlarmKey(UNKNOWN_CARD, card=names[1]), now_ns, record, text)
         parts.alarms.move(*names, record, text)
+        parts.limits.recall()
+        parts.vehicles.recall()
         parts.routes.move(*names, record)
         self._changed |= {old, new}
 
@@ -275,14 +298,28 @@ class IssueBook:
             name = parts.roster.name(card)
             record.event(EventKind.MINE_LEFT, record.now_ns, card=name, text=text)
         parts.cards.forget(card)
+        parts.machines.take_out(card)
         self._changed.add(card)
 
     def _end_alarms(
-        self, card: str, record: StepRecord, text: str, rules: Collection[str] = ()
+        self,
+        card: str,
+        record: StepRecord,
+        text: str,
+        which: Callable[[AlarmKey], bool] = lambda _: True,
     ) -> None:
         for key in list(self._parts.alarms):
-            if key.card == card and (not rules or key.rule in rules):
+            if key.card == card and which(key):
                 self._parts.alarms.end(key, record.now_ns, record, text)
+
+    def _warn_or_not(self, card: str, record: StepRecord) -> None:
+        """Tells a card that is issued to nobody where it is below; elsewhere there it may be."""
+        parts = self._parts
+        if parts.cards.below_ns[parts.roster.handle(card)]:
+            self._warn(card, record)
+        else:
+            key, text = AlarmKey(UNKNOWN_CARD, card=card), f"card {card} is not below"
+            parts.alarms.end(key, record.now_ns, record, text)
 
     def _warn(self, card: str, record: StepRecord) -> None:
         parts = self._parts
@@ -290,6 +327,11 @@ class IssueBook:
         place = parts.cards.last_place(parts.roster.handle(card))
         key = AlarmKey(UNKNOWN_CARD, card=card)
         parts.alarms.begin(key, record.now_ns, record, text, place)
+
+
+def _follows(key: AlarmKey) -> bool:
+    """Whether an alarm is about a person wherever they are, and not about where they are."""
+    return key.rule in _OF_PEOPLE or (key.rule == OVERTIME and not key.zone)
 
 
 def _noted(text: str, act: Act) -> str:

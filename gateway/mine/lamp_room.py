@@ -7,20 +7,15 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.mine.alarms import AlarmBook
 from gateway.mine.attendance import Attendance
-from gateway.mine.cards import Cards
 from gateway.mine.change import Batch
 from gateway.mine.clocks import Clocks
 from gateway.mine.issue import IssueBook, Parts
 from gateway.mine.leaps import LeapWatch
 from gateway.mine.ledger import Ledger
-from gateway.mine.muster import MusterBook
-from gateway.mine.occupancy import Occupancy
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
-from gateway.mine.roster import Roster
-from gateway.mine.route_watch import RouteWatch
+from gateway.mine.sameness import same
 from gateway.mine.twins import TwinWatch
 
 
@@ -30,20 +25,16 @@ class LampRoom:
     def __init__(
         self,
         plan: MinePlan,
-        *,
-        roster: Roster,
-        cards: Cards,
-        occupancy: Occupancy,
-        alarms: AlarmBook,
-        muster: MusterBook,
-        routes: RouteWatch,
+        parts: Parts,
         state: Mapping[str, bytes],
     ) -> None:
         """Takes up what was kept before a restart."""
-        self.ledger = Ledger(plan, roster=roster, cards=cards, occupancy=occupancy, state=state)
+        cards, roster, alarms = parts.cards, parts.roster, parts.alarms
+        self.ledger = Ledger(
+            plan, roster=roster, cards=cards, occupancy=parts.occupancy, state=state
+        )
         self.attendance = Attendance(cards, roster, self.ledger.shifts)
-        parts = Parts(cards, roster, occupancy, alarms, muster, routes, self.ledger)
-        self.issue = IssueBook(plan.holders, parts, state)
+        self.issue = IssueBook(plan.holders, parts, self.ledger, state)
         self._clocks = Clocks(plan.devices, alarms)
         self._leaps = LeapWatch(plan, roster, cards, alarms)
         self._twins = TwinWatch(
@@ -54,6 +45,22 @@ class LampRoom:
         """Goes on after a restart, once all cards are where they were."""
         self._clocks.drop_unknown(record)
         self.ledger.begin(record)
+
+    def rebase(self, plan: MinePlan, record: StepRecord) -> None:
+        """Takes over another people.csv, before all parts that ask who has which card."""
+        self.ledger.note(record)  # by the zones and shifts of before
+        self.issue.rebase(plan.holders, record)
+
+    def reload(self, before: MinePlan, plan: MinePlan, record: StepRecord) -> None:
+        """Takes over the rest of another plan, once all cards are in their zones."""
+        if not same(_counted_by(before), _counted_by(plan)):
+            self.ledger.use(plan, record)
+            self.ledger.reload(record)
+        self.ledger.note(record)
+        self.issue.warn_again(record)
+        self._clocks.reload(plan.devices, record)
+        self._leaps.reload(plan)
+        self._twins.reload(plan.dual_card)
 
     def watch(self, batch: Batch, misplaced: NDArray[np.bool_], record: StepRecord) -> None:
         """Looks at clocks and cards; (anchors,) `misplaced` are those that say nothing of use."""
@@ -70,3 +77,9 @@ class LampRoom:
         self.ledger.note(record)
         self.issue.note(record.events, record)
         return self.issue.take_changed()
+
+
+def _counted_by(plan: MinePlan) -> tuple[object, ...]:
+    """What of a plan says how time is counted."""
+    zones = tuple(zone.id for zone in plan.map.zones)
+    return zones, plan.holders, plan.shifts, plan.timezone, plan.attendance

@@ -40,15 +40,7 @@ class LeapWatch:
     """The last measurement of each card, and how often it has leapt."""
 
     def __init__(self, plan: MinePlan, roster: Roster, cards: Cards, alarms: AlarmBook) -> None:
-        anchors = [(one.x_m, one.y_m, one.z_m) for one in plan.map.anchors]
-        readers = [(one.x_m, one.y_m, one.z_m) for one in plan.map.readers]
-        self._anchors_m = np.array(anchors, np.float64).reshape(-1, 3)
-        self._readers_m = np.array(readers, np.float64).reshape(-1, 3)
-        self._radii_m = np.array([one.radius_m for one in plan.map.readers], np.float64)
-        self._speeds_m_s = plan.speeds_max_m_s
-        self._tolerance_s = plan.clock_tolerance_s
-        self._leaps_least = plan.duplicate_card.leaps
-        self._within_ns = round(plan.duplicate_card.within_s * _S_NS)
+        self._set(plan)
         self._roster = roster
         self._cards = cards
         self._alarms = alarms
@@ -59,10 +51,25 @@ class LeapWatch:
         self._leaps = np.zeros(0, np.int64)
         self._leapt_ns = np.zeros(0, np.int64)
         self._turn = 0
-        self._named = 0  # cards up to this handle have their speed
         #: Cards with an open alarm.
         self._open = {roster.handle(key.card) for key in alarms if key.rule == DUPLICATE_CARD}
         self._start_ns = 0  # of the first step: before it nobody looked
+
+    def _set(self, plan: MinePlan) -> None:
+        anchors = [(one.x_m, one.y_m, one.z_m) for one in plan.map.anchors]
+        readers = [(one.x_m, one.y_m, one.z_m) for one in plan.map.readers]
+        self._anchors_m = np.array(anchors, np.float64).reshape(-1, 3)
+        self._readers_m = np.array(readers, np.float64).reshape(-1, 3)
+        self._radii_m = np.array([one.radius_m for one in plan.map.readers], np.float64)
+        self._speeds_m_s = plan.speeds_max_m_s
+        self._tolerance_s = plan.clock_tolerance_s
+        self._leaps_least = plan.duplicate_card.leaps
+        self._within_ns = round(plan.duplicate_card.within_s * _S_NS)
+        self._named = 0  # cards up to this handle have their speed
+
+    def reload(self, plan: MinePlan) -> None:
+        """Takes over another map, other speeds and thresholds; where cards were heard stays."""
+        self._set(plan)
 
     def note(self, measured: Records, misplaced: NDArray[np.bool_], record: StepRecord) -> None:
         """Takes (n,) MEASUREMENT of one step, in the order of arrival.

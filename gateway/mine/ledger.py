@@ -70,6 +70,13 @@ class Ledger:
         if not self._cards.below_ns[handles[1]]:  # else each has been counted as it is
             self.exposure.move(*handles)
 
+    def use(self, plan: MinePlan, record: StepRecord) -> None:
+        """Takes over other shifts and zones; `note` must have been called before they changed."""
+        most, early_ns = plan.attendance.shifts_kept, round(plan.attendance.early_s * _S_NS)
+        self.shifts.use(plan.shifts, plan.timezone, early_ns=early_ns)
+        self.visits.reload(most, record)
+        self.exposure.use(most, record)
+
     def reload(self, record: StepRecord) -> None:
         """It has changed who has which card."""
         self.note(record)

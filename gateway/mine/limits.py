@@ -42,14 +42,17 @@ class Limits:
         self._alarms = alarms
         self._staying: list[tuple[AlarmKey, str]] = []
         self._stays_second = -1
+        self.recall()
+        self._set(plan)
+
+    def recall(self) -> None:
+        """Takes up the alarms that there are: after a restart, and when a card's have moved."""
         #: What is over a limit now: the alarms that have been begun, and not ended.
         self._over: set[AlarmKey] = {
             key
-            for key in alarms
+            for key in self._alarms
             if key.rule in (OVERCROWDED, OVERTIME, OUT_OF_BOUNDARY) and not key.machine
         }
-
-        self._set(plan)
 
     def _set(self, plan: MinePlan) -> None:
         zones = plan.map.zones

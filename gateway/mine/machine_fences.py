@@ -55,18 +55,15 @@ class MachineFences:
         cards: Cards,
         roster: Roster,
         alarms: AlarmBook,
+        *,
+        membership: FenceMembership,
     ) -> None:
+        """`membership` is what `membership_of` makes of the plan."""
         machines = self._machines = plan.machines
         self._poses, self._cards, self._roster, self._alarms = poses, cards, roster, alarms
-        self._fenced: list[_Fenced] = []
-        fences: list[Fence] = []
-        for index, machine in enumerate(machines):
-            if machine.ring_m is None:
-                continue
-            self._fenced.append(_Fenced(index, machine))
-            rings_m = (machine.ring_m, _wider(machine.ring_m, machine.margin_m))
-            fences += [Fence(machine.id, (ring_m,), machine.height_m) for ring_m in rings_m]
-        self._membership = FenceMembership(fences, plan.map.roadways)
+        fenced = [(i, machine) for i, machine in enumerate(machines) if machine.ring_m is not None]
+        self._fenced = [_Fenced(index, machine) for index, machine in fenced]
+        self._membership = membership
         self._rows = np.repeat([one.index for one in self._fenced], 2).astype(np.intp)
         self._of = {one.index: one for one in self._fenced}
         self._uncertain: set[AlarmKey] = set()
@@ -82,8 +79,7 @@ class MachineFences:
             if key.rule == DANGER_PROXIMITY and is_machine(key.machine):
                 number, one = by_id.get(key.machine, (0, None))
                 if one is None:
-                    text = f"machine {key.machine} has no fence any more"
-                    self._alarms.end(key, record.now_ns, record, text)
+                    self._alarms.end(key, record.now_ns, record, _gone(key))
                     continue
                 card = self._roster.handle(key.card)
                 inside = self._membership.fences_of(card)
@@ -93,6 +89,68 @@ class MachineFences:
             elif key.rule == MACHINE_UNCERTAIN:
                 self._uncertain.add(key)
                 self._poses.doubt(key.machine, record.now_ns)
+
+    def go_on(self, before: MachineFences, record: StepRecord) -> None:
+        """Takes over who was where with another configuration, and judges all by this one.
+
+        Who was in the fence of a machine that has one still is in it, until it is looked for again.
+        """
+        by_id = {one.machine.id: number for number, one in enumerate(self._fenced)}
+        index = []
+        for old in before._fenced:
+            number = by_id.get(old.machine.id, -1)
+            index += [2 * number, 2 * number + 1] if number >= 0 else [-1, -1]
+            if number >= 0:
+                new = self._fenced[number]
+                new.within, new.around, new.begun = old.within, old.around, old.begun
+        if self._membership is not before._membership:
+            self._membership.go_on(before._membership, index)
+        self._looked = before._looked
+        self._uncertain = before._uncertain
+        known = {machine.id for machine in self._machines}
+        for key in self._alarms:
+            if key.rule == MACHINE_UNCERTAIN and key.machine not in known:
+                text = f"machine {key.machine} is no longer configured"
+                self._alarms.close(key, record.now_ns, record, text)
+                self._uncertain.discard(key)
+            elif (
+                key.rule == DANGER_PROXIMITY
+                and is_machine(key.machine)
+                and key.machine not in by_id
+            ):
+                self._alarms.close(key, record.now_ns, record, _gone(key))
+        self.judge_again(record)
+
+    def judge_again(self, record: StepRecord) -> None:
+        """It has changed who has which card, or who may be within."""
+        for one in self._fenced:
+            self._judge(one, record)
+
+    def take_out(self, card: int) -> None:
+        """Nobody carries a card any more; its alarms are ended, or moved, by others."""
+        if self._membership.fences_of(card):
+            self._membership.restore(card, [])
+        for one in self._fenced:
+            one.within.pop(card, None)
+            one.around.pop(card, None)
+            one.begun.discard(card)
+
+    def move(self, old: int, new: int) -> None:
+        """Who had card `old` has `new` now, and is where they were."""
+        inside = self._membership.fences_of(old)
+        moved = [
+            (among, among[old])
+            for one in self._fenced
+            for among in (one.within, one.around)
+            if old in among
+        ]
+        begun = [one for one in self._fenced if old in one.begun]
+        self.take_out(old)
+        self._membership.restore(new, inside)
+        for among, since_ns in moved:
+            among[new] = since_ns
+        for one in begun:
+            one.begun.add(new)
 
     def look(
         self, fixes: Records, changed: set[int], record: StepRecord, *, everyone: bool
@@ -143,7 +201,7 @@ class MachineFences:
         one.mode = stale, runs
         if runs:
             wanted = {**one.around, **one.within} if stale else one.within
-            wanted = {card: t for card, t in wanted.items() if not self._is_crew(one, card)}
+            wanted = {card: t for card, t in wanted.items() if not self._may_be_in(one, card)}
         for card in sorted(wanted.keys() - one.begun):
             text = f"card {self._roster.name(card)} is in the fence of {self._words(one, record)}"
             place = self._cards.last_place(card)
@@ -155,6 +213,8 @@ class MachineFences:
             text = f"card {name} is away from machine {one.machine.id}"
             if not runs:
                 text = f"machine {one.machine.id} stands still; card {name} is beside it"
+            elif self._may_be_in(one, card):
+                text = f"card {name} may be in the fence of machine {one.machine.id} now"
             self._alarms.end(self._key(one, card), record.now_ns, record, text)
         one.begun = set(wanted)
 
@@ -170,11 +230,14 @@ class MachineFences:
             words += "; whether it runs is not known"
         return words
 
-    def _is_crew(self, one: _Fenced, card: int) -> bool:
+    def _may_be_in(self, one: _Fenced, card: int) -> bool:
+        """Whether a card is no person's, or one of the machine's crew's."""
         crew, holder = one.machine.crew, self._roster.holder(card)
-        return bool(crew) and (
-            self._roster.name(card) in crew or (holder is not None and holder.team in crew)
-        )
+        if not crew or not self._roster.person[card]:
+            return not self._roster.person[card]
+        name = self._roster.name(card)
+        listed = {name, self._roster.person_of(name)}
+        return not listed.isdisjoint(crew) or (holder is not None and holder.team in crew)
 
     def _tell_uncertain(self, record: StepRecord) -> None:
         """Raises and clears what is to be known of machines and is not."""
@@ -204,6 +267,20 @@ class MachineFences:
 def is_machine(name: str) -> bool:
     """Whether an alarm's `machine` is a machine's id: a card's begins with a digit."""
     return name[:1].isalpha()
+
+
+def membership_of(plan: MinePlan) -> FenceMembership:
+    """Who is in the fences of a plan's machines, two for each that has one; nobody yet."""
+    fences: list[Fence] = []
+    for machine in plan.machines:
+        if machine.ring_m is not None:
+            rings_m = (machine.ring_m, _wider(machine.ring_m, machine.margin_m))
+            fences += [Fence(machine.id, (ring_m,), machine.height_m) for ring_m in rings_m]
+    return FenceMembership(fences, plan.map.roadways)
+
+
+def _gone(key: AlarmKey) -> str:
+    return f"machine {key.machine} has no fence any more"
 
 
 def _wider(ring_m: Floats, margin_m: float) -> Floats:

@@ -89,6 +89,10 @@ class MusterBook:
         is_open = self._muster is not None and self._muster.is_open
         return is_open and entry is not None and entry.state is not MusterState.SAFE
 
+    def concerns(self, card: int) -> bool:
+        """Whether a muster that is open concerns a card, safe or not."""
+        return self._muster is not None and self._muster.is_open and card in self._entries
+
     def begin(self, record: StepRecord) -> None:
         """Goes on after a restart, with the map as it is now."""
         if self._muster is None:
@@ -278,7 +282,10 @@ class MusterBook:
     def _state_of(self, card: int, entry: MusterCard | None, zones: tuple[str, ...]) -> MusterState:
         cards = self._cards
         if cards.silent[card] or not cards.heard_ns[card]:
-            return MusterState.UNACCOUNTED
+            # Who came out may have handed it in.
+            is_safe = entry and entry.state is MusterState.SAFE
+            handed_in = is_safe and entry and self._roster.is_spare(entry.card)
+            return MusterState.SAFE if handed_in else MusterState.UNACCOUNTED
         if entry and entry.state is MusterState.UNACCOUNTED:
             # Heard again is not yet located: its last place is one of before the silence.
             fix = cards.last[card]

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from equipment.report import Quality, Sample, Value
 from gateway.mine.cards import Cards
@@ -17,6 +18,7 @@ from gateway.mine.machine_plan import AlongRoadway, Fixed, Machine, OnCards
 from gateway.mine.plan import MinePlan
 from gateway.mine.readings import is_beyond
 from gateway.mine.record import StepRecord
+from gateway.mine.sameness import same
 from positioning.fences import POSE
 from positioning.mine_map import Roadway
 from positioning.observation import FixClass, IdTable
@@ -36,6 +38,8 @@ _ACROSS_M: Final = 0.3
 _PLACED: Final = (FixClass.PRECISE, FixClass.ROADWAY, FixClass.ZONE, FixClass.EXTRAPOLATED)
 
 _S_NS: Final = 1_000_000_000
+
+Flags = NDArray[np.bool_]
 
 
 class _Line:
@@ -109,11 +113,67 @@ class Poses:
             place = (0, pose.x_m, pose.y_m, z_m, pose.heading_deg, var_m2, 0.0, var_m2)
             self.poses[index] = place
 
-    def restore(self, state: Mapping[str, bytes], now_ns: int) -> None:
+    def go_on(
+        self, before: Poses, newest: Mapping[tuple[str, str], Sample], record: StepRecord
+    ) -> None:
+        """Takes over what was known with another configuration.
+
+        A machine stays where it was. Of one whose place or state now comes from something else,
+        `newest`, the last value of each point, tell it; before any, one that was set up at a place
+        has been there until now. Machines that are gone are forgotten.
+        """
+        known = {machine.id: index for index, machine in enumerate(before._machines)}
+        changed = set()
+        for index, machine in enumerate(self._machines):
+            was = known.pop(machine.id, None)
+            if was is not None:
+                self._go_on_with(index, before, was, record.now_ns)
+            if was is None or not same(_sources(machine), _sources(before._machines[was])):
+                changed.add(index)
+        for name in known:
+            record.state[STATE_PREFIX + name] = None
+        seen_ns = dict(zip(before._handles.tolist(), before._seen_ns.tolist(), strict=True))
+        mounted = [(index, card) for index, cards in self._mounted for card in cards]
+        self._seen_ns[:] = [0 if i in changed else seen_ns.get(c, 0) for i, c in mounted]
+        for index in sorted(changed):
+            self._ask(index, newest)
+        judged = self._judged(record.now_ns)
+        for index in changed:
+            self.stale[index], self.unsure[index], self.runs[index] = (one[index] for one in judged)
+            self._unsaved[index] = True
+
+    def _go_on_with(self, index: int, before: Poses, was: int, now_ns: int) -> None:
+        machine, other = self._machines[index], before._machines[was]
+        if not self._is_fixed[index]:
+            self.poses[index] = before.poses[was]
+            self._heard_ns[index] = now_ns if before._is_fixed[was] else before._heard_ns[was]
+            self.stale[index] = before.stale[was]
+        if same(_sources(machine)[1:], _sources(other)[1:]):
+            self._value_runs[index] = before._value_runs[was]
+            self._said_ns[index] = before._said_ns[was]
+            self.unsure[index], self.runs[index] = before.unsure[was], before.runs[was]
+        self._unsaved[index] = before._unsaved[was]
+
+    def _ask(self, index: int, newest: Mapping[tuple[str, str], Sample]) -> None:
+        """Takes the last values of a machine's points, as old as they are."""
+        pose, active = self._machines[index].pose, self._machines[index].active
+        sample = newest.get((pose.device, pose.point)) if isinstance(pose, AlongRoadway) else None
+        if sample and sample.value is not None and sample.quality is not Quality.BAD:
+            self._place_along(index, sample.value, sample.receive_t_ns)
+        sample = newest.get((active.device, active.point)) if active else None
+        if sample and sample.value is not None and sample.quality is not Quality.BAD:
+            self._note_state(index, sample.value, sample.receive_t_ns)
+
+    def restore(self, state: Mapping[str, bytes], record: StepRecord) -> None:
         """Takes up the places of before a restart; they count as heard now.
 
-        Who did not listen knows of no silence: a machine gets its time to be heard again.
+        Who did not listen knows of no silence: a machine gets its time to be heard again. Machines
+        that are gone are forgotten.
         """
+        now_ns = record.now_ns
+        known = {STATE_PREFIX + machine.id for machine in self._machines}
+        gone = {key for key in state if key.startswith(STATE_PREFIX)} - known
+        record.state.update(dict.fromkeys(sorted(gone)))
         for index, machine in enumerate(self._machines):
             kept = json.loads(state.get(STATE_PREFIX + machine.id, b"{}"))
             if not kept:
@@ -178,13 +238,17 @@ class Poses:
 
     def _judge(self, now_ns: int) -> set[int]:
         """Finds out what can still be believed; returns the machines where that has changed."""
-        stale = ~self._is_fixed & (now_ns - self._heard_ns > self._stale_ns)
-        unsure = self._asks & (now_ns - self._said_ns > self._stale_ns)
-        runs = self._value_runs | unsure
+        stale, unsure, runs = self._judged(now_ns)
         changed = (stale != self.stale) | (unsure != self.unsure) | (runs != self.runs)
         self.stale, self.unsure, self.runs = stale, unsure, runs
         self._unsaved |= changed
         return set(np.flatnonzero(changed).tolist())
+
+    def _judged(self, now_ns: int) -> tuple[Flags, Flags, Flags]:
+        """What is stale, unsure and running at a time."""
+        stale = ~self._is_fixed & (now_ns - self._heard_ns > self._stale_ns)
+        unsure = self._asks & (now_ns - self._said_ns > self._stale_ns)
+        return stale, unsure, self._value_runs | unsure
 
     def _place_along(self, index: int, value: Value, t_ns: int) -> None:
         pose = self._machines[index].pose
@@ -270,6 +334,11 @@ class Poses:
         line = self._lines[roadway]
         chainage_m = min(max(float(fix["chainage_m"]), 0.0), line.length_m)
         return line.at(chainage_m)[3] + (180.0 if pose.reversed else 0.0)
+
+
+def _sources(machine: Machine) -> tuple[object, ...]:
+    """Where its place, and then whether it runs, come from."""
+    return machine.pose, machine.active, machine.active_unless
 
 
 def _spread(along_deg: float, along_m2: float, across_m2: float) -> tuple[float, float, float]:

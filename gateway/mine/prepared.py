@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gateway.mine.anchors import AnchorBook
 from gateway.mine.change import Act
+from gateway.mine.machine_watch import MachineParts
 from gateway.mine.muster_ways import MusterWays
 from gateway.mine.occupancy import JudgedZones
 from gateway.mine.plan import MinePlan
@@ -22,6 +23,7 @@ class Prepared:
     zones: JudgedZones | None = None
     ways: MusterWays | None = None
     anchors: AnchorBook | None = None
+    machines: MachineParts = field(default_factory=MachineParts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ def prepare(before: MinePlan, plan: MinePlan) -> Prepared:
         zones=zones,
         ways=None if height and same(old, new) else MusterWays(new, plan.card_height_m),
         anchors=None if rock and same(old.anchors, new.anchors) else AnchorBook(new),
+        machines=MachineParts.of(before, plan),
     )
 
 

@@ -60,11 +60,13 @@ class Prevention:
         self.weigh(record)
 
     def reload(self, plan: MinePlan, record: StepRecord) -> None:
-        """Takes over another configuration, after the zones and the alarms."""
-        self._hazards.reload(plan, record)
+        """Takes over another configuration, when all alarms are known: last."""
+        self._hazards.reload(plan)
+        if self._risk.reload(plan.prevention, plan.map.zones):
+            self._risk.count((), record.alarms.values())
+            return
         kept = self._risk.kept()
         self._risk = RiskBook(plan.prevention, plan.map.zones, self._zones_of, kept)
-        self._changed |= self._hazards.take()
         alarms, people = self._alarms.all().values(), self._occupancy.people
         self._risk.look(self._hazards.all(), alarms, people, record)
 

@@ -20,6 +20,7 @@ from gateway.mine.machine_fences import DANGER_PROXIMITY, is_machine
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from gateway.mine.squares import may_be_near
 from positioning.graph import build_graph
 from positioning.nearness import NEAR, Nearness
 
@@ -55,8 +56,6 @@ _PAIR: Final = np.dtype(
 _SHIFT: Final = 32
 #: A place by its chainage, and by x and y, may differ by this, metres: roadways are wide.
 _SLACK_M: Final = 10.0
-#: Cells each way of a square that is laid over the plane again and again; a power of two.
-_CELLS: Final = 256
 
 
 class Proximity:
@@ -68,18 +67,16 @@ class Proximity:
         roster: Roster,
         cards: Cards,
         alarms: AlarmBook,
+        *,
         mounted: Collection[int],
+        nearness: Nearness | None,
     ) -> None:
-        """`mounted` are the cards of machines, which have fences of their own."""
-        self._rule = rule = plan.near
+        """`mounted` are the cards of machines, which have fences of their own.
+
+        `nearness` is what `nearness_of` makes of the plan.
+        """
         self._roster, self._cards, self._alarms = roster, cards, alarms
-        self._mounted = np.array(sorted(mounted), np.int64)
-        self._person_m = rule.person_vehicle_m or np.nan
-        self._vehicle_m = rule.vehicle_vehicle_m or np.nan
-        self._nearness: Nearness | None = None
-        if rule.person_vehicle_m or rule.vehicle_vehicle_m:
-            roadways = plan.map.roadways
-            self._nearness = Nearness(roadways, build_graph(roadways), plan.map.areas)
+        self._set(plan, mounted, nearness)
         self._pairs = np.zeros(0, _PAIR)
         self._riding: frozenset[int] = frozenset()
         self._looked_ns = 0
@@ -95,6 +92,57 @@ class Proximity:
         rides = np.isin(self._pairs["both"], sorted(riding))
         self._pairs["together_s"][rides] = self._rule.ride_after_s
         self._riding = frozenset(riding)
+
+    def _set(self, plan: MinePlan, mounted: Collection[int], nearness: Nearness | None) -> None:
+        self._rule = rule = plan.near
+        self._mounted = np.array(sorted(mounted), np.int64)
+        self._person_m = rule.person_vehicle_m or np.nan
+        self._vehicle_m = rule.vehicle_vehicle_m or np.nan
+        self._nearness = nearness
+
+    def reload(
+        self,
+        plan: MinePlan,
+        mounted: Collection[int],
+        nearness: Nearness | None,
+        record: StepRecord,
+    ) -> None:
+        """Takes over another map, other distances and machines; pairs go on as they are."""
+        has_rule = bool(plan.near.person_vehicle_m or plan.near.vehicle_vehicle_m)
+        self._set(plan, mounted, nearness or (self._nearness if has_rule else None))
+        self.judge_again(record)
+
+    def judge_again(self, record: StepRecord) -> None:
+        """It has changed who has which card, or what a pair is: ends the alarms of what is none."""
+        for key in list(self._alarms):
+            if _is_of_pair(key) and not self._is_pair(key):
+                text = f"{key.card} and {key.machine} are no pair with a distance to keep any more"
+                self._alarms.close(key, record.now_ns, record, text)
+        begun = self._pairs["begun"]
+        for row in np.flatnonzero(begun).tolist():
+            begun[row] = self._is_pair(self._key(int(self._pairs["both"][row])))
+
+    def _is_pair(self, key: AlarmKey) -> bool:
+        """Whether a key is of two between which a distance is to be kept."""
+        vehicle, other = self._roster.handle(key.machine), self._roster.handle(key.card)
+        known = len(self._roster.person)
+        if max(vehicle, other) >= known or not {vehicle, other}.isdisjoint(self._mounted.tolist()):
+            return False
+        if not self._roster.vehicle[vehicle]:
+            return False
+        if key.rule == VEHICLE_PROXIMITY:
+            return bool(self._roster.vehicle[other] and self._vehicle_m > 0.0)
+        return bool(self._roster.person[other] and self._person_m > 0.0)
+
+    def move(self, old: int, new: int) -> None:
+        """Whoever, or whatever, had card `old` has `new` now; alarms are moved by others."""
+        pairs, mask = self._pairs, (1 << _SHIFT) - 1
+        a, b = pairs["both"] >> _SHIFT, pairs["both"] & mask
+        a[a == old], b[b == old] = new, new
+        swapped = self._roster.vehicle[b] & (a > b)
+        pairs["both"] = np.where(swapped, b << _SHIFT | a, a << _SHIFT | b)
+        _, first = np.unique(pairs["both"], return_index=True)  # ascending
+        self._pairs = pairs[first]
 
     def look(self, record: StepRecord) -> None:
         """Raises and clears what has to be by now; to be called once a second."""
@@ -159,21 +207,11 @@ class Proximity:
     def _around(
         self, vehicles: NDArray[np.intp], others: NDArray[np.intp], reach_m: float
     ) -> NDArray[np.intp]:
-        """Those of `others` that may be within `reach_m` of a vehicle, in plan: most are not.
-
-        The plane is covered by a square of cells, again and again.
-        """
-        last, cell_m = self._cards.last, reach_m + _SLACK_M
+        """Those of `others` that may be within `reach_m` of a vehicle, in plan: most are not."""
+        last = self._cards.last
         places_m = np.column_stack([last["x_m"], last["y_m"]])
-        cells = np.floor(np.nan_to_num(places_m / cell_m)).astype(np.int64)
-        marked = np.zeros((_CELLS, _CELLS), np.bool_)
-        for column in range(-1, 2):
-            for line in range(-1, 2):
-                at = (cells[vehicles] + (column, line)) & (_CELLS - 1)
-                marked[at[:, 0], at[:, 1]] = True
-        at = cells[others] & (_CELLS - 1)
-        near: NDArray[np.intp] = others[marked[at[:, 0], at[:, 1]]]
-        return near
+        near = may_be_near(places_m[others], places_m[vehicles], reach_m + _SLACK_M)
+        return others[near]
 
     def _seen(
         self, found: NDArray[np.void], both: NDArray[np.int64]
@@ -238,6 +276,14 @@ class Proximity:
             (name(both >> _SHIFT), name(both & ((1 << _SHIFT) - 1))) for both in sorted(riding)
         ]
         record.state[RIDING_KEY] = json.dumps(kept).encode()
+
+
+def nearness_of(plan: MinePlan) -> Nearness | None:
+    """What tells distances along the roadways, where the plan asks for any."""
+    if not (plan.near.person_vehicle_m or plan.near.vehicle_vehicle_m):
+        return None
+    roadways = plan.map.roadways
+    return Nearness(roadways, build_graph(roadways), plan.map.areas)
 
 
 def _is_of_pair(key: AlarmKey) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from equipment.report import Quality, Sample, Value
@@ -33,6 +33,11 @@ class Readings:
             self._by_point[limit.device, limit.point].append(limit)
         self._keys = {_key(limit) for limit in limits}
         self._musters = {limit.id: limit.muster for limit in limits if limit.muster}
+
+    @property
+    def newest(self) -> Mapping[tuple[str, str], Sample]:
+        """The last value of each point, by device and point."""
+        return self._newest
 
     def reload(
         self, limits: Sequence[ValueLimit], devices: Collection[str], record: StepRecord

@@ -20,9 +20,12 @@ from gateway.mine.card_kept import CardKeeper
 from gateway.mine.cards import SIGNAL_LOST, Cards
 from gateway.mine.change import Batch, Changes, EventKind
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.floods import FloodBook
+from gateway.mine.lamp_room import LampRoom
 from gateway.mine.limits import Limits
 from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
+from gateway.mine.machine_watch import MachineWatch
 from gateway.mine.muster import MusterBook
 from gateway.mine.occupancy import Occupancy
 from gateway.mine.plan import MinePlan
@@ -61,6 +64,9 @@ class Reloading:
     _routes: RouteWatch
     _muster: MusterBook
     _prevention: Prevention
+    _machines: MachineWatch
+    _room: LampRoom
+    _floods: FloodBook
     _acts: ActBook
     _conflicts: ConflictBook
     _anchors: AnchorBook
@@ -96,8 +102,10 @@ class Reloading:
         stops, self._plan = self._routes.stops(), plan
         self._keep_configuration(record)
         self._alarms.reload(plan.rules, record)
+        alarms, silent_after_s = self._alarms.all().values(), plan.rules[SIGNAL_LOST].after_s
+        self._floods.reload(plan.flood, hearing(plan), silent_after_s, alarms, record)
         self._take_over_cards(before, record)
-        self._roster.reload(plan.holders, self._alarms, record)
+        self._room.rebase(plan, record)
         stats = self._locator.anchor_stats()
         if prepared.locator:
             self._locator = prepared.locator
@@ -112,8 +120,11 @@ class Reloading:
         self._limits.reload(plan, record)
         self._limits.look(record)
         self._vehicles.reload(plan.map, record)
+        self._machines.reload(plan, prepared.machines, self._readings.newest, record)
         self._routes.reload(plan, stops, record)
         self._muster.reload(plan, prepared.ways, record)
+        self._room.reload(before, plan, record)
+        self._call_musters(record)
         self._prevention.reload(plan, record)
         self._conflicts.reload(readers_of(plan))
         if moved:
@@ -167,6 +178,9 @@ class Reloading:
     def _limit_speeds(self, before: MinePlan | None = None) -> None:
         raise NotImplementedError
 
+    def _call_musters(self, record: StepRecord) -> None:
+        raise NotImplementedError
+
     def _keep(self, cards: Collection[int], record: StepRecord) -> None:
         raise NotImplementedError
 
@@ -184,6 +198,11 @@ class Reloading:
 def roadways_of(plan: MinePlan) -> IdTable:
     """The roadways of the map, by index."""
     return IdTable(tuple(roadway.id for roadway in plan.map.roadways))
+
+
+def hearing(plan: MinePlan) -> frozenset[str]:
+    """The devices that hear cards."""
+    return plan.uwb_readers | {reader.id for reader in plan.map.readers}
 
 
 def readers_of(plan: MinePlan) -> IdTable:

@@ -75,19 +75,9 @@ class RiskBook:
         state: Mapping[str, bytes],
     ) -> None:
         """Goes on with the scores of before a restart. `zones_of_card` says where a card is now."""
-        self._weights = plan.weights
-        self._zones = zones
         self._zones_of_card = zones_of_card
-        self._index = {zone.id: index for index, zone in enumerate(zones)}
-        self._is_scored = bool(plan.points)
-        self._zones_of_device = _zones_of_devices(plan.points)
+        self._set(plan, zones)
         size = len(zones)
-        points = np.zeros((size, 4), np.int64)
-        for point in plan.points:
-            if point.zone in self._index:
-                points[self._index[point.zone], point.level - 1] += 1
-        weights = plan.weights
-        self._points = np.minimum(points @ np.array(weights.point), weights.points_most)
         self._hazards = np.zeros((size, 4), np.int64)  #: How many of each level are open.
         self._alarms = np.zeros((size, 4), np.int64)
         self._machines = np.zeros(size, np.int64)  #: How many are down or have a fault.
@@ -105,6 +95,30 @@ class RiskBook:
             if key.startswith(RISK_PREFIX):
                 self._recall(key.removeprefix(RISK_PREFIX), json.loads(value))
 
+    def _set(self, plan: PreventionPlan, zones: Sequence[Zone]) -> None:
+        self._weights = weights = plan.weights
+        self._zones = zones
+        self._index = {zone.id: index for index, zone in enumerate(zones)}
+        self._is_scored = bool(plan.points)
+        self._places = _places(plan, zones)
+        self._zones_of_device = _zones_of_devices(plan.points)
+        points = np.zeros((len(zones), 4), np.int64)
+        for point in plan.points:
+            if point.zone in self._index:
+                points[self._index[point.zone], point.level - 1] += 1
+        self._points = np.minimum(points @ np.array(weights.point), weights.points_most)
+
+    def reload(self, plan: PreventionPlan, zones: Sequence[Zone]) -> bool:
+        """Takes over other weights, levels and names; the next score is by them.
+
+        False: other things are in other zones by this plan. It needs another book, which counts
+        all anew.
+        """
+        if _places(plan, zones) != self._places:
+            return False
+        self._set(plan, zones)
+        return True
+
     def look(
         self,
         hazards: Iterable[Hazard | None],
@@ -121,15 +135,19 @@ class RiskBook:
         self._gone.clear()
         if not self._is_scored:
             return
+        self.count(hazards, alarms)
+        second = record.now_ns // _S_NS
+        if second != self._second:
+            self._second = second
+            self._score(people, record)
+
+    def count(self, hazards: Iterable[Hazard | None], alarms: Iterable[Alarm]) -> None:
+        """Counts what has changed."""
         for hazard in hazards:
             if hazard:
                 self._count(hazard, counts=hazard.is_open)
         for alarm in alarms:
             self._count(alarm, counts=alarm.state in OPEN and alarm.mode in _COUNTED)
-        second = record.now_ns // _S_NS
-        if second != self._second:
-            self._second = second
-            self._score(people, record)
 
     def take(self) -> NDArray[np.void] | None:
         """(zones,) RISK, in the map's order, where it was computed since this was asked last."""
@@ -253,6 +271,12 @@ class RiskBook:
             return
         self._peak[index], self._peak_ns[index] = kept["peak"], kept["peak_t_ns"]
         self._acute[index], self._grades[index] = kept["acute"], kept["grade"]
+
+
+def _places(plan: PreventionPlan, zones: Sequence[Zone]) -> tuple[object, ...]:
+    """What of a plan says in which zones things are."""
+    places = tuple((point.device, point.zone) for point in plan.points)
+    return tuple(zone.id for zone in zones), places
 
 
 def _zones_of_devices(points: Iterable[RiskPoint]) -> dict[str, tuple[str, ...]]:

@@ -33,15 +33,6 @@ class Roster:
         self.vehicle = np.zeros(0, np.bool_)
         self.on_routes: list[int] = []  #: Those with a planned route.
 
-    def reload(
-        self, holders: Mapping[str, Holder] | None, alarms: AlarmBook, record: StepRecord
-    ) -> None:
-        """Takes over another roster, and judges all cards by it."""
-        self._holders = holders
-        known, none = len(self.person), np.zeros(0, np.bool_)
-        self.person, self.leader, self.vehicle, self.on_routes = none, none, none, []
-        self._take_up(known, alarms, record)
-
     def holder(self, card: int) -> Holder | None:
         """Who has a card, by handle; None where nobody is known to."""
         return (self._holders or {}).get(self._table.name(card))
@@ -49,6 +40,11 @@ class Roster:
     def person_of(self, card: str) -> str:
         """Under which card its holder is listed in people.csv; empty where nobody has it."""
         return self._persons.get(card, card if card in (self._holders or {}) else "")
+
+    @property
+    def spare(self) -> frozenset[str]:
+        """The cards of the mine that are issued to nobody now."""
+        return self._spare
 
     def is_spare(self, card: str) -> bool:
         """Whether it is a card of the mine that is issued to nobody now."""
@@ -68,16 +64,22 @@ class Roster:
         return holder is not None and zone in holder.zones
 
     def assign(
-        self, holders: Mapping[str, Holder], persons: Mapping[str, str], spare: frozenset[str]
+        self,
+        holders: Mapping[str, Holder] | None,
+        persons: Mapping[str, str],
+        spare: frozenset[str],
     ) -> None:
         """It has changed who has which card; `reserve` has to follow."""
         self._holders, self._persons, self._spare = holders, persons, spare
         self.person = self.leader = self.vehicle = np.zeros(0, np.bool_)
         self.on_routes = []
 
-    def reserve(self, alarms: AlarmBook, record: StepRecord) -> None:
-        """Takes up the cards that have got a handle; tells those that are not on the roster."""
-        self._take_up(len(self._table), alarms, record)
+    def reserve(self, alarms: AlarmBook, record: StepRecord, known: int | None = None) -> None:
+        """Takes up the cards that have got a handle; tells those that are not on the roster.
+
+        Only those up to the handle `known`, where it is given.
+        """
+        self._take_up(len(self._table) if known is None else known, alarms, record)
 
     def _take_up(self, known: int, alarms: AlarmBook, record: StepRecord) -> None:
         first = len(self.person)

@@ -51,6 +51,10 @@ class Shifts:
 
         Without any, each local day is one.
         """
+        self.use(times, zone, early_ns=early_ns)
+
+    def use(self, times: Sequence[ShiftTime], zone: tzinfo, *, early_ns: int) -> None:
+        """Takes over other times, for all that is asked from now on."""
         self._times = sorted(times, key=lambda shift: shift.start)
         self._zone = zone
         self._early_ns = early_ns if times else 0

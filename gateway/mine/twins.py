@@ -22,6 +22,7 @@ from gateway.mine.cards import Cards
 from gateway.mine.plan import DualCard
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from gateway.mine.squares import may_be_near
 
 DUAL_CARD: Final = "dual_card"
 #: Where the journal's state holds pairs that are told.
@@ -92,6 +93,10 @@ class TwinWatch:
         #: Cards with an open alarm of whose pair nothing was kept.
         self._lone = [key for key in alarms if key.rule == DUAL_CARD and key.card not in paired]
 
+    def reload(self, rule: DualCard) -> None:
+        """Takes over another rule, for the pairs that are followed too; told ones stay told."""
+        self._rule = rule
+
     def look(self, record: StepRecord) -> None:
         """Takes where everyone is now, every few seconds."""
         second = record.now_ns // _S_NS // EVERY_S
@@ -120,9 +125,9 @@ class TwinWatch:
         """(n,) bool: who is near a vehicle."""
         if not len(vehicles) or not len(places):
             return np.zeros(len(places), np.bool_)
-        near = np.zeros(len(places), np.bool_)
-        for vehicle in vehicles:  # some dozens in a mine
-            near |= ((places - vehicle) ** 2).sum(axis=1) < _VEHICLE_M**2
+        near = may_be_near(places, vehicles, _VEHICLE_M)
+        apart_m2 = ((places[near, None] - vehicles) ** 2).sum(axis=2)
+        near[near] = (apart_m2 < _VEHICLE_M**2).any(axis=1)
         return near
 
     def _follow(self, places: Floats, way_m: Floats, now_ns: int) -> None:

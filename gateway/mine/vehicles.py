@@ -33,9 +33,13 @@ class Vehicles:
         self._roster = roster
         self._occupancy = occupancy
         self._alarms = alarms
-        #: Those that have been too fast and not yet slow enough again.
-        self._fast = {key for key in alarms if key.rule == OVERSPEED}
+        self.recall()
         self._set(mine_map)
+
+    def recall(self) -> None:
+        """Takes up the alarms that there are: after a restart, and when a card's have moved."""
+        #: Those that have been too fast and not yet slow enough again.
+        self._fast = {key for key in self._alarms if key.rule == OVERSPEED}
 
     def _set(self, mine_map: MineMap) -> None:
         limits = [roadway.speed_max_m_s or np.inf for roadway in mine_map.roadways]

@@ -70,6 +70,13 @@ class VisitBook:
         for name in [one for one in self._open if not cards.below_ns[roster.handle(one)]]:
             self._leave(name, record.now_ns, record)
 
+    def reload(self, most: int, record: StepRecord) -> None:
+        """Keeps the visits of so many shifts from now on; each stays of the shift it was for."""
+        if most < self._most:
+            self._most = most
+            self._trim(record)
+        self._most = most
+
     def note(self, events: Sequence[Event], roster: Roster, record: StepRecord) -> None:
         """Takes what was told since this was called last: the ways in and out."""
         for event in events:

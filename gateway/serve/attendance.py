@@ -25,13 +25,17 @@ class AttendanceAnswers:
     """The visits that the core keeps, each with a number in the order of their beginning."""
 
     def __init__(self, settings: AttendanceSettings, epoch: int, now_ns: Clock) -> None:
-        self._late_ns = round(settings.late_min * _MIN_NS)
+        self.reload(settings)
         self._epoch = epoch
         self._now_ns = now_ns
         self._visits: dict[int, Visit] = {}  # by number, which grows
         self._numbers: dict[tuple[int, str], int] = {}
         self._last = 0
         self._begun = False
+
+    def reload(self, settings: AttendanceSettings) -> None:
+        """Takes over from when on someone is late."""
+        self._late_ns = round(settings.late_min * _MIN_NS)
 
     def publish(self, visits: Mapping[tuple[int, str], Visit | None]) -> None:
         """Takes over those that have changed."""
@@ -123,6 +127,11 @@ class ExposureAnswers:
         self._epoch = epoch
         self._kept = shifts_kept
         self._shifts: dict[int, ShiftExposure] = {}  # by start, ascending
+
+    def reload(self, shifts_kept: int) -> None:
+        """Takes over how many shifts are kept."""
+        self._kept = shifts_kept
+        self._shifts = dict(sorted(self._shifts.items())[-shifts_kept:])
 
     def publish(self, exposure: Iterable[ShiftExposure]) -> None:
         """Takes over the shifts that have changed."""

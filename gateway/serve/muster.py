@@ -105,22 +105,23 @@ class MusterHub:
         self._signal.fire()
 
     def reload(self, bundle: Bundle) -> None:
-        """Takes over another roster: what was encoded may name people otherwise."""
-        people = {person.card: person for person in bundle.people}
-        if people != self._people:
-            self._people = people
-            self._version += 1
-            for told in self._told.values():
-                told.encoded, told.version = None, self._version
-            self._signal.fire()
+        """Takes over another people.csv; who has which card comes after it."""
+        self._listed = {person.card: person for person in bundle.people}
 
     def assign(self, issued: Mapping[str, str]) -> None:
-        """Takes over who has which card, card to person."""
-        self._people = {
+        """Takes over who has which card, card to person: what was encoded may name others."""
+        people = {
             card: self._listed[person] for card, person in issued.items() if person in self._listed
         }
+        if people == self._people:
+            return
+        before, self._people = self._people, people
+        self._version += 1
         for told in self._told.values():
-            told.encoded = None
+            card = told.card.card
+            if before.get(card) != people.get(card):
+                told.encoded, told.version = None, self._version
+        self._signal.fire()
 
     def close(self) -> None:
         """Ends all streams."""

@@ -16,7 +16,7 @@ from gateway.config.bundle import Bundle
 from gateway.mine.risk import PARTS
 from gateway.serve.cursor import Kind
 from gateway.serve.encode import heartbeat_message, sync_message
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from gateway.serve.wake import Signal
 from lamproom.v1 import event_pb2, risk_pb2
 from lamproom.v1.risk_pb2 import WatchRisksResponse
@@ -32,20 +32,30 @@ class RiskHub:
     """Serves the risk of zones."""
 
     def __init__(self, bundle: Bundle, epoch: int, heartbeat_s: float, now_ns: Clock) -> None:
-        self._epoch = epoch
+        self._epoch = self._lists = epoch
         self._heartbeat_s = heartbeat_s
         self._now_ns = now_ns
         self._signal = Signal()
         self._version = 0
-        self.reload(bundle)
+        self._use(bundle)
 
-    def reload(self, bundle: Bundle) -> None:
-        """Takes over other zones and risk points; all scores are told anew when they come."""
+    def _use(self, bundle: Bundle) -> None:
         self._zones = [zone.id for zone in bundle.map.zones]
         self._points = bundle.risk_points
         self._risk: Records | None = None
         #: By zone, the version in which its score was told last to be another.
         self._versions = np.zeros(len(self._zones), np.int64)
+
+    def reload(self, bundle: Bundle, number: int) -> None:
+        """Takes over zones and risk points of configuration `number`.
+
+        All scores are told anew when they come; where zones and risk points are the same, those
+        of now stand. Lists that were begun before it have to be begun anew.
+        """
+        self._lists = scope(self._epoch, str(number))
+        zones = [zone.id for zone in bundle.map.zones]
+        if (zones, bundle.risk_points) != (self._zones, self._points):
+            self._use(bundle)
 
     def publish(self, risk: Records) -> None:
         """Takes over (zones,) RISK; wakes those who watch where something has changed."""
@@ -66,7 +76,7 @@ class RiskHub:
         """One page of zones. Raises RequestError for a wrong page."""
         zones = range(len(self._zones) if self._risk is not None else 0)
         size, token = request.page_size, request.page_token
-        page, token = page_of(zones, Kind.RISK_PAGE, self._epoch, size, token)
+        page, token = page_of(zones, Kind.RISK_PAGE, self._lists, size, token)
         return risk_pb2.ListRisksResponse(risks=self._messages(page), next_page_token=token)
 
     def list_points(
@@ -74,7 +84,7 @@ class RiskHub:
     ) -> risk_pb2.ListRiskPointsResponse:
         """One page of risk points. Raises RequestError for a wrong page."""
         size, token = request.page_size, request.page_token
-        page, token = page_of(self._points, Kind.RISK_POINT_PAGE, self._epoch, size, token)
+        page, token = page_of(self._points, Kind.RISK_POINT_PAGE, self._lists, size, token)
         points = [
             risk_pb2.RiskPoint(
                 risk_point_id=point.id,
@@ -116,6 +126,8 @@ class RiskHub:
             return []
         messages = []
         for zone in zones:
+            if zone >= len(self._risk):  # another map has come meanwhile
+                break
             risk = self._risk[zone]
             message = risk_pb2.ZoneRisk(
                 zone_id=self._zones[zone],

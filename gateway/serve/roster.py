@@ -11,7 +11,7 @@ from gateway.serve.acting import Ask, act_of, done, text_of
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import invalid
 from gateway.serve.mine import CARD_KINDS
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from lamproom.v1 import alarm_pb2, roster_pb2
 
 #: The longest number of a card; those of people.csv have 18 digits at most.
@@ -23,10 +23,18 @@ class RosterAnswers:
 
     def __init__(self, bundle: Bundle, epoch: int, ask: Ask) -> None:
         self._people = bundle.people
-        self._epoch = epoch
+        self._epoch = self._lists = epoch
         self._ask = ask
         #: Cards by person; until the core has said it, as people.csv says.
         self._cards = {one.card: one.card for one in bundle.people}
+
+    def reload(self, bundle: Bundle, number: int) -> None:
+        """Takes over people.csv of configuration `number`; who has which card comes after it.
+
+        Lists that were begun before it have to be begun anew.
+        """
+        self._people = bundle.people
+        self._lists = scope(self._epoch, str(number))
 
     def publish(self, issued: Mapping[str, str]) -> None:
         """Takes over who has which card: card to person."""
@@ -35,7 +43,7 @@ class RosterAnswers:
     def list_cards(self, request: roster_pb2.ListCardsRequest) -> roster_pb2.ListCardsResponse:
         """One page of all who are listed. Raises RequestError for a wrong page."""
         page, token = page_of(
-            self._people, Kind.CARD_PAGE, self._epoch, request.page_size, request.page_token
+            self._people, Kind.CARD_PAGE, self._lists, request.page_size, request.page_token
         )
         return roster_pb2.ListCardsResponse(holders=map(self._holder, page), next_page_token=token)
 

@@ -66,8 +66,8 @@ async def test_a_gateways_anchors_are_a_table_with_advice(tmp_path: Path) -> Non
 async def test_all_pages_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.serve.paging.PAGE_SIZE_MAX", 3)
     async with served(tmp_path) as rig:
-        one = rig.server._anchors._anchors[0]
-        rig.server._anchors._anchors = (one,) * 10
+        one = rig.server.services.anchors._anchors[0]
+        rig.server.services.anchors._anchors = (one,) * 10
         rig.server.publish(changes(anchors=assess(displaced(10))))
         _, out, _ = await asyncio.to_thread(run, f"127.0.0.1:{rig.port}", "--json")
         assert len(json.loads(out)["anchors"]) == 10

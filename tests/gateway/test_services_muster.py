@@ -248,7 +248,7 @@ async def test_a_muster_that_begins_within_a_snapshot_starts_it_anew(
 ) -> None:
     """Whoever reads slowly is never sent cards of two musters under one header."""
     monkeypatch.setattr(muster_module, "MESSAGE_CARDS_MOST", 1)
-    hub = rig.server._muster
+    hub = rig.server.services.muster
     rig.server.publish(mustered(card(1), card(2), fresh=True))
     told: list[muster_pb2.WatchMusterResponse] = []
     async for message in hub.watch(muster_pb2.WatchMusterRequest()):
@@ -266,7 +266,7 @@ async def test_a_muster_that_begins_within_a_snapshot_starts_it_anew(
 async def test_a_card_is_encoded_once_for_all_who_watch(
     rig: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hub = rig.server._muster
+    hub = rig.server.services.muster
     encoded: list[int] = []
     message = hub._message
 

@@ -133,7 +133,7 @@ async def test_a_client_that_does_not_read_loses_nothing(
             await rig.happen(100, text="x" * 1000)
             got = [(await quick.until("event")).event.sequence for _ in range(100)]
             assert got == list(range(step * 100 + 1, step * 100 + 101))
-        assert len(rig.server._events._recent) <= 10
+        assert len(rig.server.services.events._recent) <= 10
         behind = [(await slow.until("event")).event.sequence for _ in range(3000)]
         assert behind == list(range(1, 3001))
 

@@ -284,7 +284,7 @@ async def test_a_fix_that_no_frame_can_hold_is_left_out_and_counted(rig: Rig) ->
     await watch.until("sync")
     rig.move((0, 1.0), (1, float("nan")), (0, 3.0))
     assert await watch.rows(2) == [("1001", 1.0), ("1001", 3.0)]
-    assert rig.server._positions.refused == 1
+    assert rig.server.services.positions.refused == 1
 
 
 async def test_roadways_are_named_once_in_a_stream(rig: Rig) -> None:

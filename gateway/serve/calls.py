@@ -1,0 +1,55 @@
+"""Methods of services, as gRPC calls them: a message in, a message or a stream of bytes out."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from operator import methodcaller
+from typing import Any, TypeAlias, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from gateway.serve.failure import RequestError
+
+Request = TypeVar("Request", bound=Message)
+
+#: The methods of one service, by name.
+Methods: TypeAlias = "dict[str, grpc.RpcMethodHandler[Any, Any]]"
+
+
+def stream(
+    request_type: type[Request], watch: Callable[[Request], AsyncGenerator[bytes]]
+) -> grpc.RpcMethodHandler[Request, bytes]:
+    """A stream whose messages are bytes already: they pass through."""
+
+    async def handle(request: Request, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        try:
+            async with aclosing(watch(request)) as messages:
+                async for message in messages:
+                    await context.write(message)
+        except RequestError as error:
+            await context.abort(error.code, error.text)
+
+    return grpc.unary_stream_rpc_method_handler(
+        handle, request_deserializer=request_type.FromString
+    )
+
+
+def unary(
+    request_type: type[Request], answer: Callable[[Request], Message | Awaitable[Message]]
+) -> grpc.RpcMethodHandler[Request, Message]:
+    """One answer to one request, at once or when it is known."""
+
+    async def handle(request: Request, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
+        try:
+            found = answer(request)
+            return found if isinstance(found, Message) else await found
+        except RequestError as error:
+            await context.abort(error.code, error.text)
+
+    return grpc.unary_unary_rpc_method_handler(
+        handle,
+        request_deserializer=request_type.FromString,
+        response_serializer=methodcaller("SerializeToString"),
+    )
