@@ -82,6 +82,7 @@ def lines_of(case: str, zone: ZoneInfo) -> tuple[list[Line], list[str]]:
     head: list[str] = []
     found: list[Line] = []
     now_ns = 0
+    rest: tuple[str, ...]
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         words = text.split()
         if text.startswith("#"):
