@@ -162,6 +162,9 @@ class AlarmBook:
             self._wait(key, None, record)
         if key not in self or (pending and not pending.begins):
             return
+        state, latch = self._alarms[key].state, self._rule(key).latch
+        if following(state, AlarmInput.RETURN, latch=latch) is state:
+            return  # it is over, and waits for a reset
         after_ns = round(self._rule(key).clear_after_s * _S)
         if not after_ns:
             self.close(key, t_ns, record, text)

@@ -54,10 +54,8 @@ class LampRoom:
 
     def reload(self, before: MinePlan, plan: MinePlan, record: StepRecord) -> None:
         """Takes over the rest of another plan, once all cards are in their zones."""
-        if not same(_counted_by(before), _counted_by(plan)):
-            self.ledger.use(plan, record)
-            self.ledger.reload(record)
-        self.ledger.note(record)
+        is_same = same(_counted_by(before), _counted_by(plan))
+        self.ledger.use(plan, record, counts_anew=not is_same)
         self.issue.warn_again(record)
         self._clocks.reload(plan.devices, record)
         self._leaps.reload(plan)

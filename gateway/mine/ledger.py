@@ -70,12 +70,18 @@ class Ledger:
         if not self._cards.below_ns[handles[1]]:  # else each has been counted as it is
             self.exposure.move(*handles)
 
-    def use(self, plan: MinePlan, record: StepRecord) -> None:
-        """Takes over other shifts and zones; `note` must have been called before they changed."""
+    def use(self, plan: MinePlan, record: StepRecord, *, counts_anew: bool) -> None:
+        """Takes over other shifts; `note` must have been called before.
+
+        `counts_anew`: what is counted, and how, has changed: zones, teams or shifts.
+        """
         most, early_ns = plan.attendance.shifts_kept, round(plan.attendance.early_s * _S_NS)
         self.shifts.use(plan.shifts, plan.timezone, early_ns=early_ns)
-        self.visits.reload(most, record)
-        self.exposure.use(most, record)
+        if counts_anew:
+            self.visits.reload(most, record)
+            self.exposure.use(most, record)
+            self.reload(record)
+        self.note(record)
 
     def reload(self, record: StepRecord) -> None:
         """It has changed who has which card."""

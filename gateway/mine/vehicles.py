@@ -47,11 +47,12 @@ class Vehicles:
         self._limit_m_s = np.array([*limits, np.inf])
         self._limited = bool(np.isfinite(self._limit_m_s).any())
         self._ids = [roadway.id for roadway in mine_map.roadways]
-        self._sections = [
-            (index, zone)
-            for index, zone in enumerate(mine_map.zones)
-            if zone.kind is ZoneKind.SECTION
-        ]
+        zones = mine_map.zones
+        rows = [index for index, zone in enumerate(zones) if zone.kind is ZoneKind.SECTION]
+        self._sections = [zones[index] for index in rows]
+        self._section_rows = np.array(rows, np.intp)
+        #: Which sections had more than one vehicle at the last look; -1: it is not known.
+        self._occupied = np.full(len(rows), -1, np.int8)
 
     def reload(self, mine_map: MineMap, record: StepRecord) -> None:
         """Takes over another map, after the roster."""
@@ -60,7 +61,7 @@ class Vehicles:
 
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of what is a section, or a vehicle, no more: nobody else would."""
-        sections = {zone.id for _, zone in self._sections}
+        sections = {zone.id for zone in self._sections}
         for key in self._alarms:
             text = ""
             if key.rule == SECTION_OCCUPIED and key.zone not in sections:
@@ -80,16 +81,18 @@ class Vehicles:
         """Takes new fixes, in order, after the zones have taken them."""
         if self._limited:
             self._judge_speeds(fixes, record)
-        for index, zone in self._sections:
-            count = int(self._occupancy.vehicles[index])
+        counts = self._occupancy.vehicles[self._section_rows]
+        changed = np.flatnonzero((counts > 1) != self._occupied)
+        for n in changed.tolist():
+            zone, count = self._sections[n], int(counts[n])
             key = AlarmKey(SECTION_OCCUPIED, zone=zone.id)
             if count > 1:
-                if key not in self._alarms:
-                    text = f"{count} vehicles are in section {zone.id} ({zone.name})"
-                    self._alarms.begin(key, record.now_ns, record, text)
+                text = f"{count} vehicles are in section {zone.id} ({zone.name})"
+                self._alarms.begin(key, record.now_ns, record, text)
             else:
                 text = f"section {zone.id} has no more than one vehicle"
                 self._alarms.end(key, record.now_ns, record, text)
+        self._occupied = (counts > 1).astype(np.int8)
 
     def _judge_speeds(self, fixes: Records, record: StepRecord) -> None:
         vehicles = self._roster.vehicle[fixes["card"]]

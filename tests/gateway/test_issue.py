@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from gateway.mine.change import Act, ActKind, Answer, Batch, Changes
 from gateway.mine.flows import MINE
 from gateway.mine.issue import persons_of
+from gateway.mine.machine_plan import NearRule
 from gateway.mine.muster_card import MusterCall
 from gateway.mine.plan import AttendancePlan, Holder
-from tests.gateway.small_mine import PLAN, T0, S, Walk, batch_of, ranges_at
+from tests.gateway.machine_mine import MATE, PERSON, RIG, SHEARER, TRUCK, Site, plan_of
+from tests.gateway.small_mine import MAP, PLAN, T0, S, Walk, batch_of, ranges_at
 
 PEOPLE = {
     "1001": Holder("Wang", "A"),
@@ -214,6 +216,106 @@ def test_a_new_card_that_is_heard_below_already_is_where_it_is() -> None:
     assert law_holds(walk)
     t_ns = walk.walk("1001", [75.0] * 12, t_ns + S)  # the old one speaks again
     assert ("ALARM_RAISED", "1001", "unknown_card") in walk.events()
+
+
+def both(walk: Walk, t_ns: int, xs: dict[str, float], seconds: int) -> int:
+    """All of these cards stand a while."""
+    for _ in range(seconds):
+        t_ns += S
+        walk.step(
+            batch_of(*(ranges_at(walk.table.handle(c), x, t_ns) for c, x in xs.items())), t_ns
+        )
+    return t_ns
+
+
+def test_alarms_about_a_place_are_not_those_of_a_card_that_is_elsewhere() -> None:
+    walk = begun()
+    t_ns = both(walk, T0, {"1001": 75.0, "7001": 100.0}, 15)
+    assert act(walk, t_ns + S, ActKind.CARD_REPLACE, "1001/7001").refusal == ""
+    open_ = [key for key in walk.mine._alarms if key.rule != "unknown_card"]
+    assert open_ == []  # the new card is not in the sealed zone, where the old one is
+    silent = begun()
+    t_ns = silent.wait(35, silent.walk("1001", [100.0] * 15, T0))
+    t_ns = silent.walk("7001", [100.0] * 15, t_ns)
+    assert ("ALARM_RAISED", "1001", "signal_lost") in silent.events()
+    assert act(silent, t_ns + S, ActKind.CARD_REPLACE, "1001/7001").refusal == ""
+    assert list(silent.mine._alarms) == []  # it is heard
+
+
+def test_who_leaves_a_zone_with_a_new_card_ends_the_alarms_of_the_old_one() -> None:
+    zones = tuple(replace(z, stay_limit_min=0.1) if z.id == "sealed" else z for z in MAP.zones)
+    walk = Walk(plan=replace(CREW, map=replace(MAP, zones=zones)))
+    walk.begin(T0)
+    t_ns = walk.walk("1001", [75.0] * 15, T0)
+    assert ("ALARM_RAISED", "1001", "sealed") in walk.events()
+    rules = {key.rule for key in walk.mine._alarms}
+    assert rules == {"restricted_entry", "overtime"}
+    act(walk, t_ns + S // 10, ActKind.CARD_REPLACE, "1001/7001")
+    walk.walk("7001", [80.0, 85.0, 90.0, 95.0, 100.0, 105.0, 105.0], t_ns + S // 10)
+    assert list(walk.mine._alarms) == []
+
+
+def test_who_came_out_safe_may_hand_in_the_card_while_a_muster_is_open() -> None:
+    walk = begun()
+    t_ns = both(walk, T0, {"1001": 100.0, "1002": 100.0}, 15)
+    name = Act("request-muster", "Zhao", ActKind.MUSTER_OPEN, MusterCall(()).text, "smoke")
+    walk.step(Batch(acts=(name,)), t_ns + S)
+    t_ns = walk.walk("1001", [100.0 - 3 * n for n in range(34)] + [0.0] * 4, t_ns + S)
+    assert act(walk, t_ns + S, ActKind.CARD_RETURN, "1001").refusal == ""
+    again = Walk(walk.state, 500, plan=CREW)
+    for one in (walk, again):
+        if one is again:
+            one.begin(t_ns + 2 * S)
+        muster = one.mine._muster.muster
+        assert muster
+        end = Act("request-close", "Zhao", ActKind.MUSTER_CLOSE, muster.id, "over")
+        change = one.step(Batch(acts=(end,)), t_ns + 3 * S).muster
+        assert change
+        states = {card.card: card.state.name for card in change.cards}
+        assert states["1001"] == "SAFE"
+
+
+def test_a_fence_and_a_pair_know_who_has_another_card() -> None:
+    site = Site(plan_of(SHEARER, near=NearRule(person_vehicle_m=25.0)))
+    for n in range(4):
+        site.second({PERSON: 48.0, TRUCK: 30.0 + 3 * n}, ("position", 47.0))
+    assert {key.machine for key in site.mine._alarms if key.card == PERSON} == {"shearer", TRUCK}
+    site.t_ns += S
+    swap = Act("request-swap", "Zhao", ActKind.CARD_REPLACE, f"{PERSON}/7001")
+    (answer,) = site.step(Batch(acts=(swap,)), site.t_ns).answers
+    assert answer.refusal == ""
+    assert {key.machine for key in site.mine._alarms if key.card == "7001"} == {"shearer", TRUCK}
+    for n in range(9):  # away from the one, and the other stands
+        site.second({"7001": 48.0 + 2 * n, TRUCK: 39.0}, ("position", 47.0))
+    assert {key.rule for key in site.mine._alarms} <= {"restricted_entry"}
+    assert not site.mine._machines._fences._fenced[0].within
+
+
+def test_a_card_that_is_handed_in_is_in_no_fence() -> None:
+    site = Site(plan_of(RIG))
+    for _ in range(3):
+        site.second({PERSON: 48.0})
+    for _ in range(35):
+        site.second()
+    site.t_ns += S
+    back = Act("request-back", "Zhao", ActKind.CARD_RETURN, PERSON)
+    (answer,) = site.step(Batch(acts=(back,)), site.t_ns).answers
+    assert answer.refusal == ""
+    site.second()
+    assert not list(site.mine._alarms)
+    assert not site.mine._machines._fences._fenced[0].within
+
+
+def test_who_is_crew_stays_crew_with_another_card() -> None:
+    machine = replace(RIG, crew=frozenset({PERSON}))
+    site = Site(plan_of(machine))
+    swap = Act("request-swap", "Zhao", ActKind.CARD_REPLACE, f"{PERSON}/7001")
+    site.step(Batch(acts=(swap,)), site.t_ns + S // 2)
+    for _ in range(3):
+        site.second({"7001": 48.0})
+    assert site.told("danger_proximity") == []
+    home = Act("request-back", "Zhao", ActKind.CARD_REPLACE, f"{MATE}/{PERSON}")
+    site.step(Batch(acts=(home,)), site.t_ns + S // 2)
 
 
 def test_a_muster_is_ended_before_who_is_missing_gets_another_card() -> None:
