@@ -17,9 +17,9 @@ from gateway.mine.alarm_states import AlarmMode, AlarmState
 from positioning.observation import FIX, MEASUREMENT, Records
 
 if TYPE_CHECKING:
-    from gateway.mine.exposure import ShiftExposure
     from gateway.mine.muster_card import MusterChange
     from gateway.mine.prevention import PreventionChange
+    from gateway.mine.shift_exposure import ShiftExposure
     from gateway.mine.visits import Visit
 
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from enum import IntEnum
+from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
@@ -22,42 +21,25 @@ from gateway.mine.flows import MINE
 from gateway.mine.occupancy import Occupancy
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
+from gateway.mine.shift_exposure import (
+    PEOPLE,
+    SHARES,
+    STATE_PREFIX,
+    Share,
+    ShiftExposure,
+    add_share,
+    recalled,
+    state_key,
+)
 from gateway.mine.shifts import Shifts, ShiftSpan
 from positioning.observation import IdTable
 
-#: Where the journal's state holds it, a key for each shift and zone.
-STATE_PREFIX: Final = "exposure/"
 #: Zones without a crossing are kept within this time, some each second.
 SAVE_PARTS: Final = 10
 
 _S_NS: Final = 1_000_000_000
 _INTO: Final = (EventKind.ZONE_ENTERED, EventKind.MINE_ENTERED)
 _OUT: Final = (EventKind.ZONE_LEFT, EventKind.MINE_LEFT)
-
-
-class Share(IntEnum):
-    """What a time is counted as."""
-
-    BESIDE_ROBOT = 0  # a person, while a robot was heard in the zone
-    ALONE = 1  # a person, while none was
-    SILENT = 2  # a person who is not heard, at the last place; or nobody listened
-    ROBOT = 3
-    ROBOT_SILENT = 4
-
-
-_SHARES: Final = len(Share)
-_PEOPLE: Final = (Share.BESIDE_ROBOT, Share.ALONE, Share.SILENT)
-
-
-@dataclass(frozen=True, slots=True)
-class ShiftExposure:
-    """The exposure of one shift up to `t_ns`; `spent_ns` is (zones, teams, shares) int64."""
-
-    shift: ShiftSpan
-    zones: tuple[str, ...]
-    teams: tuple[str, ...]
-    spent_ns: NDArray[np.int64]
-    t_ns: int
 
 
 class ExposureBook:
@@ -82,7 +64,7 @@ class ExposureBook:
         self._zones = IdTable((*occupancy.zone_ids, MINE))
         self._teams = IdTable()
         self._spent: dict[ShiftSpan, NDArray[np.int64]] = {}
-        kept = [_recalled(v) for k, v in state.items() if k.startswith(STATE_PREFIX)]
+        kept = [recalled(v) for k, v in state.items() if k.startswith(STATE_PREFIX)]
         self._recall(kept)
         count = len(self._zones)
         self._until_ns = np.zeros(count, np.int64)  #: By zone: up to when all is counted.
@@ -93,7 +75,7 @@ class ExposureBook:
         self._team = np.zeros(64, np.intp)
         self._known = 0  # cards up to this handle have their team
         self._quiet = np.zeros(64, np.bool_)  # who was counted as silent
-        self._count = np.zeros((count, self._width, _SHARES), np.int64)
+        self._count = np.zeros((count, self._width, SHARES), np.int64)
         self._second = -1
         self._is_late = False  # what has come was of the shift before
         self._told: set[ShiftSpan] = set(self._spent)
@@ -122,7 +104,7 @@ class ExposureBook:
             count = self._count[zone]
             for span, spent_ns in self._shifts.between(until_ns, record.now_ns):
                 spent = self._of(span)[zone]
-                spent[:, Share.SILENT] += count[:, _PEOPLE].sum(axis=1) * spent_ns
+                spent[:, Share.SILENT] += count[:, PEOPLE].sum(axis=1) * spent_ns
                 robots = count[:, (Share.ROBOT, Share.ROBOT_SILENT)].sum(axis=1)
                 spent[:, Share.ROBOT_SILENT] += robots * spent_ns
         self._until_ns[:] = np.maximum(self._until_ns, record.now_ns)
@@ -237,7 +219,7 @@ class ExposureBook:
         """(zones, teams, shares) of a shift, a new one where it has just begun."""
         spent = self._spent.get(span)
         if spent is None or spent.shape[1] != self._width:
-            grown = np.zeros((len(self._zones), self._width, _SHARES), np.int64)
+            grown = np.zeros((len(self._zones), self._width, SHARES), np.int64)
             if spent is not None:
                 grown[:, : spent.shape[1]] = spent
             self._spent[span] = spent = grown
@@ -289,10 +271,10 @@ class ExposureBook:
         cards, zones = np.nonzero(self._inside[:known])
         shares = self._shares(cards)
         counted = shares >= 0
-        where = (zones * width + self._team[cards]) * _SHARES + shares
-        cells = len(self._inside[0]) * width * _SHARES
+        where = (zones * width + self._team[cards]) * SHARES + shares
+        cells = len(self._inside[0]) * width * SHARES
         count = np.bincount(where[counted], minlength=cells)
-        self._count = count.reshape(len(self._inside[0]), width, _SHARES)
+        self._count = count.reshape(len(self._inside[0]), width, SHARES)
 
     def _note_silence(self) -> None:
         """Counts who has fallen silent, or is heard again, as that: the others stay as they are."""
@@ -337,7 +319,7 @@ class ExposureBook:
         if share == Share.ALONE and self._count[zone, :, Share.ROBOT].any():
             share = Share.BESIDE_ROBOT
         for span, spent_ns in self._shifts.between(first_ns, last_ns):
-            _add(self._of(span)[zone, team], share, sign * spent_ns)
+            add_share(self._of(span)[zone, team], share, sign * spent_ns)
             self._is_late = self._is_late or span.end_ns <= until_ns
             self._told.add(span)
 
@@ -349,7 +331,7 @@ class ExposureBook:
             del self._spent[span]
             for zone in tuple(self._zones.names()):
                 self._heads.pop((span, zone), None)
-                record.state[_state_key(span, zone)] = None
+                record.state[state_key(span, zone)] = None
 
     def _save(self, zones: Iterable[int], spans: Sequence[ShiftSpan], record: StepRecord) -> None:
         """Keeps these zones in these shifts."""
@@ -365,7 +347,7 @@ class ExposureBook:
                 name = self._zones.name(zone)
                 head = self._head(span, name, tuple(teams.tolist()))
                 packed = until_ns[zone].tobytes() + spent[row, teams].tobytes()
-                record.state[_state_key(span, name)] = head + packed
+                record.state[state_key(span, name)] = head + packed
 
     def _head(self, span: ShiftSpan, zone: str, teams: tuple[int, ...]) -> bytes:
         """What an entry is about; most are written again and again with other times only."""
@@ -379,31 +361,5 @@ class ExposureBook:
         return head
 
 
-def _add(spent: NDArray[np.int64], share: int, by_ns: int) -> None:
-    """Adds to one share of a team's; what would make it negative comes from its other shares.
-
-    A robot may have come or gone between the crossing and when it was told.
-    """
-    shares = _PEOPLE if share in _PEOPLE else (Share.ROBOT, Share.ROBOT_SILENT)
-    spent[share] += by_ns
-    for other in shares:
-        if spent[share] >= 0:
-            return
-        if other != share:
-            taken = min(int(spent[other]), -int(spent[share]))
-            spent[other] -= taken
-            spent[share] += taken
-
-
-def _recalled(value: bytes) -> dict[str, Any]:
-    head, _, packed = value.partition(b"\n")
-    until_ns, *spent_ns = np.frombuffer(packed, "<i8").tolist()
-    return {**json.loads(head), "t_ns": until_ns, "spent_ns": np.reshape(spent_ns, (-1, _SHARES))}
-
-
 def _start(span: ShiftSpan) -> int:
     return span.start_ns
-
-
-def _state_key(span: ShiftSpan, zone: str) -> str:
-    return f"{STATE_PREFIX}{span.start_ns}/{zone}"

@@ -10,7 +10,7 @@ import numpy as np
 
 from gateway.clock import Clock
 from gateway.config.schema import AttendanceSettings
-from gateway.mine.exposure import Share, ShiftExposure
+from gateway.mine.shift_exposure import Share, ShiftExposure
 from gateway.mine.shifts import ShiftSpan
 from gateway.mine.visits import Visit
 from gateway.serve.cursor import Kind, seal_page

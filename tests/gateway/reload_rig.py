@@ -113,7 +113,7 @@ class Run:
     """A gateway on such a folder, and a client of it."""
 
     def __init__(self, folder: Folder, channel: grpc.aio.Channel, gateway: Gateway) -> None:
-        self.folder, self.gateway = folder, gateway
+        self.folder, self.gateway, self.channel = folder, gateway, channel
         self.again = asyncio.Event()
         self.configuration = configuration_pb2_grpc.ConfigurationServiceStub(channel)
         self.alarms = alarm_pb2_grpc.AlarmServiceStub(channel)
