@@ -45,6 +45,7 @@ class Attendance:
         for card in down:
             since_ns = int(self._since_ns[card])
             cards.below_ns[card] = since_ns
+            self._since_ns[card] = 0  # one that is forgotten, and heard again, begins anew
             text = f"card {self._roster.name(card)} is below"
             self._tell(EventKind.MINE_ENTERED, card, (since_ns, since_ns), record, text)
         for card in up:

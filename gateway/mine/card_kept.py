@@ -106,16 +106,16 @@ class CardKeeper:
         """
         last_ns = 0
         zones: dict[int, Entries] = {}
-        stamps: dict[int, int] = {}
+        stamps: dict[str, int] = {}
         for key, value in state.items():
             if not key.startswith(STATE_PREFIX):
                 continue
-            kept = json.loads(value)
-            card = self._table.handle(key.removeprefix(STATE_PREFIX))
+            kept, name = json.loads(value), key.removeprefix(STATE_PREFIX)
             last_ns = max(last_ns, kept["heard_ns"])
-            stamps[card] = kept.get("stamp", 0)
+            stamps[name] = kept.get("stamp", 0)
             if not kept["heard_ns"]:
-                continue  # nobody carried it any more
+                continue  # nobody carried it any more: it is no card that was heard
+            card = self._table.handle(name)
             zones[card] = self._restore_card(card, kept, now_ns)
         for key, value in state.items():
             if key.startswith(PLACES_PREFIX):
@@ -142,7 +142,7 @@ class CardKeeper:
             return entries
         return dict.fromkeys(entries, kept["heard_ns"])  # an older gateway kept no times
 
-    def _restore_places(self, value: bytes, stamps: dict[int, int], now_ns: int) -> int:
+    def _restore_places(self, value: bytes, stamps: dict[str, int], now_ns: int) -> int:
         """Takes up the places that are later than those of `stamps`; when any card was heard."""
         text, _, packed = value.partition(b"\n")
         head = json.loads(text)
@@ -154,11 +154,11 @@ class CardKeeper:
         for row, name in enumerate(head["cards"]):
             if not rows["heard_ns"][row]:
                 continue
-            card, roadway = self._table.handle(name), int(rows["roadway"][row])
-            if card not in stamps:
-                self._cards.recall(card, now_ns, silent=False)
-            if stamps.get(card, -1) < head["stamp"]:
-                stamps[card] = head["stamp"]
+            if stamps.get(name, -1) < head["stamp"]:
+                card, roadway = self._table.handle(name), int(rows["roadway"][row])
+                if name not in stamps:
+                    self._cards.recall(card, now_ns, silent=False)
+                stamps[name] = head["stamp"]
                 road = head["roadways"][roadway] if roadway >= 0 else ""
                 self._take_place(card, fixes[row : row + 1], road)
         return int(rows["heard_ns"].max(initial=0))

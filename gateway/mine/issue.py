@@ -111,7 +111,11 @@ class IssueBook:
 
     def warn_again(self, record: StepRecord) -> None:
         """Tells which cards are below and issued to nobody, once all parts have followed."""
-        for card in sorted(self._parts.roster.spare):
+        spare = sorted(self._parts.roster.spare)
+        for card in spare:
+            self._parts.roster.handle(card)
+        self._reserve(record)
+        for card in spare:
             self._warn_or_not(card, record)
 
     def note(self, events: Sequence[Event], record: StepRecord) -> None:

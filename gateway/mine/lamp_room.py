@@ -45,6 +45,7 @@ class LampRoom:
         """Goes on after a restart, once all cards are where they were."""
         self._clocks.drop_unknown(record)
         self.ledger.begin(record)
+        self.issue.warn_again(record)
 
     def rebase(self, plan: MinePlan, record: StepRecord) -> None:
         """Takes over another people.csv, before all parts that ask who has which card."""

@@ -26,13 +26,18 @@ MACHINE_UNCERTAIN: Final = "machine_uncertain"
 
 @dataclass(slots=True)
 class _Fenced:
-    """A machine with a fence: who is in it, in its wider one, and for whom the alarm has begun."""
+    """A machine with a fence: who is in it, in its wider one, and for whom the alarm has begun.
+
+    `mode` is whether its place is too old, and whether it runs; `since_ns` since when that is so.
+    """
 
     index: int
     machine: Machine
     within: dict[int, int] = field(default_factory=dict)  # since when, by card
     around: dict[int, int] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)
+    mode: tuple[bool, bool] | None = None
+    since_ns: int = 0
 
 
 class MachineFences:
@@ -65,7 +70,10 @@ class MachineFences:
         self._looked = np.zeros(0, np.bool_)  # since everyone was, by card
 
     def begin(self, record: StepRecord) -> None:
-        """After a restart: who was in a fence is in it still; alarms of no machine end."""
+        """After a restart: who was in a fence is in it still; alarms of no machine end.
+
+        Of which machine it was not known where it is, or whether it runs, it is not known still.
+        """
         by_id = {one.machine.id: (number, one) for number, one in enumerate(self._fenced)}
         for key in self._alarms:
             if key.rule == DANGER_PROXIMITY and is_machine(key.machine):
@@ -80,6 +88,7 @@ class MachineFences:
                 one.begun.add(card)
             elif key.rule == MACHINE_UNCERTAIN:
                 self._uncertain.add(key)
+                self._poses.doubt(key.machine, record.now_ns)
 
     def go_on(self, before: MachineFences, record: StepRecord) -> None:
         """Takes over who was where with another configuration, and judges all by this one.
@@ -187,13 +196,18 @@ class MachineFences:
         wanted: dict[int, int] = {}
         stale = bool(self._poses.stale[one.index])
         runs = bool(self._poses.runs[one.index])
+        if one.mode not in (None, (stale, runs)):
+            one.since_ns = record.now_ns
+        one.mode = stale, runs
         if runs:
             wanted = {**one.around, **one.within} if stale else one.within
             wanted = {card: t for card, t in wanted.items() if not self._may_be_in(one, card)}
         for card in sorted(wanted.keys() - one.begun):
             text = f"card {self._roster.name(card)} is in the fence of {self._words(one, record)}"
             place = self._cards.last_place(card)
-            self._alarms.begin(self._key(one, card), wanted[card], record, text, place)
+            # Who was beside it before it began to run is in danger since it runs.
+            t_ns = max(wanted[card], one.since_ns)
+            self._alarms.begin(self._key(one, card), t_ns, record, text, place)
         for card in sorted(one.begun - wanted.keys()):
             name = self._roster.name(card)
             text = f"card {name} is away from machine {one.machine.id}"

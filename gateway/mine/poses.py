@@ -186,6 +186,15 @@ class Poses:
                 self._heard_ns[index] = now_ns
         self._judge(now_ns)
 
+    def doubt(self, name: str, now_ns: int) -> None:
+        """After a restart: of this machine nothing is known until it is heard."""
+        for index in (i for i, machine in enumerate(self._machines) if machine.id == name):
+            before_ns = now_ns - int(self._stale_ns[index]) - 1
+            heard_ns = min(int(self.poses["t_ns"][index]), before_ns)
+            self._heard_ns[index] = heard_ns if self.is_placed(index) else 0
+            self._said_ns[index] = min(int(self._said_ns[index]), before_ns)
+        self._judge(now_ns)
+
     def shift(self, by_ns: int) -> None:
         """Leaves out a time in which the gateway did not listen."""
         for times_ns in (self._heard_ns, self._said_ns):
