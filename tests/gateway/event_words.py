@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.mine.alarm_states import AlarmMode
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount
-from gateway.mine.exposure import Share, ShiftExposure
+from gateway.mine.shift_exposure import Share, ShiftExposure
 from gateway.mine.visits import Visit
 from tests.gateway.event_case import Line
 

@@ -67,7 +67,7 @@ def doubled(walk: Walk, t_ns: int, seconds: int, card: str = "1") -> int:
 
 def test_a_card_in_two_places_is_told_and_when_it_is_in_one_again() -> None:
     walk = begun()
-    t_ns = doubled(walk, T0, 6)
+    t_ns = doubled(walk, T0, 5)
     assert raised(walk, "duplicate_card") == []  # four leaps may be two wrong ranges
     t_ns = doubled(walk, t_ns, 8)
     assert raised(walk, "duplicate_card") == [("ALARM_RAISED", "1")]
