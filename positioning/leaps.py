@@ -31,6 +31,9 @@ HEARD: Final = np.dtype(
 #: Anchors stand some metres from where the survey says, and ranges are short by noise.
 MARGIN_M: Final = 10.0
 
+#: What is longer is no range.
+_RANGE_MOST_M: Final = 1e6
+
 _RANGE: Final = int(Kind.RANGE)
 _SIGHTING: Final = int(Kind.SIGHTING)
 _S_PER_NS: Final = 1e-9
@@ -55,7 +58,7 @@ def leapt(
         x, y, z, reach_m = sources[one["source"]]
         if one["kind"] == _RANGE:
             reach_m = one["value_m"]
-        if not math.isfinite(x + reach_m):
+        if not (math.isfinite(x) and abs(reach_m) < _RANGE_MOST_M):
             continue
         card, last = one["card"], heard[one["card"]]
         if last["t_ns"] > 0:

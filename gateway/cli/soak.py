@@ -104,5 +104,11 @@ def _summary(outcome: Outcome, wall_s: float) -> dict[str, object]:
         "wall_s": round(wall_s, 1),
         "steps": outcome.steps,
         "events": outcome.events,
+        "restarts": outcome.restarts,
+        "reloads": outcome.reloads,
+        "judged": round(outcome.judged_share, 3),
+        "raised": dict(sorted(outcome.raised.items())),
+        "told": dict(sorted(outcome.told.items())),
+        "acts": dict(sorted(outcome.acts.items())),
         "digest": outcome.digest,
     }

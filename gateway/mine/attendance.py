@@ -37,7 +37,7 @@ class Attendance:
         below = (cards.heard_ns > 0) & (cards.at_wellhead == 0)
         was = cards.below_ns > 0
         self._since_ns = np.minimum(self._since_ns, now_ns)  # a clock may be set back
-        self._since_ns[~below] = 0
+        self._since_ns[~below | was] = 0  # of who is below it is known already
         coming = below & ~was
         self._since_ns[coming & (self._since_ns == 0)] = now_ns
         down = np.flatnonzero(coming & (now_ns - self._since_ns >= SETTLE_NS)).tolist()

@@ -65,6 +65,7 @@ class CardKeeper:
                 "heard_ns": int(cards_.heard_ns[card]),
                 "silent": bool(cards_.silent[card]),
                 "flags": [int(cards_.flags[card]), int(cards_.flags_ns[card])],
+                "gone_ns": int(cards_.gone_ns[card]),
                 "said_ns": cards_.said_ns[card].tolist(),
                 "below_ns": int(cards_.below_ns[card]),
                 "zones": zones.get(card, {}),
@@ -113,6 +114,8 @@ class CardKeeper:
             kept, name = json.loads(value), key.removeprefix(STATE_PREFIX)
             last_ns = max(last_ns, kept["heard_ns"])
             stamps[name] = kept.get("stamp", 0)
+            if kept.get("gone_ns"):
+                self._cards.gone_before[name] = min(kept["gone_ns"], now_ns)
             if not kept["heard_ns"]:
                 continue  # nobody carried it any more: it is no card that was heard
             card = self._table.handle(name)

@@ -32,6 +32,7 @@ _BY_CARD: Final = (
     "flags",
     "flags_ns",
     "said_ns",
+    "gone_ns",
     "_moved",
     "_asked",
 )
@@ -70,6 +71,9 @@ class Cards:
         self.flags_ns = np.zeros(size, np.int64)  #: and when.
         #: By bit of CardFlag, between which two times it was said last: (cards, bits, 2).
         self.said_ns = np.zeros((size, FLAG_BITS, 2), np.int64)
+        #: When someone last had it no more: what was measured of it before says nothing of now.
+        self.gone_ns = np.zeros(size, np.int64)
+        self.gone_before: dict[str, int] = {}  #: The same of cards without a handle yet.
         self._moved = np.zeros(size, np.bool_)
         self._asked = np.zeros(size, np.bool_)
 
@@ -98,6 +102,13 @@ class Cards:
 
     def reserve(self) -> None:
         """Makes room for every card that has a handle."""
+        self._grow()
+        for name in list(self.gone_before):
+            card = self._table.find(name)
+            if card is not None:
+                self.gone_ns[card] = self.gone_before.pop(name)
+
+    def _grow(self) -> None:
         needed, size = len(self._table), len(self.last)
         if needed <= size:
             return
@@ -130,6 +141,13 @@ class Cards:
         self.heard_ns[new] = now_ns
         return new
 
+    def still_carried(self, measured: Records) -> Records:
+        """Those of (n,) MEASUREMENT that are not of before their card was handed in."""
+        if not self.gone_ns.any():
+            return measured
+        late = measured["t_ns"] <= self.gone_ns[measured["card"]]
+        return measured[~late] if late.any() else measured
+
     def shift(self, by_ns: int) -> None:
         """Moves the beginning of every silence: for that time the gateway did not listen."""
         self.heard_ns[self.heard_ns > 0] += by_ns
@@ -143,7 +161,7 @@ class Cards:
         """Notes what a card says of itself since `t_ns`."""
         self.flags[card], self.flags_ns[card] = flags, t_ns
 
-    def move(self, old: int, new: int) -> None:
+    def move(self, old: int, new: int, now_ns: int) -> None:
         """What is known of where `old` is goes on as that of `new`; `old` was never heard then.
 
         What a card says of itself stays its own. The zones are those of `Occupancy`.
@@ -152,12 +170,13 @@ class Cards:
             column = getattr(self, name)
             column[new] = column[old]
         self.last["card"][new] = new
-        self.forget(old)
+        self.forget(old, now_ns)
         self._moved[new] = True
 
-    def forget(self, card: int) -> None:
+    def forget(self, card: int, now_ns: int) -> None:
         """As if it had never been heard: nobody carries it any more."""
         self.last[card] = new_fixes(1)[0]
+        self.gone_ns[card] = now_ns
         for column in (self.heard_ns, self.below_ns, self.flags, self.flags_ns, self.said_ns):
             column[card] = 0
         self.silent[card] = False

@@ -9,6 +9,7 @@ operators do, and what comes of time alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -182,6 +183,7 @@ class Mine(Reloading):
         self._roster.reserve(self._alarms, record)
         self._limit_speeds()
         self._links.note(batch.links, record)
+        batch = replace(batch, measurements=self._cards.still_carried(batch.measurements))
         changed = set(self._note_heard(batch, now_ns))
         too_old = self._locator.rejections.too_old
         fixes = self._locator.locate(batch.measurements)
@@ -285,7 +287,8 @@ class Mine(Reloading):
             if not key.card:
                 continue
             card = self._table.handle(key.card)
-            if card not in zones:
+            self._cards.reserve()
+            if card not in zones and not self._cards.gone_ns[card]:
                 self._cards.recall(card, self._now_ns, silent=key.rule == SIGNAL_LOST)
                 zones[card] = {}
                 damaged.add(card)

@@ -177,7 +177,8 @@ class IssueBook:
             return f"card {old} is issued to nobody: issue {new} instead"
         roster, muster = self._parts.roster, self._parts.muster
         refusal = self._not_free(new, person)
-        if not refusal and any(map(muster.concerns, (roster.handle(old), roster.handle(new)))):
+        handles = (roster.find(card) for card in (old, new))
+        if not refusal and any(card is not None and muster.concerns(card) for card in handles):
             refusal = f"the muster that is open concerns card {old} or {new}: close it first"
         if refusal:
             return refusal
@@ -284,7 +285,7 @@ class IssueBook:
             occupancy.take_out(new, record, text)
             self._ledger.move(*names, record)
             occupancy.move(old, new)
-            cards.move(old, new)
+            cards.move(old, new, now_ns)
             parts.machines.move(old, new)
         self._end_alarms(names[0], record, text, lambda key: key.rule in _OF_CARDS)
         parts.alarms.end(AlarmKey(UNKNOWN_CARD, card=names[1]), now_ns, record, text)
@@ -301,7 +302,7 @@ class IssueBook:
         if parts.cards.below_ns[card]:
             name = parts.roster.name(card)
             record.event(EventKind.MINE_LEFT, record.now_ns, card=name, text=text)
-        parts.cards.forget(card)
+        parts.cards.forget(card, record.now_ns)
         parts.machines.take_out(card)
         self._changed.add(card)
 

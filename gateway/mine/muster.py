@@ -283,8 +283,8 @@ class MusterBook:
         cards = self._cards
         if cards.silent[card] or not cards.heard_ns[card]:
             # Who came out may have handed it in.
-            is_safe = entry and entry.state is MusterState.SAFE
-            handed_in = is_safe and entry and self._roster.is_spare(entry.card)
+            is_safe = entry is not None and entry.state is MusterState.SAFE
+            handed_in = is_safe and cards.gone_ns[card] > 0 and not cards.heard_ns[card]
             return MusterState.SAFE if handed_in else MusterState.UNACCOUNTED
         if entry and entry.state is MusterState.UNACCOUNTED:
             # Heard again is not yet located: its last place is one of before the silence.

@@ -58,6 +58,10 @@ class Roster:
         """The handle of a card's id."""
         return self._table.handle(name)
 
+    def find(self, name: str) -> int | None:
+        """The same; None for a card of which nothing is known: asking does not make it known."""
+        return self._table.find(name)
+
     def may_enter(self, card: int, zone: str) -> bool:
         """Whether a card's holder is on the list of a controlled zone."""
         holder = self.holder(card)

@@ -20,6 +20,8 @@ ROUTE_DEVIATION: Final = "route_deviation"
 STATE_PREFIX: Final = "route/"
 
 _S_NS: Final = 1_000_000_000
+#: Times of stops are of whole minutes.
+_MINUTE_S: Final = 60
 
 
 class RouteWatch:
@@ -46,6 +48,8 @@ class RouteWatch:
         self._occupancy = occupancy
         self._alarms = alarms
         self._second = -1
+        self._goes_on: set[Stop] = set()
+        self._ended: dict[Stop, tuple[datetime, datetime]] = {}
         #: When a card was last in the zone of each stop, while it had to be.
         self._seen_ns: dict[str, dict[int, int]] = {
             key.removeprefix(STATE_PREFIX): {int(n): t_ns for n, t_ns in json.loads(value).items()}
@@ -69,6 +73,8 @@ class RouteWatch:
         Whoever has another route begins it anew.
         """
         self._routes, self._zone = plan.routes, plan.timezone
+        if self._second >= 0:
+            self._turn(self._second, self._second)
         now = self.stops()
         for card in sorted(before.keys() | now.keys()):
             if before.get(card) == now.get(card):
@@ -93,39 +99,46 @@ class RouteWatch:
         if second == before or not self._routes:
             return
         self._second = second
+        if second // _MINUTE_S != before // _MINUTE_S:
+            self._turn(second, before)
+        for card in self._roster.on_routes:
+            self._look_at(card, record)
+        self._ended = {}
+
+    def _turn(self, second: int, before: int) -> None:
+        """Finds the stops that go on and those that have just ended: they begin and end on minutes.
+
+        `before` is when that was looked at last; below 0 it never was.
+        """
         now = datetime.fromtimestamp(second, self._zone)
         last = datetime.fromtimestamp(before, self._zone) if before >= 0 else now
-        for card in self._roster.on_routes:
-            for number, stop in enumerate(self._stops_of(card)):
-                self._look_at(card, number, stop, (last, now), record)
+        self._goes_on, self._ended = set(), {}
+        for stop in {stop for stops in self._routes.values() for stop in stops}:
+            start, end = _span(stop, now)
+            if start <= now < end:
+                self._goes_on.add(stop)
+            _, ended = _span(stop, last)
+            if last < ended <= now:
+                self._ended[stop] = ended - (end - start), ended
 
-    def _look_at(
-        self,
-        card: int,
-        number: int,
-        stop: Stop,
-        moment: tuple[datetime, datetime],
-        record: StepRecord,
-    ) -> None:
-        last, now = moment
+    def _look_at(self, card: int, record: StepRecord) -> None:
         name = self._roster.name(card)
         key = AlarmKey(ROUTE_DEVIATION, card=name)
-        start, end = _span(stop, now)
-        if start <= now < end and stop.zone in self._occupancy.entries_of([card])[card]:
-            self._note(name, number, record)
-            self._alarms.end(key, record.now_ns, record, f"card {name} is in zone {stop.zone}")
-        _, ended = _span(stop, last)
-        began = ended - (end - start)
-        if (
-            last < ended <= now
-            and self._was_below(card, began)
-            and not self._was_there(name, number, began)
-        ):
-            text = (
-                f"card {name} was not in zone {stop.zone} from {began:%H:%M} to {ended:%H:%M}, "
-                "as its route says"
-            )
-            self._alarms.begin(key, record.now_ns, record, text, self._cards.last_place(card))
+        zones = self._occupancy.entries_of([card])[card]
+        for number, stop in enumerate(self._stops_of(card)):
+            if stop in self._goes_on and stop.zone in zones:
+                self._note(name, number, record)
+                self._alarms.end(key, record.now_ns, record, f"card {name} is in zone {stop.zone}")
+            if stop not in self._ended:
+                continue
+            began, ended = self._ended[stop]
+            if self._was_below(card, began) and not self._was_there(name, number, began):
+                text = (
+                    f"card {name} was not in zone {stop.zone} from {began:%H:%M} to {ended:%H:%M}, "
+                    "as its route says"
+                )
+                place = self._cards.last_place(card)
+                self._alarms.begin(key, record.now_ns, record, text, place)
         if not self._cards.below_ns[card]:
             self._alarms.end(key, record.now_ns, record, f"card {name} is out of the mine")
 

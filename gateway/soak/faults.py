@@ -10,9 +10,9 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from equipment.report import LinkChange, LinkState
+from equipment.report import ClockCheck, LinkChange, LinkState, Sample
 from gateway.soak.corruption import corrupted
-from gateway.soak.plan import CLOCK_TOLERANCE_S, START_NS, SoakSettings
+from gateway.soak.plan import CLOCK_TOLERANCE_S, SHIFT_H, START_NS, SoakSettings
 from hil_sim.roadgraph import Floats, Ints
 from positioning.observation import MEASUREMENT, Kind, Records
 
@@ -53,7 +53,13 @@ KINDS: Final = {
     "restart": Turn(1800.0, (0.5, 60.0)),
     "stall": Turn(2400.0, (3.0, 120.0)),
     "swap": Turn(300.0, (1.0, 1.0)),
+    "mute": Turn(900.0, (3.0, 60.0)),
+    "duplicate": Turn(1800.0, (60.0, 240.0)),
+    "both": Turn(600.0, (1.0, 1.0)),
+    "reload": Turn(1200.0, (1.0, 1.0)),
 }
+#: In short shifts all of them come more often, but not by more than this.
+OFTENER_MOST: Final = 4.0
 
 
 class Timetable:
@@ -61,6 +67,7 @@ class Timetable:
 
     def __init__(self, kind: str, settings: SoakSettings) -> None:
         self._turn = KINDS[kind]
+        self._gap_s = self._turn.gap_s * max(settings.shift_h / SHIFT_H, 1.0 / OFTENER_MOST)
         self.rng = np.random.default_rng((settings.seed, 10 + list(KINDS).index(kind)))
         self.off = kind in settings.without
         self.start_s = self._next_s(0.0)
@@ -78,7 +85,7 @@ class Timetable:
         return not self.off and self.start_s <= second <= self.end_s
 
     def _next_s(self, after_s: float) -> float:
-        return float(after_s + self.rng.exponential(self._turn.gap_s))
+        return float(after_s + self.rng.exponential(self._gap_s))
 
 
 class Air:
@@ -88,9 +95,17 @@ class Air:
     """
 
     def __init__(
-        self, settings: SoakSettings, device_of_anchor: Ints, devices: tuple[str, ...]
+        self,
+        settings: SoakSettings,
+        device_of_anchor: Ints,
+        devices: tuple[str, ...],
+        readers: int,
     ) -> None:
-        """`devices` in the order of `device_of_anchor`; behind them those of the map's readers."""
+        """`devices` in the order of `device_of_anchor`; behind them those of the map's `readers`.
+
+        Behind those are the devices that hear no cards.
+        """
+        self._hearing = int(device_of_anchor.max()) + 1 + readers
         self._device_of_anchor, self._devices = device_of_anchor, devices
         self._uwb = int(device_of_anchor.max()) + 1
         self._anchors = len(device_of_anchor)
@@ -104,6 +119,15 @@ class Air:
         self._dead = -1
         self._ring: list[Records] = []
         self._links: list[LinkChange] = []
+        #: How far the clocks are off that are not believed, by device; and what is to be told.
+        self.skewed: dict[str, int] = {}
+        self._clocks: list[ClockCheck] = []
+        #: The device of which no value comes, though it is heard.
+        self.mute = ""
+        #: A card whose number another card has as well, and that other one; -1: there is none.
+        self.doubled, self._double = -1, -1
+        #: Until when what is told of each is of two cards.
+        self.doubled_until_s: Floats = np.full(settings.people, -np.inf)
 
     @property
     def down(self) -> str:
@@ -115,8 +139,21 @@ class Air:
         links, self._links = tuple(self._links), []
         return links
 
+    def take_clocks(self) -> tuple[ClockCheck, ...]:
+        """What was found of devices' clocks since this was asked last."""
+        clocks, self._clocks = tuple(self._clocks), []
+        return clocks
+
+    def heard_of(self, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
+        """Those of `samples` that arrive: what is not heard, or mute, says nothing."""
+        return tuple(one for one in samples if one.device not in (self.down, self.mute))
+
     def connect_all(self, t_ns: int) -> None:
         """What drivers tell when the gateway has started."""
+        self._clocks = [
+            ClockCheck(device, self.skewed.get(device, 0), t_ns)
+            for device in self._devices[: self._hearing]
+        ]
         for number, device in enumerate(self._devices):
             state = LinkState.DOWN if number == self._dead else LinkState.UP
             self._links.append(LinkChange(device, state, "as found", t_ns))
@@ -129,6 +166,13 @@ class Air:
         measured, device = self._lose(second, measured, device, new="lost" in begun)
         measured, device = self._delay(second, measured, device, new="late" in begun)
         measured = self._cut_off(second, measured, device, new="down" in begun)
+        measured = self._double_up(second, measured, new="duplicate" in begun)
+        times = self.table["mute"]
+        if "mute" in begun:
+            others = self._devices[self._hearing :]
+            self.mute = others[int(times.rng.integers(len(others)))]
+        elif not times.active(second):
+            self.mute = ""
         if self.table["corrupt"].active(second):
             measured = corrupted(measured, self._anchors, CORRUPT, self.table["corrupt"].rng)
         if self.table["doubled"].active(second):
@@ -161,16 +205,50 @@ class Air:
     def _shift_clock(self, second: int, measured: Records, device: Ints, *, new: bool) -> Records:
         times = self.table["clock"]
         if new:
-            self._wrong = int(times.rng.integers(len(self._devices)))
+            self._wrong = int(times.rng.integers(self._hearing))
             off_s = times.rng.uniform(-2.0, 2.0) * CLOCK_TOLERANCE_S
             if abs(off_s) > CLOCK_TOLERANCE_S:  # not believed: what is left is the way of the data
+                self._find_off(self._devices[self._wrong], round(off_s * 1e9), second)
                 off_s = times.rng.uniform(-0.2, 0.2)
             self._off_ns = round(off_s * 1e6) * 1000
         if times.active(second):
             mine = device == self._wrong
             measured["t_ns"][mine] += self._off_ns
             self.unsettle(measured["card"][mine], second)
+        else:
+            for right in list(self.skewed):
+                self._find_off(right, 0, second)
         return measured
+
+    def _find_off(self, device: str, off_ns: int, second: int) -> None:
+        """A device's clock was compared."""
+        self.skewed.pop(device, None)
+        if off_ns:
+            self.skewed[device] = off_ns
+        self._clocks.append(ClockCheck(device, off_ns, START_NS + second * _S_NS))
+
+    def _double_up(self, second: int, measured: Records, *, new: bool) -> Records:
+        """Adds what is measured of another card with the same number."""
+        times, cards = self.table["duplicate"], len(self._lossy)
+        if new and cards > 1:
+            self.doubled, self._double = times.rng.choice(cards, 2, replace=False).tolist()
+        elif not times.active(second):
+            self.doubled = -1
+        if self.doubled < 0:
+            return measured
+        self.unsettle(np.array([self.doubled]), second)
+        self.doubled_until_s[self.doubled] = second + SETTLE_S
+        mine = measured[measured["card"] == self.doubled]
+        also = measured[measured["card"] == self._double].copy()
+        if not len(mine) or not len(also):
+            return measured
+        also["card"], also["flags"] = self.doubled, mine["flags"][-1]
+        return np.concatenate([measured, also])
+
+    @property
+    def doubles(self) -> tuple[int, int]:
+        """The card that is doubled and the other; -1 where there is none."""
+        return self.doubled, self._double
 
     def _lose(
         self, second: int, measured: Records, device: Ints, *, new: bool
@@ -191,7 +269,7 @@ class Air:
     ) -> tuple[Records, Ints]:
         times = self.table["late"]
         if new:
-            self._late = int(times.rng.integers(len(self._devices)))
+            self._late = int(times.rng.integers(self._hearing))
             self._delay_s = float(times.rng.uniform(*LATE_S))
         if not times.active(second):
             return measured, device

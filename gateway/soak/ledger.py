@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from gateway.mine.alarm_states import OPEN
-from gateway.mine.change import Alarm, Changes, Event, EventKind
+from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarm_states import OPEN, AlarmState
+from gateway.mine.change import Alarm, Changes, Event, EventKind, Flow
 from gateway.mine.occupancy import ENTRY_RULES
 from gateway.soak.depths import Depths
 from gateway.soak.walkers import Flags
 from hil_sim.roadgraph import Ints
 from positioning.mine_map import MineMap, ZoneKind
 
-#: What an alarm is about: rule, card, device, zone. At most one is open for each.
-Key = tuple[str, str, str, str]
+#: The mine itself, beside the ids of zones.
+MINE: Final = ""
 
 _CROSSINGS: Final = (EventKind.ZONE_ENTERED, EventKind.ZONE_LEFT)
+#: In these the condition of an alarm that is open is over.
+_LATCHED: Final = (AlarmState.LATCHED_ACKNOWLEDGED, AlarmState.LATCHED_UNACKNOWLEDGED)
+
+
+def key_of(alarm: Alarm) -> AlarmKey:
+    """What an alarm is about: at most one is open for each."""
+    return AlarmKey(
+        alarm.rule, alarm.card, alarm.device, alarm.zone, alarm.limit, alarm.hazard, alarm.machine
+    )
 
 
 class Complaint(NamedTuple):
@@ -37,7 +47,8 @@ class Ledger:
     """The state that is kept, the zones of every card and the open alarms, by the events alone.
 
     `inside`: (cards, zones of the map), who is where; `entry_alarm`: (cards, columns of `Depths`),
-    who has an alarm of being there; `heard`: (cards,), who was ever heard.
+    who has an alarm of being there; `heard`: (cards,), who was ever heard and is in someone's
+    hands; `since_ns`: (cards,), since when each is below, 0 where it is not.
     """
 
     def __init__(self, cards: tuple[str, ...], mine: MineMap, depths: Depths) -> None:
@@ -55,13 +66,25 @@ class Ledger:
         self.inside: Flags = np.zeros((len(cards), len(self.zones)), np.bool_)
         self.entry_alarm: Flags = np.zeros((len(cards), len(depths.names)), np.bool_)
         self.heard: Flags = np.zeros(len(cards), np.bool_)
-        self.open: dict[Key, Alarm] = {}
+        self.since_ns: Ints = np.zeros(len(cards), np.int64)
+        #: By the roster as it is now.
+        self.leader: Flags = np.zeros(len(cards), np.bool_)
+        self.open: dict[AlarmKey, Alarm] = {}
+        self.by_id: dict[str, AlarmKey] = {}
+        #: How many times anyone came in and went out, by zone.
+        self._entered: Counter[str] = Counter()
+        self._left: Counter[str] = Counter()
+        self._flows: object = None
+        #: Cards that operators have moved from hand to hand in the step at hand: old to new, or
+        #: to none.
+        self.handed: dict[str, str] = {}
+        self._borders_moved = False
         self.state: dict[str, bytes] = {}
         self.sequence = 0
         #: How often alarms were raised, by family and card.
         self.raised: dict[str, Counter[str]] = {}
         #: Cards with an open alarm of a family.
-        self.alarmed: dict[str, set[str]] = {}
+        self.alarmed: dict[str, Counter[str]] = {}
         self._digest = hashlib.sha256()
 
     @property
@@ -70,8 +93,13 @@ class Ledger:
         return self._digest.hexdigest()
 
     def is_open(self, rule: str, card: str = "", device: str = "", zone: str = "") -> bool:
-        """Whether an alarm is open."""
-        return (rule, card, device, zone) in self.open
+        """Whether an alarm is open and its condition lasts, as far as is told."""
+        return self.lasts(AlarmKey(rule, card, device, zone))
+
+    def lasts(self, key: AlarmKey) -> bool:
+        """The same of a key."""
+        alarm = self.open.get(key)
+        return alarm is not None and alarm.state not in _LATCHED
 
     def raised_counts(self, rule: str) -> Ints:
         """(cards,): how often an alarm of a family was raised for each."""
@@ -86,9 +114,12 @@ class Ledger:
         mask[[self.number[card] for card in self.alarmed.get(rule, ())]] = True
         return mask
 
-    def take(self, changes: Changes, heard_now: Flags) -> Iterator[Complaint]:
+    def take(
+        self, changes: Changes, heard_now: Flags, *, borders_moved: bool = False
+    ) -> Iterator[Complaint]:
         """Takes what a step has told; `heard_now` are the cards in its batch."""
         self.heard |= heard_now
+        self._borders_moved = borders_moved
         for key, value in changes.state.items():
             if value is None:
                 self.state.pop(key, None)
@@ -107,8 +138,14 @@ class Ledger:
                 yield from self._raise(event)
             elif event.kind is EventKind.ALARM_CLEARED:
                 yield from self._clear(event)
+            elif event.kind is EventKind.ALARM_CHANGED:
+                self._change(event)
+            elif event.kind is EventKind.MINE_ENTERED:
+                yield from self._come(event)
             elif event.kind is EventKind.MINE_LEFT:
                 yield from self._leave(event, heard_now)
+            elif event.kind in (EventKind.CARD_REPLACED, EventKind.CARD_RETURNED):
+                self._hand_over(event)
         yield from self._add_up(changes)
 
     def _cross(self, event: Event, heard_now: Flags) -> Iterator[Complaint]:
@@ -118,50 +155,102 @@ class Ledger:
             was = "was in" if entered else "was not in"
             found = f"{event.kind.name}, but the card {was} it"
             yield Complaint("alternates", event.card, event.zone, "in, then out", found)
-        if not entered and not heard_now[card]:
+        (self._entered if entered else self._left)[event.zone] += 1
+        excused = event.card in self.handed or self._borders_moved
+        if not entered and not heard_now[card] and not excused:
             found = "it left a zone, and nothing was heard of it"
             yield Complaint("silent stays", event.card, event.zone, "a silent card stays", found)
         self.inside[card, column] = entered
 
+    def _come(self, event: Event) -> Iterator[Complaint]:
+        card = self.number[event.card]
+        if self.since_ns[card]:
+            yield Complaint("comes once", event.card, "", "it was not below", "MINE_ENTERED again")
+        self.since_ns[card] = event.event_t_ns
+        self._entered[MINE] += 1
+
     def _leave(self, event: Event, heard_now: Flags) -> Iterator[Complaint]:
         card = self.number[event.card]
-        if not (heard_now[card] and self.inside[card, self.wellheads].any()):
+        at_wellhead = heard_now[card] and self.inside[card, self.wellheads].any()
+        if not at_wellhead and event.card not in self.handed:
             expected, found = "heard at a wellhead", "MINE_LEFT without"
             yield Complaint("leaves at wellhead", event.card, "", expected, found)
+        if not self.since_ns[card]:
+            yield Complaint("leaves once", event.card, "", "it was below", "MINE_LEFT all the same")
+        self.since_ns[card] = 0
+        self._left[MINE] += 1
+
+    def _hand_over(self, event: Event) -> None:
+        """A card is nobody's any more, or its holder has another one now."""
+        replaced = event.kind is EventKind.CARD_REPLACED
+        names = [old for old, new in self.handed.items() if new == event.card]
+        old = self.number[names[0] if replaced else event.card]
+        if replaced:
+            new = self.number[event.card]
+            self.inside[new] |= self.inside[old]
+            self.heard[new] |= self.heard[old]
+            times = [one for one in self.since_ns[[old, new]].tolist() if one]
+            self.since_ns[new] = min(times, default=0)
+        self.inside[old], self.heard[old], self.since_ns[old] = False, False, 0
+
+    def _change(self, event: Event) -> None:
+        """An alarm is another card's now, or its condition is over or there again."""
+        alarm = event.alarm
+        assert alarm is not None
+        before = self.by_id.get(alarm.id)
+        if before is None:
+            return
+        self._close(before)
+        if alarm.state in OPEN:
+            self._open(alarm)
 
     def _raise(self, event: Event) -> Iterator[Complaint]:
         alarm = event.alarm
         assert alarm is not None
-        key = (alarm.rule, alarm.card, alarm.device, alarm.zone)
+        key = key_of(alarm)
         if key in self.open:
             found = f"{alarm.id} beside {self.open[key].id}"
             yield Complaint("one alarm", alarm.card, alarm.rule, "at most one open", found)
-        self.open[key] = alarm
+        self._open(alarm)
         if alarm.card:
-            self.alarmed.setdefault(alarm.rule, set()).add(alarm.card)
             self.raised.setdefault(alarm.rule, Counter())[alarm.card] += 1
-        self._mark(alarm, is_open=True)
 
     def _clear(self, event: Event) -> Iterator[Complaint]:
         alarm = event.alarm
         assert alarm is not None
-        key = (alarm.rule, alarm.card, alarm.device, alarm.zone)
-        before = self.open.pop(key, None)
+        key = key_of(alarm)
+        before = self.open.get(key)
         if before is None or before.id != alarm.id:
             found = f"{alarm.id} ended, open was {before.id if before else 'none'}"
             yield Complaint("ends what began", alarm.card, alarm.rule, "the open one", found)
         if alarm.end_t_ns is None or alarm.end_t_ns < alarm.start_t_ns:
             found = f"from {alarm.start_t_ns} to {alarm.end_t_ns}"
             yield Complaint("end after start", alarm.card, alarm.rule, "start, then end", found)
-        others = (key for key in self.open if key[0] == alarm.rule and key[1] == alarm.card)
-        if alarm.card and not any(others):
-            self.alarmed[alarm.rule].discard(alarm.card)
-        self._mark(alarm, is_open=False)
+        self._close(key)
 
-    def _mark(self, alarm: Alarm, *, is_open: bool) -> None:
-        if alarm.rule in ENTRY_RULES.values():
-            column = self._alarm_column[alarm.zone]
-            self.entry_alarm[self.number[alarm.card], column] = is_open
+    def _open(self, alarm: Alarm) -> None:
+        key = key_of(alarm)
+        self.open[key], self.by_id[alarm.id] = alarm, key
+        if alarm.card:
+            self.alarmed.setdefault(alarm.rule, Counter())[alarm.card] += 1
+        self._mark(key, is_open=True)
+
+    def _close(self, key: AlarmKey) -> None:
+        alarm = self.open.pop(key, None)
+        if alarm is None:
+            return
+        del self.by_id[alarm.id]
+        if key.card:
+            count = self.alarmed[key.rule]
+            count[key.card] -= 1
+            if not count[key.card]:
+                del count[key.card]
+        self._mark(key, is_open=False)
+
+    def _mark(self, key: AlarmKey, *, is_open: bool) -> None:
+        if key.rule in ENTRY_RULES.values() and not key.machine:
+            column = self._alarm_column[key.zone]
+            self.entry_alarm[self.number[key.card], column] = is_open
 
     def _add_up(self, changes: Changes) -> Iterator[Complaint]:
         count = changes.headcount
@@ -178,10 +267,33 @@ class Ledger:
         if count.silent != silent:
             yield Complaint("silent", "", "", f"{silent} by their alarms", f"{count.silent}")
         ids = {alarm.id for alarm in self.open.values()} if changes.alarms else set()
+        yield from self._flow(changes.headcount.flows)
         for name, alarm in changes.alarms.items():
             if (alarm.state in OPEN) != (name in ids):
                 expected = "open" if name in ids else "not open"
                 yield Complaint("alarms told", alarm.card, name, expected, alarm.state.name)
+
+    def attending(self, changes: Changes) -> Iterator[Complaint]:
+        """Who is below by the ways in and out, once it is known who has which card."""
+        below = self.since_ns > 0
+        told = (changes.headcount.attending, changes.headcount.leaders)
+        mine = (int(below.sum()), int((below & self.leader).sum()))
+        if told != mine:
+            yield Complaint("attending", "", "", f"{mine} (all, leaders)", f"{told}")
+
+    def _flow(self, flows: Mapping[str, Flow]) -> Iterator[Complaint]:
+        """What came in has gone out, or is there; each way was told by an event."""
+        if flows is self._flows:
+            return
+        self._flows = flows
+        inside = dict(zip(self.zones, self.inside.sum(axis=0).tolist(), strict=True))
+        inside[MINE] = int((self.since_ns > 0).sum())
+        for zone, count in inside.items():
+            flow = flows.get(zone, Flow())
+            told, mine = (flow.entered, flow.left), (self._entered[zone], self._left[zone])
+            if told != mine or flow.entered - flow.left != count:
+                expected = f"{mine} and {count} there"
+                yield Complaint("in = out + below", "", zone or "the mine", expected, f"{told}")
 
     def compare(self, again: Changes, names: Iterable[str]) -> Iterator[Complaint]:
         """Compares with what a core says that was built anew of the kept state.
@@ -204,3 +316,11 @@ class Ledger:
         if again.headcount.underground != below:
             found = str(again.headcount.underground)
             yield Complaint("kept headcount", "", "", str(below), found)
+        attending = int((self.since_ns > 0).sum())
+        if again.headcount.attending != attending:
+            found = str(again.headcount.attending)
+            yield Complaint("kept attendance", "", "", str(attending), found)
+        for zone, flow in again.headcount.flows.items():
+            if (flow.entered, flow.left) != (self._entered[zone], self._left[zone]):
+                ways = f"{self._entered[zone]} in, {self._left[zone]} out"
+                yield Complaint("kept flows", "", zone, ways, str(flow))

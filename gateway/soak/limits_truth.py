@@ -24,19 +24,14 @@ class LimitsTruth:
     """Compares `overcrowded`, `overtime` and `out_of_boundary`."""
 
     def __init__(self, plan: MinePlan, world: World, ledger: Ledger, truth: Truth) -> None:
-        self._plan, self._world, self._ledger, self._truth = plan, world, ledger, truth
+        self._world, self._ledger, self._truth = world, ledger, truth
         cards = len(ledger.cards)
         zones = plan.map.zones
-        self._quotas = [(i, z.id, z.quota) for i, z in enumerate(zones) if z.quota is not None]
-        self._stays = [
-            (i, zone.id, zone.stay_limit_min * 60.0)
-            for i, zone in enumerate(zones)
-            if zone.stay_limit_min is not None
-        ]
+        self._set(plan)
         self._licences = [i for i, zone in enumerate(zones) if zone.kind is ZoneKind.LICENCE]
         self._wellhead = ledger.wellheads[0]
         #: Who was last seen at the wellhead for sure, and not since.
-        self._gone: Flags = np.zeros(cards, np.bool_)
+        self.gone: Flags = np.zeros(cards, np.bool_)
         #: By column: since when each card has been in for sure, and when it was last out for sure.
         self._in_s = np.full((cards, len(zones)), np.inf)
         self._last_out_s = np.full((cards, len(zones)), -np.inf)
@@ -44,6 +39,39 @@ class LimitsTruth:
         self._below_s = np.full(cards, np.inf)
         self._last_up_s = np.full(cards, -np.inf)
         self._stray_s = np.full(cards, np.inf)  # in listened seconds
+
+    def _set(self, plan: MinePlan) -> None:
+        self._plan, zones = plan, plan.map.zones
+        self._quotas = [(i, z.id, z.quota) for i, z in enumerate(zones) if z.quota is not None]
+        self._stays = [
+            (i, zone.id, zone.stay_limit_min * 60.0)
+            for i, zone in enumerate(zones)
+            if zone.stay_limit_min is not None
+        ]
+
+    def reload(self, plan: MinePlan) -> None:
+        """Another configuration: borders may have moved, and with them who came in when."""
+        self._set(plan)
+        self._in_s[:], self._last_out_s[:] = np.inf, -np.inf
+
+    def restarted(self) -> None:
+        """Since when whoever was coming is below, is not known to the second."""
+        coming = self._ledger.since_ns == 0
+        self._below_s[coming], self._last_up_s[coming] = np.inf, -np.inf
+
+    def hand_over(self, old: int, new: int) -> None:
+        """Who had the card `old` has `new`; -1: they have none."""
+        for values, none in (
+            (self._in_s, np.inf),
+            (self._last_out_s, -np.inf),
+            (self._below_s, np.inf),
+            (self._last_up_s, -np.inf),
+            (self._stray_s, np.inf),
+            (self.gone, False),
+        ):
+            if new >= 0:
+                values[new] = none
+            values[old] = none
 
     def check(self, given: Delivered) -> Iterator[Complaint]:
         """Compares after a step."""
@@ -59,12 +87,12 @@ class LimitsTruth:
         self._in_s = np.where(still_in, np.minimum(self._in_s, second), np.inf)
         self._last_out_s[sure_out[:, :count]] = second
         up, down = sure_in[:, self._wellhead], sure_out[:, self._wellhead]
-        self._gone = (self._gone | up) & ~self._world.now.below | up
+        self.gone = (self.gone | up) & ~self._world.now.below | up
         self._last_up_s[up] = second
         self._below_s[up] = np.inf
         above = ~self._world.now.below
         self._below_s[above] = np.inf
-        self._last_up_s[above & ~self._gone] = -np.inf  # its way out was not seen
+        self._last_up_s[above & ~self.gone] = -np.inf  # its way out was not seen
         came = down & np.isinf(self._below_s) & np.isfinite(self._last_up_s)
         self._below_s[came] = second
         # A way that was not seen in one piece says nothing of when it was.
@@ -75,13 +103,13 @@ class LimitsTruth:
         truth, known = self._truth, self._ledger.heard & self._truth.person
         for column, zone, quota in self._quotas:
             least = int((truth.sure_in[:, column] & known).sum())
-            out = truth.sure_out[:, column] | self._gone
+            out = truth.sure_out[:, column] | self.gone
             yield from self._crowd(zone, least, int((known & ~out).sum()), quota)
         if self._plan.people_quota is not None:
             down = truth.sure_out[:, self._wellhead]
             entered = given.second - self._below_s > COMING_S
             least = int((down & known & entered).sum())
-            up = truth.sure_in[:, self._wellhead] | self._gone
+            up = truth.sure_in[:, self._wellhead] | self.gone
             most = int((known & ~up).sum())
             yield from self._crowd("", least, most, self._plan.people_quota)
 
@@ -113,9 +141,9 @@ class LimitsTruth:
         for card in np.flatnonzero(must).tolist():
             if not ledger.is_open("overtime", card=cards[card], zone=zone):
                 yield Complaint("overtime", cards[card], zone, "an alarm: it is too long", "none")
-        for key in ledger.open:
-            if key[0] == "overtime" and key[3] == zone and may_not[ledger.number[key[1]]]:
-                yield Complaint("no overtime", key[1], zone, "no alarm: it is not long", "one")
+        for key in ledger.open if may_not.any() else ():
+            if key.rule == "overtime" and key.zone == zone and may_not[ledger.number[key.card]]:
+                yield Complaint("no overtime", key.card, zone, "no alarm: it is not long", "one")
 
     def _strays(self, given: Delivered) -> Iterator[Complaint]:
         truth, is_open = self._truth, self._ledger.mask("out_of_boundary")

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import time
+from enum import IntEnum
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
 from gateway.config.alarms import AlarmSettings
-from gateway.mine.plan import AlarmRule, Holder, MinePlan
+from gateway.mine.machine_plan import FloodRule, NearRule
+from gateway.mine.plan import AlarmRule, DualCard, Holder, MinePlan, Stop
+from gateway.mine.prevention_plan import PreventionPlan, RiskPoint
+from gateway.mine.shifts import ShiftTime
+from gateway.soak.fleet import DEVICES, LIMITS, machines_of
 from hil_sim.people import CARD_HEIGHT_M
 from hil_sim.sample_map import feature, map_text, rectangle
 from hil_sim.sample_mine import MINE_CODE, RFID_IDS
@@ -27,10 +34,10 @@ SHIFT_H: Final = 8.0
 #: As the gateway's default: beyond it a reader's clock is not believed.
 CLOCK_TOLERANCE_S: Final = 5.0
 
-#: Of so many cards one is on no roster, one is a vehicle's, and one may enter the controlled zone.
-STRANGE_EVERY: Final = 29
-VEHICLE_EVERY: Final = 23
+#: Every so manyth holder may enter the controlled zone, leads a shift, and has a planned route.
 ALLOWED_EVERY: Final = 2
+LEADER_EVERY: Final = 13
+PATROL_EVERY: Final = 17
 
 #: A share of a shift that most people keep below, and that is longer than allowed.
 BELOW_MOST_SHARE: Final = 0.97
@@ -39,16 +46,65 @@ BELOW_MOST_SHARE: Final = 0.97
 #: that they are reached and passed again and again.
 FACE_QUOTA_SHARE: Final = 0.6
 MINE_QUOTA_SHARE: Final = 0.4
+#: What is otherwise after the configuration was changed.
+OTHER_QUOTA_SHARE: Final = 0.35
+OTHER_SUBSTATION: Final = (215, -5, 262, 5)
+OTHER_NEAR_M: Final = 9.0
+OTHER_PERSON_M: Final = 18.0
+#: Then every so manyth person is on the roster no more, and another may enter what they may not.
+GONE_EVERY: Final = 37
 
 #: What the soak adds to the sample mine, or changes in it, by zone.
 ZONES: Final[tuple[tuple[str, str, tuple[float, float, float, float]], ...]] = (
     ("explosives", "controlled", (450, 54, 500, 66)),
     ("licence", "licence", (-50, -260, 800, 105)),
-    ("licence_north", "licence", (390, 104, 560, 300)),
+    # Around a face, but for 25 m of it.
+    ("licence_west", "licence", (390, 104, 500, 300)),
+    ("licence_mid", "licence", (499, 104, 560, 250)),
+    ("licence_east", "licence", (525, 249, 560, 300)),
+    ("passing_loop", "section", (420, -5, 500, 5)),
 )
 WORKPLACES: Final = ("face_3101", "face_3103", "heading_3105")
 NEAR_M: Final = 6.0
 STAY_LIMIT_MIN: Final = {"refuge_1": 6.0, "substation": 4.0}
+#: How fast vehicles may be, metres per second, by roadway.
+SPEED_MAX_M_S: Final = {"haulage": 2.0, "pit_bottom": 3.0}
+NEAR: Final = NearRule(person_vehicle_m=14.0, vehicle_vehicle_m=20.0)
+FLOOD: Final = FloodRule(count=4, window_s=20.0)
+#: Two cards of one person are told after so long a way, and time.
+DUAL: Final = DualCard(way_m=80.0, time_s=150.0)
+#: Where special workers have to be, minutes of each hour.
+PATROL: Final = (
+    ("face_3101", 4, 7),
+    ("refuge_1", 9, 12),
+    ("face_3101", 23, 26),
+    ("refuge_1", 28, 31),
+    ("face_3103", 41, 44),
+    ("refuge_1", 46, 49),
+)
+
+
+class Kind(IntEnum):
+    """Who, or what, carries a card."""
+
+    PERSON = 0
+    VEHICLE = 1
+    ROBOT = 2
+    STRANGE = 3  # on no roster
+    SPARE = 4  # in the lamp room, for whoever needs another
+
+
+#: Of so many cards one is of the kind, and the first of them.
+KINDS_EVERY: Final = {
+    Kind.VEHICLE: (23, 4),
+    Kind.ROBOT: (31, 7),
+    Kind.STRANGE: (29, 12),
+    Kind.SPARE: (19, 13),
+}
+#: Of vehicles and of robots there are no more than so many.
+DRIVEN_MOST: Final = 12
+#: One more vehicle, so that few cards have two.
+SECOND_VEHICLE: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +129,18 @@ class SoakSettings:
         """The ids of all cards."""
         return tuple(f"{MINE_CODE}{number:05d}" for number in range(1, self.people + 1))
 
+    @cached_property
+    def kinds(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """(cards,): of what `Kind` each is at first."""
+        number = np.arange(self.people)
+        kinds = np.full(self.people, Kind.PERSON, np.int64)
+        for kind, (every, first) in KINDS_EVERY.items():
+            kinds[number % every == first] = kind
+        kinds[number == SECOND_VEHICLE] = Kind.VEHICLE
+        for kind in (Kind.VEHICLE, Kind.ROBOT):
+            kinds[np.flatnonzero(kinds == kind)[DRIVEN_MOST:]] = Kind.PERSON
+        return kinds
+
     def command(self) -> str:
         """What repeats this run."""
         words = [f"lamproom soak --hours {self.hours:.4f} --people {self.people}"]
@@ -90,17 +158,79 @@ class SoakSettings:
 
 def plan_of(settings: SoakSettings) -> MinePlan:
     """The mine as its core gets it."""
-    rules = {name: AlarmRule.of(family) for name, family in AlarmSettings()}
+    vehicles = np.flatnonzero(settings.kinds == Kind.VEHICLE)[:1].tolist()
     return MinePlan(
         map=_map(settings),
-        devices=(*UWB_IDS, *RFID_IDS),
+        devices=(*UWB_IDS, *RFID_IDS, *DEVICES),
         card_height_m=CARD_HEIGHT_M,
         clock_tolerance_s=CLOCK_TOLERANCE_S,
-        rules=rules,
+        rules=_rules(),
         holders=_holders(settings),
         people_quota=max(1, round(settings.people * MINE_QUOTA_SHARE)),
         below_most_s=settings.shift_h * 3600.0 * BELOW_MOST_SHARE,
+        limits=LIMITS,
+        routes={"patrol": _patrol()},
         uwb_readers=frozenset(UWB_IDS),
+        configuration="a",
+        shifts=tuple(
+            ShiftTime(name, time(start), time((start + 8) % 24))
+            for name, start in (("night", 0), ("early", 8), ("late", 16))
+        ),
+        dual_card=DUAL,
+        machines=machines_of(tuple(settings.cards[card] for card in vehicles)),
+        near=NEAR,
+        flood=FLOOD,
+        prevention=PreventionPlan(
+            points=tuple(RiskPoint(f"point_{zone}", zone, 2, "nobody", zone) for zone in WORKPLACES)
+        ),
+    )
+
+
+def other_plan(settings: SoakSettings, plan: MinePlan) -> MinePlan:
+    """The same mine after its configuration was changed: quotas, borders, delays, limits."""
+    rules = dict(plan.rules)
+    rules["out_of_boundary"] = replace(rules["out_of_boundary"], after_s=5.0, level=2)
+    return replace(
+        plan,
+        map=_map(settings, changed=True),
+        rules=rules,
+        holders=_other_holders(settings, plan.holders or {}),
+        people_quota=max(1, round(settings.people * OTHER_QUOTA_SHARE)),
+        near=replace(plan.near, person_vehicle_m=OTHER_PERSON_M),
+        configuration="b",
+    )
+
+
+def _other_holders(settings: SoakSettings, holders: Mapping[str, Holder]) -> dict[str, Holder]:
+    """Some are on the roster no more, some are new, and some may go elsewhere."""
+    changed = dict(holders)
+    for number, (card, kind) in enumerate(
+        zip(settings.cards, settings.kinds.tolist(), strict=True)
+    ):
+        if kind == Kind.STRANGE:
+            changed[card] = Holder(f"holder {number}", "team 0")
+        elif kind == Kind.PERSON and number % GONE_EVERY == 1:
+            del changed[card]
+        elif kind == Kind.PERSON and number % GONE_EVERY == 2:
+            changed[card] = replace(holders[card], zones=frozenset())
+    return changed
+
+
+def _rules() -> dict[str, AlarmRule]:
+    rules = {name: AlarmRule.of(family) for name, family in AlarmSettings()}
+    return rules | {
+        "distress": replace(rules["distress"], escalate_after_s=60.0, escalate_to=("manager",)),
+        "overspeed": replace(rules["overspeed"], latch=True),
+        "signal_lost": replace(rules["signal_lost"], suppressed_by=("device_down",)),
+        "unauthorised_entry": replace(rules["unauthorised_entry"], clear_after_s=5.0),
+    }
+
+
+def _patrol() -> tuple[Stop, ...]:
+    return tuple(
+        Stop(zone, time(hour, start), time(hour, end))
+        for hour in range(24)
+        for zone, start, end in PATROL
     )
 
 
@@ -109,17 +239,22 @@ def device_of_anchors(mine: MineMap) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.arange(len(mine.anchors)) * len(UWB_IDS) // len(mine.anchors)
 
 
-def _map(settings: SoakSettings) -> MineMap:
+def _map(settings: SoakSettings, *, changed: bool = False) -> MineMap:
     root = json.loads(map_text(RFID_IDS))
-    quota = max(1, round(settings.people / SHIFTS / len(WORKPLACES) * FACE_QUOTA_SHARE))
+    share = OTHER_QUOTA_SHARE if changed else FACE_QUOTA_SHARE
+    quota = max(1, round(settings.people / SHIFTS / len(WORKPLACES) * share))
     for one in root["features"]:
         properties = one["properties"]
+        if properties["kind"] == "roadway" and properties["id"] in SPEED_MAX_M_S:
+            properties["speed_max_m_s"] = SPEED_MAX_M_S[properties["id"]]
         if properties["kind"] != "zone":
             continue
         if properties["id"] in WORKPLACES:
             properties["quota"] = quota
         if properties["zone"] == "danger":
-            properties["near_m"] = NEAR_M
+            properties["near_m"] = OTHER_NEAR_M if changed else NEAR_M
+        if properties["id"] == "substation" and changed:
+            one["geometry"]["coordinates"] = rectangle(*OTHER_SUBSTATION)
         if properties["id"] in STAY_LIMIT_MIN:
             properties["stay_limit_min"] = STAY_LIMIT_MIN[properties["id"]]
     root["features"] += [
@@ -131,13 +266,19 @@ def _map(settings: SoakSettings) -> MineMap:
 
 def _holders(settings: SoakSettings) -> dict[str, Holder]:
     controlled = frozenset(zone for zone, kind, _ in ZONES if kind == "controlled")
+    on_roster = (Kind.PERSON, Kind.VEHICLE, Kind.ROBOT)
     return {
         card: Holder(
             f"holder {number}",
             f"team {number % len(WORKPLACES)}",
-            is_person=number % VEHICLE_EVERY != VEHICLE_EVERY - 1,
+            is_person=kind == Kind.PERSON,
+            is_vehicle=kind == Kind.VEHICLE,
+            leader=kind == Kind.PERSON and number % LEADER_EVERY == 1,
             zones=controlled if number % ALLOWED_EVERY == 0 else frozenset(),
+            route="patrol" if kind == Kind.PERSON and number % PATROL_EVERY == 6 else "",
         )
-        for number, card in enumerate(settings.cards)
-        if number % STRANGE_EVERY != STRANGE_EVERY - 1
+        for number, (card, kind) in enumerate(
+            zip(settings.cards, settings.kinds.tolist(), strict=True)
+        )
+        if kind in on_roster
     }

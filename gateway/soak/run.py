@@ -9,16 +9,19 @@ from typing import Final
 
 import numpy as np
 
-from gateway.mine.change import Batch, Changes, EventKind
+from equipment.report import Sample
+from gateway.mine.change import Act, Batch, Changes, EventKind
 from gateway.mine.core import STEP_MOST_NS, Mine
+from gateway.mine.prepared import Reload, prepare
+from gateway.soak.checks import Checks
+from gateway.soak.depths import Depths
 from gateway.soak.faults import RING_S, Air
-from gateway.soak.ledger import Complaint, Ledger
-from gateway.soak.limits_truth import LimitsTruth
-from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, plan_of
-from gateway.soak.signs import Signs
-from gateway.soak.truth import Truth, delivered
+from gateway.soak.ledger import Complaint
+from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, other_plan, plan_of
+from gateway.soak.truth import delivered
 from gateway.soak.world import World
 from hil_sim.roadgraph import Ints
+from hil_sim.sample_mine import RFID_IDS
 from positioning.observation import IdTable, Records
 
 _S_NS: Final = 1_000_000_000
@@ -31,6 +34,10 @@ VIOLATIONS_MOST: Final = 20
 SWAP_M: Final = 5.0
 #: How probable it is that a gateway dies with a step that it has not kept.
 UNSAVED_CHANCE: Final = 0.5
+#: How probable it is that after a standstill the gateway takes a step before it has new data.
+LAGS_CHANCE: Final = 0.5
+#: For how long someone carries another's card, seconds.
+BOTH_S: Final = (300.0, 1500.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,11 @@ class Outcome:
     seconds: int = 0
     events: int = 0
     raised: dict[str, int] = field(default_factory=dict)
+    #: All events, by kind, and what operators did.
+    told: dict[str, int] = field(default_factory=dict)
+    acts: dict[str, int] = field(default_factory=dict)
     restarts: int = 0
+    reloads: int = 0
     below_mean: float = 0.0
     judged_share: float = 0.0
     digest: str = ""
@@ -73,11 +84,12 @@ class Soak:
         self._settings, self._violations_most = settings, violations_most
         self._plan = plan = plan_of(settings)
         self._world = World(settings, plan)
-        self._air = Air(settings, device_of_anchors(plan.map), plan.devices)
-        self._ledger = Ledger(settings.cards, plan.map, self._world.depths)
-        self._truth = Truth(plan, self._world, self._ledger)
-        self._signs = Signs(plan, self._world, self._ledger, self._truth)
-        self._limits = LimitsTruth(plan, self._world, self._ledger, self._truth)
+        self._air = Air(settings, device_of_anchors(plan.map), plan.devices, len(RFID_IDS))
+        self._checks = Checks(settings, plan, self._world, self._air)
+        self._ledger = self._checks.ledger
+        #: The configuration that comes next, and how its map lies; they take turns.
+        self._next_plan = other_plan(settings, plan)
+        self._next_depths: Depths | None = None
         self._history: deque[Records] = deque(maxlen=RING_S)
         self._told: set[tuple[str, str, str]] = set()
         self._now_ns = START_NS
@@ -95,9 +107,9 @@ class Soak:
         end = round(self._settings.hours * 3600)
         away_until, rebuild = 0, False
         backlog: list[Records] = []
+        table = self._air.table
         for second in range(1, end + 1):
             measured = self._advance(second)
-            table = self._air.table
             if away_until < second:
                 for kind in ("restart", "stall"):
                     if table[kind].begins(second):
@@ -110,10 +122,16 @@ class Soak:
             if rebuild:
                 self._restart(second)
                 backlog = [*self._history, *backlog]
-            rows = np.concatenate(backlog)
             self._history.append(measured)
-            away_until, rebuild, backlog = 0, False, []
+            stalled = bool(away_until) and not rebuild
+            away_until, rebuild = 0, False
+            if stalled and table["stall"].rng.random() < LAGS_CHANCE:
+                self._step(second, measured[:0])  # all of it comes a second later
+                continue
+            rows, backlog = np.concatenate(backlog), []
             self._step(second, rows)
+            if table["reload"].begins(second):
+                self._reload(second)
             if len(self.outcome.violations) >= self._violations_most:
                 break
         return self._end()
@@ -121,25 +139,42 @@ class Soak:
     def _advance(self, second: int) -> Records:
         """The world and the devices, whether or not the gateway is there."""
         measured = self._world.advance(second)
-        self._signs.advance()
-        self._truth.advance(second)
+        self._checks.advance(second)
         if self._air.table["swap"].begins(second):
             self._swap(second)
+        if self._air.table["both"].begins(second):
+            self._give(second)
         measured = self._air.pass_on(second, measured)
         heard: Records = measured[self._heard_only[measured["card"]]]
         return heard
 
-    def _swap(self, second: int) -> None:
-        rng, now = self._air.table["swap"].rng, self._world.now
-        below = np.flatnonzero(now.below)
+    def _near_one(self, rng: np.random.Generator) -> tuple[int, int] | None:
+        """Two people's cards, near one another, that nobody carries with another."""
+        now, walkers = self._world.now, self._world.walkers
+        with_ = walkers.carried_with
+        single = now.below & (with_ < 0) & ~walkers.driven
+        single[with_[with_ >= 0]] = False
+        below = np.flatnonzero(single)
         if len(below) < 2:
-            return
+            return None
         one = int(rng.choice(below))
         away_m = np.hypot(*(now.place_m[below] - now.place_m[one])[:, :2].T)
         near = below[(away_m < SWAP_M) & (below != one)]
-        if len(near):
-            self._world.walkers.swap(one, int(near[0]))
-            self._air.unsettle(np.array([one, near[0]]), second)
+        return (one, int(near[0])) if len(near) else None
+
+    def _swap(self, second: int) -> None:
+        pair = self._near_one(self._air.table["swap"].rng)
+        if pair:
+            self._world.walkers.swap(*pair)
+            self._air.unsettle(np.array(pair), second)
+
+    def _give(self, second: int) -> None:
+        """Someone takes another's card along."""
+        rng = self._air.table["both"].rng
+        pair = self._near_one(rng)
+        if pair:
+            self._world.walkers.give(*pair, second + float(rng.uniform(*BOTH_S)))
+            self._air.unsettle(np.array(pair), second)
 
     def _start(self, now_ns: int) -> None:
         """A core from what is kept."""
@@ -147,22 +182,30 @@ class Soak:
         self._handles = np.full(self._settings.people, -1, np.int64)
         first = self._ledger.sequence + 1
         self._mine = Mine(self._plan, self._table, first, self._ledger.state)
-        nobody = np.zeros(self._settings.people, np.bool_)
         changes = self._mine.begin(now_ns)
-        for number in map(self._ledger.number.__getitem__, self._table.names()):
-            self._handles[number] = self._table.handle(self._settings.cards[number])
-        self._note(changes, list(self._ledger.take(changes, nobody)), now_ns)
+        self._note(changes, list(self._checks.began(changes)), now_ns)
 
     def _restart(self, second: int) -> None:
         now_ns = START_NS + second * _S_NS
         self.outcome.restarts += 1
-        self._signs.restarted(self._listened_s)
+        self._checks.restarted(second, now_ns, self._listened_s)
         self._start(now_ns)
         self._now_ns = now_ns
         self._air.connect_all(now_ns)
-        self._air.unsettle(np.arange(self._settings.people), second)
 
-    def _batch(self, rows: Records) -> Batch:
+    def _reload(self, second: int) -> None:
+        """The configuration is read again, and has changed."""
+        now_ns = START_NS + second * _S_NS
+        before, plan = self._plan, self._next_plan
+        self._next_depths = self._next_depths or Depths(plan.map, self._world.graph)
+        depths, self._next_depths = self._next_depths, self._world.depths
+        self._plan, self._next_plan = plan, before
+        changes = self._mine.reload(Reload("changed", prepare(before, plan)), now_ns)
+        complaints = list(self._checks.reloaded(changes, plan, depths))
+        self.outcome.reloads += 1
+        self._note(changes, complaints, now_ns)
+
+    def _batch(self, rows: Records, acts: tuple[Act, ...], samples: tuple[Sample, ...]) -> Batch:
         """The same with the handles of this core."""
         rows = rows.copy()
         cards = rows["card"].astype(np.int64)
@@ -170,37 +213,43 @@ class Soak:
             if self._handles[card] < 0:
                 self._handles[card] = self._table.handle(self._settings.cards[card])
         rows["card"] = self._handles[cards]
-        return Batch(rows, links=self._air.take_links())
+        air = self._air
+        return Batch(rows, samples, air.take_links(), acts=acts, clocks=air.take_clocks())
 
     def _step_unsaved(self, second: int, rows: Records) -> None:
         """A step of which nothing is kept or told: the gateway dies with it."""
-        self._mine.step(self._batch(rows), START_NS + second * _S_NS)
+        now_ns = START_NS + second * _S_NS
+        acts, samples = self._checks.operators.due(second, now_ns), self._samples(now_ns)
+        self._mine.step(self._batch(rows, acts, samples), now_ns)
+
+    def _samples(self, now_ns: int) -> tuple[Sample, ...]:
+        return self._air.heard_of(self._world.fleet.samples(now_ns))
 
     def _step(self, second: int, rows: Records) -> None:
         now_ns = START_NS + second * _S_NS
         passed_ns = now_ns - self._now_ns
         if passed_ns > STEP_MOST_NS:
-            self._air.unsettle(np.arange(self._settings.people), second)
+            self._checks.unsettle(second)
         self._listened_s += min(passed_ns, STEP_MOST_NS) / _S_NS
         self._now_ns = now_ns
-        changes = self._mine.step(self._batch(rows), now_ns)
+        acts, samples = self._checks.operators.due(second, now_ns), self._samples(now_ns)
+        changes = self._mine.step(self._batch(rows, acts, samples), now_ns)
+        # What was measured of a card before it was handed in says nothing of now.
+        rows = rows[rows["t_ns"] > self._checks.gone_ns[rows["card"]]]
         given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
-        complaints = list(self._ledger.take(changes, given.heard))
-        complaints += self._truth.check(changes, given, self._air.unsettled_s)
-        complaints += self._signs.check(changes, given, now_ns, self._air.down)
-        complaints += self._limits.check(given)
+        complaints = list(self._checks.stepped(changes, given, acts, samples))
         self.outcome.steps += 1
         self._below += int(self._world.now.below.sum())
-        self._judged += int(self._truth.settled.sum())
+        self._judged += int(self._checks.truth.settled.sum())
         if self.outcome.steps % REBUILD_EVERY == 0:
             complaints += self._rebuilt(now_ns)
         self._note(changes, complaints, now_ns)
 
     def _numbers(self) -> Ints:
         """The numbers of cards by the handles of this core."""
-        known = np.flatnonzero(self._handles >= 0)
-        numbers = np.zeros(len(known), np.int64)
-        numbers[self._handles[known]] = known
+        names = self._table.names()
+        numbers = np.array([self._ledger.number[name] for name in names], np.int64)
+        self._handles[numbers] = np.arange(len(numbers))
         return numbers
 
     def _rebuilt(self, now_ns: int) -> Iterator[Complaint]:
@@ -215,6 +264,8 @@ class Soak:
         outcome.seconds = second
         outcome.events += len(changes.events)
         for event in changes.events:
+            name = event.kind.name.lower()
+            outcome.told[name] = outcome.told.get(name, 0) + 1
             if event.kind is EventKind.ALARM_RAISED and event.alarm:
                 rule = event.alarm.rule
                 outcome.raised[rule] = outcome.raised.get(rule, 0) + 1
@@ -224,14 +275,14 @@ class Soak:
                 outcome.violations.append(Violation(second, complaint))
 
     def _end(self) -> Outcome:
-        outcome = self.outcome
+        outcome, checks = self.outcome, self._checks
         changes = self._mine.end(self._now_ns)
-        nobody = np.zeros(self._settings.people, np.bool_)
-        self._note(changes, list(self._ledger.take(changes, nobody)), self._now_ns)
-        outcome.false_pairs = self._truth.false_pairs
+        self._note(changes, list(checks.began(changes)), self._now_ns)
+        outcome.false_pairs = checks.truth.false_pairs
         outcome.below_mean = self._below / max(outcome.steps, 1)
         outcome.judged_share = self._judged / max(self._below, 1)
         outcome.digest = self._ledger.digest
+        outcome.acts = dict(checks.operators.done)
         return outcome
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from gateway.mine.change import Changes, EventKind
 from gateway.mine.plan import MinePlan
+from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.plan import CLOCK_TOLERANCE_S
 from gateway.soak.truth import ROUNDS, Delivered, Truth
@@ -43,7 +44,9 @@ class _Flag:
 class Signs:
     """Compares flags, silence, strange cards and devices."""
 
-    def __init__(self, plan: MinePlan, world: World, ledger: Ledger, truth: Truth) -> None:
+    def __init__(
+        self, plan: MinePlan, world: World, ledger: Ledger, truth: Truth, holding: Holding
+    ) -> None:
         self._world, self._ledger, self._truth = world, ledger, truth
         cards = len(ledger.cards)
         rules = plan.rules
@@ -54,13 +57,27 @@ class Signs:
                 ("low_battery", CardFlag.LOW_BATTERY),
             )
         )
+        self._seen: Flags = np.zeros(cards, np.bool_)
         self._lost_s = rules["signal_lost"].after_s
         self._down_s = rules["device_down"].after_s
-        holders = plan.holders or {}
-        self._strange = np.array([card not in holders for card in ledger.cards])
+        self._holding = holding
+        self._moved: Flags = np.zeros(cards, np.bool_)  # who has another's call for help
+        self.reload()
         #: In listened seconds: when each card was heard, by the times of its measurements.
         self._heard_s = np.full(cards, np.nan)
+        self._newest_ns = np.zeros(cards, np.int64)  # of what was given, by card
         self._device_s = dict.fromkeys(plan.devices, np.inf)  # since when it is down
+
+    def reload(self) -> None:
+        """It has changed who has which card."""
+        self._strange, self._spare = self._holding.is_strange, self._holding.is_spare
+
+    def hand_over(self, old: int, new: int) -> None:
+        """Who had the card `old` has `new`; -1: they have none."""
+        if new >= 0:
+            self._heard_s[new] = np.fmax(self._heard_s[new], self._heard_s[old])
+            self._moved[new] = True
+        self._heard_s[old] = np.nan
 
     def advance(self) -> None:
         """Once a second of the world, also while the gateway is away."""
@@ -80,13 +97,18 @@ class Signs:
         for flag in self._flags:
             yield from self._flag(flag, changes, given)
         yield from self._silence(given.listened_s)
-        strange = self._ledger.heard & self._strange
+        # One that was issued before is strange only where it is below.
+        self._seen |= given.heard
+        strange = np.where(self._spare, self._ledger.since_ns > 0, self._seen & self._strange)
         wrong = strange != self._ledger.mask("unknown_card")
+        wrong &= self._seen | ~self._strange  # of others only the lamp room has said something
         yield from self._each("unknown card", wrong, "an alarm of each that is on no roster")
         yield from self._devices(given.listened_s, down)
 
     def _hear(self, given: Delivered, now_ns: int) -> None:
         rows = given.rows
+        self._is_new = rows["t_ns"] > self._newest_ns[rows["card"]]
+        np.maximum.at(self._newest_ns, rows["card"], rows["t_ns"])
         age_s = (now_ns - rows["t_ns"]) / _S
         heard_s = given.listened_s - np.where(age_s > CLOCK_TOLERANCE_S, age_s, 0.0)
         new = given.heard & np.isnan(self._heard_s)
@@ -98,18 +120,21 @@ class Signs:
         rows, ledger = given.rows, self._ledger
         said = np.zeros(len(ledger.cards), np.bool_)
         said[rows["card"][rows["flags"] & flag.bit > 0]] = True
+        newly = np.zeros(len(ledger.cards), np.bool_)
+        newly[rows["card"][(rows["flags"] & flag.bit > 0) & self._is_new]] = True
         flag.rounds = np.where(said, 0, flag.rounds + given.heard)
         flag.back_s[said] = np.inf
         back = ~said & given.heard
         flag.back_s[back] = np.minimum(flag.back_s[back], given.listened_s)
         is_open = ledger.mask(flag.rule)
-        # What comes late of a press that has had its alarm asks for no other.
+        # What comes late may be of a press that has had its alarm: it asks for no other.
         missed = flag.begun > ledger.raised_counts(flag.rule)
-        wrong = said & missed & ~is_open & ~self._told(flag.rule, changes)
+        wrong = newly & missed & ~is_open & ~self._told(flag.rule, changes)
         yield from self._each(flag.rule, wrong, "an alarm in the step in which it is said")
         after_s = flag.clear_after_s + BACK_S + TIME_S
         over = (flag.rounds > ROUNDS) & (given.listened_s - flag.back_s > after_s)
-        wrong = is_open & over & self._truth.settled & ~flag.was
+        self._moved &= is_open | (flag.rule != "distress")
+        wrong = is_open & over & self._truth.settled & ~flag.was & ~self._moved
         yield from self._each(f"{flag.rule} over", wrong, "no alarm: it was taken back")
         wrong = ledger.raised_counts(flag.rule) > flag.begun
         yield from self._each(f"no {flag.rule}", wrong, "no more alarms than it was said")

@@ -12,8 +12,10 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gateway.mine.change import Changes, EventKind
+from gateway.mine.occupancy import ENTRY_RULES
 from gateway.mine.plan import MinePlan
 from gateway.soak.faults import LATE_S, SETTLE_S
+from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.plan import START_NS
 from gateway.soak.walkers import Flags
@@ -60,8 +62,9 @@ class Delivered(NamedTuple):
 class Truth:
     """Compares places: zones, their alarms, and the way out."""
 
-    def __init__(self, plan: MinePlan, world: World, ledger: Ledger) -> None:
-        self._world, self._ledger = world, ledger
+    def __init__(self, plan: MinePlan, world: World, ledger: Ledger, holding: Holding) -> None:
+        self._world, self._ledger, self._holding = world, ledger, holding
+        self._plan = plan
         zones = plan.map.zones
         self._zones = len(zones)
         shape = world.depth_m.shape
@@ -75,9 +78,44 @@ class Truth:
         self.sure_in: Flags = np.zeros(shape, np.bool_)
         self.sure_out: Flags = np.zeros(shape, np.bool_)
         self.settled: Flags = np.zeros(shape[0], np.bool_)
-        self.person, self._forbidden = _rights(plan, world, ledger)
+        self._second = 0
+        self._judged_s = 0.0  # when it changed last who may be where
+        self._forbidden: Flags = np.zeros(shape, np.bool_)
+        #: Whose number another card has as well: where they are told to be says nothing.
+        self.doubled: Flags = np.zeros(shape[0], np.bool_)
+        self.deep_m: Floats = self._deep_m[:, 0]
+        self.reload(plan)
         self.false_pairs = 0
         self._false: set[tuple[int, int]] = set()
+
+    def reload(self, plan: MinePlan) -> None:
+        """The map has changed, or who has which card."""
+        moved = plan.map is not self._plan.map
+        self._plan = plan
+        self.person = self._holding.person
+        forbidden = _rights(plan, self._world, self._ledger, self._holding)
+        if not np.array_equal(forbidden, self._forbidden):
+            self._judged_s = self._second
+        self._forbidden = forbidden
+        kinds = {zone.id: zone.kind for zone in plan.map.zones}
+        rules = [ENTRY_RULES.get(kinds[name]) for name in self._world.depths.names]
+        self._clear_after_s = np.array(
+            [plan.rules[rule].clear_after_s + 1.0 if rule else 0.0 for rule in rules]
+        )
+        if moved:
+            self._in_for[:], self._out_for[:] = 0, 0
+            self._false.clear()
+            self.sure_in[:], self.sure_out[:] = False, False
+
+    def hand_over(self, old: int, new: int) -> None:
+        """Who had the card `old` has `new`; -1: they have none."""
+        for card in (old, new):
+            if card >= 0:
+                self._in_for[card], self._out_for[card] = 0, 0
+                self.sure_in[card], self.sure_out[card] = False, False
+        if new >= 0:
+            self._gate_s[new] = max(self._gate_s[old], self._gate_s[new])
+        self._false = {pair for pair in self._false if pair[0] not in (old, new)}
 
     def check(self, changes: Changes, given: Delivered, unsettled_s: Floats) -> Iterator[Complaint]:
         """Compares after a step."""
@@ -92,11 +130,15 @@ class Truth:
         yield from self._each("is out", wrong, zones, "outside", "in it")
         wrong = self.sure_in & self._forbidden & ~alarm
         yield from self._each("entry alarm", wrong, columns, "an alarm", "none")
-        wrong = (self.sure_out | ~self._forbidden) & alarm
+        wrong = self._out_for > ROUNDS + self._clear_after_s
+        wrong = wrong & self.settled[:, None] & alarm
+        if given.second - self._judged_s > self._clear_after_s.max() + 1:
+            wrong |= ~self._forbidden & alarm
         yield from self._each("no entry alarm", wrong, columns, "no alarm", "one")
 
     def advance(self, second: int) -> None:
         """Once a second of the world, also while the gateway is away."""
+        self._second = second
         depth_m, below = self._world.depth_m, self._world.now.below
         self._in_for[~((depth_m > self._deep_m) & below[:, None])] = 0
         self._out_for[~((depth_m < -self._deep_m) & below[:, None])] = 0
@@ -112,7 +154,8 @@ class Truth:
         self._sigma_m *= SIGMA_FADES
         np.maximum.at(self._sigma_m, card, np.sqrt(np.maximum(var_m2, 0.0)))
         np.clip(self._sigma_m, SIGMA_LEAST_M, SIGMA_MOST_M, out=self._sigma_m)
-        self._deep_m = (3.0 * self._sigma_m + MARGIN_M)[:, None]
+        self.deep_m = 3.0 * self._sigma_m + MARGIN_M
+        self._deep_m = self.deep_m[:, None]
 
     def _look(self, given: Delivered, unsettled_s: Floats) -> None:
         depth_m, round_ = self._world.depth_m, given.ranges >= RANGES_LEAST
@@ -131,11 +174,13 @@ class Truth:
                 card = ledger.number[event.card]
                 most_s = GATE_S if self.settled[card] else LATE_S[1] + SETTLE_S
                 ago_s = given.second - self._gate_s[card]
-                if ago_s > most_s:
+                if ago_s > most_s and event.card not in ledger.handed and not self.doubled[card]:
                     found = f"left the mine, and was there {ago_s:.0f} s ago"
                     yield Complaint("was at wellhead", event.card, "", "at the wellhead", found)
             elif event.kind in (EventKind.ZONE_ENTERED, EventKind.ZONE_LEFT):
                 pair = ledger.number[event.card], ledger.zones.index(event.zone)
+                if self.doubled[pair[0]]:
+                    continue
                 if event.kind is EventKind.ZONE_LEFT:
                     self.false_pairs += pair in self._false and bool(self._out_for[pair] > ROUNDS)
                     self._false.discard(pair)
@@ -169,11 +214,9 @@ def delivered(
     return Delivered(rows, heard, counts, second, listened_s, numbers)
 
 
-def _rights(plan: MinePlan, world: World, ledger: Ledger) -> tuple[Flags, Flags]:
-    """(cards,) who is a person; (cards, columns) who has an alarm where."""
-    holders = plan.holders or {}
-    mine = [holders.get(card) for card in ledger.cards]
-    person = np.array([holder is None or holder.is_person for holder in mine])
+def _rights(plan: MinePlan, world: World, ledger: Ledger, holding: Holding) -> Flags:
+    """(cards, columns), who has an alarm where."""
+    mine, person = [holding.holder(card) for card in ledger.cards], holding.person
     forbidden = np.zeros(world.depth_m.shape, np.bool_)
     for column, name in enumerate(world.depths.names):
         zone = plan.map.zones[ledger.zones.index(name)]
@@ -185,4 +228,4 @@ def _rights(plan: MinePlan, world: World, ledger: Ledger) -> tuple[Flags, Flags]
             forbidden[:, column] = ~np.array(allowed)
         elif zone.kind is ZoneKind.DANGER and near == bool(zone.near_m):
             forbidden[:, column] = person
-    return person, forbidden
+    return forbidden

@@ -55,6 +55,14 @@ class Ways:
         rows = np.arange(len(best))
         return out[rows, best], entry_m[rows, best]
 
+    def distance_m(self, edge: Ints, s_m: Floats, other: Ints, other_m: Floats) -> Floats:
+        """How far it is along the roadways from each place to another, metres."""
+        ends, length_m = self._graph.ends, self._graph.length_m
+        by_first = s_m + self._left_m(ends[edge, 0], other, other_m)
+        by_second = length_m[edge] - s_m + self._left_m(ends[edge, 1], other, other_m)
+        way_m: Floats = np.minimum(by_first, by_second)
+        return np.where(edge == other, np.minimum(way_m, np.abs(s_m - other_m)), way_m)
+
     def _left_m(self, vertex: Ints, goal_edge: Ints, goal_m: Floats) -> Floats:
         ends = self._graph.ends[goal_edge]
         by_first = self._apart_m[vertex, ends[..., 0]] + goal_m

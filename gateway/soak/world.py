@@ -9,6 +9,7 @@ import numpy as np
 from gateway.mine.plan import MinePlan
 from gateway.soak.borders import BorderWalkers
 from gateway.soak.depths import Depths
+from gateway.soak.fleet import Fleet
 from gateway.soak.plan import START_NS, SoakSettings
 from gateway.soak.walkers import Flags, Walkers
 from hil_sim.people import Whereabouts
@@ -59,7 +60,10 @@ class World:
         graph = RoadGraph(plan.map.roadways)
         count, seed = settings.people, settings.seed
         self.depths = Depths(plan.map, graph)
+        self.graph = graph
         self.along = graph.along
+        self.roadway_of = graph.roadway
+        self.fleet = Fleet(seed, plan.map)
         make = BorderWalkers if settings.borders else Walkers
         self.walkers = make(settings, plan.map, graph)
         self._radio = Radio(plan.map, graph, count, (seed, 2), nlos_share=NLOS_SHARE)
@@ -69,6 +73,11 @@ class World:
         self._turn = np.arange(count) % STILL_EVERY_S
         self.now: Whereabouts = self.walkers.whereabouts()
         self.depth_m: Floats = self.depths.at(self.now.edge, self.now.s_m)
+
+    def redraw(self, depths: Depths) -> None:
+        """The borders of zones are elsewhere now."""
+        self.depths = depths
+        self.depth_m = depths.at(self.now.edge, self.now.s_m)
 
     @property
     def pressed(self) -> Flags:
@@ -84,6 +93,7 @@ class World:
         """Goes on to `second` from the one before: (n,) MEASUREMENT, with cards by their number."""
         before_m = self.now.place_m
         self.walkers.advance(float(second), 1.0)
+        self.fleet.advance(second)
         self._pressed.advance(float(second))
         self._low.advance(float(second))
         self.now = now = self.walkers.whereabouts()

@@ -1,0 +1,136 @@
+"""Attendance and exposure, added up from the events alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+
+from gateway.mine.change import Changes, EventKind
+from gateway.mine.shift_exposure import Share, ShiftExposure
+from gateway.mine.visits import Visit
+from gateway.soak.holding import Holding
+from gateway.soak.ledger import MINE, Complaint, Ledger
+from gateway.soak.plan import START_NS
+
+_HOUR_NS: Final = 3_600_000_000_000
+_EARLY_NS: Final = _HOUR_NS
+_SHIFTS: Final = ("night", "early", "late")
+_PEOPLE: Final = (Share.BESIDE_ROBOT, Share.ALONE, Share.SILENT)
+_ROBOTS: Final = (Share.ROBOT, Share.ROBOT_SILENT)
+_STEP: Final = {
+    EventKind.ZONE_ENTERED: 1,
+    EventKind.MINE_ENTERED: 1,
+    EventKind.ZONE_LEFT: -1,
+    EventKind.MINE_LEFT: -1,
+}
+
+
+class _Sum:
+    """How long those of one kind were in each zone: the sum of their dwell times, exactly."""
+
+    def __init__(self, zones: int) -> None:
+        # Python's numbers: they don't overflow.
+        self.spent_ns = [0] * zones  # as if all who are there had come at time 0
+        self.count = [0] * zones
+
+    def cross(self, zone: int, t_ns: int, step: int) -> None:
+        self.spent_ns[zone] -= step * t_ns
+        self.count[zone] += step
+
+    def until_ns(self, zone: int, t_ns: int) -> int:
+        return self.spent_ns[zone] + self.count[zone] * t_ns
+
+
+class Books:
+    """Compares visits and exposure with the ways in and out."""
+
+    def __init__(self, ledger: Ledger, holding: Holding) -> None:
+        self._ledger, self._holding = ledger, holding
+        self._zones = (*ledger.zones, MINE)
+        self._index = {zone: index for index, zone in enumerate(self._zones)}
+        self._people, self._robots = _Sum(len(self._zones)), _Sum(len(self._zones))
+        self._told: dict[int, ShiftExposure] = {}
+        self._visits: dict[tuple[int, str], Visit] = {}
+        self._open: dict[str, Visit] = {}
+        self.reload()
+
+    def reload(self) -> None:
+        """It has changed who has which card."""
+        self._person = self._holding.person
+        self._robot = ~self._person & ~self._holding.mask("is_vehicle")
+
+    def check(self, changes: Changes, *, handed: bool) -> Iterator[Complaint]:
+        """Takes the events of a step, after the ledger; `handed`: cards have changed hands."""
+        number = self._ledger.number
+        for event in changes.events:
+            step = _STEP.get(event.kind)
+            if step:
+                card, zone = number[event.card], self._index[event.zone]
+                if self._person[card]:
+                    self._people.cross(zone, event.event_t_ns, step)
+                elif self._robot[card]:
+                    self._robots.cross(zone, event.event_t_ns, step)
+        if handed:
+            self.reload()
+            self._count_anew(changes.now_ns)
+        if changes.exposure:
+            yield from self._exposure(changes.exposure)
+        if changes.visits:
+            yield from self._visit(changes)
+        shift = _shift_at(changes.now_ns)
+        if changes.headcount.shift != shift:
+            yield Complaint("shift", "", "", shift, changes.headcount.shift)
+
+    def _count_anew(self, now_ns: int) -> None:
+        inside = np.column_stack([self._ledger.inside, self._ledger.since_ns > 0])
+        for sums, mask in ((self._people, self._person), (self._robots, self._robot)):
+            for zone, count in enumerate(inside[mask].sum(axis=0).tolist()):
+                sums.cross(zone, now_ns, count - sums.count[zone])
+
+    def _exposure(self, told: tuple[ShiftExposure, ...]) -> Iterator[Complaint]:
+        self._told |= {one.shift.start_ns: one for one in told}
+        t_ns = max(one.t_ns for one in told)
+        for kind, shares, sums in (
+            ("people", _PEOPLE, self._people),
+            ("robots", _ROBOTS, self._robots),
+        ):
+            found = np.zeros(len(self._zones), np.int64)
+            for one in self._told.values():
+                spent_ns = one.spent_ns[:, :, list(shares)].sum(axis=(1, 2))
+                for zone, spent in zip(one.zones, spent_ns.tolist(), strict=True):
+                    found[self._index[zone]] += spent
+            for index, spent in enumerate(found.tolist()):
+                mine = sums.until_ns(index, t_ns)
+                if mine != spent:
+                    expected = f"{mine / 1e9:.3f} s of {kind}"
+                    where = self._zones[index] or "the mine"
+                    yield Complaint("exposure", "", where, expected, f"{spent / 1e9:.3f} s")
+
+    def _visit(self, changes: Changes) -> Iterator[Complaint]:
+        for key in changes.visits:
+            before = self._visits.pop(key, None)
+            if before and self._open.get(before.card) == before:
+                del self._open[before.card]
+        for key, visit in changes.visits.items():
+            if visit is None:
+                continue
+            self._visits[key] = visit
+            if visit.out_ns is None:
+                self._open[visit.card] = visit
+            elif visit.out_ns < visit.in_ns:
+                yield Complaint("visit", visit.card, "", "in, then out", str(visit))
+            shift = _shift_at(visit.in_ns + _EARLY_NS)
+            if visit.shift.name != shift:
+                yield Complaint("visit's shift", visit.card, "", shift, visit.shift.name)
+        since_ns, cards = self._ledger.since_ns, self._ledger.cards
+        below = {cards[card] for card in np.flatnonzero((since_ns > 0) & self._person).tolist()}
+        for card in below ^ self._open.keys():
+            expected = "one that goes on" if card in below else "none that goes on"
+            yield Complaint("visits", card, "", expected, "otherwise")
+
+
+def _shift_at(t_ns: int) -> str:
+    """The shifts are of eight hours each, and the first begins when the soak does."""
+    return _SHIFTS[(t_ns - START_NS) // _HOUR_NS % 24 // 8]

@@ -1,0 +1,73 @@
+"""Who has which card, by what the lamp room has done and the core has said yes to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from gateway.mine.change import Act, ActKind
+from gateway.mine.plan import Holder
+from gateway.soak.walkers import Flags
+
+
+class Holding:
+    """People by the card under which they are listed; each has one card or none."""
+
+    def __init__(self, cards: tuple[str, ...], holders: Mapping[str, Holder]) -> None:
+        self._cards = cards
+        self._issued: dict[str, str] = {}  # person to card, "" for none; who is not here has theirs
+        self.reload(holders)
+
+    def reload(self, holders: Mapping[str, Holder]) -> None:
+        """Another roster; what was done stays so."""
+        self.listed = holders
+        self._assign()
+
+    def _assign(self) -> None:
+        held = {card: person for person, card in self._issued.items() if card}
+        #: Card to person.
+        self.persons = {card: person for card, person in held.items() if person in self.listed}
+        for person in self.listed:
+            if person not in self._issued:
+                self.persons.setdefault(person, person)
+        ever = {*self.listed, *self._issued.values()} - {""}
+        #: Cards of the mine that nobody has.
+        self.spare = ever - self.persons.keys()
+
+    def do(self, act: Act) -> None:
+        """Something that was done."""
+        card, _, other = act.subject.partition("/")
+        if act.kind is ActKind.CARD_ISSUE:
+            self._issued[other] = card
+        elif act.kind is ActKind.CARD_RETURN:
+            self._issued[self.persons[card]] = ""
+        elif act.kind is ActKind.CARD_REPLACE:
+            self._issued[self.persons[card]] = other
+        self._assign()
+
+    def holder(self, card: str) -> Holder | None:
+        """Who has a card; None where nobody is known to."""
+        return self.listed.get(self.persons.get(card, ""))
+
+    def mask(self, what: str) -> Flags:
+        """(cards,): whose holder has this."""
+        holders = [self.holder(card) for card in self._cards]
+        return np.array([holder is not None and bool(getattr(holder, what)) for holder in holders])
+
+    @property
+    def person(self) -> Flags:
+        """(cards,): who is a person: all that are not known to be something else."""
+        holders = [self.holder(card) for card in self._cards]
+        return np.array([holder is None or holder.is_person for holder in holders])
+
+    @property
+    def is_spare(self) -> Flags:
+        """(cards,): which are the mine's, and nobody's now."""
+        return np.array([card in self.spare for card in self._cards])
+
+    @property
+    def is_strange(self) -> Flags:
+        """(cards,): which nobody has, nor ever had."""
+        held, spare = self.persons, self.spare
+        return np.array([card not in held and card not in spare for card in self._cards])
