@@ -112,6 +112,8 @@ class IssueBook:
     def warn_again(self, record: StepRecord) -> None:
         """Tells which cards are below and issued to nobody, once all parts have followed."""
         spare = sorted(self._parts.roster.spare)
+        if not spare:  # who else is new is taken up by the next step
+            return
         for card in spare:
             self._parts.roster.handle(card)
         self._reserve(record)

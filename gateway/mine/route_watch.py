@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
+
 from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.cards import Cards
@@ -50,6 +52,11 @@ class RouteWatch:
         self._second = -1
         self._goes_on: set[Stop] = set()
         self._ended: dict[Stop, tuple[datetime, datetime]] = {}
+        #: Who has a route, as the roster says; who of them was below at the last look; and which
+        #: stops of whom are to be looked at: card, number of the stop, stop.
+        self._on_routes: list[int] = []
+        self._was_down = np.zeros(0, np.bool_)
+        self._due: list[tuple[int, int, Stop]] = []
         #: When a card was last in the zone of each stop, while it had to be.
         self._seen_ns: dict[str, dict[int, int]] = {
             key.removeprefix(STATE_PREFIX): {int(n): t_ns for n, t_ns in json.loads(value).items()}
@@ -75,6 +82,7 @@ class RouteWatch:
         self._routes, self._zone = plan.routes, plan.timezone
         if self._second >= 0:
             self._turn(self._second, self._second)
+        self._on_routes = []  # all is found anew at the next look
         now = self.stops()
         for card in sorted(before.keys() | now.keys()):
             if before.get(card) == now.get(card):
@@ -99,11 +107,39 @@ class RouteWatch:
         if second == before or not self._routes:
             return
         self._second = second
-        if second // _MINUTE_S != before // _MINUTE_S:
+        turns = second // _MINUTE_S != before // _MINUTE_S
+        if turns:
             self._turn(second, before)
-        for card in self._roster.on_routes:
-            self._look_at(card, record)
-        self._ended = {}
+        on_routes = self._roster.on_routes
+        if turns or on_routes is not self._on_routes or len(on_routes) != len(self._was_down):
+            self._on_routes = on_routes
+            self._was_down = np.ones(len(on_routes), np.bool_)
+            self._find_due()
+        for card, number, stop in self._due:
+            self._look_at(card, number, stop, record)
+        if self._ended:
+            self._ended = {}
+            self._find_due()
+        self._note_out(record)
+
+    def _find_due(self) -> None:
+        """Finds who has to be somewhere now, or had to until now."""
+        stops = self._goes_on | self._ended.keys()
+        self._due = [
+            (card, number, stop)
+            for card in self._on_routes
+            for number, stop in enumerate(self._stops_of(card))
+            if stop in stops
+        ]
+
+    def _note_out(self, record: StepRecord) -> None:
+        """Who is out of the mine has to be nowhere."""
+        is_down = self._cards.below_ns[self._on_routes] > 0
+        for row in np.flatnonzero(self._was_down & ~is_down).tolist():
+            name = self._roster.name(self._on_routes[row])
+            key = AlarmKey(ROUTE_DEVIATION, card=name)
+            self._alarms.end(key, record.now_ns, record, f"card {name} is out of the mine")
+        self._was_down = is_down
 
     def _turn(self, second: int, before: int) -> None:
         """Finds the stops that go on and those that have just ended: they begin and end on minutes.
@@ -121,26 +157,23 @@ class RouteWatch:
             if last < ended <= now:
                 self._ended[stop] = ended - (end - start), ended
 
-    def _look_at(self, card: int, record: StepRecord) -> None:
+    def _look_at(self, card: int, number: int, stop: Stop, record: StepRecord) -> None:
         name = self._roster.name(card)
         key = AlarmKey(ROUTE_DEVIATION, card=name)
         zones = self._occupancy.entries_of([card])[card]
-        for number, stop in enumerate(self._stops_of(card)):
-            if stop in self._goes_on and stop.zone in zones:
-                self._note(name, number, record)
-                self._alarms.end(key, record.now_ns, record, f"card {name} is in zone {stop.zone}")
-            if stop not in self._ended:
-                continue
-            began, ended = self._ended[stop]
-            if self._was_below(card, began) and not self._was_there(name, number, began):
-                text = (
-                    f"card {name} was not in zone {stop.zone} from {began:%H:%M} to {ended:%H:%M}, "
-                    "as its route says"
-                )
-                place = self._cards.last_place(card)
-                self._alarms.begin(key, record.now_ns, record, text, place)
-        if not self._cards.below_ns[card]:
-            self._alarms.end(key, record.now_ns, record, f"card {name} is out of the mine")
+        if stop.zone in zones and stop in self._goes_on:
+            self._note(name, number, record)
+            self._alarms.end(key, record.now_ns, record, f"card {name} is in zone {stop.zone}")
+        if stop not in self._ended:
+            return
+        began, ended = self._ended[stop]
+        if self._was_below(card, began) and not self._was_there(name, number, began):
+            text = (
+                f"card {name} was not in zone {stop.zone} from {began:%H:%M} to {ended:%H:%M}, "
+                "as its route says"
+            )
+            place = self._cards.last_place(card)
+            self._alarms.begin(key, record.now_ns, record, text, place)
 
     def _note(self, name: str, number: int, record: StepRecord) -> None:
         seen = self._seen_ns.setdefault(name, {})
