@@ -6,7 +6,7 @@ import numpy as np
 
 from positioning.fences import POSE, Fence, FenceMembership, disc
 from positioning.graph import build_graph
-from positioning.leaps import HEARD, leapt
+from positioning.leaps import HEARD, note_leaps
 from positioning.locator import Locator
 from positioning.mine_map import MineMap
 from positioning.nearness import Nearness
@@ -29,7 +29,8 @@ def warm_up(
     locator.locate(np.zeros(1, MEASUREMENT))
     locator.restore(fixes)
     sources = np.zeros((1, 4))
-    leapt(np.zeros(1, MEASUREMENT), sources, sources, np.zeros(1, HEARD), np.ones(1), 1.0)
+    told, heard = np.zeros(1, MEASUREMENT), np.zeros(1, HEARD)
+    note_leaps(told, (sources, sources), heard, np.ones(1), 1.0, (1, 1))
     ends_of_rounds(np.concatenate([fixes, fixes]))
     ZoneMembership(mine_map.zones, mine_map.roadways).update(fixes)
     if fences:

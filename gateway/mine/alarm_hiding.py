@@ -52,7 +52,10 @@ class HidingBook:
         """The alarm with the mode that it has now, where alarms of `open_rules` are open."""
         hiding = self._hidden.get(key) or self._hidden.get(AlarmKey(key.rule))
         if hiding:
-            return replace(alarm, mode=hiding.mode, hidden_until_ns=hiding.until_t_ns)
-        suppressed = any(other in open_rules for other in rule.suppressed_by)
-        mode = AlarmMode.SUPPRESSED if suppressed else AlarmMode.IN_SERVICE
-        return replace(alarm, mode=mode, hidden_until_ns=None)
+            mode, until_ns = hiding.mode, hiding.until_t_ns
+        else:
+            suppressed = any(other in open_rules for other in rule.suppressed_by)
+            mode, until_ns = AlarmMode.SUPPRESSED if suppressed else AlarmMode.IN_SERVICE, None
+        if mode is alarm.mode and until_ns == alarm.hidden_until_ns:  # nearly all, each time
+            return alarm
+        return replace(alarm, mode=mode, hidden_until_ns=until_ns)

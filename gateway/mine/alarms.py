@@ -371,7 +371,7 @@ class AlarmBook:
         open_rules = {key.rule for key in self._open()}
         for key, alarm in list(self._alarms.items()):
             now = self._hidden.judged(key, alarm, self._rule(key), open_rules)
-            if now == alarm:
+            if now is alarm:
                 continue
             self._keep(key, now, record)
             if now.mode is not alarm.mode:

@@ -1,7 +1,4 @@
-"""A card that is in two places: heard here and there faster than anyone gets there, repeatedly.
-
-One wrong measurement leaps once there and once back: it takes several.
-"""
+"""A card that is in two places: it leaps from one to the other and back, again and again."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from gateway.mine.cards import Cards
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
 from gateway.mine.roster import Roster
-from positioning.leaps import HEARD, leapt
+from positioning.leaps import HEARD, note_leaps
 from positioning.observation import Records
 
 DUPLICATE_CARD: Final = "duplicate_card"
@@ -36,8 +33,6 @@ class LeapWatch:
         self._alarms = alarms
         self._heard = np.zeros(0, HEARD)  # by card
         self._speed_m_s = np.zeros(0)
-        self._leaps = np.zeros(0, np.int64)
-        self._leapt_ns = np.zeros(0, np.int64)
         #: Cards with an open alarm.
         self._open = {roster.handle(key.card) for key in alarms if key.rule == DUPLICATE_CARD}
         self._start_ns = 0  # of the first step: before it nobody looked
@@ -61,34 +56,30 @@ class LeapWatch:
         """Takes (n,) MEASUREMENT of one step, in the order of arrival.
 
         What `misplaced` anchors (anchors,) say is left out: they are not where the map shows them.
-        However often a card leaps in a step, it has leapt once.
         """
         now_ns = record.now_ns
         self._reserve(now_ns)
         anchors = np.where(misplaced[:, None], np.nan, self._anchors)
         speeds_m_s, slack_s = self._speed_m_s, self._tolerance_s
-        found = leapt(measured, anchors, self._readers, self._heard, speeds_m_s, slack_s)
-        cards = np.flatnonzero(found)
-        self._leaps[cards[now_ns - self._leapt_ns[cards] > self._within_ns]] = 0
-        self._leaps[cards] += 1
-        self._leapt_ns[cards] = now_ns
+        sources, moment = (anchors, self._readers), (now_ns, self._within_ns)
+        note_leaps(measured, sources, self._heard, speeds_m_s, slack_s, moment)
         self._tell(record)
 
     def _tell(self, record: StepRecord) -> None:
         """Raises and ends what has to be by now."""
         now_ns = record.now_ns
-        recent = now_ns - self._leapt_ns <= self._within_ns
-        doubled = set(np.flatnonzero((self._leaps >= self._leaps_least) & recent).tolist())
+        recent = now_ns - self._heard["leapt_ns"] <= self._within_ns
+        doubled = set(np.flatnonzero((self._heard["leaps"] >= self._leaps_least) & recent).tolist())
         for card in sorted(doubled - self._open):
             name = self._roster.name(card)
             text = (
                 f"card {name} is heard in two places, farther apart than anyone gets in the time "
-                f"between: {self._leaps[card]} times lately; two cards may have one number"
+                f"between: {self._heard['leaps'][card]} times lately; two cards may have one number"
             )
             key = AlarmKey(DUPLICATE_CARD, card=name)
             self._alarms.begin(key, now_ns, record, text, self._cards.last_place(card))
         for card in sorted(self._open - doubled):
-            if now_ns - max(self._leapt_ns[card], self._start_ns) > self._within_ns:
+            if now_ns - max(self._heard["leapt_ns"][card], self._start_ns) > self._within_ns:
                 name = self._roster.name(card)
                 key = AlarmKey(DUPLICATE_CARD, card=name)
                 self._alarms.end(key, now_ns, record, f"card {name} is heard in one place again")
@@ -101,8 +92,7 @@ class LeapWatch:
         if size < needed:
             more = max(needed, 2 * size) - size
             self._heard = np.concatenate([self._heard, np.zeros(more, HEARD)])
-            for name in ("_leaps", "_leapt_ns", "_speed_m_s"):
-                setattr(self, name, np.pad(getattr(self, name), (0, more)))
+            self._speed_m_s = np.pad(self._speed_m_s, (0, more))
         for card in range(self._named, needed):
             speed_m_s = self._speeds_m_s.get(self._roster.name(card), _SPEED_MAX_M_S)
             self._speed_m_s[card] = speed_m_s

@@ -81,7 +81,7 @@ class FleetTruth:
         """It has changed who has which card."""
         for machine in self._plan.machines:
             known = self._machines[machine.id]
-            holders = [self._holding.holder(card) for card in self._ledger.cards]
+            holders = self._holding.holders
             known.crew = np.array(
                 [holder is not None and holder.team in machine.crew for holder in holders]
             )

@@ -34,6 +34,8 @@ class Holding:
         ever = {*self.listed, *self._issued.values()} - {""}
         #: Cards of the mine that nobody has.
         self.spare = ever - self.persons.keys()
+        #: By card of the soak, who has it; None where nobody is known to.
+        self.holders = [self.holder(card) for card in self._cards]
 
     def do(self, act: Act) -> None:
         """Something that was done."""
@@ -52,14 +54,13 @@ class Holding:
 
     def mask(self, what: str) -> Flags:
         """(cards,): whose holder has this."""
-        holders = [self.holder(card) for card in self._cards]
+        holders = self.holders
         return np.array([holder is not None and bool(getattr(holder, what)) for holder in holders])
 
     @property
     def person(self) -> Flags:
         """(cards,): who is a person: all that are not known to be something else."""
-        holders = [self.holder(card) for card in self._cards]
-        return np.array([holder is None or holder.is_person for holder in holders])
+        return np.array([holder is None or holder.is_person for holder in self.holders])
 
     @property
     def is_spare(self) -> Flags:

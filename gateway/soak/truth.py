@@ -216,7 +216,7 @@ def delivered(
 
 def _rights(plan: MinePlan, world: World, ledger: Ledger, holding: Holding) -> Flags:
     """(cards, columns), who has an alarm where."""
-    mine, person = [holding.holder(card) for card in ledger.cards], holding.person
+    mine, person = holding.holders, holding.person
     forbidden = np.zeros(world.depth_m.shape, np.bool_)
     for column, name in enumerate(world.depths.names):
         zone = plan.map.zones[ledger.zones.index(name)]
