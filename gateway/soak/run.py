@@ -16,6 +16,7 @@ from gateway.mine.prepared import Reload, prepare
 from gateway.soak.checks import Checks
 from gateway.soak.depths import Depths
 from gateway.soak.faults import RING_S, Air
+from gateway.soak.kept import Kept
 from gateway.soak.ledger import Complaint
 from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, other_plan, plan_of
 from gateway.soak.truth import delivered
@@ -87,6 +88,7 @@ class Soak:
         self._air = Air(settings, device_of_anchors(plan.map), plan.devices, len(RFID_IDS))
         self._checks = Checks(settings, plan, self._world, self._air)
         self._ledger = self._checks.ledger
+        self._kept = Kept()
         #: The configuration that comes next, and how its map lies; they take turns.
         self._next_plan = other_plan(settings, plan)
         self._next_depths: Depths | None = None
@@ -183,6 +185,7 @@ class Soak:
         first = self._ledger.sequence + 1
         self._mine = Mine(self._plan, self._table, first, self._ledger.state)
         changes = self._mine.begin(now_ns)
+        self._kept.take(changes)
         self._note(changes, list(self._checks.began(changes)), now_ns)
 
     def _restart(self, second: int) -> None:
@@ -202,6 +205,7 @@ class Soak:
         self._plan, self._next_plan = plan, before
         changes = self._mine.reload(Reload("changed", prepare(before, plan)), now_ns)
         complaints = list(self._checks.reloaded(changes, plan, depths))
+        self._kept.take(changes)
         self.outcome.reloads += 1
         self._note(changes, complaints, now_ns)
 
@@ -241,6 +245,7 @@ class Soak:
         self.outcome.steps += 1
         self._below += int(self._world.now.below.sum())
         self._judged += int(self._checks.truth.settled.sum())
+        self._kept.take(changes)
         if self.outcome.steps % REBUILD_EVERY == 0:
             complaints += self._rebuilt(now_ns)
         self._note(changes, complaints, now_ns)
@@ -257,7 +262,8 @@ class Soak:
         table = IdTable()
         again = Mine(self._plan, table, self._ledger.sequence + 1, dict(self._ledger.state))
         changes = again.begin(now_ns)
-        return self._ledger.compare(changes, table.names())
+        yield from self._ledger.compare(changes, table.names())
+        yield from self._kept.compare(changes)
 
     def _note(self, changes: Changes, complaints: list[Complaint], now_ns: int) -> None:
         outcome, second = self.outcome, (now_ns - START_NS) // _S_NS
