@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from gateway.cli.asking import ANSWER_MOST_S, asking, pages
 from gateway.cli.fail import fail
 from gateway.cli.watch import ADDRESS
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from lamproom.v1 import equipment_pb2
-
-#: How long a gateway may take to answer.
-ANSWER_MOST_S: Final = 10.0
 
 #: Numbers of an anchor that may be unknown.
 _NUMBERS: Final = (
@@ -61,24 +59,18 @@ def anchors(
 def _of_gateway(address: str) -> list[dict[str, Any]]:
     if not ADDRESS.fullmatch(address):
         fail(f"{address!r} is no address: write HOST:PORT, such as 127.0.0.1:50051")
-    import grpc
-
     from lamproom.v1 import equipment_pb2, equipment_pb2_grpc
 
     found: list[dict[str, Any]] = []
-    page: str | None = None
-    try:
-        with grpc.insecure_channel(address) as channel:
-            stub = equipment_pb2_grpc.EquipmentServiceStub(channel)
-            while page != "":
-                request = equipment_pb2.ListAnchorsRequest(page_token=page or "")
-                answer = stub.ListAnchors(request, timeout=ANSWER_MOST_S)
-                found += map(_row_of_message, answer.anchors)
-                page = answer.next_page_token
-    except grpc.RpcError as error:
-        # The library's words, after what they all begin with; what it raises is a call as well.
-        words = str(cast(grpc.Call, error).details())
-        fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
+    with asking(address) as channel:
+        stub = equipment_pb2_grpc.EquipmentServiceStub(channel)
+
+        def page(token: str) -> equipment_pb2.ListAnchorsResponse:
+            request = equipment_pb2.ListAnchorsRequest(page_token=token)
+            return stub.ListAnchors(request, timeout=ANSWER_MOST_S)
+
+        for answer in pages(page):
+            found += map(_row_of_message, answer.anchors)
     return found
 
 

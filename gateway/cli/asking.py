@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from gateway.cli.show import plain
 
 if TYPE_CHECKING:
     import grpc
+
+    from lamproom.v1 import alarm_pb2
 
 #: How long a gateway may take to answer.
 ANSWER_MOST_S: Final = 10.0
@@ -57,6 +60,14 @@ def asking(where: str) -> Iterator[grpc.Channel]:
         fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
 
 
+def act_header(operator: str, note: str, request_id: str = "") -> alarm_pb2.ActHeader:
+    """Who does an act, and under which number it is done once: a random one unless it is given."""
+    from lamproom.v1 import alarm_pb2
+
+    request_id = request_id or str(uuid.uuid4())
+    return alarm_pb2.ActHeader(request_id=request_id, operator=operator, note=note)
+
+
 def pages(ask: Callable[[str], Page]) -> Iterator[Page]:
     """All pages; `ask` gives the one of a page token."""
     page = ask("")
@@ -67,9 +78,16 @@ def pages(ask: Callable[[str], Page]) -> Iterator[Page]:
 
 
 def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], numbers: Sequence[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    numbers: Sequence[str] = (),
+    *,
+    width: int = 160,
 ) -> None:
-    """Prints rows of cells; those of the columns `numbers` stand right."""
+    """Prints rows of cells; those of the columns `numbers` stand right.
+
+    `width` is how many characters a line has where nobody looks on.
+    """
     from rich.console import Console
     from rich.table import Table
 
@@ -79,7 +97,7 @@ def print_table(
     for row in rows:
         # Markup in a name is text.
         table.add_row(*(plain(cell).replace("[", r"\[") or "-" for cell in row))
-    Console(width=None if Console().is_terminal else 160).print(table)
+    Console(width=None if Console().is_terminal else width).print(table)
 
 
 def write_csv(file: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

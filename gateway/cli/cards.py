@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from gateway.cli.asking import (
     HERE,
     CsvFile,
     Where,
+    act_header,
     asking,
     pages,
     print_table,
@@ -132,12 +132,11 @@ def replace(
 
 
 def _header(operator: str, note: str, request_id: str) -> alarm_pb2.ActHeader:
-    from lamproom.v1 import alarm_pb2
-
+    header = act_header(operator, note, request_id)
     if not request_id:
-        request_id = str(uuid.uuid4())
-        typer.echo(f"request {request_id}", err=True)  # where no answer comes, it is sent again
-    return alarm_pb2.ActHeader(request_id=request_id, operator=operator, note=note)
+        # Where no answer comes, it is sent again.
+        typer.echo(f"request {header.request_id}", err=True)
+    return header
 
 
 def _tell(text: str, result: alarm_pb2.ActResult) -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.asking import ANSWER_MOST_S
-from gateway.cli.fail import fail
-from gateway.cli.folder import address_of
-from gateway.cli.show import iso, plain, show
+from gateway.cli.asking import ANSWER_MOST_S, HERE, act_header, asking, pages, print_table
+from gateway.cli.show import iso, show
 
 if TYPE_CHECKING:
-    from lamproom.v1 import alarm_pb2, hazard_pb2, hazard_pb2_grpc
+    from lamproom.v1 import hazard_pb2, hazard_pb2_grpc
 
 hazards = typer.Typer(
     help="List hazards, and take them from found to cleared.",
@@ -43,12 +40,13 @@ Due = Annotated[
     datetime | None,
     typer.Option("--due", help="By when it is to be mended, in this computer's local time."),
 ]
-_HERE = "127.0.0.1:50051"
+
+T = TypeVar("T")
 
 
 @hazards.command("list")
 def list_hazards(
-    where: Where = _HERE,
+    where: Where = HERE,
     *,
     zone: Annotated[str, typer.Option("--zone", help="Only those in this zone.")] = "",
     overdue: Annotated[
@@ -65,14 +63,14 @@ def list_hazards(
     found: list[hazard_pb2.Hazard] = []
 
     def ask(stub: hazard_pb2_grpc.HazardServiceStub) -> None:
-        page: str | None = None
-        while page != "":
+        def page(token: str) -> hazard_pb2.ListHazardsResponse:
             request = hazard_pb2.ListHazardsRequest(
-                states=states, zone_id=zone, only_overdue=overdue, page_token=page or ""
+                states=states, zone_id=zone, only_overdue=overdue, page_token=token
             )
-            answer = stub.ListHazards(request, timeout=ANSWER_MOST_S)
+            return stub.ListHazards(request, timeout=ANSWER_MOST_S)
+
+        for answer in pages(page):
             found.extend(answer.hazards)
-            page = answer.next_page_token
 
     _with_stub(where, ask)
     _print(found)
@@ -81,7 +79,7 @@ def list_hazards(
 @hazards.command("report")
 def report(
     title: Annotated[str, typer.Argument(metavar="TITLE", help="What is wrong.")],
-    where: Where = _HERE,
+    where: Where = HERE,
     *,
     by: By,
     risk_point: Annotated[str, typer.Option("--risk-point", help="The risk point.")] = "",
@@ -98,7 +96,7 @@ def report(
     from lamproom.v1 import event_pb2, hazard_pb2
 
     request = hazard_pb2.ReportHazardRequest(
-        act=_header(by, note, request_id),
+        act=act_header(by, note, request_id),
         title=title,
         risk_point_id=risk_point,
         zone_id=zone,
@@ -113,7 +111,7 @@ def report(
 @hazards.command("assign")
 def assign(
     hazard: Id,
-    where: Where = _HERE,
+    where: Where = HERE,
     *,
     to: Annotated[str, typer.Option("--to", metavar="NAME", help="Who is to mend it.")],
     by: By,
@@ -124,7 +122,7 @@ def assign(
     """Say who is to mend a hazard."""
     from lamproom.v1 import hazard_pb2
 
-    act = _header(by, note, request_id)
+    act = act_header(by, note, request_id)
     request = hazard_pb2.AssignHazardRequest(act=act, hazard_id=hazard, assignee=to)
     _set_due(request, due)
     _done(where, lambda stub: stub.AssignHazard(request, timeout=ANSWER_MOST_S))
@@ -132,12 +130,12 @@ def assign(
 
 @hazards.command("mend")
 def mend(
-    hazard: Id, where: Where = _HERE, *, by: By, note: Note = "", request_id: Request = ""
+    hazard: Id, where: Where = HERE, *, by: By, note: Note = "", request_id: Request = ""
 ) -> None:
     """Say that a hazard is mended."""
     from lamproom.v1 import hazard_pb2
 
-    act = _header(by, note, request_id)
+    act = act_header(by, note, request_id)
     request = hazard_pb2.MendHazardRequest(act=act, hazard_id=hazard)
     _done(where, lambda stub: stub.MendHazard(request, timeout=ANSWER_MOST_S))
 
@@ -145,7 +143,7 @@ def mend(
 @hazards.command("check")
 def check(
     hazard: Id,
-    where: Where = _HERE,
+    where: Where = HERE,
     *,
     passed: Annotated[bool, typer.Option("--passed/--rejected", help="Whether it is mended well.")],
     by: By,
@@ -156,7 +154,7 @@ def check(
     """Say whether a hazard is mended well, or goes back; then the note says why."""
     from lamproom.v1 import hazard_pb2
 
-    act = _header(by, note, request_id)
+    act = act_header(by, note, request_id)
     request = hazard_pb2.CheckHazardRequest(act=act, hazard_id=hazard, passed=passed)
     _set_due(request, due)
     _done(where, lambda stub: stub.CheckHazard(request, timeout=ANSWER_MOST_S))
@@ -165,7 +163,7 @@ def check(
 @hazards.command("supervise")
 def supervise(
     hazard: Id,
-    where: Where = _HERE,
+    where: Where = HERE,
     *,
     supervisor: Annotated[
         str, typer.Option("--supervisor", metavar="NAME", help="Who alone may clear it then.")
@@ -177,7 +175,7 @@ def supervise(
     """Put a hazard under someone's supervision."""
     from lamproom.v1 import hazard_pb2
 
-    act = _header(by, note, request_id)
+    act = act_header(by, note, request_id)
     request = hazard_pb2.SuperviseHazardRequest(act=act, hazard_id=hazard, supervisor=supervisor)
     _done(where, lambda stub: stub.SuperviseHazard(request, timeout=ANSWER_MOST_S))
 
@@ -185,7 +183,7 @@ def supervise(
 @hazards.command("clear")
 def clear(
     hazard: Id,
-    where: Where = _HERE,
+    where: Where = HERE,
     *,
     as_supervisor: Annotated[
         bool, typer.Option("--as-supervisor", help="You supervise it, and clear it as such.")
@@ -197,15 +195,9 @@ def clear(
     """Clear a hazard that was checked."""
     from lamproom.v1 import hazard_pb2
 
-    act = _header(by, note, request_id)
+    act = act_header(by, note, request_id)
     request = hazard_pb2.ClearHazardRequest(act=act, hazard_id=hazard, as_supervisor=as_supervisor)
     _done(where, lambda stub: stub.ClearHazard(request, timeout=ANSWER_MOST_S))
-
-
-def _header(by: str, note: str, request_id: str) -> alarm_pb2.ActHeader:
-    from lamproom.v1 import alarm_pb2
-
-    return alarm_pb2.ActHeader(request_id=request_id or str(uuid.uuid4()), operator=by, note=note)
 
 
 def _set_due(request: Any, due: datetime | None) -> None:
@@ -218,45 +210,32 @@ def _done(where: str, ask: Callable[[hazard_pb2_grpc.HazardServiceStub], Any]) -
     show("it had been done before" if result.repeated_request else "done")
 
 
-def _with_stub(where: str, ask: Callable[[hazard_pb2_grpc.HazardServiceStub], Any]) -> Any:
+def _with_stub(where: str, ask: Callable[[hazard_pb2_grpc.HazardServiceStub], T]) -> T:
     """What a gateway answers; a refusal ends the command."""
-    import grpc
-
     from lamproom.v1 import hazard_pb2_grpc
 
-    address = address_of(where)
-    try:
-        with grpc.insecure_channel(address) as channel:
-            return ask(hazard_pb2_grpc.HazardServiceStub(channel))
-    except grpc.RpcError as error:
-        # The library's words, after what they all begin with; what it raises is a call as well.
-        words = str(cast(grpc.Call, error).details())
-        fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
+    with asking(where) as channel:
+        return ask(hazard_pb2_grpc.HazardServiceStub(channel))
 
 
 def _print(found: list[hazard_pb2.Hazard]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    from lamproom.v1 import hazard_pb2
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("hazard", "level", "state", "due", "where", "assignee", "supervisor", "title"):
-        table.add_column(column)
-    for one in found:
-        state = hazard_pb2.HazardState.Name(one.state).removeprefix("HAZARD_STATE_").lower()
-        cells = (
-            one.hazard_id,
-            str(one.level),
-            f"{state}, OVERDUE" if one.overdue else state,
-            iso(one.due_time.ToNanoseconds()),
-            " ".join(filter(None, (one.risk_point_id, one.zone_id, one.device_id))),
-            one.assignee,
-            one.supervisor,
-            one.title,
-        )
-        # Markup in a title is text.
-        table.add_row(*(plain(cell).replace("[", r"\[") or "-" for cell in cells))
-    Console(width=None if Console().is_terminal else 200).print(table)
+    columns = ("hazard", "level", "state", "due", "where", "assignee", "supervisor", "title")
+    print_table(columns, map(_cells, found), width=200)
     overdue = sum(one.overdue for one in found)
     show(f"{len(found)} hazards, {overdue} of them overdue")
+
+
+def _cells(one: hazard_pb2.Hazard) -> tuple[str, ...]:
+    from lamproom.v1 import hazard_pb2
+
+    state = hazard_pb2.HazardState.Name(one.state).removeprefix("HAZARD_STATE_").lower()
+    return (
+        one.hazard_id,
+        str(one.level),
+        f"{state}, OVERDUE" if one.overdue else state,
+        iso(one.due_time.ToNanoseconds()),
+        " ".join(filter(None, (one.risk_point_id, one.zone_id, one.device_id))),
+        one.assignee,
+        one.supervisor,
+        one.title,
+    )

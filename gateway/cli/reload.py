@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import uuid
-from typing import TYPE_CHECKING, Annotated, Final, cast
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from gateway.cli.asking import HERE, Where, act_header, asking
 from gateway.cli.fail import fail
-from gateway.cli.folder import address_of, end_with
+from gateway.cli.folder import end_with
 from gateway.cli.show import plain, show
 
 if TYPE_CHECKING:
@@ -20,13 +20,7 @@ ANSWER_MOST_S: Final = 120.0
 
 
 def reload(
-    where: Annotated[
-        str,
-        typer.Argument(
-            metavar="HOST:PORT|DIR",
-            help="The gateway's gRPC address, or the mine's folder, which says it.",
-        ),
-    ] = "127.0.0.1:50051",
+    where: Where = HERE,
     operator: Annotated[
         str, typer.Option(metavar="NAME", help="Who asks, for the audit log.  [default: the user]")
     ] = "",
@@ -37,7 +31,7 @@ def reload(
     Prints what has changed. Status 1 when it is refused: then every mistake, and the gateway goes
     on as before.
     """
-    answer = _ask(address_of(where), operator or _user(), note)
+    answer = _ask(where, operator or _user(), note)
     if not answer.accepted:
         from equipment.toml_source import Mistake
 
@@ -59,18 +53,10 @@ def _user() -> str:
         fail("say who asks: --operator NAME")
 
 
-def _ask(address: str, operator: str, note: str) -> configuration_pb2.ReloadResponse:
-    import grpc
+def _ask(where: str, operator: str, note: str) -> configuration_pb2.ReloadResponse:
+    from lamproom.v1 import configuration_pb2, configuration_pb2_grpc
 
-    from lamproom.v1 import alarm_pb2, configuration_pb2, configuration_pb2_grpc
-
-    act = alarm_pb2.ActHeader(request_id=str(uuid.uuid4()), operator=operator, note=note)
-    try:
-        with grpc.insecure_channel(address) as channel:
-            stub = configuration_pb2_grpc.ConfigurationServiceStub(channel)
-            request = configuration_pb2.ReloadRequest(act=act)
-            return stub.Reload(request, timeout=ANSWER_MOST_S)
-    except grpc.RpcError as error:
-        # The library's words, after what they all begin with; what it raises is a call as well.
-        words = str(cast(grpc.Call, error).details())
-        fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
+    request = configuration_pb2.ReloadRequest(act=act_header(operator, note))
+    with asking(where) as channel:
+        stub = configuration_pb2_grpc.ConfigurationServiceStub(channel)
+        return stub.Reload(request, timeout=ANSWER_MOST_S)

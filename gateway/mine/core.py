@@ -2,8 +2,10 @@
 
 `Mine.step` does no I/O and has no clock: the same batches at the same times give the same
 changes, bit for bit. Order within a step: devices, fixes, calls for help, conflicts of readers
-with fixes, zones with their alarms, cards that have fallen silent or are heard again, anchors, what
-operators do, and what comes of time alone.
+with fixes, values, zones with their alarms, vehicles and machines, cards that have fallen silent or
+are heard again, who has come and gone, the muster, limits, routes, what cards and clocks are up to,
+what is to be kept, anchors, what operators do, what is counted over shifts, hazards, what comes of
+time alone, and risk.
 """
 
 from __future__ import annotations
