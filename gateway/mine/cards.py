@@ -13,8 +13,6 @@ from numpy.typing import NDArray
 from gateway.mine.change import Place
 from positioning.observation import KNOWN_FLAGS, FixClass, IdTable, Records, new_fixes
 
-SIGNAL_LOST: Final = "signal_lost"
-
 #: How many flags a card has.
 FLAG_BITS: Final = KNOWN_FLAGS.bit_length()
 

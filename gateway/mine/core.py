@@ -25,15 +25,15 @@ from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
 from gateway.mine.card_flags import CardFlags
 from gateway.mine.card_kept import PARTS as PLACE_PARTS
 from gateway.mine.card_kept import CardKeeper
-from gateway.mine.cards import SIGNAL_LOST, Cards, Entries
+from gateway.mine.cards import Cards, Entries
 from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.conflicts import ConflictBook
 from gateway.mine.core_words import grown, late_notices, started_text
+from gateway.mine.families import DEVICE_DOWN, SIGNAL_LOST
 from gateway.mine.floods import FloodBook
 from gateway.mine.issue import Parts
 from gateway.mine.lamp_room import LampRoom
 from gateway.mine.limits import Limits
-from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
 from gateway.mine.machine_watch import MachineWatch
 from gateway.mine.muster import MusterBook

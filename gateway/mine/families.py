@@ -27,6 +27,10 @@ class Family:
     ends: str
 
 
+#: Families that more than one part of the core asks for by name.
+SIGNAL_LOST: Final = "signal_lost"
+DEVICE_DOWN: Final = "device_down"
+
 FAMILIES: Final[Mapping[str, Family]] = {
     "distress": Family(
         "求救",
@@ -69,7 +73,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "a person is below, or in a zone, for longer than allowed",
         "they have left",
     ),
-    "signal_lost": Family(
+    SIGNAL_LOST: Family(
         "信号丢失",
         Category.PEOPLE,
         "nothing is heard of a card that is below; its last place stands",
@@ -105,7 +109,7 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "a card says that its battery is low",
         "it says so no more",
     ),
-    "device_down": Family(
+    DEVICE_DOWN: Family(
         "设备离线", Category.EQUIPMENT, "a reader or a machine is not heard", "it is heard again"
     ),
     "route_deviation": Family(

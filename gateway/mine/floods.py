@@ -13,14 +13,12 @@ from typing import Final
 
 from gateway.mine.alarm_states import OPEN
 from gateway.mine.change import Alarm, EventKind
+from gateway.mine.families import DEVICE_DOWN, SIGNAL_LOST
 from gateway.mine.machine_plan import FloodRule
 from gateway.mine.record import StepRecord
 
 #: Where the journal's state holds the floods that have not ended.
 STATE_PREFIX: Final = "flood/"
-
-DEVICE_DOWN: Final = "device_down"
-SIGNAL_LOST: Final = "signal_lost"
 
 _S_NS: Final = 1_000_000_000
 

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from equipment.report import LinkChange, LinkState
 from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
+from gateway.mine.families import DEVICE_DOWN
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
-
-RULE = "device_down"
 
 
 class Links:
@@ -42,7 +41,7 @@ class Links:
     def drop_unknown(self, record: StepRecord) -> None:
         """Ends the alarms of devices that are no longer configured."""
         for key in self._alarms:
-            if key.rule == RULE and key.device not in self._devices:
+            if key.rule == DEVICE_DOWN and key.device not in self._devices:
                 text = f"device {key.device} is no longer configured"
                 self._alarms.close(key, record.now_ns, record, text)
 
@@ -56,13 +55,13 @@ class Links:
         for link in links:
             if link.state is LinkState.UP:
                 self._down.pop(link.device, None)
-                key = AlarmKey(RULE, device=link.device)
+                key = AlarmKey(DEVICE_DOWN, device=link.device)
                 self._alarms.close(key, link.t_ns, record, f"device {link.device} is heard again")
             elif link.state is LinkState.DOWN:
                 # The first failure counts: trying again in vain does not put the alarm off.
                 self._down.setdefault(link.device, (link, link.t_ns + after_ns))
         for device, (link, due_ns) in self._down.items():
             if record.now_ns >= due_ns:
-                key = AlarmKey(RULE, device=device)
+                key = AlarmKey(DEVICE_DOWN, device=device)
                 text = f"device {device} is down: {link.reason}"
                 self._alarms.open(key, link.t_ns, record, text)

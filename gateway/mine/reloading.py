@@ -17,13 +17,13 @@ from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
 from gateway.mine.anchors import AnchorBook
 from gateway.mine.card_kept import CardKeeper
-from gateway.mine.cards import SIGNAL_LOST, Cards
+from gateway.mine.cards import Cards
 from gateway.mine.change import Batch, Changes, EventKind
 from gateway.mine.conflicts import ConflictBook
+from gateway.mine.families import DEVICE_DOWN, SIGNAL_LOST
 from gateway.mine.floods import FloodBook
 from gateway.mine.lamp_room import LampRoom
 from gateway.mine.limits import Limits
-from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.links import Links
 from gateway.mine.machine_watch import MachineWatch
 from gateway.mine.muster import MusterBook

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from gateway.mine.alarm_states import OPEN, AlarmMode
 from gateway.mine.change import Alarm, EventKind
+from gateway.mine.families import DEVICE_DOWN
 from gateway.mine.hazard import Hazard
-from gateway.mine.links import RULE as DEVICE_DOWN
 from gateway.mine.prevention_plan import PreventionPlan, RiskPoint
 from gateway.mine.readings import MACHINE_FAULT
 from gateway.mine.record import StepRecord

@@ -12,13 +12,13 @@ import numpy as np
 
 from equipment.profile import Kind
 from equipment.report import LinkChange, LinkState, Quality, RecordBatch, Sample, Value
-from gateway.app import plan_of
 from gateway.config.bundle import Bundle, load
 from gateway.config.comparison import compare
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.mine.prepared import Reload, prepare
+from gateway.plans.mine import plan_of
 from positioning.observation import PLACE, CardFlag, IdTable, measurements
 from tests.gateway.event_case import CaseError, Line, S, lay, lines_of
 from tests.gateway.event_desk import Desk

@@ -16,10 +16,9 @@ from gateway.journal.audit import AuditEntry
 from gateway.journal.journal import Journal
 from lamproom.v1 import event_pb2, risk_pb2, risk_pb2_grpc
 from protocols.driver import Sink
-from tests.gateway import test_app
+from tests.gateway import app_rig
+from tests.gateway.app_rig import Running, bundle_in, running, stored
 from tests.gateway.stream_client import StreamClient
-from tests.gateway.test_app import Running, bundle_in, running, stored
-from tests.gateway.test_app import scripts as scripts  # noqa: PLC0414  # a fixture
 from tests.support.ports import free_port
 
 POINT = RiskPoint(id="roof", name="Roof", level=1, owner="Zhao", zone="Z3")
@@ -29,7 +28,7 @@ POINT = RiskPoint(id="roof", name="Roof", level=1, owner="Zhao", zone="Z3")
 def _with_a_risk_point(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = bundle_in
     monkeypatch.setattr(
-        test_app, "bundle_in", lambda folder: replace(whole(folder), risk_points=(POINT,))
+        app_rig, "bundle_in", lambda folder: replace(whole(folder), risk_points=(POINT,))
     )
 
 

@@ -25,8 +25,7 @@ from lamproom.v1 import (
 )
 from positioning.observation import PLACE, Records, measurements
 from protocols.driver import Sink
-from tests.gateway.test_app import Running, running, stored
-from tests.gateway.test_app import scripts as scripts  # noqa: PLC0414  # a fixture
+from tests.gateway.app_rig import Running, running, stored
 
 
 def place_at(run: Running, card: str, x_m: float) -> Records:

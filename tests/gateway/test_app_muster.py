@@ -16,9 +16,8 @@ from gateway.journal.journal import Journal
 from lamproom.v1 import alarm_pb2, event_pb2, mine_pb2, mine_pb2_grpc, muster_pb2, muster_pb2_grpc
 from positioning.observation import PLACE, Records, measurements
 from protocols.driver import Sink
+from tests.gateway.app_rig import Running, running, stored
 from tests.gateway.stream_client import StreamClient
-from tests.gateway.test_app import Running, running, stored
-from tests.gateway.test_app import scripts as scripts  # noqa: PLC0414  # a fixture
 
 CARD = "1001"
 

@@ -18,9 +18,9 @@ from lamproom.v1 import (
     mine_pb2,
     position_pb2,
 )
+from tests.gateway.app_rig import stored
 from tests.gateway.reload_rig import LI, WANG, Folder, Pumps, roadway, running, zone
 from tests.gateway.stream_client import StreamClient
-from tests.gateway.test_app import stored
 from tests.protocols.modbus_peer import stream_server
 from tests.support.ports import free_port
 from tests.support.processes import Process, gateway, lamproom

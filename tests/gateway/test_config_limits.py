@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from equipment.toml_source import ConfigurationError
-from gateway.app import plan_of
 from gateway.config.bundle import load
 from gateway.mine.plan import ValueLimit
+from gateway.plans.mine import plan_of
 from hil_sim.sample_mine import Ports, write_sample_mine
 
 GOOD = """

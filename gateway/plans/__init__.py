@@ -1,0 +1,1 @@
+"""What the mine core needs of a configuration: settings become plans."""
