@@ -44,7 +44,7 @@ from gateway.mine.prevention import Prevention
 from gateway.mine.readings import Readings
 from gateway.mine.record import StepRecord
 from gateway.mine.reloading import Reloading, hearing, readers_of, roadways_of
-from gateway.mine.roster import Roster
+from gateway.mine.roster import UNKNOWN_CARD, Roster
 from gateway.mine.route_watch import RouteWatch
 from gateway.mine.vehicles import Vehicles
 from positioning.anchor_health import faded
@@ -283,10 +283,13 @@ class Mine(Reloading):
         return np.concatenate([lagged, again])
 
     def _recall(self, zones: dict[int, Entries]) -> None:
-        """Takes up the cards of which only an open alarm is known: their own state was damaged."""
+        """Takes up the cards of which only an open alarm is known: their own state was damaged.
+
+        That a card is strange does not say that it was heard: an act may have named it.
+        """
         damaged: set[int] = set()
         for key in self._alarms:
-            if not key.card:
+            if not key.card or key.rule == UNKNOWN_CARD:
                 continue
             card = self._table.handle(key.card)
             self._cards.reserve()
