@@ -186,9 +186,9 @@ class IssueBook:
             return refusal
         text = f"card {old} of {self._name(person)} was replaced by {new}, as {act.operator} says"
         self._ledger.note(record)
-        before = self._persons
+        before, handle = self._persons, roster.handle(old)  # which may never have been heard
         self._hold(person, new, record)
-        self._carry_on(roster.handle(old), roster.handle(new), record, text)
+        self._carry_on(handle, roster.handle(new), record, text)
         self._settle(before, record)
         record.event(EventKind.CARD_REPLACED, record.now_ns, card=new, text=_noted(text, act))
         return ""

@@ -199,6 +199,16 @@ def test_a_replaced_card_outlives_a_restart() -> None:
     assert changes.issued == {"7001": "1001", "1002": "1002", "1003": "1003"}
 
 
+@pytest.mark.parametrize("others", range(60, 66))
+def test_a_card_that_was_never_heard_is_replaced_however_many_there_are(others: int) -> None:
+    walk = begun()
+    for n in range(others):  # room is made for 64 cards at first
+        walk.table.handle(f"other-{n}")
+    assert act(walk, T0 + S, ActKind.CARD_REPLACE, "1001/2001").refusal == ""
+    walk.step(Batch(), T0 + 2 * S)
+    assert last(walk).headcount.underground == 0
+
+
 def test_a_new_card_that_is_heard_below_already_is_where_it_is() -> None:
     walk = begun()
     t_ns = walk.walk("1001", [75.0] * 15, T0)
