@@ -28,7 +28,8 @@ MACHINE_UNCERTAIN: Final = "machine_uncertain"
 class _Fenced:
     """A machine with a fence: who is in it, in its wider one, and for whom the alarm has begun.
 
-    `mode` is whether its place is too old, and whether it runs; `since_ns` since when that is so.
+    `mode` is whether its place is too old, and whether it runs, None before it has a place;
+    `since_ns` is since when that is so, where it was otherwise before.
     """
 
     index: int
@@ -68,6 +69,8 @@ class MachineFences:
         self._of = {one.index: one for one in self._fenced}
         self._uncertain: set[AlarmKey] = set()
         self._looked = np.zeros(0, np.bool_)  # since everyone was, by card
+        for one in self._fenced:
+            one.mode = self._mode(one)
 
     def begin(self, record: StepRecord) -> None:
         """After a restart: who was in a fence is in it still; alarms of no machine end.
@@ -89,6 +92,8 @@ class MachineFences:
             elif key.rule == MACHINE_UNCERTAIN:
                 self._uncertain.add(key)
                 self._poses.doubt(key.machine, record.now_ns)
+        for one in self._fenced:
+            self._note_mode(one, record)
 
     def go_on(self, before: MachineFences, record: StepRecord) -> None:
         """Takes over who was where with another configuration, and judges all by this one.
@@ -103,6 +108,7 @@ class MachineFences:
             if number >= 0:
                 new = self._fenced[number]
                 new.within, new.around, new.begun = old.within, old.around, old.begun
+                new.mode, new.since_ns = old.mode, old.since_ns
         if self._membership is not before._membership:
             self._membership.go_on(before._membership, index)
         self._looked = before._looked
@@ -194,11 +200,8 @@ class MachineFences:
     def _judge(self, one: _Fenced, record: StepRecord) -> None:
         """Raises and clears the alarms of one machine's fence."""
         wanted: dict[int, int] = {}
-        stale = bool(self._poses.stale[one.index])
-        runs = bool(self._poses.runs[one.index])
-        if one.mode not in (None, (stale, runs)):
-            one.since_ns = record.now_ns
-        one.mode = stale, runs
+        self._note_mode(one, record)
+        stale, runs = bool(self._poses.stale[one.index]), bool(self._poses.runs[one.index])
         if runs:
             wanted = {**one.around, **one.within} if stale else one.within
             wanted = {card: t for card, t in wanted.items() if not self._may_be_in(one, card)}
@@ -217,6 +220,16 @@ class MachineFences:
                 text = f"card {name} may be in the fence of machine {one.machine.id} now"
             self._alarms.end(self._key(one, card), record.now_ns, record, text)
         one.begun = set(wanted)
+
+    def _mode(self, one: _Fenced) -> tuple[bool, bool] | None:
+        if not self._poses.is_placed(one.index):
+            return None
+        return bool(self._poses.stale[one.index]), bool(self._poses.runs[one.index])
+
+    def _note_mode(self, one: _Fenced, record: StepRecord) -> None:
+        before, one.mode = one.mode, self._mode(one)
+        if before is not None and before != one.mode:
+            one.since_ns = record.now_ns
 
     def _key(self, one: _Fenced, card: int) -> AlarmKey:
         return AlarmKey(DANGER_PROXIMITY, card=self._roster.name(card), machine=one.machine.id)

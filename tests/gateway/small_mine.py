@@ -57,6 +57,7 @@ class Walk:
         *,
         plan: MinePlan = PLAN,
     ) -> None:
+        self.plan = plan
         self.table = IdTable()
         self.mine = Mine(plan, self.table, first_sequence, state or {})
         self.state: dict[str, bytes] = dict(state or {})

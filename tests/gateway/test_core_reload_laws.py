@@ -236,16 +236,25 @@ def kept(state: Mapping[str, bytes]) -> dict[str, Any]:
 def test_the_same_again_changes_nothing_at_any_step(
     actions: list[tuple[str, str, int]], data: st.DataObject, lag_s: float
 ) -> None:
-    plan = replace(RICH, lag_s=lag_s)
-    plain, other = Walk(plan=plan), Walk(plan=plan)
+    walks = Walk(plan=replace(RICH, lag_s=lag_s)), Walk(plan=replace(RICH, lag_s=lag_s))
+    steps = [batches(walk, actions) for walk in walks][0]  # both give out the same handles
+    tell_alike(*walks, steps, data.draw(st.integers(0, len(steps))))
+
+
+def test_the_same_again_before_a_machine_has_a_place_changes_nothing() -> None:
+    walks = Walk(plan=RICH), Walk(plan=RICH)
+    actions = [("both", CARDS[0], 0), ("stand", CARDS[4], 10)]
+    steps = [batches(walk, actions) for walk in walks][0]
+    tell_alike(*walks, steps, at=0)
+
+
+def tell_alike(plain: Walk, other: Walk, steps: list[tuple[Batch, int]], at: int) -> None:
+    """Both tell the same, to the last bit, where `other` is given its plan again at step `at`."""
     plain.begin()
     other.begin()
-    steps = batches(plain, actions)
-    batches(other, actions)  # gives out the same handles
-    at = data.draw(st.integers(0, len(steps)))
     for n, (batch, t_ns) in enumerate([*steps, (Batch(), steps[-1][1] + S)]):
         if n == at:
-            changes = other._note(other.mine.reload(again(plan), t_ns - S // 2))
+            changes = other._note(other.mine.reload(again(other.plan), t_ns - S // 2))
             kinds = [event.kind for event in changes.events]
             assert kinds == [EventKind.CONFIGURATION_CHANGED]
             assert len(changes.fixes) == 0
