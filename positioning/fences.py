@@ -23,7 +23,7 @@ from positioning.membership import DWELL_S, Book, Crossing, begins, settle
 from positioning.mine_map import Roadway
 from positioning.observation import FIX, FixClass, Records
 from positioning.polygons import Floats, Integers, edges_of
-from positioning.sections import AnySections, Sections, build_sections, narrow
+from positioning.sections import AnySections, Sections, build_sections, lines_of, narrow
 
 #: Where a machine is. `heading_deg`: anticlockwise from the x axis. `z_m`: NaN where unknown.
 POSE: Final = np.dtype(
@@ -209,7 +209,7 @@ def _entry(stamp: str) -> _Step:
         world: _World, looked: _Rows, poses: Records, state: _State, begin: tuple[int, int]
     ) -> tuple[int, int, bool]:
         _ = stamp
-        shapes, along = world[0], Sections(*world[1])
+        shapes, lines = world[0], lines_of(Sections(*world[1]))
         cards, rows = looked
         tracks, all_slots, sides, fresh, crossings, near, own = state
         start, dwell_ns = begin
@@ -227,7 +227,7 @@ def _entry(stamp: str) -> _Step:
                 continue
             own[0] = fix
             fix = own[0]
-            narrow(along, fix)
+            narrow(lines, fix)
             slots = all_slots[fix["card"]]
             count, t_ns = _look(shapes, fix, poses, (sides, fresh, used), slots)
             if written + used + count > len(crossings) or used + count > len(slots):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from positioning.jit import njit, njit_cached
+from positioning.jit import njit_cached, njit_within
 from positioning.observation import Kind, Records
 from positioning.polygons import Floats
 
@@ -42,7 +42,7 @@ _SIGHTING: Final = int(Kind.SIGHTING)
 _S_PER_NS: Final = 1e-9
 
 
-@njit
+@njit_within
 def _is_leap(a: Floats, a_ns: int, b: Floats, b_ns: int, limits: tuple[float, float]) -> bool:
     """Whether nobody gets from one place to the other in the time between.
 
@@ -53,7 +53,7 @@ def _is_leap(a: Floats, a_ns: int, b: Floats, b_ns: int, limits: tuple[float, fl
     return bool(away_m - a[3] - b[3] - MARGIN_M > limits[0] * took_s)
 
 
-@njit
+@njit_within
 def _is_known(card: Any, place: Floats, t_ns: int, limits: tuple[float, float]) -> bool:
     """Whether a leap to `place` is between the two ends of the leap before, either way."""
     if card["from_ns"] == 0:
@@ -68,7 +68,7 @@ def _is_known(card: Any, place: Floats, t_ns: int, limits: tuple[float, float]) 
     )
 
 
-@njit
+@njit_within
 def _count(card: Any, known: bool, moment: tuple[int, int]) -> None:
     now_ns, within_ns = moment
     if not known or now_ns - card["leapt_ns"] > within_ns:

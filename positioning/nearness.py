@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from positioning.graph import Graph
-from positioning.jit import njit, njit_cached
+from positioning.jit import njit_cached, njit_within
 from positioning.mine_map import Area, Roadway
 from positioning.observation import Records
 from positioning.polygons import Floats, Integers
@@ -110,7 +110,7 @@ def _apart_m(graph: Graph, doors: Records) -> Floats:
     return np.ascontiguousarray(apart_m)
 
 
-@njit
+@njit_within
 def _leave(roads: _Roads, doors: _Doors, spot: np.void, way_m: Floats) -> None:
     """How far each station is from a place: into `way_m`, (stations,)."""
     length_m, ends, apart_m = roads
@@ -130,13 +130,13 @@ def _leave(roads: _Roads, doors: _Doors, spot: np.void, way_m: Floats) -> None:
             _start_at(apart_m, doors_from + door, off_m, way_m)
 
 
-@njit
+@njit_within
 def _start_at(apart_m: Floats, station: int, off_m: float, way_m: Floats) -> None:
     for k in range(len(way_m)):
         way_m[k] = min(way_m[k], off_m + apart_m[station, k])
 
 
-@njit
+@njit_within
 def _arrive_m(roads: _Roads, doors: _Doors, way_m: Floats, a: np.void, b: np.void) -> float:
     """How far two places are from one another; `way_m` is from `a` to the stations."""
     length_m, ends, _ = roads
@@ -160,7 +160,7 @@ def _arrive_m(roads: _Roads, doors: _Doors, way_m: Floats, a: np.void, b: np.voi
     return shortest_m
 
 
-@njit
+@njit_within
 def _nearest_end_m(roads: _Roads, doors: _Doors, way_m: Floats, edge: int) -> float:
     """Nothing on an edge is nearer than this, but to a place on the edge itself."""
     _, by_edge, on_edge, door_m = doors

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from positioning.jit import njit_cached
-from positioning.observation import Records
+from positioning.observation import Records, rows_of
 
 #: Nobody gets anywhere in this time; a round of ranges takes less.
 ROUND_NS: Final = 50_000_000
@@ -37,4 +37,4 @@ def ends_of_rounds(fixes: Records) -> Records:
         return fixes
     cards = np.ascontiguousarray(fixes["card"])
     t_ns = np.ascontiguousarray(fixes["t_ns"])
-    return fixes[_ends(cards, t_ns, np.empty(int(cards.max()) + 1, np.int64))]
+    return rows_of(fixes, _ends(cards, t_ns, np.empty(int(cards.max()) + 1, np.int64)))

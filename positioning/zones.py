@@ -23,7 +23,7 @@ from positioning.inside import (
     sigma_most_m,
     spread,
 )
-from positioning.jit import njit, njit_cached, sources_stamp
+from positioning.jit import njit, njit_cached, njit_within, sources_stamp
 from positioning.membership import DWELL_S, Book, Crossing, begins, settle
 from positioning.mine_map import Roadway, Zone
 from positioning.observation import FIX, FixClass, Records
@@ -44,6 +44,8 @@ from positioning.sections import (
     AnySections,
     Sections,
     build_sections,
+    clear_stretch,
+    lines_of,
     share_within,
     sigma_along_m,
 )
@@ -64,29 +66,52 @@ _UNKNOWN: Final = 2
 # cost more than all that is done with them.
 
 
-@njit
+@njit_within
 def _is_settled(slot: np.void, zone: int) -> bool:
     """Whether a slot is a zone's, and the card in it without a doubt."""
     return bool(slot["zone"] == zone and slot["member"] == 1 and slot["pending"] == 0)
 
 
+@njit_within
+def _is_within(bands_m: Floats, zone: int, z_m: float) -> bool:
+    """Whether a height is in a zone's band; one that is not known (NaN) is in every band."""
+    return not (z_m < bands_m[zone, 0] or z_m > bands_m[zone, 1])
+
+
 @njit
-def _pass_over(p: Polygons, bands_m: Floats, fixes: Records, start: int, cards: _Cards) -> int:
+def _pass_over(  # noqa: C901 the loop in parts would hand on arrays, which costs at every turn
+    p: Polygons, s: Sections, bands_m: Floats, fixes: Records, start: int, cards: _Cards
+) -> int:
     """The first fix from row `start` on that may change more than the time of its card.
 
-    None does that lies so far from every border near it that there is no question, is where it
-    was before, and names no roadway. It is nearly all of them.
+    None does that lies so far from every border near it that there is no question, and is where
+    it was before. It is nearly all of them.
     """
     tracks, slots = cards
+    lines, first_stretch, from_m = lines_of(s), s.first_stretch, s.from_m
+    first_held, held = s.first_held, s.held
     for i in range(start, len(fixes)):
         fix = fixes[i]
-        track, z_m, used = tracks[fix["card"]], fix["z_m"], tracks[fix["card"]]["used"]
-        is_far = fix["roadway"] < 0 and _usable(fix) and begins(track, fix["t_ns"], 1) >= 0
-        if not is_far:
+        card, roadway, z_m, t_ns = fix["card"], fix["roadway"], fix["z_m"], fix["t_ns"]
+        used = tracks[card]["used"]
+        if not _usable(fix) or begins(tracks[card], t_ns, 1) < 0:
             return i
+        along_m = sigma_along_m(lines, fix) if roadway >= 0 else 0.0
+        if along_m > 0.0:
+            ends = first_stretch[roadway], first_stretch[roadway + 1]
+            stretch = clear_stretch(from_m, ends[0], ends[1], fix["chainage_m"], along_m)
+            first = first_held[stretch]
+            if stretch < 0 or first_held[stretch + 1] - first != used:
+                return i
+            for k in range(used):
+                zone = held[first + k]
+                if not (_is_settled(slots[card, k], zone) and _is_within(bands_m, zone, z_m)):
+                    return i
+            tracks[card]["last_ns"] = t_ns
+            continue
         x, y = fix["x_m"], fix["y_m"]
         cell, off_m2 = cell_of((p.left_m, p.low_m, p.cell_m), p.columns, p.lines, x, y)
-        first, last = p.cell_start[cell], p.cell_start[cell + 1]
+        first, last, is_far = p.cell_start[cell], p.cell_start[cell + 1], True
         if first < last or used:
             sigma_m = sigma_most_m(fix["var_x_m2"], fix["cov_xy_m2"], fix["var_y_m2"])
             clear_m, off_m = SETTLED_SIGMAS * sigma_m, math.sqrt(off_m2)
@@ -103,13 +128,13 @@ def _pass_over(p: Polygons, bands_m: Floats, fixes: Records, start: int, cards: 
                 if side > 0:
                     zone = p.cell_zones[k]
                     is_far = is_far and slot < used
-                    is_far = is_far and _is_settled(slots[fix["card"], slot], zone)
-                    is_far = is_far and not (z_m < bands_m[zone, 0] or z_m > bands_m[zone, 1])
+                    is_far = is_far and _is_settled(slots[card, slot], zone)
+                    is_far = is_far and _is_within(bands_m, zone, z_m)
                     slot += 1
             is_far = is_far and slot == used
         if not is_far:
             return i
-        track["last_ns"] = fix["t_ns"]
+        tracks[card]["last_ns"] = t_ns
     return len(fixes)
 
 
@@ -205,13 +230,13 @@ def _apply_heights(bands_m: Floats, z_m: float, found: _Found, slots: Records, c
     kept = 0
     for k in range(count):
         zone = fresh[k]
-        if not (z_m < bands_m[zone, 0] or z_m > bands_m[zone, 1]):
+        if _is_within(bands_m, zone, z_m):
             fresh[kept] = zone
             kept += 1
     return kept
 
 
-@njit
+@njit_within
 def _usable(fix: np.void) -> bool:
     spread = fix["var_x_m2"] + fix["var_y_m2"] + fix["cov_xy_m2"]
     return math.isfinite(fix["x_m"] + fix["y_m"] + spread) and fix["fix_class"] != _LOST
@@ -237,7 +262,7 @@ def _entry(stamp: str) -> _Step:
         written = 0
         i = start - 1
         while True:
-            i = _pass_over(p, bands_m, fixes, i + 1, (tracks, all_slots))
+            i = _pass_over(p, s, bands_m, fixes, i + 1, (tracks, all_slots))
             if i == len(fixes):
                 return i, written, False
             fix = fixes[i]
@@ -248,7 +273,7 @@ def _entry(stamp: str) -> _Step:
             dwell, used, count = begins(track, t_ns, dwell_ns), track["used"], 0
             if dwell < 0:
                 continue
-            sigma_m = sigma_along_m(s, fix) if fix["roadway"] >= 0 else 0.0
+            sigma_m = sigma_along_m(lines_of(s), fix) if fix["roadway"] >= 0 else 0.0
             slots, found = all_slots[card], (sides, fresh, used)
             if sigma_m > 0.0:
                 count = _look_along(s, fix, sigma_m, found, slots)

@@ -49,7 +49,7 @@ from gateway.mine.reloading import Reloading, hearing, readers_of, roadways_of
 from gateway.mine.zones.occupancy import ENTRY_RULES, Occupancy
 from positioning.anchor_health import faded
 from positioning.locator import Locator
-from positioning.observation import FIX, IdTable, Records
+from positioning.observation import FIX, IdTable, Records, rows_of
 from positioning.rounds import ends_of_rounds
 
 SECOND_NS: Final = 1_000_000_000
@@ -278,7 +278,7 @@ class Mine(Reloading):
             return np.empty(0, FIX)
         lagged = self._locator.take_lagged()
         self._told_ns = grown(self._told_ns, len(self._cards.last))
-        lagged = lagged[lagged["t_ns"] > self._told_ns[lagged["card"]]]
+        lagged = rows_of(lagged, lagged["t_ns"] > self._told_ns[lagged["card"]])
         self._told_ns[again["card"]] = again["t_ns"]
         return np.concatenate([lagged, again])
 
@@ -333,7 +333,7 @@ class Mine(Reloading):
             return np.empty(0, FIX)
         fresh = set(cards[~self._cards.silent[cards]].tolist())
         places = self._cards.shown()
-        return places[np.isin(places["card"], list(asked - fresh))]
+        return rows_of(places, np.isin(places["card"], list(asked - fresh)))
 
     def _tell_lost(self, cards: NDArray[np.intp], record: StepRecord) -> None:
         """Raises `signal_lost` for these cards, where it is not open."""

@@ -16,7 +16,7 @@ from equipment.report import LinkChange, Sample
 from gateway.config.bundle import DeviceSetup
 from gateway.mine.alarms.states import AlarmState
 from gateway.mine.change import Alarm, Changes, Headcount
-from positioning.observation import FIX, Records
+from positioning.observation import FIX, Records, put_rows, rows_of
 
 _CARDS_AT_START: Final = 1024
 
@@ -35,18 +35,18 @@ class LatestFixes:
             return
         self._grow(int(cards.max()) + 1)
         # Where an index repeats, NumPy keeps the last value.
-        self._fixes[cards] = fixes
+        put_rows(self._fixes, cards, fixes)
         self._versions[cards] = version
 
     def since(self, version: int) -> Records:
         """A copy, (n,) FIX by handle, of the fixes that came after `version` (0: all)."""
-        return self._fixes[np.flatnonzero(self._versions > version)]
+        return rows_of(self._fixes, np.flatnonzero(self._versions > version))
 
     def get(self, cards: Iterable[int]) -> Records:
         """A copy, (n,) FIX, of the newest fix of each of `cards` that has one."""
         asked = np.fromiter(cards, np.intp)
         asked = asked[asked < len(self._versions)]
-        return self._fixes[asked[self._versions[asked] > 0]]
+        return rows_of(self._fixes, asked[self._versions[asked] > 0])
 
     def missing(self, cards: NDArray[np.uint32]) -> list[int]:
         """Those of `cards` (n,) that have no fix yet, in their order, maybe repeated."""

@@ -30,7 +30,7 @@ from gateway.serve.picture import LatestFixes
 from gateway.serve.wake import Pace, Signal
 from lamproom.v1 import position_pb2, stream_pb2
 from lamproom.v1.position_pb2 import WatchPositionsResponse
-from positioning.observation import IdTable, Records
+from positioning.observation import IdTable, Records, rows_of
 
 #: A minute of frames at 10 Hz: long enough for a client to reconnect and miss nothing.
 RING_FRAMES_MAX: Final = 600
@@ -112,7 +112,7 @@ class PositionHub:
             if not self.refused:
                 log.error("fix can't be sent", fix=str(fixes[~good][0]))
             self.refused += int(np.count_nonzero(~good))
-            fixes = fixes[good]
+            fixes = rows_of(fixes, good)
         if len(fixes):
             self._gathered.append(fixes)
             self._pace.request()

@@ -23,6 +23,7 @@ from gateway.mine.record import StepRecord
 from gateway.mine.zones.squares import may_be_near
 from positioning.graph import build_graph
 from positioning.nearness import NEAR, Nearness
+from positioning.observation import rows_of
 
 VEHICLE_PROXIMITY: Final = "vehicle_proximity"
 
@@ -172,7 +173,7 @@ class Proximity:
             self._begin(int(pairs["both"][n]), float(distance_m[n]), record)
             pairs["begun"][n] = True
         keep = pairs["begun"] | (pairs["near"] > 0) | (pairs["together_s"] > 0.0)
-        self._pairs = pairs[keep]
+        self._pairs = rows_of(pairs, keep)
         self._keep_riding(frozenset(pairs["both"][rides].tolist()), record)
 
     def _find(self) -> tuple[NDArray[np.void], NDArray[np.int64]]:
@@ -187,30 +188,31 @@ class Proximity:
         vehicles = np.flatnonzero(there & roster.vehicle)
         if not len(vehicles):
             return nothing
-        spots = self._nearness.place(last[vehicles])
-        parts = [nothing]
-        for limit_m, whom in (
-            (self._person_m, roster.person),
-            (self._vehicle_m, roster.vehicle),
-        ):
-            if limit_m > 0.0:
-                reach_m = max(_AWAY * limit_m, self._rule.ride_within_m)
-                others = self._around(vehicles, np.flatnonzero(there & whom), reach_m)
-                among = self._nearness.place(last[others])
-                found = self._nearness.near(spots, among, reach_m)
-                a, b = vehicles[found["a"]], others[found["b"]]
-                once = np.where(roster.vehicle[b], a < b, a != b)
-                parts.append((found[once], (a[once] << _SHIFT | b[once]).astype(np.int64)))
-        found, both = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return found, both
+        spots = self._nearness.place(rows_of(last, vehicles))
+        asked = np.zeros(known, np.bool_)
+        if self._person_m > 0.0:
+            asked |= roster.person
+        if self._vehicle_m > 0.0:
+            asked |= roster.vehicle
+        limit_m = np.where(roster.vehicle, self._vehicle_m, self._person_m)
+        reach_m = np.maximum(_AWAY * limit_m, self._rule.ride_within_m)
+        most_m = float(reach_m[asked].max(initial=0.0))
+        others = self._around(vehicles, np.flatnonzero(there & asked), most_m)
+        found = self._nearness.near(spots, self._nearness.place(rows_of(last, others)), most_m)
+        a, b = vehicles[found["a"]], others[found["b"]]
+        kept = np.where(roster.vehicle[b], a < b, a != b) & (found["least_m"] <= reach_m[b])
+        return rows_of(found, kept), (a[kept] << _SHIFT | b[kept]).astype(np.int64)
 
     def _around(
         self, vehicles: NDArray[np.intp], others: NDArray[np.intp], reach_m: float
     ) -> NDArray[np.intp]:
         """Those of `others` that may be within `reach_m` of a vehicle, in plan: most are not."""
         last = self._cards.last
-        places_m = np.column_stack([last["x_m"], last["y_m"]])
-        near = may_be_near(places_m[others], places_m[vehicles], reach_m + _SLACK_M)
+        theirs_m, ours_m = (
+            np.column_stack([last["x_m"][cards], last["y_m"][cards]])
+            for cards in (others, vehicles)
+        )
+        near = may_be_near(theirs_m, ours_m, reach_m + _SLACK_M)
         return others[near]
 
     def _seen(

@@ -13,7 +13,7 @@ from gateway.mine.people.roster import Roster
 from gateway.mine.record import StepRecord
 from gateway.mine.zones.occupancy import Occupancy
 from positioning.mine_map import MineMap, ZoneKind
-from positioning.observation import FixClass, Records
+from positioning.observation import FixClass, Records, rows_of
 
 OVERSPEED: Final = "overspeed"
 SECTION_OCCUPIED: Final = "section_occupied"
@@ -98,7 +98,7 @@ class Vehicles:
         vehicles = self._roster.vehicle[fixes["card"]]
         if not vehicles.any():
             return
-        fixes = fixes[vehicles]
+        fixes = rows_of(fixes, vehicles)
         speeds_m_s = np.hypot(fixes["vx_m_s"], fixes["vy_m_s"])
         limits_m_s = self._limit_m_s[fixes["roadway"]]
         known = np.isin(fixes["fix_class"], _KNOWN)

@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.mine.people.cards import Cards, Entries
-from positioning.observation import FIX, IdTable, Records, new_fixes
+from positioning.observation import FIX, IdTable, Records, new_fixes, rows_of
 
 #: Where the journal's state holds cards, and places of many cards.
 STATE_PREFIX: Final = "card/"
@@ -81,7 +81,7 @@ class CardKeeper:
         if not self._cards.take_moved(handles):
             return {}
         self._stamp += 1
-        last = self._cards.last[handles]
+        last = rows_of(self._cards.last, handles)
         rows = np.empty(len(handles), _PLACE)
         rows["heard_ns"] = self._cards.heard_ns[handles]
         for name in ("roadway", *_KEPT):

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.mine.change import Place
-from positioning.observation import KNOWN_FLAGS, FixClass, IdTable, Records, new_fixes
+from positioning.observation import (
+    KNOWN_FLAGS,
+    FixClass,
+    IdTable,
+    Records,
+    new_fixes,
+    put_rows,
+    rows_of,
+)
 
 #: How many flags a card has.
 FLAG_BITS: Final = KNOWN_FLAGS.bit_length()
@@ -144,7 +152,7 @@ class Cards:
         if not self.gone_ns.any():
             return measured
         late = measured["t_ns"] <= self.gone_ns[measured["card"]]
-        return measured[~late] if late.any() else measured
+        return rows_of(measured, ~late) if late.any() else measured
 
     def shift(self, by_ns: int) -> None:
         """Moves the beginning of every silence: for that time the gateway did not listen."""
@@ -152,7 +160,7 @@ class Cards:
 
     def place(self, fixes: Records) -> None:
         """Takes over fixes, in order: the last of a card is where it is."""
-        self.last[fixes["card"]] = fixes
+        put_rows(self.last, fixes["card"], fixes)
         self._moved[fixes["card"]] = True
 
     def note_flags(self, card: int, flags: int, t_ns: int) -> None:
@@ -200,7 +208,7 @@ class Cards:
         """The last place of every card that has one, (n,) FIX; of class LOST where it is silent."""
         fixes = self.last.copy()
         fixes["fix_class"][self.silent] = FixClass.LOST
-        return fixes[self.last["fix_class"] > 0]
+        return rows_of(fixes, self.last["fix_class"] > 0)
 
     def underground(self) -> tuple[int, int]:
         """How many cards are below, and how many of these are silent."""
