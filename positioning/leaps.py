@@ -86,16 +86,16 @@ def note_leaps(
     speeds_m_s: Floats,
     slack_s: float,
     moment: tuple[int, int],
-) -> None:
+) -> int:
     """Counts how often cards leap between two places, by (n,) MEASUREMENT in order of arrival.
 
     `sources`: anchors and readers, (k, 4) each: x, y, z and the radius; an anchor with NaN, and
     what is of no source of these, says nothing. `heard`, (cards,) HEARD, is brought up to date.
     `speeds_m_s`: how fast each card can be; two sources' clocks may differ by `slack_s`. `moment`:
     now, and how soon one leap must follow another, ns. However often a card leaps in one call, it
-    has leapt once. Wrong measurements leap to somewhere else each time.
+    has leapt once. Wrong measurements leap to somewhere else each time. Returns how many there were.
     """
-    place = np.empty(4)
+    place, leaps = np.empty(4), 0
     for row in range(len(told)):
         one = told[row]
         is_range = one["kind"] == _RANGE
@@ -112,6 +112,7 @@ def note_leaps(
         card, t_ns = heard[one["card"]], one["t_ns"]
         limits = (speeds_m_s[one["card"]], slack_s)
         if card["last_ns"] > 0 and _is_leap(card["last"], card["last_ns"], place, t_ns, limits):
+            leaps += 1
             _count(card, _is_known(card, place, t_ns, limits), moment)
             card["from"][:] = card["last"]
             card["from_ns"] = card["last_ns"]
@@ -119,3 +120,4 @@ def note_leaps(
             card["to_ns"] = t_ns
         card["last"][:] = place
         card["last_ns"] = t_ns
+    return leaps

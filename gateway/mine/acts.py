@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from pydantic_core import from_json, to_json
 
 from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.alarms.kept import AlarmKey, Hiding
@@ -37,7 +38,7 @@ class ActBook:
         """Takes up the answers of before a restart. `doers` do what is not about alarms."""
         self._alarms = alarms
         self._doers = dict(doers or {})
-        kept = [json.loads(value) for key, value in state.items() if key.startswith(STATE_PREFIX)]
+        kept = [from_json(value) for key, value in state.items() if key.startswith(STATE_PREFIX)]
         answers = sorted(map(_answer_of, kept), key=lambda answer: answer.act_t_ns)
         self._answered = {answer.act.request_id: answer for answer in answers}
 
@@ -97,7 +98,7 @@ class ActBook:
         act = answer.act
         self._answered[act.request_id] = answer
         kept = {**_fields(act), "refusal": answer.refusal, "act_t_ns": answer.act_t_ns}
-        record.state[STATE_PREFIX + act.request_id] = json.dumps(kept).encode()
+        record.state[STATE_PREFIX + act.request_id] = to_json(kept)
         if len(self._answered) > ANSWERS_MOST:
             oldest = next(iter(self._answered))
             del self._answered[oldest]

@@ -5,11 +5,12 @@ Nothing is hidden: each alarm of a group is raised, told and counted by itself.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
+
+from pydantic_core import from_json, to_json
 
 from gateway.mine.alarms.families import DEVICE_DOWN, SIGNAL_LOST
 from gateway.mine.alarms.states import OPEN
@@ -52,7 +53,7 @@ class FloodBook:
         self._causes: dict[str, Alarm] = {}  # readers that are, or were, down
         self._begun: list[str] = []  # families
         self._floods: dict[str, _Flood] = {
-            key.removeprefix(STATE_PREFIX): _Flood(**json.loads(value))
+            key.removeprefix(STATE_PREFIX): _Flood(**from_json(value))
             for key, value in (state or {}).items()
             if key.startswith(STATE_PREFIX)
         }
@@ -173,4 +174,4 @@ class FloodBook:
             record.state[STATE_PREFIX + rule] = None
             return
         kept = {name: getattr(flood, name) for name in _Flood.__slots__}
-        record.state[STATE_PREFIX + rule] = json.dumps(kept).encode()
+        record.state[STATE_PREFIX + rule] = to_json(kept)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from gateway.mine.alarms.states import AlarmMode, AlarmState
 from gateway.mine.change import Alarm, Place
@@ -90,12 +91,12 @@ def keep_alarm(key: AlarmKey, alarm: Alarm | None, pending: Pending | None) -> b
         "alarm": _fields(alarm, _ALARM_FIELDS) if alarm else None,
         "pending": _fields(pending, _PENDING_FIELDS) if pending else None,
     }
-    return json.dumps(kept).encode()
+    return to_json(kept)
 
 
 def recall_alarm(value: bytes) -> tuple[AlarmKey, Alarm | None, Pending | None]:
     """The same again; what an older gateway did not keep has its default."""
-    kept = json.loads(value)
+    kept = from_json(value)
     key = AlarmKey(*kept["key"])
     alarm, pending = kept["alarm"], kept.get("pending")
     if pending:
@@ -119,12 +120,12 @@ def recall_hidden(state: Mapping[str, bytes]) -> dict[AlarmKey, Hiding]:
 
 def keep_hiding(key: AlarmKey, hiding: Hiding) -> bytes:
     """What is kept of why a key's alarms are not shown."""
-    return json.dumps({"key": key, **dataclasses.asdict(hiding)}).encode()
+    return to_json({"key": key, **dataclasses.asdict(hiding)})
 
 
 def recall_hiding(value: bytes) -> tuple[AlarmKey, Hiding]:
     """The same again."""
-    kept = json.loads(value)
+    kept = from_json(value)
     hiding = Hiding(AlarmMode(kept["mode"]), kept["until_t_ns"], kept["by"])
     return AlarmKey(*kept["key"]), hiding
 

@@ -5,12 +5,12 @@ What is slow here is so on purpose: anchors do not change from one step to the n
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json, to_json
 
 from gateway.mine.change import EventKind
 from gateway.mine.record import StepRecord
@@ -87,7 +87,7 @@ class AnchorBook:
         for key, value in state.items():
             if not key.startswith(STATE_PREFIX):
                 continue
-            kept, name = json.loads(value), key.removeprefix(STATE_PREFIX)
+            kept, name = from_json(value), key.removeprefix(STATE_PREFIX)
             i = index.get(name)
             if i is None:
                 record.state[key] = None
@@ -187,7 +187,7 @@ class AnchorBook:
                 "silent": bool(self._silent[i]),
                 "stats": {name: as_json(stats[name][i]) for name, as_json in _STATS},
             }
-            state[STATE_PREFIX + self._names[i]] = json.dumps(kept).encode()
+            state[STATE_PREFIX + self._names[i]] = to_json(kept)
             self._unsaved[i] = False
         return state
 

@@ -59,7 +59,11 @@ class Limits:
         self._people_quota = plan.people_quota
         self._below_most_ns = round(plan.below_most_s * _S_NS)
         self._quotas = [(i, zone) for i, zone in enumerate(zones) if zone.quota is not None]
-        self._stays = [zone for zone in zones if zone.stay_limit_min is not None]
+        stays = [(i, zone) for i, zone in enumerate(zones) if zone.stay_limit_min is not None]
+        self._stays = [zone for _, zone in stays]
+        self._stay_rows = np.array([i for i, _ in stays], np.intp)
+        most_ns = [round((zone.stay_limit_min or 0.0) * _MIN_NS) for zone in self._stays]
+        self._stay_most_ns = np.array(most_ns, np.int64)
         self._has_licence = any(zone.kind is ZoneKind.LICENCE for zone in zones)
 
     def reload(self, plan: MinePlan, record: StepRecord) -> None:
@@ -128,17 +132,15 @@ class Limits:
             (AlarmKey(OVERTIME, card=name), f"card {name} is below for {_spent(now_ns - since)}")
             for name, since in self._named(late, below_ns)
         ]
-        for zone in self._stays:
-            found += self._stayers_in(zone, now_ns)
+        since_ns = self._occupancy.earliest_ns[self._stay_rows]
+        for n in np.flatnonzero(since_ns < now_ns - self._stay_most_ns).tolist():
+            self._occupancy.note_earliest(int(self._stay_rows[n]))
+            found += self._stayers_in(self._stays[n], int(self._stay_most_ns[n]), now_ns)
         return found
 
-    def _stayers_in(self, zone: Zone, now_ns: int) -> list[tuple[AlarmKey, str]]:
-        most_ns = round((zone.stay_limit_min or 0.0) * _MIN_NS)
+    def _stayers_in(self, zone: Zone, most_ns: int, now_ns: int) -> list[tuple[AlarmKey, str]]:
         found: list[tuple[AlarmKey, str]] = []
-        inside = self._occupancy.inside(zone.id)
-        if now_ns - min(inside.values(), default=now_ns) <= most_ns:
-            return found
-        for card, since_ns in inside.items():
+        for card, since_ns in self._occupancy.inside(zone.id).items():
             if self._roster.person[card] and now_ns - since_ns > most_ns:
                 name = self._roster.name(card)
                 spent = _spent(now_ns - since_ns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_right
 from collections import defaultdict
@@ -11,6 +10,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json, to_json
 
 from equipment.report import Quality, Sample, Value
 from gateway.mine.devices.readings import is_beyond
@@ -175,7 +175,7 @@ class Poses:
         gone = {key for key in state if key.startswith(STATE_PREFIX)} - known
         record.state.update(dict.fromkeys(sorted(gone)))
         for index, machine in enumerate(self._machines):
-            kept = json.loads(state.get(STATE_PREFIX + machine.id, b"{}"))
+            kept = from_json(state.get(STATE_PREFIX + machine.id, b"{}"))
             if not kept:
                 continue
             self._value_runs[index] = kept["runs"]
@@ -225,7 +225,7 @@ class Poses:
         for index in due.tolist():
             pose = [value.item() for value in self.poses[index]]
             kept = {"pose": pose, "runs": bool(self._value_runs[index])}
-            record.state[STATE_PREFIX + self._machines[index].id] = json.dumps(kept).encode()
+            record.state[STATE_PREFIX + self._machines[index].id] = to_json(kept)
         self._unsaved[due] = False
 
     def age_s(self, index: int, now_ns: int) -> float:

@@ -6,12 +6,12 @@ no single wrong fix makes an alarm or ends one. Who moves with a vehicle for a w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json, to_json
 
 from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.alarms.kept import AlarmKey
@@ -85,7 +85,7 @@ class Proximity:
     def begin(self, state: Mapping[str, bytes]) -> None:
         """Takes up the alarms of before a restart, and who rode on what."""
         begun = {self._pair_of(key) for key in self._alarms if _is_of_pair(key)}
-        kept = json.loads(state.get(RIDING_KEY, b"[]"))
+        kept = from_json(state.get(RIDING_KEY, b"[]"))
         riding = {self._roster.handle(a) << _SHIFT | self._roster.handle(b) for a, b in kept}
         self._pairs = np.zeros(len(begun | riding), _PAIR)
         self._pairs["both"] = sorted(begun | riding)
@@ -277,7 +277,7 @@ class Proximity:
         kept: list[Any] = [
             (name(both >> _SHIFT), name(both & ((1 << _SHIFT) - 1))) for both in sorted(riding)
         ]
-        record.state[RIDING_KEY] = json.dumps(kept).encode()
+        record.state[RIDING_KEY] = to_json(kept)
 
 
 def nearness_of(plan: MinePlan) -> Nearness | None:

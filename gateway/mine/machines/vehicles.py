@@ -104,6 +104,8 @@ class Vehicles:
         known = np.isin(fixes["fix_class"], _KNOWN)
         fast = known & (speeds_m_s > limits_m_s)
         slow = known & (speeds_m_s < _SLOW_AGAIN * limits_m_s)
+        were_fast = [self._roster.handle(key.card) for key in self._fast]
+        slow &= np.isin(fixes["card"], [*were_fast, *fixes["card"][fast].tolist()])
         for row in np.flatnonzero(fast | slow).tolist():
             fix = fixes[row]
             name, t_ns = self._roster.name(int(fix["card"])), int(fix["t_ns"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from gateway.mine.change import Place
 from positioning.escape import Way
@@ -140,12 +141,12 @@ def keep_muster(muster: Muster) -> bytes:
     """What is kept of a muster; what is counted is counted anew."""
     kept = {name: getattr(muster, name) for name in Muster.__slots__}
     del kept["counts"], kept["people"]
-    return json.dumps(kept).encode()
+    return to_json(kept)
 
 
 def recall_muster(value: bytes) -> Muster:
     """The same again."""
-    kept = json.loads(value)
+    kept = from_json(value)
     return Muster(**{**kept, "zones": tuple(kept["zones"])})
 
 
@@ -163,12 +164,12 @@ def keep_card(card: MusterCard, *, whole: bool = False) -> bytes:
     if whole:
         kept |= {name: getattr(card, name) for name in _WHERE}
         kept["place"] = asdict(card.place) if card.place else None
-    return json.dumps(kept).encode()
+    return to_json(kept)
 
 
 def recall_card(value: bytes) -> MusterCard:
     """The same again."""
-    kept: dict[str, Any] = json.loads(value)
+    kept: dict[str, Any] = from_json(value)
     kept["changes"] = tuple((MusterState(state), t_ns) for state, t_ns in kept["changes"])
     kept["place"] = Place(**kept["place"]) if kept.get("place") else None
     kept["zones"] = tuple(kept.get("zones", ()))

@@ -8,11 +8,11 @@ place too, so that a place and the zones that it led to are never apart.
 from __future__ import annotations
 
 import io
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import numpy as np
+from pydantic_core import from_json, to_json
 
 from gateway.mine.people.cards import Cards, Entries
 from positioning.observation import FIX, IdTable, Records, new_fixes, rows_of
@@ -55,11 +55,13 @@ class CardKeeper:
         """An entry for each of these cards; `zones` are the zones that each is in."""
         self._stamp += 1
         handles, cards_ = list(cards), self._cards
-        # Columns become Python's numbers all at once: one by one that takes most of the time.
-        columns = [cards_.last[name][handles].tolist() for name in _KEPT]
-        rows = zip(handles, cards_.last["roadway"][handles].tolist(), *columns, strict=True)
+        # Rows become Python's numbers all at once: one by one that takes most of the time.
+        rows = rows_of(cards_.last, np.array(handles, np.intp)).tolist()
         state = {}
-        for card, roadway, *fix in rows:
+        for card, row in zip(handles, rows, strict=True):
+            fix = dict(zip(FIX.names or (), row, strict=True))
+            del fix["card"]
+            roadway = fix.pop("roadway")
             kept = {
                 "stamp": self._stamp,
                 "heard_ns": int(cards_.heard_ns[card]),
@@ -70,9 +72,9 @@ class CardKeeper:
                 "below_ns": int(cards_.below_ns[card]),
                 "zones": zones.get(card, {}),
                 "roadway": self._roadways.name(roadway) if roadway >= 0 else "",
-                "fix": dict(zip(_KEPT, fix, strict=True)),
+                "fix": fix,
             }
-            state[STATE_PREFIX + self._table.name(card)] = json.dumps(kept).encode()
+            state[STATE_PREFIX + self._table.name(card)] = to_json(kept)
         return state
 
     def places(self, part: int) -> dict[str, bytes]:
@@ -89,7 +91,7 @@ class CardKeeper:
         names = self._table.names()[part::PARTS]
         head = {"stamp": self._stamp, "roadways": self._roadways.names(), "cards": names}
         out = io.BytesIO()
-        out.write(json.dumps(head).encode() + b"\n")
+        out.write(to_json(head) + b"\n")
         np.save(out, rows, allow_pickle=False)
         return {f"{PLACES_PREFIX}{part}": out.getvalue()}
 
@@ -111,7 +113,7 @@ class CardKeeper:
         for key, value in state.items():
             if not key.startswith(STATE_PREFIX):
                 continue
-            kept, name = json.loads(value), key.removeprefix(STATE_PREFIX)
+            kept, name = from_json(value), key.removeprefix(STATE_PREFIX)
             last_ns = max(last_ns, kept["heard_ns"])
             stamps[name] = kept.get("stamp", 0)
             if kept.get("gone_ns"):
@@ -148,7 +150,7 @@ class CardKeeper:
     def _restore_places(self, value: bytes, stamps: dict[str, int], now_ns: int) -> int:
         """Takes up the places that are later than those of `stamps`; when any card was heard."""
         text, _, packed = value.partition(b"\n")
-        head = json.loads(text)
+        head = from_json(text)
         rows = np.load(io.BytesIO(packed), allow_pickle=False)
         names = [name for name in _KEPT if name in rows.dtype.names]
         fixes = new_fixes(len(rows))

@@ -7,13 +7,13 @@ dwell times: exactly, also over a restart. The mine itself is a zone too, with t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import to_json
 
 from gateway.mine.change import Event, EventKind
 from gateway.mine.people.cards import Cards
@@ -356,7 +356,7 @@ class ExposureBook:
             return before[1]
         names = self._teams.names()
         kept = {"zone": zone, "shift": asdict(span), "teams": [names[team] for team in teams]}
-        head = json.dumps(kept).encode() + b"\n"
+        head = to_json(kept) + b"\n"
         self._heads[span, zone] = teams, head
         return head
 

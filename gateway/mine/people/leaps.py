@@ -62,11 +62,11 @@ class LeapWatch:
         anchors = np.where(misplaced[:, None], np.nan, self._anchors)
         speeds_m_s, slack_s = self._speed_m_s, self._tolerance_s
         sources, moment = (anchors, self._readers), (now_ns, self._within_ns)
-        note_leaps(measured, sources, self._heard, speeds_m_s, slack_s, moment)
-        self._tell(record)
+        if note_leaps(measured, sources, self._heard, speeds_m_s, slack_s, moment):
+            self._raise(record)
+        self._end(record)
 
-    def _tell(self, record: StepRecord) -> None:
-        """Raises and ends what has to be by now."""
+    def _raise(self, record: StepRecord) -> None:
         now_ns = record.now_ns
         recent = now_ns - self._heard["leapt_ns"] <= self._within_ns
         doubled = set(np.flatnonzero((self._heard["leaps"] >= self._leaps_least) & recent).tolist())
@@ -78,13 +78,16 @@ class LeapWatch:
             )
             key = AlarmKey(DUPLICATE_CARD, card=name)
             self._alarms.begin(key, now_ns, record, text, self._cards.last_place(card))
-        for card in sorted(self._open - doubled):
+        self._open |= doubled
+
+    def _end(self, record: StepRecord) -> None:
+        now_ns = record.now_ns
+        for card in sorted(self._open):
             if now_ns - max(self._heard["leapt_ns"][card], self._start_ns) > self._within_ns:
                 name = self._roster.name(card)
                 key = AlarmKey(DUPLICATE_CARD, card=name)
                 self._alarms.end(key, now_ns, record, f"card {name} is heard in one place again")
                 self._open.discard(card)
-        self._open |= doubled
 
     def _reserve(self, now_ns: int) -> None:
         self._start_ns = self._start_ns or now_ns

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
 import numpy as np
+from pydantic_core import from_json, to_json
 
 from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.alarms.kept import AlarmKey
@@ -59,7 +59,7 @@ class RouteWatch:
         self._due: list[tuple[int, int, Stop]] = []
         #: When a card was last in the zone of each stop, while it had to be.
         self._seen_ns: dict[str, dict[int, int]] = {
-            key.removeprefix(STATE_PREFIX): {int(n): t_ns for n, t_ns in json.loads(value).items()}
+            key.removeprefix(STATE_PREFIX): {int(n): t_ns for n, t_ns in from_json(value).items()}
             for key, value in state.items()
             if key.startswith(STATE_PREFIX)
         }
@@ -99,7 +99,7 @@ class RouteWatch:
         if seen is not None:
             self._seen_ns[new] = seen
             record.state[STATE_PREFIX + old] = None
-            record.state[STATE_PREFIX + new] = json.dumps(seen).encode()
+            record.state[STATE_PREFIX + new] = to_json(seen)
 
     def look(self, record: StepRecord) -> None:
         """Takes who is where now."""
@@ -180,7 +180,7 @@ class RouteWatch:
         new = record.now_ns - seen.get(number, 0) > 60 * _S_NS
         if new:  # once a minute is enough to tell that someone was there
             seen[number] = record.now_ns
-            record.state[STATE_PREFIX + name] = json.dumps(seen).encode()
+            record.state[STATE_PREFIX + name] = to_json(seen)
 
     def _was_below(self, card: int, began: datetime) -> bool:
         below_ns = int(self._cards.below_ns[card])

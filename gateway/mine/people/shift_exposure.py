@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 
 from gateway.mine.people.shifts import ShiftSpan
 
@@ -61,7 +61,7 @@ def recalled(value: bytes) -> dict[str, Any]:
     """What was kept under a `state_key`."""
     head, _, packed = value.partition(b"\n")
     until_ns, *spent_ns = np.frombuffer(packed, "<i8").tolist()
-    return {**json.loads(head), "t_ns": until_ns, "spent_ns": np.reshape(spent_ns, (-1, SHARES))}
+    return {**from_json(head), "t_ns": until_ns, "spent_ns": np.reshape(spent_ns, (-1, SHARES))}
 
 
 def state_key(span: ShiftSpan, zone: str) -> str:

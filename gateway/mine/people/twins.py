@@ -9,12 +9,12 @@ apart, and a long way on foot in it: standing together says nothing, and neither
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json, to_json
 
 from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.alarms.kept import AlarmKey
@@ -82,7 +82,7 @@ class TwinWatch:
         self._before_m = np.zeros((0, 3))  # by card, where it was at the last look; NaN = unknown
         #: Pairs that are told, by code: the keys of their two cards.
         self._told: dict[int, tuple[str, str]] = {}
-        kept = [json.loads(v) for k, v in state.items() if k.startswith(STATE_PREFIX)]
+        kept = [from_json(v) for k, v in state.items() if k.startswith(STATE_PREFIX)]
         pairs = np.zeros(len(kept), _PAIR)
         for row, (one, other, since_ns, seen_ns, way_m, apart_m2) in enumerate(kept):
             code = _code(*sorted((roster.handle(one), roster.handle(other))))
@@ -178,7 +178,7 @@ class TwinWatch:
         names = self._roster.name(handles[0]), self._roster.name(handles[1])
         self._told[code] = names
         kept = (*names, *(pair[name].item() for name in _PAIR.names[1:]))  # type: ignore[index]  # it has fields
-        record.state[STATE_PREFIX + "/".join(names)] = json.dumps(kept).encode()
+        record.state[STATE_PREFIX + "/".join(names)] = to_json(kept)
         for card, name, mate in zip(handles, names, reversed(names), strict=True):
             text = (
                 f"card {name} has moved as one with card {mate} for {pair['way_m']:.0f} m: one "

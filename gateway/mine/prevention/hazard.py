@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Final
+
+from pydantic_core import from_json, to_json
 
 #: Where the journal's state holds hazards.
 HAZARD_PREFIX: Final = "hazard/"
@@ -130,12 +131,12 @@ class Hazard:
 
 def keep_hazard(hazard: Hazard) -> bytes:
     """What the journal keeps of a hazard: all of it."""
-    return json.dumps(asdict(hazard), ensure_ascii=False).encode()
+    return to_json(asdict(hazard))
 
 
 def recall_hazard(value: bytes) -> Hazard:
     """The same again."""
-    kept = json.loads(value)
+    kept = from_json(value)
     steps = tuple(
         HazardStep(
             **{**step, "what": HazardInput(step["what"]), "state": HazardState(step["state"])}

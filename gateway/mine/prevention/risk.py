@@ -7,13 +7,13 @@ formula.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json, to_json
 
 from gateway.mine.alarms.families import DEVICE_DOWN
 from gateway.mine.alarms.states import OPEN, AlarmMode
@@ -93,7 +93,7 @@ class RiskBook:
         self._told: NDArray[np.void] | None = None
         for key, value in state.items():
             if key.startswith(RISK_PREFIX):
-                self._recall(key.removeprefix(RISK_PREFIX), json.loads(value))
+                self._recall(key.removeprefix(RISK_PREFIX), from_json(value))
 
     def _set(self, plan: PreventionPlan, zones: Sequence[Zone]) -> None:
         self._weights = weights = plan.weights
@@ -262,7 +262,7 @@ class RiskBook:
             "grade": grade,
         }
         nothing = not peak and grade == _BLUE
-        return None if nothing else json.dumps(kept).encode()
+        return None if nothing else to_json(kept)
 
     def _recall(self, zone: str, kept: Mapping[str, float]) -> None:
         index = self._index.get(zone)

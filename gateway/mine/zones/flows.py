@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
+
+from pydantic_core import from_json, to_json
 
 from gateway.mine.change import Event, EventKind, Flow
 from gateway.mine.record import StepRecord
@@ -26,7 +27,7 @@ class FlowBook:
         """Takes up the counts of before a restart."""
         #: A new one whenever it changes: the one before is told already.
         self._flows: dict[str, Flow] = {
-            key.removeprefix(STATE_PREFIX): Flow(*json.loads(value))
+            key.removeprefix(STATE_PREFIX): Flow(*from_json(value))
             for key, value in state.items()
             if key.startswith(STATE_PREFIX)
         }
@@ -62,5 +63,5 @@ class FlowBook:
             before = flows.get(zone, Flow())
             entered, left = before.entered + into[zone], before.left + out[zone]
             flows[zone] = Flow(entered, left)
-            record.state[STATE_PREFIX + zone] = json.dumps([entered, left]).encode()
+            record.state[STATE_PREFIX + zone] = to_json([entered, left])
         self._flows = flows

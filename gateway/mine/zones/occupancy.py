@@ -27,6 +27,9 @@ ENTRY_RULES: Final[Mapping[ZoneKind, str]] = {
 }
 
 
+_NEVER_NS: Final = np.iinfo(np.int64).max
+
+
 class _Seen(NamedTuple):
     """What was seen of a card and a zone: when, in words, where, and which way it went."""
 
@@ -69,6 +72,8 @@ class Occupancy:
         #: How many people, and how many vehicles, are in each zone of the map, by index.
         self.people = np.zeros(len(self._zones), np.int64)
         self.vehicles = np.zeros(len(self._zones), np.int64)
+        #: Since when the longest is in each zone of the map, or before: for who looks at it often.
+        self.earliest_ns = np.full(len(self._zones), _NEVER_NS)
 
     def reload(
         self, mine_map: MineMap, zones: JudgedZones | None, record: StepRecord
@@ -108,6 +113,11 @@ class Occupancy:
     def inside(self, zone: str) -> Mapping[int, int]:
         """The cards in a zone, and since when each is; none in one that is not on the map."""
         return self._inside.get(zone, {})
+
+    def note_earliest(self, index: int) -> None:
+        """Finds `earliest_ns` of a zone anew: whoever was in it since then may have left."""
+        inside = self._inside[self._zones[index].id]
+        self.earliest_ns[index] = min(inside.values(), default=_NEVER_NS)
 
     def counts(self) -> dict[str, int]:
         """How many cards are in each zone."""
@@ -165,6 +175,7 @@ class Occupancy:
             entries = self._entered.get(card, {})
             if zone in entries:
                 entries[zone] = self._inside[zone][card] = min(entries[zone], since_ns)
+                self.note_earliest(self._index[zone])
 
     def recount(self) -> None:
         """Counts people and vehicles anew: it has changed who has which card."""
@@ -205,6 +216,7 @@ class Occupancy:
         zones = self._entered.setdefault(card, {})
         if entered:
             zones[zone.id] = self._inside[zone.id][card] = t_ns
+            self.earliest_ns[index] = min(self.earliest_ns[index], t_ns)
         else:
             zones.pop(zone.id, None)
             self._inside[zone.id].pop(card, None)

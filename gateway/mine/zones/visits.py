@@ -5,12 +5,12 @@ It follows `MINE_ENTERED` and `MINE_LEFT` of the same step, and is kept with the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import numpy as np
+from pydantic_core import from_json, to_json
 
 from gateway.mine.change import Event, EventKind
 from gateway.mine.people.cards import Cards
@@ -133,7 +133,7 @@ class VisitBook:
             self._open[visit.card] = visit.key
         self._visits[visit.key] = self._told[visit.key] = visit
         kept = asdict(visit)
-        record.state[_state_key(visit.key)] = json.dumps(kept).encode()
+        record.state[_state_key(visit.key)] = to_json(kept)
 
     def _forget(self, key: tuple[int, str], record: StepRecord) -> None:
         del self._visits[key]
@@ -157,5 +157,5 @@ def _state_key(key: tuple[int, str]) -> str:
 
 
 def _recall(value: bytes) -> Visit:
-    kept = json.loads(value)
+    kept = from_json(value)
     return Visit(**{**kept, "shift": ShiftSpan(**kept["shift"])})
