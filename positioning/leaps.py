@@ -93,7 +93,9 @@ def note_leaps(
     what is of no source of these, says nothing. `heard`, (cards,) HEARD, is brought up to date.
     `speeds_m_s`: how fast each card can be; two sources' clocks may differ by `slack_s`. `moment`:
     now, and how soon one leap must follow another, ns. However often a card leaps in one call, it
-    has leapt once. Wrong measurements leap to somewhere else each time. Returns how many there were.
+    has leapt once. Wrong measurements leap to somewhere else each time.
+
+    Returns the number of leaps.
     """
     place, leaps = np.empty(4), 0
     for row in range(len(told)):
