@@ -17,7 +17,9 @@ from gateway.cli.asking import (
     pages,
     print_table,
 )
+from gateway.cli.folder import address_of
 from gateway.cli.show import local, show
+from gateway.cli.stopping import end_well_on_signals
 
 if TYPE_CHECKING:
     from lamproom.v1 import hazard_pb2, hazard_pb2_grpc
@@ -82,6 +84,28 @@ def list_hazards(
         for answer in pages(page):
             found.extend(answer.hazards)
     _print(found, times)
+
+
+@hazards.command("watch")
+def watch(
+    where: Where = HERE,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="End after so long; without it, on Ctrl-C.")
+    ] = None,
+) -> None:
+    """Print the hazards that are not cleared, then each that changes, line by line.
+
+    Comes back after every break-off, until Ctrl-C or SIGTERM. Status 1 when the gateway was never
+    reached within --seconds, or refuses what is asked.
+    """
+    end_well_on_signals()
+    from gateway.cli.hazard_watch import HazardFollower
+    from gateway.cli.watch import follow
+
+    address = address_of(where)
+    follow(lambda: HazardFollower(address, as_json=as_json), address, seconds)
 
 
 @hazards.command("report")
@@ -235,13 +259,12 @@ def _print(found: list[hazard_pb2.Hazard], zone: tzinfo) -> None:
 
 
 def _cells(one: hazard_pb2.Hazard, zone: tzinfo) -> tuple[str, ...]:
-    from lamproom.v1 import hazard_pb2
+    from gateway.cli.hazard_watch import state_of
 
-    state = hazard_pb2.HazardState.Name(one.state).removeprefix("HAZARD_STATE_").lower()
     return (
         one.hazard_id,
         str(one.level),
-        f"{state}, OVERDUE" if one.overdue else state,
+        state_of(one),
         local(one.due_time.ToNanoseconds(), zone),
         " ".join(filter(None, (one.risk_point_id, one.zone_id, one.device_id))),
         one.assignee,
