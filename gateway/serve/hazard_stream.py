@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 from gateway.clock import Clock
-from gateway.mine.hazard import Hazard
+from gateway.mine.prevention.hazard import Hazard
 from gateway.serve.cursor import CursorError, Kind, seal, unseal
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import invalid

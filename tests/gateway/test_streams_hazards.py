@@ -9,7 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 
-from gateway.mine.hazard import HazardInput, HazardState, HazardStep
+from gateway.mine.prevention.hazard import HazardInput, HazardState, HazardStep
 from gateway.serve import hazard_stream
 from gateway.serve.cursor import Kind, seal
 from lamproom.v1 import hazard_pb2
