@@ -153,6 +153,8 @@ class HazardServiceServicer:
 
     def CheckHazard(self, request, context):
         """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+        FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -66,7 +66,10 @@ class HazardServiceStub:
     MendHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.MendHazardRequest, _hazard_pb2.MendHazardResponse]
     """Says that a hazard is mended."""
     CheckHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.CheckHazardRequest, _hazard_pb2.CheckHazardResponse]
-    """Says that a hazard was looked at: it is good, or goes back to who is to mend it."""
+    """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+    FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
+    """
     SuperviseHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.SuperviseHazardRequest, _hazard_pb2.SuperviseHazardResponse]
     """Puts a hazard under someone's supervision, who alone may then clear it or hand it over."""
     ClearHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.ClearHazardRequest, _hazard_pb2.ClearHazardResponse]
@@ -110,7 +113,10 @@ class HazardServiceAsyncStub(HazardServiceStub):
     MendHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.MendHazardRequest, _hazard_pb2.MendHazardResponse]  # type: ignore[assignment]
     """Says that a hazard is mended."""
     CheckHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.CheckHazardRequest, _hazard_pb2.CheckHazardResponse]  # type: ignore[assignment]
-    """Says that a hazard was looked at: it is good, or goes back to who is to mend it."""
+    """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+    FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
+    """
     SuperviseHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.SuperviseHazardRequest, _hazard_pb2.SuperviseHazardResponse]  # type: ignore[assignment]
     """Puts a hazard under someone's supervision, who alone may then clear it or hand it over."""
     ClearHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.ClearHazardRequest, _hazard_pb2.ClearHazardResponse]  # type: ignore[assignment]
@@ -193,7 +199,10 @@ class HazardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hazard_pb2.CheckHazardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hazard_pb2.CheckHazardResponse, _abc.Awaitable[_hazard_pb2.CheckHazardResponse]]:
-        """Says that a hazard was looked at: it is good, or goes back to who is to mend it."""
+        """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+        FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
+        """
 
     @_abc_1.abstractmethod
     def SuperviseHazard(
