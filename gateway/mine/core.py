@@ -119,9 +119,8 @@ class Mine(Reloading):
         self._conflicts = ConflictBook(readers_of(plan), table)
         self._anchors = AnchorBook(plan.map)
         self._locator = Locator(plan.map, plan.card_height_m, plan.tracker)
-        self._limited = 0  # cards up to this handle have been given their speed limit …
-        self._limited_by = 0  # … by this version of the roster …
-        self._speeds_m_s: dict[int, float] = {}  # … which is this where it is not the usual one
+        self._limited = (0, 0)  # up to which handle cards have their limit, by which roster
+        self._speeds_m_s: dict[int, float] = {}  # those that are not the usual one
         self._told_ns = np.zeros(0, np.int64)  # by card, the time of a last place shown again
         self._now_ns = 0
         self._kept = state
@@ -176,7 +175,7 @@ class Mine(Reloading):
         shown = self._cards.shown()
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
         record.alarms |= self._alarms.all()
-        self._room.begin(record)
+        self._room.begin(kept, last_ns, record)
         return self._changes(record, Batch(), (shown, smoothed), zones, anchors)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
@@ -248,14 +247,14 @@ class Mine(Reloading):
     def _limit_speeds(self) -> None:
         """Gives cards their holders' speed limits: those that are new, and who has another card."""
         known, version = len(self._table), self._roster.version
-        first = self._limited if version == self._limited_by else 0
+        first = self._limited[0] if version == self._limited[1] else 0
         for card in range(first, known):
             listed = self._roster.listed(self._table.name(card))
             speed_m_s = self._plan.speeds_max_m_s.get(listed, 0.0)
             if speed_m_s != self._speeds_m_s.get(card, 0.0):
                 self._locator.set_speed_max(card, speed_m_s)
                 self._speeds_m_s[card] = speed_m_s
-        self._limited, self._limited_by = known, version
+        self._limited = (known, version)
 
     def _look_at_anchors(self, seconds: range, record: StepRecord) -> Records | None:
         """Counts and keeps once a second, and judges now and then; then the health of all."""

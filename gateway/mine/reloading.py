@@ -71,7 +71,7 @@ class Reloading:
     _conflicts: ConflictBook
     _anchors: AnchorBook
     _locator: Locator
-    _limited: int
+    _limited: tuple[int, int]
     _speeds_m_s: dict[int, float]
     #: Why the configuration at hand is refused.
     _refusal: str
@@ -113,7 +113,7 @@ class Reloading:
             self._speeds_m_s.clear()
             self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         if prepared.locator or before.speeds_max_m_s != plan.speeds_max_m_s:
-            self._limited = 0
+            self._limited = (0, 0)
             self._limit_speeds()
         self._links.reload(plan.devices, plan.rules[DEVICE_DOWN], record)
         self._readings.reload(plan.limits, plan.devices, record)
