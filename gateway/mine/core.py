@@ -114,7 +114,6 @@ class Mine(Reloading):
             self._vehicles,
         )
         self._room = LampRoom(plan, parts, state)
-        self._refusal = ""
         self._acts = ActBook(self._alarms, state, self._doers())
         self._conflicts = ConflictBook(readers_of(plan), table)
         self._anchors = AnchorBook(plan.map)
@@ -122,7 +121,7 @@ class Mine(Reloading):
         self._limited = (0, 0)  # up to which handle cards have their limit, by which roster
         self._speeds_m_s: dict[int, float] = {}  # those that are not the usual one
         self._told_ns = np.zeros(0, np.int64)  # by card, the time of a last place shown again
-        self._now_ns = 0
+        self._now_ns, self._refusal = 0, ""
         self._kept = state
 
     def _doers(self) -> dict[ActKind, Doer]:

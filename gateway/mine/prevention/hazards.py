@@ -224,15 +224,11 @@ class HazardBook:
         if due and (refusal := _due_refusal(int(due), record)):
             return refusal
         step = HazardStep(record.now_ns, act.operator, what, state, act.note)
-        due_ns = int(due) if due else hazard.due_t_ns
         changed = replace(
-            hazard,
-            steps=(*hazard.steps, step)[-STEPS_MOST:],
-            due_t_ns=due_ns,
+            _after(hazard, step),
+            due_t_ns=int(due) if due else hazard.due_t_ns,
             assignee=assignee or hazard.assignee,
             supervisor=supervisor or hazard.supervisor,
-            mended_by=act.operator if what is HazardInput.MEND else hazard.mended_by,
-            back_t_ns=record.now_ns if what is HazardInput.REJECT else hazard.back_t_ns,
         )
         self._keep(changed, record)
         kind = EventKind.HAZARD_CHANGED if changed.is_open else EventKind.HAZARD_CLEARED
@@ -283,6 +279,16 @@ class HazardBook:
 
 def _waits(hazard: Hazard) -> bool:
     return hazard.state in UNMENDED
+
+
+def _after(hazard: Hazard, step: HazardStep) -> Hazard:
+    """A hazard after a step: who has mended it, and when it was sent back, are kept."""
+    return replace(
+        hazard,
+        steps=(*hazard.steps, step)[-STEPS_MOST:],
+        mended_by=step.operator if step.what is HazardInput.MEND else hazard.mended_by,
+        back_t_ns=step.t_ns if step.what is HazardInput.REJECT else hazard.back_t_ns,
+    )
 
 
 def _own_work(hazard: Hazard, checker: str) -> str:
