@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hil_sim.app import Wish, run
 from hil_sim.folder import SimulationError
+from hil_sim.incidents import Incidents
 
 
 def main() -> int:
@@ -22,8 +23,12 @@ def main() -> int:
     parser.add_argument("--recording", type=Path)
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--wait-client", action="store_true")
+    for name in ("distress", "low_battery", "gas"):
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float)
+    given = vars(parser.parse_args())
+    incidents = Incidents(given.pop("distress"), given.pop("low_battery"), given.pop("gas"))
     try:
-        run(Wish(**vars(parser.parse_args())))
+        run(Wish(**given, incidents=incidents))
     except SimulationError as error:
         sys.stderr.write(f"{error}\n")
         return 1

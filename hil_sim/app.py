@@ -10,11 +10,12 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from equipment.profile import Kind
 from hil_sim.folder import PEOPLE_FILE, MineFolder, SimulationError, read_folder
+from hil_sim.incidents import QUIET, Incidents
 from hil_sim.machines import Machine, make_machine
 from hil_sim.player import PLAY_STEP_S, Player
 from hil_sim.radio import NLOS_SHARE_MAX
@@ -38,6 +39,7 @@ class Wish:
     recording: Path | None = None
     speed: float = 1.0
     wait_client: bool = False
+    incidents: Incidents = QUIET
 
 
 def run(wish: Wish) -> None:
@@ -61,6 +63,9 @@ def _check(wish: Wish) -> None:
     if wish.speed <= 0:
         msg = f"--speed must be more than 0, not {wish.speed:g}"
         raise SimulationError(msg)
+    if any(mean_s is not None and mean_s <= 0 for mean_s in astuple(wish.incidents)):
+        msg = "--distress, --low-battery and --gas must be more than 0 s"
+        raise SimulationError(msg)
     if not 0 <= wish.nlos_share <= NLOS_SHARE_MAX:
         msg = f"--nlos must be 0 to {NLOS_SHARE_MAX}, not {wish.nlos_share:g}"
         raise SimulationError(msg)
@@ -80,7 +85,9 @@ async def _run(wish: Wish) -> None:
 
 async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
     machines = {
-        device.id: make_machine(device.profile, f"SIM-{number:04d}", (wish.seed, 3, number))
+        device.id: make_machine(
+            device.profile, f"SIM-{number:04d}", (wish.seed, 3, number), wish.incidents.gas_s
+        )
         for number, device in enumerate(folder.machines, start=1)
     }
     start_s = time.monotonic()
@@ -124,6 +131,7 @@ def _make_world(wish: Wish, folder: MineFolder, machines: Mapping[str, Machine])
             seed=wish.seed,
             start_t_ns=time.time_ns() // 1000 * 1000,
             nlos_share=wish.nlos_share,
+            incidents=wish.incidents,
         )
     except ValueError as error:
         raise SimulationError(str(error)) from None

@@ -23,6 +23,9 @@ PROFILES_FOLDER: Final = "profiles"
 
 MODBUS_PORT: Final = 502
 
+#: Kinds of what carries a card, beside people.
+DRIVEN: Final = ("vehicle", "robot")
+
 
 class SimulationError(Exception):
     """The mine can't be simulated; the text says what is wrong and what to do."""
@@ -112,7 +115,10 @@ def _people(folder: Path) -> tuple[Person, ...]:
     if "card" not in (rows.fieldnames or ()):
         msg = f"{PEOPLE_FILE}: there is no column 'card'"
         raise SimulationError(msg)
-    return tuple(Person(row["card"], row.get("team") or "") for row in rows)
+    return tuple(
+        Person(row["card"], row.get("team") or "", drives=(row.get("kind") or "") in DRIVEN)
+        for row in rows
+    )
 
 
 def _modbus(device: Device, profile: ModbusProfile) -> ModbusDevice:

@@ -16,6 +16,7 @@ import numpy as np
 from equipment.modbus_profile import ModbusPoint, ModbusProfile, RegisterType
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.report import Value
+from hil_sim.gas import GasStation
 
 Values = dict[str, Value]
 
@@ -36,7 +37,10 @@ LIFT_DEG: Final = (-18.0, 32.0)
 SWING_DEG_S: Final = 4.0
 ROW_DEG: Final = 10.0
 MOVE_S: Final = 40.0
-SUPPORT_S: Final = (90.0, 180.0)
+SUPPORT_S: Final = (120.0, 360.0)
+
+#: How far the heading is at the start, metres; its length on the sample map is 130.
+ADVANCE_M: Final = (105.0, 108.0)
 
 #: A motor's winding: how fast it warms and cools, the air, and how much an ampere warms it.
 WARMING_S: Final = 600.0
@@ -176,7 +180,7 @@ class Roadheader:
         """At the start of a web, cutting."""
         self._rng = np.random.default_rng(seed)
         self._serial = serial
-        self._advance_m = float(self._rng.uniform(100, 200))
+        self._advance_m = float(self._rng.uniform(*ADVANCE_M))
         self._swing_deg, self._lift_deg, self._side = 0.0, LIFT_DEG[0], 1
         self._doing = _Heading.CUTTING
         self._left_s = 0.0
@@ -277,11 +281,19 @@ def _plausible(point: ModbusPoint | OpcUaPoint) -> Value:
 
 
 def make_machine(
-    profile: ModbusProfile | OpcUaProfile, serial: str, seed: Sequence[int]
+    profile: ModbusProfile | OpcUaProfile,
+    serial: str,
+    seed: Sequence[int],
+    gas_s: float | None = None,
 ) -> Machine:
-    """The machine behind a device: by its profile's id, else one that stands still."""
+    """The machine behind a device: by its profile's id, else one that stands still.
+
+    `gas_s`: mean time between two outbreaks at a gas station, seconds; None: there are none.
+    """
     if profile.id.startswith("shearer"):
         return Shearer(serial, seed)
     if profile.id.startswith("roadheader"):
         return Roadheader(serial, seed)
+    if profile.id.startswith("gas"):
+        return GasStation(seed, gas_s)
     return Steady(profile, serial)

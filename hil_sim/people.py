@@ -1,6 +1,8 @@
-"""People underground. Seeded; time is an argument.
+"""People and vehicles underground. Seeded; time is an argument.
 
-They come to work, do their work, now and then go where they must not, and go home.
+People come to work, do their work, now and then go where they must not, and go home. Some help at
+another team's face. Where gas breaks out at the first face, they go to a refuge until it is over.
+Vehicles drive up and down a roadway.
 
 Stays underground overlap, as in a mine where shifts are handed over at the workplace: at the start
 most people are below, and there is always someone on the way in or out.
@@ -38,6 +40,15 @@ WALK_M_S: Final = (0.9, 1.6)
 STROLL_M_S: Final = (0.5, 1.1)
 SIDESTEP_M_S: Final = 0.3
 
+HURRY_M_S: Final = (1.4, 1.9)
+DRIVE_M_S: Final = (1.5, 3.0)
+
+#: One of so many people helps at a face that is not their team's.
+HELPER_EVERY: Final = 20
+
+#: A time that does not come, of someone who waits until they are told.
+NEVER_S: Final = 1e12
+
 #: Seconds at one spot while at work, and in a place where one must not be.
 WORK_PAUSE_S: Final = (5.0, 60.0)
 VISIT_PAUSE_S: Final = (40.0, 90.0)
@@ -57,6 +68,8 @@ class Doing(IntEnum):
     WORKING = 2
     VISITING = 3
     GOING_OUT = 4
+    DRIVING = 5
+    SHELTERING = 6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,6 +91,7 @@ class Person:
 
     card: str
     team: str
+    drives: bool = False
 
 
 @dataclass(slots=True)
@@ -108,6 +122,8 @@ class People:
         self._rng = np.random.default_rng(seed)
         self._gate = graph.gate(mine.zones)
         self._forbidden = _stretches(graph, mine, ZoneKind.RESTRICTED)
+        self._refuges = _stretches(graph, mine, ZoneKind.REFUGE)
+        self._withdrawn = False
         self._workplaces = _workplaces(graph, mine, self._forbidden)
         count = len(people)
         self.edge: Ints = np.full(count, self._gate.edge, np.int64)
@@ -118,13 +134,30 @@ class People:
         self._speed_m_s: Floats = np.ones(count)
         self._until_s: Floats = np.full(count, np.inf)
         self.below: NDArray[np.bool_] = np.zeros(count, np.bool_)
-        teams = list(dict.fromkeys(person.team for person in people))
-        self._plans = [_Plan(teams.index(p.team) % len(self._workplaces)) for p in people]
+        self._plans = self._plan(people, mine)
         for i in range(count):
             self._put_somewhere(i)
         self._next_visit_s = self._between(VISIT_GAP_S)
         if self._forbidden:
             self._start_a_visit_near()
+
+    def _plan(self, people: Sequence[Person], mine: MineMap) -> list[_Plan]:
+        """Who works where: a team at its workplace, a vehicle in a roadway that is left free."""
+        teams = list(dict.fromkeys(person.team for person in people if not person.drives))
+        faces = sum(zone.kind is ZoneKind.FACE for zone in mine.zones)
+        count = len(self._workplaces)
+        used = self._workplaces[: len(teams)]
+        driven = _driven(self._graph, mine, used) or self._workplaces
+        first, plans = len(self._workplaces), []
+        self._workplaces += driven
+        for number, person in enumerate(people):
+            place = first + number % len(driven) if person.drives else 0
+            if not person.drives:
+                helps = faces and number % HELPER_EVERY == HELPER_EVERY - 1
+                place = number // HELPER_EVERY % faces if helps else teams.index(person.team)
+                place %= count
+            plans.append(_Plan(place, Doing.DRIVING if person.drives else Doing.AWAY))
+        return plans
 
     def whereabouts(self) -> Whereabouts:
         """Where everyone is now."""
@@ -155,11 +188,24 @@ class People:
             self._next_visit_s = t_s + self._between(VISIT_GAP_S)
             self._send_someone_astray()
 
+    def withdraw(self, t_s: float, *, on: bool) -> None:
+        """Whether everyone has to leave the first face for a refuge, from the time `t_s` on."""
+        if on == self._withdrawn or not self._refuges:
+            return
+        self._withdrawn = on
+        for i, plan in enumerate(self._plans):
+            if on and plan.workplace == 0 and plan.doing in (Doing.GOING_IN, Doing.WORKING):
+                self._go(i, Doing.SHELTERING, self._spot_on(self._refuges), HURRY_M_S)
+            elif not on and plan.doing is Doing.SHELTERING:
+                self._decide(i, t_s)
+
     def _arrived(self, i: int, t_s: float) -> None:
         """Person `i` has reached the end of an edge or of the way."""
         plan = self._plans[i]
         if plan.way:
             self._next_edge(i)
+        elif plan.doing is Doing.SHELTERING:
+            self._until_s[i] = NEVER_S
         elif plan.doing is Doing.GOING_OUT:
             plan.doing = Doing.AWAY
             self.below[i] = False
@@ -175,6 +221,8 @@ class People:
             plan.leaves_s = t_s + self._between(STAY_S)
             self.below[i] = True
             self._go(i, Doing.GOING_IN, self._work_spot(plan.workplace), WALK_M_S)
+        elif plan.doing is Doing.DRIVING:
+            self._go(i, Doing.DRIVING, self._work_spot(plan.workplace), DRIVE_M_S)
         elif t_s >= plan.leaves_s:
             self._go(i, Doing.GOING_OUT, self._gate, WALK_M_S)
         else:
@@ -210,6 +258,10 @@ class People:
         plan = self._plans[i]
         plan.leaves_s = self._between((600.0, STAY_S[1]))
         spot = self._work_spot(plan.workplace)
+        if plan.doing is Doing.DRIVING:
+            self._put(i, spot)
+            self._until_s[i] = self._rng.uniform(0.0, WORK_PAUSE_S[0])
+            return
         chance = self._rng.random()
         going_in, going_out, away = np.cumsum(START_SHARES)
         if chance < going_out:
@@ -230,7 +282,9 @@ class People:
         return Spot(spot.edge, float(self._rng.uniform(0.0, self._graph.length_m[spot.edge])))
 
     def _work_spot(self, workplace: int) -> Spot:
-        stretches = self._workplaces[workplace]
+        return self._spot_on(self._workplaces[workplace])
+
+    def _spot_on(self, stretches: Sequence[Stretch]) -> Spot:
         lengths = np.array([stretch.length_m for stretch in stretches])
         stretch = stretches[self._rng.choice(len(stretches), p=lengths / lengths.sum())]
         return Spot(stretch.edge, float(self._rng.uniform(stretch.low_m, stretch.high_m)))
@@ -292,3 +346,18 @@ def _workplaces(
         msg = "no one can work: every roadway of the map lies in a closed zone or at the wellhead"
         raise ValueError(msg)
     return places
+
+
+def _driven(
+    graph: RoadGraph, mine: MineMap, used: list[tuple[Stretch, ...]]
+) -> list[tuple[Stretch, ...]]:
+    """Where vehicles drive: each roadway in which no team works, the longest first."""
+    kinds = (ZoneKind.RESTRICTED, ZoneKind.DANGER, ZoneKind.WELLHEAD, ZoneKind.REFUGE)
+    avoid = _stretches(graph, mine, ZoneKind.FACE, *kinds)
+    taken = {graph.roadway[s.edge] for place in used for s in place if s not in avoid}
+    free: dict[int, list[Stretch]] = {}
+    for stretch in graph.free_stretches(avoid):
+        if graph.roadway[stretch.edge] not in taken:
+            free.setdefault(graph.roadway[stretch.edge], []).append(stretch)
+    lengths = {name: sum(s.length_m for s in stretches) for name, stretches in free.items()}
+    return [tuple(free[name]) for name in sorted(free, key=lambda name: (-lengths[name], name))]

@@ -60,6 +60,7 @@ ZONES: Final[tuple[tuple[str, str, str, tuple[float, float, float, float]], ...]
 
 #: What some zones have besides. A quota is more than the simulated people of the demo need.
 ZONE_LIMITS: Final[Mapping[str, Mapping[str, object]]] = {
+    "wellhead": {"owner": "运输队"},
     "face_3101": {"quota": 60, "owner": "综采一队"},
     "face_3103": {"quota": 60, "owner": "综采二队"},
     "heading_3105": {"quota": 60, "owner": "掘进一队"},

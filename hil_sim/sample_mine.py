@@ -11,7 +11,8 @@ from typing import Final
 from equipment.device import DEVICES_FILE
 from hil_sim.folder import PEOPLE_FILE, SimulationError
 from hil_sim.sample_map import map_text
-from hil_sim.sample_people import people_text
+from hil_sim.sample_people import VEHICLES, people_text
+from hil_sim.sample_rules import LIMITS_TEXT, RISK_POINTS_TEXT, machines_text
 from positioning.mine_map import MAP_FILE
 
 MINE_FILE: Final = "mine.toml"
@@ -19,8 +20,12 @@ MINE_FILE: Final = "mine.toml"
 #: A code of twelve digits, of no real mine: a card is this and five digits.
 MINE_CODE: Final = "140100000001"
 
-#: As many as five digits count.
-PEOPLE_MAX: Final = 99_999
+MACHINES_FILE: Final = "machines.toml"
+LIMITS_FILE: Final = "limits.toml"
+RISK_POINTS_FILE: Final = "risk_points.toml"
+
+#: As many as five digits count, beside the vehicles.
+PEOPLE_MAX: Final = 99_999 - len(VEHICLES)
 
 RFID_IDS: Final = ("rfid_1", "rfid_2")
 
@@ -34,6 +39,7 @@ class Ports:
     rfid: int = 15024
     shearer: int = 15025
     roadheader: int = 15026
+    gas: int = 15027
     opcua: int = 14840
 
     @classmethod
@@ -41,18 +47,18 @@ class Ports:
         """Ports that the system gives out now; nothing keeps them until they are used."""
         with ExitStack() as stack:
             numbers = []
-            for _ in range(8):
+            for _ in range(9):
                 sock = stack.enter_context(socket.socket())
                 sock.bind(("127.0.0.1", 0))
                 numbers.append(sock.getsockname()[1])
-        grpc, first, second, third, rfid, shearer, roadheader, opcua = numbers
-        return cls(grpc, (first, second, third), rfid, shearer, roadheader, opcua)
+        grpc, first, second, third, *others = numbers
+        return cls(grpc, (first, second, third), *others)
 
 
 def write_sample_mine(
     folder: Path, people: int = 200, seed: int = 1, ports: Ports | None = None
 ) -> None:
-    """Writes mine.toml, devices.toml, people.csv and map.geojson to `folder`, made if need be.
+    """Writes all files of the mine to `folder`, which is made if need be.
 
     Raises:
         SimulationError: the folder is not empty or can't be written, or `people` is too large.
@@ -68,6 +74,9 @@ def write_sample_mine(
             DEVICES_FILE: _devices_text(ports),
             PEOPLE_FILE: people_text(MINE_CODE, people, seed),
             MAP_FILE: map_text(RFID_IDS),
+            MACHINES_FILE: machines_text(people),
+            LIMITS_FILE: LIMITS_TEXT,
+            RISK_POINTS_FILE: RISK_POINTS_TEXT,
         },
     )
 
@@ -117,6 +126,22 @@ name = "夜班"
 from = "00:00"
 to = "08:00"
 
+# Whoever comes down so long before a shift comes for it, and later than this after its start is
+# late.
+[attendance]
+early_min = 60
+late_min = 10
+
+# A person nearer than this to a vehicle that drives is too near; so are two vehicles.
+[nearness]
+person_vehicle_m = 5
+vehicle_vehicle_m = 20
+
+# So many alarms of one family within so long are one flood.
+[flood]
+count = 10
+window_s = 60
+
 [grpc]
 address = "127.0.0.1"
 port = {ports.grpc}
@@ -140,6 +165,7 @@ def _devices_text(ports: Ports) -> str:
     ]
     parts.append(_modbus_text("shearer_3101", "shearer_modbus", "3101采煤机", ports.shearer))
     parts.append(_modbus_text("roadheader_3105", "roadheader", "3105掘进机", ports.roadheader))
+    parts.append(_modbus_text("gas_3101", "gas_station", "3101瓦斯监测分站", ports.gas))
     parts.append(f"""\
 [[device]]
 id = "shearer_3103"

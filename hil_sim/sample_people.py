@@ -46,11 +46,18 @@ TEAMS: Final = (
     ("通风队", ("通风工", "瓦斯检查员", "安全检查员")),
 )
 
+#: Vehicles that carry a card, after all people: names, and what they do.
+VEHICLES: Final = (("1号防爆胶轮车", "材料运输"), ("2号防爆胶轮车", "人员运输"))
+VEHICLE_TEAM: Final = "运输队"
+
 
 def people_text(mine_code: str, people: int, seed: int) -> str:
-    """A `people.csv` of `people` lines; a card is the mine's code and five digits."""
+    """A `people.csv` of `people` lines and the vehicles; a card is the mine's code and five digits.
+
+    Nothing is said of a person's `kind`, as it may be.
+    """
     rng = random.Random(seed)
-    lines = ["card,name,job,team,pinyin,leader,special"]
+    lines = ["card,name,job,team,pinyin,leader,special,kind"]
     for number in range(1, people + 1):
         given = "".join(rng.sample(GIVEN, rng.choice((1, 2, 2))))
         team, jobs = TEAMS[(number - 1) % len(TEAMS)]
@@ -59,9 +66,11 @@ def people_text(mine_code: str, people: int, seed: int) -> str:
         leads = number % LEADER_EVERY == 1
         if leads:
             job = LEADER_JOB
-        roles = f"{'yes' if leads else ''},{'yes' if job in SPECIAL_JOBS else ''}"
+        roles = f"{'yes' if leads else ''},{'yes' if job in SPECIAL_JOBS else ''},"
         card, pinyin = f"{mine_code}{number:05d}", _pinyin(family, given)
         lines.append(f"{card},{family}{given},{job},{team},{pinyin},{roles}")
+    for number, (name, job) in enumerate(VEHICLES, start=people + 1):
+        lines.append(f"{mine_code}{number:05d},{name},{job},{VEHICLE_TEAM},,,,vehicle")
     return "\n".join(lines) + "\n"
 
 

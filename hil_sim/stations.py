@@ -13,6 +13,7 @@ from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Kind
 from equipment.report import Value
 from hil_sim.folder import MineFolder, ModbusDevice, SimulationError
+from hil_sim.incidents import Flags
 from hil_sim.registers import Registers, claim_points, write_points
 from hil_sim.ring import Column, RingWriter
 from hil_sim.world import Heard
@@ -66,12 +67,16 @@ class Stations:
         """Takes over what was heard until `t_ns`; every reader's clock goes on."""
         ranges = np.concatenate([step.ranges for step in heard])
         sightings = np.concatenate([step.sightings for step in heard])
+        range_flags = np.concatenate([step.flags[step.ranges["card"]] for step in heard])
+        seen_flags = np.concatenate([step.flags[step.sightings["card"]] for step in heard])
         for station, hears in self._uwb:
-            station.add(self._range_columns(ranges[hears[ranges["anchor"]]]), t_ns)
+            mine = hears[ranges["anchor"]]
+            station.add(self._range_columns(ranges[mine], range_flags[mine]), t_ns)
         for station, reader in self._rfid:
-            station.add(self._sighting_columns(sightings[sightings["reader"] == reader]), t_ns)
+            mine = sightings["reader"] == reader
+            station.add(self._sighting_columns(sightings[mine], seen_flags[mine]), t_ns)
 
-    def _range_columns(self, ranges: Records) -> dict[str, Column]:
+    def _range_columns(self, ranges: Records, flags: Flags) -> dict[str, Column]:
         return {
             "t_us": ranges["t_ns"] // 1000,
             "card": self._cards[ranges["card"]],
@@ -79,13 +84,15 @@ class Stations:
             "range_m": ranges["range_m"],
             "rssi_dbm": ranges["rssi_dbm"],
             "first_path_dbm": ranges["first_path_dbm"],
+            "flags": flags,
         }
 
-    def _sighting_columns(self, sightings: Records) -> dict[str, Column]:
+    def _sighting_columns(self, sightings: Records, flags: Flags) -> dict[str, Column]:
         return {
             "t_us": sightings["t_ns"] // 1000,
             "card": self._cards[sightings["card"]],
             "rssi_dbm": sightings["rssi_dbm"],
+            "flags": flags,
         }
 
 

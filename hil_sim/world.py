@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hil_sim.gas import GasStation
+from hil_sim.incidents import QUIET, CardFlags, Flags, Incidents
 from hil_sim.machines import Machine, Values
 from hil_sim.people import People, Person, Whereabouts
 from hil_sim.radio import Radio, Span
@@ -28,13 +30,15 @@ CATCH_UP_S: Final = 10.0
 class Heard:
     """What the mine's devices measured in one step, and where everyone truly was at its end.
 
-    Handles are positions in the map's lists; `t_ns` is the step's end.
+    Handles are positions in the map's lists; `t_ns` is the step's end. `flags`: (n,) what each card
+    says of itself, as in a reader's records.
     """
 
     t_ns: int
     ranges: Records
     sightings: Records
     truth: Whereabouts
+    flags: Flags
 
 
 class World:
@@ -49,8 +53,11 @@ class World:
         seed: int,
         start_t_ns: int,
         nlos_share: float = 0.0,
+        incidents: Incidents = QUIET,
     ) -> None:
         """`machines` by device. `nlos_share`: of the ranges, how many lack line of sight.
+
+        A gas station guards the first face of the map: where it says so, people leave that.
 
         Raises:
             ValueError: the map gives people no way to come in or to work.
@@ -59,6 +66,8 @@ class World:
         self.cards = tuple(person.card for person in people)
         self._people = People(people, mine, graph, (seed, 1))
         self._radio = Radio(mine, graph, len(people), (seed, 2), nlos_share=nlos_share)
+        self._walks = np.array([not person.drives for person in people], np.bool_)
+        self._flags = CardFlags(len(people), incidents, (seed, 4))
         self._machines = dict(machines)
         self._start_t_ns = start_t_ns
         self._t_s = 0.0
@@ -97,10 +106,13 @@ class World:
         t0_s, t1_s = self._t_s, self._t_s + dt_s
         for machine in self._machines.values():
             machine.advance(dt_s)
+        stations = [one for one in self._machines.values() if isinstance(one, GasStation)]
+        self._people.withdraw(t0_s, on=any(station.withdraw for station in stations))
         self._people.advance(t1_s, dt_s)
         now = self._people.whereabouts()
+        self._flags.advance(t1_s, now.below, self._walks)
         span = Span(t0_s, t1_s, self._start_t_ns)
         ranges = self._radio.ranges(span, self._now.place_m, now)
         sightings = self._radio.sightings(span, now)
         self._t_s, self._now = t1_s, now
-        return Heard(self.t_ns, ranges, sightings, now)
+        return Heard(self.t_ns, ranges, sightings, now, self._flags.flags.copy())

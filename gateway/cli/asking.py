@@ -7,6 +7,7 @@ import io
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeVar, cast
 
@@ -14,7 +15,7 @@ import typer
 
 from gateway.cli.fail import fail
 from gateway.cli.folder import address_of
-from gateway.cli.show import plain
+from gateway.cli.show import plain, zone_of
 
 if TYPE_CHECKING:
     import grpc
@@ -58,6 +59,16 @@ def asking(where: str) -> Iterator[grpc.Channel]:
         # The library's words, after what they all begin with; what it raises is a call as well.
         words = str(cast(grpc.Call, error).details())
         fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
+
+
+def mine_zone(channel: grpc.Channel) -> tzinfo:
+    """The time zone of the gateway's mine, whatever that of this computer is."""
+    from lamproom.v1 import configuration_pb2, configuration_pb2_grpc
+
+    stub = configuration_pb2_grpc.ConfigurationServiceStub(channel)
+    request = configuration_pb2.GetConfigurationRequest()
+    answer = stub.GetConfiguration(request, timeout=ANSWER_MOST_S)
+    return zone_of(answer.configuration.timezone)
 
 
 def act_header(operator: str, note: str, request_id: str = "") -> alarm_pb2.ActHeader:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -12,10 +13,12 @@ from gateway.cli.asking import (
     CsvFile,
     Where,
     asking,
+    mine_zone,
     pages,
     print_table,
     write_csv,
 )
+from gateway.cli.show import local
 
 if TYPE_CHECKING:
     from lamproom.v1 import attendance_pb2, exposure_pb2
@@ -61,13 +64,14 @@ def attendance(
 ) -> None:
     """Show who was below, from when to when, for which shift.
 
-    The oldest first. Whoever was late, left early, or is below though the shift is over, has a
-    remark.
+    The oldest first, with times in the mine's zone. Whoever was late, left early, or is below
+    though the shift is over, has a remark.
     """
     from lamproom.v1 import attendance_pb2, attendance_pb2_grpc
 
     found: list[attendance_pb2.Visit] = []
     with asking(where) as channel:
+        zone = mine_zone(channel)
         stub = attendance_pb2_grpc.AttendanceServiceStub(channel)
 
         def page(token: str) -> attendance_pb2.ListAttendanceResponse:
@@ -78,7 +82,7 @@ def attendance(
 
         for answer in pages(page):
             found += answer.visits
-    rows = [_visit_cells(visit) for visit in found]
+    rows = [_visit_cells(visit, zone) for visit in found]
     print_table(list(_VISIT_COLUMNS), rows, numbers=("min",))
     if csv_file:
         write_csv(csv_file, _both(_VISIT_COLUMNS), rows)
@@ -123,9 +127,7 @@ def _both(columns: dict[str, str]) -> list[str]:
     return [f"{zh} {en}" for en, zh in columns.items()]
 
 
-def _visit_cells(visit: attendance_pb2.Visit) -> tuple[str, ...]:
-    from gateway.cli.muster_pages import local
-
+def _visit_cells(visit: attendance_pb2.Visit, zone: tzinfo) -> tuple[str, ...]:
     remarks = (
         ("late 迟到", visit.late),
         ("left early 早退", visit.left_early),
@@ -138,8 +140,8 @@ def _visit_cells(visit: attendance_pb2.Visit) -> tuple[str, ...]:
         visit.card,
         visit.team,
         "yes" if visit.leader else "",
-        local(visit.in_time.ToNanoseconds()),
-        local(visit.out_time.ToNanoseconds()) if visit.HasField("out_time") else "below",
+        local(visit.in_time.ToNanoseconds(), zone),
+        local(visit.out_time.ToNanoseconds(), zone) if visit.HasField("out_time") else "below",
         f"{visit.minutes:.1f}",
         ", ".join(words for words, applies in remarks if applies),
     )

@@ -8,13 +8,16 @@ import tempfile
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
 from gateway.cli.child import ChildError, child
 from gateway.cli.fail import fail
 from gateway.cli.stopping import end_well_on_signals, stop_on_signals
+
+#: What happens in the demo, as options of `lamproom sim`: mean seconds between two of a kind.
+INCIDENTS: Final = ("--distress", "60", "--low-battery", "60", "--gas", "600")
 
 
 def demo(
@@ -30,7 +33,8 @@ def demo(
 ) -> None:
     """Run a simulated mine and its gateway, and show what happens.
 
-    Nothing is kept. Clients can connect while it runs.
+    People call for help now and then, batteries run low, and gas breaks out at a face. Nothing is
+    kept. Clients can connect while it runs.
     """
     end_well_on_signals()
     from hil_sim.folder import SimulationError
@@ -63,7 +67,7 @@ async def _demo(folder: Path, seconds: float | None, seed: int, grpc_port: int) 
     stop = stop_on_signals()
     typer.echo("starting a simulated mine and its gateway (10 s or more the first time) ...")
     async with AsyncExitStack() as stack:
-        simulate = ("sim", str(folder), "--seed", str(seed))
+        simulate = ("sim", str(folder), "--seed", str(seed), *INCIDENTS)
         serve = ("run", str(folder), "--grpc-port", str(grpc_port))
         simulator = await stack.enter_async_context(child("simulator", folder.parent, *simulate))
         # One after the other, so that no device is down at first.

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from gateway.cli.asking import ANSWER_MOST_S, HERE, act_header, asking, pages, print_table
-from gateway.cli.show import iso, show
+from gateway.cli.asking import (
+    ANSWER_MOST_S,
+    HERE,
+    act_header,
+    asking,
+    mine_zone,
+    pages,
+    print_table,
+)
+from gateway.cli.folder import address_of
+from gateway.cli.show import local, show
+from gateway.cli.stopping import end_well_on_signals
 
 if TYPE_CHECKING:
     from lamproom.v1 import hazard_pb2, hazard_pb2_grpc
@@ -38,7 +48,7 @@ Request = Annotated[
 ]
 Due = Annotated[
     datetime | None,
-    typer.Option("--due", help="By when it is to be mended, in this computer's local time."),
+    typer.Option("--due", help="By when it is to be mended, time of the mine."),
 ]
 
 T = TypeVar("T")
@@ -54,15 +64,17 @@ def list_hazards(
     ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Also those that are cleared.")] = False,
 ) -> None:
-    """List the hazards that are not cleared, oldest first."""
-    from lamproom.v1 import hazard_pb2
+    """List the hazards that are not cleared, oldest first, with times in the mine's zone."""
+    from lamproom.v1 import hazard_pb2, hazard_pb2_grpc
 
     states = [] if everything else [state for state in hazard_pb2.HazardState.values() if state]
     if not everything:
         states.remove(hazard_pb2.HAZARD_STATE_CLEARED)
     found: list[hazard_pb2.Hazard] = []
+    with asking(where) as channel:
+        times = mine_zone(channel)
+        stub = hazard_pb2_grpc.HazardServiceStub(channel)
 
-    def ask(stub: hazard_pb2_grpc.HazardServiceStub) -> None:
         def page(token: str) -> hazard_pb2.ListHazardsResponse:
             request = hazard_pb2.ListHazardsRequest(
                 states=states, zone_id=zone, only_overdue=overdue, page_token=token
@@ -71,9 +83,29 @@ def list_hazards(
 
         for answer in pages(page):
             found.extend(answer.hazards)
+    _print(found, times)
 
-    _with_stub(where, ask)
-    _print(found)
+
+@hazards.command("watch")
+def watch(
+    where: Where = HERE,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+    seconds: Annotated[
+        float | None, typer.Option(min=0, help="End after so long; without it, on Ctrl-C.")
+    ] = None,
+) -> None:
+    """Print the hazards that are not cleared, then each that changes, line by line.
+
+    Comes back after every break-off, until Ctrl-C or SIGTERM. Status 1 when the gateway was never
+    reached within --seconds, or refuses what is asked.
+    """
+    end_well_on_signals()
+    from gateway.cli.hazard_watch import HazardFollower
+    from gateway.cli.watch import follow
+
+    address = address_of(where)
+    follow(lambda: HazardFollower(address, as_json=as_json), address, seconds)
 
 
 @hazards.command("report")
@@ -103,7 +135,7 @@ def report(
         device_id=device,
         level=event_pb2.AlarmLevel.ValueType(level),
     )
-    _set_due(request, due)
+    _set_due(request, due, where)
     answer = _with_stub(where, lambda stub: stub.ReportHazard(request, timeout=ANSWER_MOST_S))
     show(answer.hazard_id)
 
@@ -124,7 +156,7 @@ def assign(
 
     act = act_header(by, note, request_id)
     request = hazard_pb2.AssignHazardRequest(act=act, hazard_id=hazard, assignee=to)
-    _set_due(request, due)
+    _set_due(request, due, where)
     _done(where, lambda stub: stub.AssignHazard(request, timeout=ANSWER_MOST_S))
 
 
@@ -156,7 +188,7 @@ def check(
 
     act = act_header(by, note, request_id)
     request = hazard_pb2.CheckHazardRequest(act=act, hazard_id=hazard, passed=passed)
-    _set_due(request, due)
+    _set_due(request, due, where)
     _done(where, lambda stub: stub.CheckHazard(request, timeout=ANSWER_MOST_S))
 
 
@@ -200,9 +232,10 @@ def clear(
     _done(where, lambda stub: stub.ClearHazard(request, timeout=ANSWER_MOST_S))
 
 
-def _set_due(request: Any, due: datetime | None) -> None:
+def _set_due(request: Any, due: datetime | None, where: str) -> None:
     if due is not None:
-        request.due_time.FromDatetime(due.astimezone())
+        with asking(where) as channel:
+            request.due_time.FromDatetime(due.replace(tzinfo=mine_zone(channel)))
 
 
 def _done(where: str, ask: Callable[[hazard_pb2_grpc.HazardServiceStub], Any]) -> None:
@@ -218,22 +251,21 @@ def _with_stub(where: str, ask: Callable[[hazard_pb2_grpc.HazardServiceStub], T]
         return ask(hazard_pb2_grpc.HazardServiceStub(channel))
 
 
-def _print(found: list[hazard_pb2.Hazard]) -> None:
+def _print(found: list[hazard_pb2.Hazard], zone: tzinfo) -> None:
     columns = ("hazard", "level", "state", "due", "where", "assignee", "supervisor", "title")
-    print_table(columns, map(_cells, found), width=200)
+    print_table(columns, [_cells(one, zone) for one in found], width=200)
     overdue = sum(one.overdue for one in found)
     show(f"{len(found)} hazards, {overdue} of them overdue")
 
 
-def _cells(one: hazard_pb2.Hazard) -> tuple[str, ...]:
-    from lamproom.v1 import hazard_pb2
+def _cells(one: hazard_pb2.Hazard, zone: tzinfo) -> tuple[str, ...]:
+    from gateway.cli.hazard_watch import state_of
 
-    state = hazard_pb2.HazardState.Name(one.state).removeprefix("HAZARD_STATE_").lower()
     return (
         one.hazard_id,
         str(one.level),
-        f"{state}, OVERDUE" if one.overdue else state,
-        iso(one.due_time.ToNanoseconds()),
+        state_of(one),
+        local(one.due_time.ToNanoseconds(), zone),
         " ".join(filter(None, (one.risk_point_id, one.zone_id, one.device_id))),
         one.assignee,
         one.supervisor,

@@ -54,6 +54,6 @@ def init(
         ("lamproom watch", "prints what the gateway tells"),
     ]
     width = max(len(command) for command, _ in steps)
-    typer.echo(f"wrote {folder}: mine.toml, devices.toml, people.csv and map.geojson")
+    typer.echo(f"wrote {folder}: {', '.join(sorted(file.name for file in folder.iterdir()))}")
     for command, what in steps:
         typer.echo(f"  {command:{width}}  {what}")

@@ -11,6 +11,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gateway.cli.show import zone_of
 from lamproom.v1 import equipment_pb2, event_pb2, mine_pb2, position_pb2
 
 #: The most rows of each part; fewer on a low terminal.
@@ -222,8 +223,9 @@ def _alarms(seen: Seen, rows: int) -> Table:
 def _events(seen: Seen, rows: int) -> Table:
     table = _table("", "", "")
     table.show_header = False
+    zone = zone_of(seen.map.configuration.timezone)
     for event in list(seen.events)[-rows:]:
-        moment = datetime.fromtimestamp(event.event_time.seconds).astimezone()
+        moment = datetime.fromtimestamp(event.event_time.seconds, zone)
         kind = event_pb2.EventKind.Name(event.kind).removeprefix("EVENT_KIND_").lower()
         table.add_row(f"{event.sequence}", f"{moment:%H:%M:%S}  {kind}", _told(seen, event))
     return table

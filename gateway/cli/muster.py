@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from gateway.cli.asking import (
     CsvFile,
     Where,
     asking,
+    mine_zone,
     pages,
     print_table,
     write_text,
@@ -33,26 +35,28 @@ def muster(
     """Tell who is missing and who is safe.
 
     The muster that is open, or else the last one: of each whom it concerns the state, since when,
-    the last place and its age, and the way out. Who is missing comes first.
+    the last place and its age, and the way out. Who is missing comes first. Times are in the
+    mine's zone.
     """
-    found, cards = _ask(where)
+    found, cards, zone = _ask(where)
     from gateway.cli.muster_pages import csv_of, html_of, ordered
 
     cards = ordered(cards)
-    _print(found, cards)
+    _print(found, cards, zone)
     if csv_file:
         # A spreadsheet takes a file for Chinese text in UTF-8 only with this mark at its start.
-        write_text(csv_file, csv_of(found, cards), "utf-8-sig")
+        write_text(csv_file, csv_of(found, cards, zone), "utf-8-sig")
     if html_file:
-        write_text(html_file, html_of(found, cards), "utf-8")
+        write_text(html_file, html_of(found, cards, zone), "utf-8")
 
 
-def _ask(where: str) -> tuple[muster_pb2.Muster, list[muster_pb2.MusterCard]]:
+def _ask(where: str) -> tuple[muster_pb2.Muster, list[muster_pb2.MusterCard], tzinfo]:
     from lamproom.v1 import muster_pb2, muster_pb2_grpc
 
     cards: list[muster_pb2.MusterCard] = []
     found = muster_pb2.Muster()
     with asking(where) as channel:
+        zone = mine_zone(channel)
         stub = muster_pb2_grpc.MusterServiceStub(channel)
 
         def page(token: str) -> muster_pb2.GetMusterResponse:
@@ -62,13 +66,13 @@ def _ask(where: str) -> tuple[muster_pb2.Muster, list[muster_pb2.MusterCard]]:
         for answer in pages(page):
             found = answer.muster
             cards += answer.cards
-    return found, cards
+    return found, cards, zone
 
 
-def _print(found: muster_pb2.Muster, cards: list[muster_pb2.MusterCard]) -> None:
+def _print(found: muster_pb2.Muster, cards: list[muster_pb2.MusterCard], zone: tzinfo) -> None:
     from gateway.cli.muster_pages import headline, place_of, state_of, way_of
 
-    show(plain(headline(found)))
+    show(plain(headline(found, zone)))
     rows = []
     for card in cards:
         age = f"{card.age_s:.0f}" if card.HasField("place") else "-"

@@ -7,13 +7,11 @@ import html
 import io
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import tzinfo
 from typing import Final, NamedTuple
 
-from gateway.cli.show import plain
+from gateway.cli.show import local, plain
 from lamproom.v1 import mine_pb2, muster_pb2
-
-_NS_PER_S: Final = 1_000_000_000
 
 
 class Words(NamedTuple):
@@ -119,13 +117,13 @@ def way_of(card: muster_pb2.MusterCard) -> str:
     return f"{way.length_m:.0f} m to {way.zone_id}{along}"
 
 
-def headline(muster: muster_pb2.Muster) -> str:
+def headline(muster: muster_pb2.Muster, zone: tzinfo) -> str:
     """What muster it is, and how it stands, in one line."""
-    opened = local(muster.open_time.ToNanoseconds())
+    opened = local(muster.open_time.ToNanoseconds(), zone)
     closed = muster.HasField("close_time")
     parts = [
         f"{'DRILL 演练 ' if muster.drill else ''}{muster.muster_id}",
-        f"closed {local(muster.close_time.ToNanoseconds())}" if closed else "open",
+        f"closed {local(muster.close_time.ToNanoseconds(), zone)}" if closed else "open",
         f"since {opened} by {muster.opened_by}",
         ", ".join(muster.zone_ids) or "whole mine",
         muster.reason,
@@ -139,38 +137,35 @@ def headline(muster: muster_pb2.Muster) -> str:
     return "; ".join(parts)
 
 
-def local(t_ns: int) -> str:
-    """A time by this computer's zone, which is named."""
-    moment = datetime.fromtimestamp(t_ns // _NS_PER_S, UTC).astimezone()
-    return moment.isoformat(sep=" ")
-
-
-def _cells(card: muster_pb2.MusterCard) -> list[str]:
+def _cells(card: muster_pb2.MusterCard, zone: tzinfo) -> list[str]:
     located = card.HasField("place")
     return [
         str(card.number),
         state_of(card).both,
-        local(card.state_time.ToNanoseconds()),
+        local(card.state_time.ToNanoseconds(), zone),
         card.name,
         card.card,
         card.team,
         card.job,
         place_of(card),
         ", ".join(card.zone_ids),
-        local(card.place.measure_time.ToNanoseconds()) if located else "",
+        local(card.place.measure_time.ToNanoseconds(), zone) if located else "",
         f"{card.age_s:.0f}" if located else "",
         way_of(card),
     ]
 
 
-def csv_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard]) -> str:
-    """A row for each card, under a line of headings; the last column says what muster it is."""
+def csv_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard], zone: tzinfo) -> str:
+    """A row for each card, under a line of headings; the last column says what muster it is.
+
+    Times are in `zone`.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([*(words.both for words in _COLUMNS), Words("muster", "清点").both])
     name = f"{'DRILL 演练 ' if muster.drill else ''}{muster.muster_id}"
     for card in cards:
-        writer.writerow([as_text(cell) for cell in (*_cells(card), name)])
+        writer.writerow([as_text(cell) for cell in (*_cells(card, zone), name)])
     return out.getvalue()
 
 
@@ -180,7 +175,7 @@ def as_text(cell: str) -> str:
     return f"\t{cell}" if _NOT_PLAIN_TEXT.fullmatch(cell) else cell
 
 
-def html_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard]) -> str:
+def html_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard], zone: tzinfo) -> str:
     """One page that needs nothing else: no script, no picture, nothing from elsewhere."""
     missing = [card for card in cards if not is_safe(card)]
     safe = [card for card in cards if is_safe(card)]
@@ -192,24 +187,24 @@ def html_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard]) -
         f"{drill}<h1>{title}</h1>\n",
         *(
             f"<p>{html.escape(label.both)}: {html.escape(said)}</p>\n"
-            for label, said in _facts(muster)
+            for label, said in _facts(muster, zone)
         ),
-        _section(Words(f"Not safe ({len(missing)})", f"未安全（{len(missing)}）"), missing),
-        _section(Words(f"Safe ({len(safe)})", f"已安全（{len(safe)}）"), safe),
+        _section(Words(f"Not safe ({len(missing)})", f"未安全（{len(missing)}）"), missing, zone),
+        _section(Words(f"Safe ({len(safe)})", f"已安全（{len(safe)}）"), safe, zone),
         "</body>\n</html>\n",
     ]
     return "".join(parts)
 
 
-def _facts(muster: muster_pb2.Muster) -> list[tuple[Words, str]]:
-    opened = local(muster.open_time.ToNanoseconds())
+def _facts(muster: muster_pb2.Muster, zone: tzinfo) -> list[tuple[Words, str]]:
+    opened = local(muster.open_time.ToNanoseconds(), zone)
     facts = [
         (Words("reason", "原因"), muster.reason),
         (Words("zones to be left", "撤离区域"), ", ".join(muster.zone_ids) or "全矿 whole mine"),
         (Words("opened", "启动"), f"{opened}, {muster.opened_by}"),
     ]
     if muster.HasField("close_time"):
-        closed = local(muster.close_time.ToNanoseconds())
+        closed = local(muster.close_time.ToNanoseconds(), zone)
         said = ", ".join(filter(None, (closed, muster.closed_by, muster.close_note)))
         facts.append((Words("closed", "结束"), said))
     for state, words in STATES.items():
@@ -220,11 +215,11 @@ def _facts(muster: muster_pb2.Muster) -> list[tuple[Words, str]]:
     return facts
 
 
-def _section(heading: Words, cards: Sequence[muster_pb2.MusterCard]) -> str:
+def _section(heading: Words, cards: Sequence[muster_pb2.MusterCard], zone: tzinfo) -> str:
     head = "".join(f"<th>{html.escape(f'{one.zh} {one.en}')}</th>" for one in _COLUMNS)
     rows = "".join(
         f"<tr{_row_class(card)}>"
-        + "".join(f"<td>{html.escape(plain(cell))}</td>" for cell in _cells(card))
+        + "".join(f"<td>{html.escape(plain(cell))}</td>" for cell in _cells(card, zone))
         + "</tr>\n"
         for card in cards
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
@@ -23,6 +24,19 @@ def plain(text: str) -> str:
         letter if letter.isprintable() else letter.encode("unicode_escape").decode()
         for letter in text
     )
+
+
+def zone_of(name: str) -> tzinfo:
+    """The time zone of an IANA name; UTC where this computer does not know it."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return UTC
+
+
+def local(t_ns: int, zone: tzinfo) -> str:
+    """A time in a zone, with how far that is from UTC, to the second."""
+    return datetime.fromtimestamp(t_ns // _NS_PER_S, zone).isoformat(sep=" ")
 
 
 def iso(t_ns: int) -> str:

@@ -11,6 +11,28 @@ import typer
 from gateway.cli.fail import fail
 from gateway.cli.stopping import end_well_on_signals, end_with_parent
 
+Truth = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Write where everyone truly is into it.")
+]
+Distress = Annotated[
+    float | None,
+    typer.Option(min=1, help="Someone calls for help every so many s; without it, nobody."),
+]
+LowBattery = Annotated[
+    float | None,
+    typer.Option(min=1, help="A card's battery runs low every so many s; without it, none."),
+]
+Gas = Annotated[
+    float | None,
+    typer.Option(min=1, help="Gas breaks out every so many s; without it, never."),
+]
+Recording = Annotated[
+    Path | None,
+    typer.Option(metavar="RECORDING_DIR", help="Play the recording that DIR was made from."),
+]
+Nlos = Annotated[float, typer.Option(min=0, max=0.9, help="Share of ranges without line of sight.")]
+Speed = Annotated[float, typer.Option(min=0.01, max=1000, help="How fast a recording is played.")]
+
 
 def sim(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The mine's folder.")],
@@ -19,25 +41,19 @@ def sim(
         int | None, typer.Option(min=0, help="Only the first so many of people.csv.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another day.")] = 1,
-    truth: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Write where everyone truly is into it.")
-    ] = None,
+    truth: Truth = None,
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="End after so long; without it, on Ctrl-C.")
     ] = None,
-    nlos: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of ranges without line of sight.")
-    ] = 0.0,
-    recording: Annotated[
-        Path | None,
-        typer.Option(metavar="RECORDING_DIR", help="Play the recording that DIR was made from."),
-    ] = None,
-    speed: Annotated[
-        float, typer.Option(min=0.01, max=1000, help="How fast a recording is played.")
-    ] = 1.0,
+    nlos: Nlos = 0.0,
+    recording: Recording = None,
+    speed: Speed = 1.0,
     wait_client: Annotated[
         bool, typer.Option("--wait-client", help="Play only once someone reads.")
     ] = False,
+    distress: Distress = None,
+    low_battery: LowBattery = None,
+    gas: Gas = None,
     leash: Annotated[
         bool, typer.Option("--leash", hidden=True, help="End when standard input ends.")
     ] = False,
@@ -52,6 +68,7 @@ def sim(
         end_with_parent()
     from hil_sim.app import Wish, run
     from hil_sim.folder import SimulationError
+    from hil_sim.incidents import Incidents
 
     with suppress(OSError):  # told by `run`
         if folder.is_file():
@@ -68,6 +85,7 @@ def sim(
                 recording=recording,
                 speed=speed,
                 wait_client=wait_client,
+                incidents=Incidents(distress, low_battery, gas),
             )
         )
     except SimulationError as error:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -15,6 +16,7 @@ from gateway.cli.fail import fail
 from gateway.cli.stopping import end_well_on_signals, stop_on_signals
 
 if TYPE_CHECKING:
+    from gateway.cli.hazard_watch import HazardFollower
     from gateway.cli.watch_streams import Follower
 
 
@@ -53,11 +55,26 @@ def watch(
     if not ADDRESS.fullmatch(address):
         fail(f"{address!r} is no address: write HOST:PORT, such as 127.0.0.1:50051")
     from gateway.cli.watch_lines import JsonLines, PlainLines
-    from gateway.cli.watch_streams import Follower, WatchError
+    from gateway.cli.watch_streams import Follower
+
+    def make() -> Follower:
+        lines = JsonLines() if as_json else PlainLines()
+        return Follower(address, lines, cursor_file, from_sequence)
+
+    follow(make, address, seconds)
+
+
+def follow(
+    make: Callable[[], Follower | HazardFollower], address: str, seconds: float | None
+) -> None:
+    """Prints what a follower is told until a signal comes or the time is up; fails with its words.
+
+    Also where `address` was never reached in that time.
+    """
+    from gateway.cli.watch_streams import WatchError
 
     try:
-        lines = JsonLines() if as_json else PlainLines()
-        follower = Follower(address, lines, cursor_file, from_sequence)
+        follower = make()
         timed_out = asyncio.run(_watch(follower, seconds))
     except WatchError as error:
         fail(str(error))
@@ -69,16 +86,16 @@ def watch(
         fail(f"{address} was not reached within {seconds:g} s")
 
 
-async def _watch(follower: Follower, seconds: float | None) -> bool:
+async def _watch(follower: Follower | HazardFollower, seconds: float | None) -> bool:
     """Whether the time was up before a signal came."""
     stop = stop_on_signals()
-    following = asyncio.create_task(follower.run())
+    task = asyncio.create_task(follower.run())
     stopping = asyncio.create_task(stop.wait())
-    tasks = (following, stopping)
+    tasks = (task, stopping)
     done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
+    for one in tasks:
+        one.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    if following in done:
-        following.result()
+    if task in done:
+        task.result()
     return not done

@@ -67,9 +67,12 @@ class Follower:
         Raises:
             WatchError: the gateway refuses the request, or the cursor file can't be written.
         """
-        streams = (
-            asyncio.create_task(self._again_and_again("positions", self._follow_positions)),
-            asyncio.create_task(self._again_and_again("events", self._follow_events)),
+        streams = tuple(
+            asyncio.create_task(again_and_again(stream, self._address, follow, self._hear))
+            for stream, follow in (
+                ("positions", self._follow_positions),
+                ("events", self._follow_events),
+            )
         )
         try:
             await asyncio.gather(*streams)
@@ -77,33 +80,8 @@ class Follower:
             for stream in streams:
                 stream.cancel()
 
-    async def _again_and_again(
-        self, stream: str, follow: Callable[[Callable[[], None]], Awaitable[None]]
-    ) -> None:
-        wait_s = RETRY_FIRST_S
-        said = ""
-
-        def heard() -> None:
-            nonlocal wait_s, said
-            wait_s, said = RETRY_FIRST_S, ""
-            self.connected = True
-
-        while True:
-            try:
-                await follow(heard)
-                reason = "the stream has ended"
-            except grpc.aio.AioRpcError as error:
-                # The library's words, after what they all begin with.
-                reason = f"{error.details()}".rpartition("Failed to connect to remote host: ")[2]
-                if error.code() in _FINAL:
-                    msg = f"{stream}: {self._address} refuses: {reason}"
-                    raise WatchError(msg) from error
-            if reason != said:
-                text = f"{stream}: {self._address}: {reason}; trying again"
-                typer.echo(text, err=True)
-                said = reason
-            await asyncio.sleep(wait_s * random.uniform(1, 2))  # noqa: S311  # spreads clients
-            wait_s = min(wait_s * 2, RETRY_MOST_S)
+    def _hear(self) -> None:
+        self.connected = True
 
     async def _follow_positions(self, heard: Callable[[], None]) -> None:
         sampling = (
@@ -114,7 +92,7 @@ class Follower:
         request = position_pb2.WatchPositionsRequest(
             cursor=self._position_cursor, sampling=sampling
         )
-        async with self._channel() as channel:
+        async with channel_to(self._address) as channel:
             stub = position_pb2_grpc.PositionServiceStub(channel)
             async for answer in stub.WatchPositions(request):
                 heard()
@@ -141,7 +119,7 @@ class Follower:
             request.cursor = self._event_cursor
         elif self._from_sequence is not None:
             request.sequence = self._from_sequence
-        async with self._channel() as channel:
+        async with channel_to(self._address) as channel:
             stub = event_pb2_grpc.EventServiceStub(channel)
             async for answer in stub.WatchEvents(request):
                 heard()
@@ -177,10 +155,50 @@ class Follower:
         if self._cursor_file:
             _write_cursor(self._cursor_file, cursor)
 
-    @asynccontextmanager
-    async def _channel(self) -> AsyncIterator[grpc.aio.Channel]:
-        async with grpc.aio.insecure_channel(self._address, _OPTIONS) as channel:
-            yield channel
+
+@asynccontextmanager
+async def channel_to(address: str) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel that is never long out of date, and soon knows that a gateway has vanished."""
+    async with grpc.aio.insecure_channel(address, _OPTIONS) as channel:
+        yield channel
+
+
+async def again_and_again(
+    stream: str,
+    address: str,
+    follow: Callable[[Callable[[], None]], Awaitable[None]],
+    hear: Callable[[], None],
+) -> None:
+    """Follows a stream, and comes back after every break-off, which it tells once.
+
+    `follow` is given what it calls for each message; so is `hear`.
+
+    Raises:
+        WatchError: the gateway refuses the request.
+    """
+    wait_s = RETRY_FIRST_S
+    said = ""
+
+    def heard() -> None:
+        nonlocal wait_s, said
+        wait_s, said = RETRY_FIRST_S, ""
+        hear()
+
+    while True:
+        try:
+            await follow(heard)
+            reason = "the stream has ended"
+        except grpc.aio.AioRpcError as error:
+            # The library's words, after what they all begin with.
+            reason = f"{error.details()}".rpartition("Failed to connect to remote host: ")[2]
+            if error.code() in _FINAL:
+                msg = f"{stream}: {address} refuses: {reason}"
+                raise WatchError(msg) from error
+        if reason != said:
+            typer.echo(f"{stream}: {address}: {reason}; trying again", err=True)
+            said = reason
+        await asyncio.sleep(wait_s * random.uniform(1, 2))  # noqa: S311  # spreads clients
+        wait_s = min(wait_s * 2, RETRY_MOST_S)
 
 
 def _read_cursor(file: Path | None) -> bytes:

@@ -10,6 +10,7 @@ import numpy as np
 
 from equipment.profile import Kind
 from gateway.config.bundle import Bundle
+from gateway.config.people import CardKind
 
 #: Names that one note lists.
 NAMES_MOST: Final = 8
@@ -23,7 +24,9 @@ def summary(bundle: Bundle) -> str:
 def _sentences(bundle: Bundle) -> Iterator[str]:
     mine, grpc, alarm = bundle.settings.mine, bundle.settings.grpc, bundle.settings.alarm
     yield f"{mine.name} ({mine.code}) is fine: configuration {bundle.label}."
-    yield f"{_many(len(bundle.people), 'person', 'people')} on the roster."
+    driven = sum(one.kind is not CardKind.PERSON for one in bundle.people)
+    vehicles = f", {_many(driven, 'vehicle or robot', 'vehicles and robots')}" if driven else ""
+    yield f"{_many(len(bundle.people) - driven, 'person', 'people')}{vehicles} on the roster."
     yield from _roles(bundle)
     kinds = _counted(setup.profile.kind.value for setup in bundle.devices)
     yield f"{_many(len(bundle.devices), 'device')}: {kinds}."

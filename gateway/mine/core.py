@@ -90,7 +90,7 @@ class Mine(Reloading):
         self._limits = Limits(plan, self._cards, self._roster, self._occupancy, self._alarms)
         self._readings = Readings(plan.limits, self._alarms)
         self._vehicles = Vehicles(plan.map, self._roster, self._occupancy, self._alarms)
-        self._machines = MachineWatch(plan, table, self._roster, self._cards, self._alarms)
+        self._machines = MachineWatch(plan, self._roster, self._cards, self._alarms)
         self._routes = RouteWatch(
             plan,
             roster=self._roster,
@@ -113,14 +113,14 @@ class Mine(Reloading):
             self._vehicles,
         )
         self._room = LampRoom(plan, parts, state)
-        self._refusal = ""
         self._acts = ActBook(self._alarms, state, self._doers())
         self._conflicts = ConflictBook(readers_of(plan), table)
         self._anchors = AnchorBook(plan.map)
         self._locator = Locator(plan.map, plan.card_height_m, plan.tracker)
-        self._limited = 0  # cards up to this handle have been given their speed limit
+        self._limited = (0, 0)  # up to which handle cards have their limit, by which roster
+        self._speeds_m_s: dict[int, float] = {}  # those that are not the usual one
         self._told_ns = np.zeros(0, np.int64)  # by card, the time of a last place shown again
-        self._now_ns = 0
+        self._now_ns, self._refusal = 0, ""
         self._kept = state
 
     def _doers(self) -> dict[ActKind, Doer]:
@@ -143,6 +143,7 @@ class Mine(Reloading):
         kept, self._kept = self._kept, {}
         last_ns, zones = self._keeper.restore(kept, now_ns)
         self._recall(zones)
+        self._machines.mount()
         self._cards.reserve()
         self._roster.reserve(self._alarms, record)
         self._limit_speeds()
@@ -172,7 +173,7 @@ class Mine(Reloading):
         shown = self._cards.shown()
         smoothed = shown if self._plan.lag_s else np.empty(0, FIX)
         record.alarms |= self._alarms.all()
-        self._room.begin(record)
+        self._room.begin(kept, last_ns, record)
         return self._changes(record, Batch(), (shown, smoothed), zones, anchors)
 
     def step(self, batch: Batch, now_ns: int) -> Changes:
@@ -240,16 +241,17 @@ class Mine(Reloading):
         for zones, by, reason in self._readings.musters(record):
             self._muster.demand(zones, by, reason, record)
 
-    def _limit_speeds(self, before: MinePlan | None = None) -> None:
-        """Gives cards that are new their own speed limits; `before` is the plan of until now."""
-        known = len(self._table)
-        old = before.speeds_max_m_s if before else {}
-        for card in range(self._limited, known):
-            name = self._table.name(card)
-            speed_m_s = self._plan.speeds_max_m_s.get(name, 0.0 if name in old else None)
-            if speed_m_s is not None:
+    def _limit_speeds(self) -> None:
+        """Gives cards their holders' speed limits: those that are new, and who has another card."""
+        known, version = len(self._table), self._roster.version
+        first = self._limited[0] if version == self._limited[1] else 0
+        for card in range(first, known):
+            listed = self._roster.listed(self._table.name(card))
+            speed_m_s = self._plan.speeds_max_m_s.get(listed, 0.0)
+            if speed_m_s != self._speeds_m_s.get(card, 0.0):
                 self._locator.set_speed_max(card, speed_m_s)
-        self._limited = known
+                self._speeds_m_s[card] = speed_m_s
+        self._limited = (known, version)
 
     def _look_at_anchors(self, seconds: range, record: StepRecord) -> Records | None:
         """Counts and keeps once a second, and judges now and then; then the health of all."""

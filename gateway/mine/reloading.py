@@ -71,7 +71,8 @@ class Reloading:
     _conflicts: ConflictBook
     _anchors: AnchorBook
     _locator: Locator
-    _limited: int
+    _limited: tuple[int, int]
+    _speeds_m_s: dict[int, float]
     #: Why the configuration at hand is refused.
     _refusal: str
 
@@ -109,10 +110,11 @@ class Reloading:
         stats = self._locator.anchor_stats()
         if prepared.locator:
             self._locator = prepared.locator
+            self._speeds_m_s.clear()
             self._locator.restore(self._cards.last[self._cards.last["fix_class"] > 0])
         if prepared.locator or before.speeds_max_m_s != plan.speeds_max_m_s:
-            self._limited = 0
-            self._limit_speeds(before)
+            self._limited = (0, 0)
+            self._limit_speeds()
         self._links.reload(plan.devices, plan.rules[DEVICE_DOWN], record)
         self._readings.reload(plan.limits, plan.devices, record)
         self._drop_gone_zones(record)
@@ -175,7 +177,7 @@ class Reloading:
         if self._plan.configuration:
             record.state[CONFIGURATION_KEY] = self._plan.configuration.encode()
 
-    def _limit_speeds(self, before: MinePlan | None = None) -> None:
+    def _limit_speeds(self) -> None:
         raise NotImplementedError
 
     def _call_musters(self, record: StepRecord) -> None:

@@ -56,7 +56,10 @@ class ConfigurationHub:
         self._code = bundle.settings.mine.code
         #: What runs now.
         self.message = configuration_pb2.Configuration(
-            version=bundle.settings.mine.version or "", digest=bundle.digest, number=self._number
+            version=bundle.settings.mine.version or "",
+            digest=bundle.digest,
+            number=self._number,
+            timezone=bundle.settings.mine.timezone,
         )
         self.message.load_time.FromNanoseconds(self._now_ns())
         self._signal.fire()

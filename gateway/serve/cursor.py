@@ -41,6 +41,7 @@ class Kind(IntEnum):
     HAZARD_PAGE = 20
     RISK_PAGE = 21
     RISK_POINT_PAGE = 22
+    HAZARDS = 23
 
 
 class CursorError(Exception):

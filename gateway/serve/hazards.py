@@ -64,7 +64,8 @@ class HazardAnswers:
         if len(numbers) > size:
             token = seal_page(Kind.HAZARD_PAGE, epoch, page[-1])
         return hazard_pb2.ListHazardsResponse(
-            hazards=[_message(self._hazards[number]) for number in page], next_page_token=token
+            hazards=[hazard_message(self._hazards[number]) for number in page],
+            next_page_token=token,
         )
 
     def get(self, request: hazard_pb2.GetHazardRequest) -> hazard_pb2.GetHazardResponse:
@@ -73,7 +74,7 @@ class HazardAnswers:
         if hazard is None or hazard.id != request.hazard_id:
             msg = f"there is no hazard {request.hazard_id!r}: ListHazards tells which there are"
             raise RequestError(grpc.StatusCode.NOT_FOUND, msg)
-        return hazard_pb2.GetHazardResponse(hazard=_message(hazard))
+        return hazard_pb2.GetHazardResponse(hazard=hazard_message(hazard))
 
     async def report(
         self, request: hazard_pb2.ReportHazardRequest
@@ -187,7 +188,8 @@ def _is_asked_for(hazard: Hazard, request: hazard_pb2.ListHazardsRequest) -> boo
     )
 
 
-def _message(hazard: Hazard) -> hazard_pb2.Hazard:
+def hazard_message(hazard: Hazard) -> hazard_pb2.Hazard:
+    """A hazard as clients see it."""
     message = hazard_pb2.Hazard(
         hazard_id=hazard.id,
         title=hazard.title,

@@ -25,6 +25,7 @@ from gateway.serve.cursor import Kind
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
+from gateway.serve.hazard_stream import HazardStream
 from gateway.serve.hazards import HazardAnswers
 from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
@@ -108,6 +109,7 @@ class Services:
             now_ns=now_ns,
         )
         self.hazards = HazardAnswers(epoch, ask)
+        self.hazard_stream = HazardStream(epoch, heartbeat_s, now_ns)
         self.risk = RiskHub(bundle, epoch, heartbeat_s, now_ns)
         self.roster = RosterAnswers(bundle, epoch, ask)
         self.attendance = AttendanceAnswers(settings.attendance, epoch, now_ns)
@@ -128,6 +130,7 @@ class Services:
         self.exposure.publish(changes.exposure)
         if changes.prevention:
             self.hazards.publish(changes.prevention.hazards)
+            self.hazard_stream.publish(changes.prevention.hazards)
             if changes.prevention.risk is not None:
                 self.risk.publish(changes.prevention.risk)
         self.positions.publish(changes.fixes)
@@ -157,7 +160,8 @@ class Services:
 
     def close(self) -> None:
         """Ends all streams but those of events, which `close_events` does."""
-        for hub in (self.positions, self.equipment, self.muster, self.configuration, self.risk):
+        hubs = (self.positions, self.equipment, self.muster, self.configuration, self.risk)
+        for hub in (*hubs, self.hazard_stream):
             hub.close()
         if self.smoothed:
             self.smoothed.close()
@@ -262,6 +266,7 @@ class Services:
             "lamproom.v1.HazardService": {
                 "ListHazards": unary(hazard_pb2.ListHazardsRequest, hazards.list_hazards),
                 "GetHazard": unary(hazard_pb2.GetHazardRequest, hazards.get),
+                "WatchHazards": stream(hazard_pb2.WatchHazardsRequest, self.hazard_stream.watch),
                 "ReportHazard": unary(hazard_pb2.ReportHazardRequest, hazards.report),
                 "AssignHazard": unary(hazard_pb2.AssignHazardRequest, hazards.assign),
                 "MendHazard": unary(hazard_pb2.MendHazardRequest, hazards.mend),

@@ -17,6 +17,9 @@ _S_NS: Final = 1_000_000_000
 MEND_S: Final = (60.0, 600.0)
 #: So many are open at once, at most.
 OPEN_MOST: Final = 12
+#: To whom all are assigned, and how often they say themselves that they have mended one.
+MENDER: Final = "mender"
+MENDER_SHARE: Final = 0.8
 WHERE: Final = ("face_3101", "substation", "heading_3105")
 
 #: What operators do, and in which states it may be done, and what comes of it: written down once
@@ -46,6 +49,7 @@ class _Known:
     due_ns: int
     state: str = "FOUND"
     supervisor: str = ""
+    mender: str = ""
 
 
 class HazardRoom:
@@ -74,12 +78,15 @@ class HazardRoom:
         if rng.random() < 0.3:
             kind = list(_MAY)[int(rng.integers(len(_MAY)))]
         details: dict[ActKind, tuple[tuple[str, str], ...]] = {
-            ActKind.HAZARD_ASSIGN: (("assignee", "mender"),),
+            ActKind.HAZARD_ASSIGN: (("assignee", MENDER),),
             ActKind.HAZARD_SUPERVISE: (("supervisor", "safety"),),
             ActKind.HAZARD_CHECK: (("result", "rejected" if rng.random() < 0.3 else "passed"),),
             ActKind.HAZARD_CLEAR: (("as_supervisor", "yes" if rng.random() < 0.6 else "no"),),
         }
-        return Act(request_id, "safety", kind, one.id, detail=details.get(kind, ()))
+        # Now and then who has mended it would check it, too.
+        mends = kind is ActKind.HAZARD_MEND and rng.random() < MENDER_SHARE
+        operator = MENDER if mends else "safety"
+        return Act(request_id, operator, kind, one.id, detail=details.get(kind, ()))
 
     def check(self, changes: Changes) -> Iterator[Complaint]:
         """Takes the answers of a step, and compares all that is told of hazards."""
@@ -123,12 +130,16 @@ class HazardRoom:
             return
         one.state = after
         one.supervisor = detail.get("supervisor", one.supervisor)
+        if act.kind is ActKind.HAZARD_MEND:
+            one.mender = act.operator
         if after == "CLEARED":
             del self._known[one.id]
             self.cleared += 1
 
     def _after(self, one: _Known, act: Act) -> str | None:
         detail = dict(act.detail)
+        if act.kind is ActKind.HAZARD_CHECK and act.operator in (one.mender, MENDER):
+            return None
         if act.kind is ActKind.HAZARD_CHECK and detail["result"] == "rejected":
             return _REJECTED.get(one.state)
         as_supervisor = detail.get("as_supervisor") == "yes"

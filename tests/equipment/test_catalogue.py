@@ -9,7 +9,7 @@ from equipment.modbus_profile import ModbusProfile, RegisterType, WordOrder
 from equipment.profile import Kind
 from equipment.toml_source import ConfigurationError
 
-MODBUS = ("shearer_modbus", "roadheader", "uwb_reader", "rfid_reader")
+MODBUS = ("shearer_modbus", "roadheader", "uwb_reader", "rfid_reader", "gas_station")
 
 
 @pytest.mark.parametrize("name", sorted(shipped()))

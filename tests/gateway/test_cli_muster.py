@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from gateway.cli.muster import muster
-from gateway.cli.muster_pages import local
+from gateway.cli.show import local, zone_of
 from gateway.config.bundle import Person, grpc_address_of
 from gateway.config.people import CardKind
 from gateway.mine.muster.card import MusterState
@@ -21,6 +21,7 @@ from tests.gateway.serve_rig import T0_NS, Rig, S, bundle_of, served
 from tests.support.ports import free_port
 
 WICKED = "<script>alert('x')</script>&\"[red]"
+MINE = zone_of("Asia/Shanghai")
 LONG = "15062200000100007"
 PEOPLE = (
     Person(LONG, WICKED, "=1+1", "A"),
@@ -95,7 +96,7 @@ async def test_the_table_has_who_is_missing_first(tmp_path: Path) -> None:
         assert status == 0
         first, header, *rows = out.splitlines()
         assert first.startswith(
-            f"muster-7; closed {local(T0_NS + S)}; since {local(T0_NS)} by Zhao"
+            f"muster-7; closed {local(T0_NS + S, MINE)}; since {local(T0_NS, MINE)} by Zhao"
         )
         assert "unaccounted for 2 people, 0 machines" in first
         assert header.split()[:4] == ["state", "name", "card", "team"]
@@ -125,7 +126,7 @@ async def test_the_spreadsheet(tmp_path: Path) -> None:
     first, cut_off, unplaced, *_ = rows
     assert first[1] == "失联 unaccounted for"
     assert first[3] == "王伟"
-    assert first[7:10] == ["main 1 m (1, 2, -8)", "Z3, Z1", local(T0_NS - 2 * S)]
+    assert first[7:10] == ["main 1 m (1, 2, -8)", "Z3, Z1", local(T0_NS - 2 * S, MINE)]
     assert first[11] == "42 m to Z4 via main"
     assert cut_off[3] == WICKED
     # Seventeen digits would be rounded, and a job would be calculated.

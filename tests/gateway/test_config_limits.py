@@ -26,6 +26,7 @@ zone = "heading_3105"
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
     write_sample_mine(tmp_path / "mine", people=2, ports=Ports.free())
+    (tmp_path / "mine" / "limits.toml").unlink()
     return tmp_path / "mine"
 
 

@@ -53,7 +53,11 @@ fence = { radius_m = 3.0 }
 
 @pytest.fixture
 def mine(tmp_path: Path) -> Path:
-    write_sample_mine(tmp_path / "mine", people=3, ports=Ports.free())
+    # A person, and two vehicles.
+    write_sample_mine(tmp_path / "mine", people=1, ports=Ports.free())
+    (tmp_path / "mine" / "machines.toml").unlink()
+    text = (tmp_path / "mine" / "mine.toml").read_text(encoding="utf-8")
+    (tmp_path / "mine" / "mine.toml").write_text(text.partition("[nearness]")[0], encoding="utf-8")
     return tmp_path / "mine"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.desk import audit_of
 from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.alarms.states import OPEN
-from gateway.mine.change import ActKind
+from gateway.mine.change import ActKind, Alarm
 from gateway.mine.prevention import hazards as hazards_module
 from gateway.mine.prevention.hazard import HazardInput, HazardState, following, possible
 from tests.gateway.hazard_room import PREVENTION, H, HazardRoom
@@ -81,7 +81,7 @@ def test_a_supervised_hazard_is_cleared_by_its_supervisor_alone() -> None:
     assert room.act(SUPERVISE, name, supervisor="Zhao") == ""
     assert "alone may hand that over" in room.act(SUPERVISE, name, supervisor="Wang")
     room.act(ASSIGN, name, assignee="Li")
-    room.act(MEND, name)
+    room.act(MEND, name, by="Li")
     room.act(CHECK, name, result="passed")
     for by, flag in (("Wang", {}), ("Zhao", {}), ("Wang", {"as_supervisor": "yes"})):
         assert "Zhao alone, as supervisor, clears it" in room.act(CLEAR, name, by=by, **flag)
@@ -109,11 +109,72 @@ def test_what_is_not_mended_in_time_is_an_alarm_until_it_is() -> None:
     assert room.told()[-1] == "ALARM_CLEARED"
     room.wait(80)
     assert room.told()[-1] == "ALARM_RAISED"
-    # So does mending; a hazard that is sent back is as late as before.
-    assert room.act(MEND, name) == ""
+    # So does mending; a hazard that is sent back too late is late again, from then on.
+    assert room.act(MEND, name, by="Li") == ""
     assert room.told()[-1] == "ALARM_CLEARED"
     assert room.act(CHECK, name, result="rejected", note="no") == ""
     assert room.told()[-1] == "ALARM_RAISED"
+    assert newest(room).start_t_ns == room.t_ns
+
+
+def newest(room: HazardRoom) -> Alarm:
+    return max(
+        (one for one in room.alarms.values() if one.rule == "hazard_overdue"),
+        key=lambda one: int(one.id.rpartition("-")[2]),
+    )
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_one_that_is_sent_back_with_more_time_is_late_after_that(*, restart: bool) -> None:
+    room = HazardRoom()
+    name = room.report(due_t_ns=T0 + 60 * S)
+    room.act(ASSIGN, name, assignee="Li")
+    room.wait(100)
+    room.act(MEND, name, by="Li")
+    due_ns = room.t_ns + 60 * S
+    assert room.act(CHECK, name, result="rejected", note="no", due_t_ns=due_ns) == ""
+    assert not room.hazards[name].overdue
+    assert room.told()[-1] == "HAZARD_CHANGED"
+    if restart:
+        room.restart()
+    room.wait(90)
+    assert newest(room).start_t_ns == due_ns
+
+
+@pytest.mark.parametrize("restart", [False, True])
+@pytest.mark.parametrize("result", ["passed", "rejected"])
+def test_nobody_checks_what_they_mended(result: str, *, restart: bool) -> None:
+    room = HazardRoom()
+    name = room.report()
+    room.act(ASSIGN, name, assignee="Li")
+    assert room.act(MEND, name, by="Zhao") == ""
+    for _ in range(70):  # whose steps are more than are kept
+        room.act(SUPERVISE, name, by="Sun", supervisor="Sun")
+    if restart:
+        room.restart()
+    for by in ("Zhao", "Li"):
+        assert room.act(CHECK, name, by=by, result=result, note="x") == (
+            f"{name} was mended by Zhao, and assigned to Li: someone else than {by} has to check it"
+        )
+    assert room.hazards[name].state is HazardState.MENDED
+    assert room.act(CHECK, name, by="Chen", result="passed") == ""
+    # Nor do they send it back once another has let it pass.
+    assert "someone else than Li" in room.act(CHECK, name, by="Li", result="rejected", note="x")
+
+
+def test_who_mended_it_before_may_check_what_another_mended() -> None:
+    room = HazardRoom()
+    name = room.report()
+    room.act(ASSIGN, name, assignee="Li")
+    room.act(MEND, name, by="Li")
+    assert room.act(CHECK, name, by="Li", result="passed") == (
+        f"{name} was mended by Li: someone else than Li has to check it"
+    )
+    room.act(CHECK, name, by="Chen", result="rejected", note="no")
+    assert "not to be checked" in room.act(CHECK, name, by="Li", result="passed")
+    room.act(ASSIGN, name, assignee="Wu")
+    room.act(MEND, name, by="Wu")
+    assert room.act(CHECK, name, by="Li", result="passed") == ""
 
 
 def test_an_act_is_done_once_and_audited_with_all_that_was_given() -> None:
@@ -144,7 +205,7 @@ def test_old_cleared_hazards_are_no_longer_listed(monkeypatch: pytest.MonkeyPatc
     names = [room.report(title=f"no. {n}") for n in range(3)]
     for name in names[:2]:
         room.act(ASSIGN, name, assignee="Li")
-        room.act(MEND, name)
+        room.act(MEND, name, by="Li")
         room.act(CHECK, name, result="passed")
         assert room.act(CLEAR, name) == ""
     assert list(room.hazards) == names[1:]

@@ -41,7 +41,7 @@ def test_risk_points_and_hazards_add_up_until_a_hazard_is_cleared() -> None:
     room.wait()
     assert (parts(room), score(room)) == ({"points": 32.0, "hazards": 20.0}, (52.0, 2))
     room.act(ActKind.HAZARD_ASSIGN, name, assignee="Li")
-    room.act(ActKind.HAZARD_MEND, name)
+    room.act(ActKind.HAZARD_MEND, name, by="Li")
     room.act(ActKind.HAZARD_CHECK, name, result="passed")
     assert parts(room)["hazards"] == 20.0
     room.act(ActKind.HAZARD_CLEAR, name)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import time
 
+import pytest
+
 from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import AttendancePlan, Holder
 from gateway.mine.zones.visits import Visit
@@ -74,3 +76,57 @@ def test_old_shifts_are_forgotten_but_not_who_is_still_below() -> None:
     assert sorted(visit.card for visit in kept if visit.out_ns is not None) == ["1001", "1001"]
     assert [visit.shift.day for visit in kept if visit.card == "1002"] == ["2027-01-15"]
     assert sum(key.startswith("visit/") for key in walk.state) == 3
+
+
+def entries(*walks: Walk) -> list[tuple[str, int, int]]:
+    """(card, when it came down, when that was told) of each MINE_ENTERED."""
+    return [
+        (event.card, event.event_t_ns, changes.now_ns)
+        for walk in walks
+        for changes in walk.all
+        for event in changes.events
+        if event.kind.name == "MINE_ENTERED"
+    ]
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 9])
+@pytest.mark.parametrize("away_s", [1, 60])
+def test_who_comes_down_over_a_restart_came_when_they_did(seconds: int, away_s: int) -> None:
+    walk = Walk(plan=PLANNED)
+    walk.begin(T0)
+    t_ns = walk.walk("1001", [100.0] * seconds, T0)
+    assert [key for key in walk.state if key.startswith("coming/")] == ["coming/1001"]
+    back_ns = t_ns + away_s * S
+    again = Walk(walk.state, 100, plan=PLANNED)
+    again.begin(back_ns)
+    again.walk("1001", [100.0] * 15, back_ns)
+    ((card, since_ns, told_ns),) = entries(walk, again)
+    assert (card, since_ns) == ("1001", T0 + S)
+    # Once they were heard for ten seconds; the time of which nothing is known counts for none.
+    assert T0 + (11 + away_s) * S <= told_ns <= back_ns + 11 * S
+    (visit,) = visits(walk, again)
+    assert (visit.in_ns, visit.shift.name) == (T0 + S, "early")
+    assert not [key for key in again.state if key.startswith("coming/")]
+
+
+def test_who_turns_back_at_the_wellhead_over_a_restart_has_not_come_down() -> None:
+    walk = Walk(plan=PLANNED)
+    walk.begin(T0)
+    t_ns = walk.walk("1001", [100.0] * 2, T0)
+    again = Walk(walk.state, 100, plan=PLANNED)
+    again.begin(t_ns + S)
+    again.walk("1001", [0.0] * 20, t_ns + S)
+    assert entries(again) == []
+    assert not [key for key in again.state if key.startswith("coming/")]
+
+
+def test_a_clock_that_was_set_back_over_a_restart_makes_nobody_come_late() -> None:
+    walk = Walk(plan=PLANNED)
+    walk.begin(T0)
+    walk.walk("1001", [100.0] * 5, T0)
+    again = Walk(walk.state, 100, plan=PLANNED)
+    again.begin(T0 - 3600 * S)
+    again.walk("1001", [100.0] * 15, T0 - 3600 * S)
+    ((card, since_ns, told_ns),) = entries(again)
+    assert (card, since_ns) == ("1001", T0 - 3600 * S)
+    assert told_ns <= since_ns + 11 * S

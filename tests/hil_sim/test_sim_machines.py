@@ -11,7 +11,9 @@ from equipment.report import Quality
 from hil_sim.machines import FACE_M, Roadheader, Shearer, Steady, make_machine
 
 
-@pytest.mark.parametrize("name", ["shearer_modbus", "shearer_opc40560", "roadheader"])
+@pytest.mark.parametrize(
+    "name", ["shearer_modbus", "shearer_opc40560", "roadheader", "gas_station"]
+)
 def test_every_point_of_a_shipped_profile_has_a_plausible_value_at_any_time(name: str) -> None:
     profile = load(name)
     assert isinstance(profile, ModbusProfile | OpcUaProfile)

@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 
 from equipment.profile import Kind
+from gateway.config.bundle import load
+from gateway.config.machines import MachineKind
+from gateway.config.summary import summary
 from hil_sim.folder import MineFolder, SimulationError, read_folder
 from hil_sim.radio import Radio
 from hil_sim.roadgraph import RoadGraph
 from hil_sim.sample_mine import Ports, write_sample_mine
-from hil_sim.sample_people import LEADER_JOB, SPECIAL_JOBS
+from hil_sim.sample_people import LEADER_JOB, SPECIAL_JOBS, VEHICLES
 from positioning.mine_map import ZoneKind
 
 
@@ -33,8 +36,22 @@ def test_the_folder_is_a_whole_mine(sample: MineFolder) -> None:
 
 
 def test_the_gateway_takes_the_folder(sample_folder: Path) -> None:
-    bundle = pytest.importorskip("gateway.config.bundle", reason="no gateway.config.bundle yet")
-    bundle.load(sample_folder)
+    bundle = load(sample_folder)
+    kinds = {machine.kind for machine in bundle.machines}
+    assert kinds == {MachineKind.SHEARER, MachineKind.ROADHEADER}
+    assert all(machine.fence and machine.active and machine.crew for machine in bundle.machines)
+    assert [limit.muster for limit in bundle.limits if limit.muster] == [("face_3101",)]
+    assert {point.zone for point in bundle.risk_points} > {"face_3101", "heading_3105"}
+    assert all(point.owner for point in bundle.risk_points)
+    assert bundle.settings.nearness.person_vehicle_m
+    assert "Note:" not in summary(bundle)
+
+
+def test_a_mine_of_a_few_people_names_only_crews_that_it_has(tmp_path: Path) -> None:
+    for people, crews in ((1, 1), (2, 2), (3, 3)):
+        folder = tmp_path / str(people)
+        write_sample_mine(folder, people=people)
+        assert sum(bool(machine.crew) for machine in load(folder).machines) == crews
 
 
 def test_three_anchors_are_heard_almost_everywhere(sample: MineFolder) -> None:
@@ -54,9 +71,12 @@ def test_people_have_cards_of_seventeen_digits_and_are_the_same_for_a_seed(tmp_p
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
         write_sample_mine(tmp_path / name, people=300, seed=seed)
         texts.append((tmp_path / name / "people.csv").read_text(encoding="utf-8"))
-    rows = list(csv.DictReader(texts[0].splitlines()))
-    cards = [row["card"] for row in rows]
-    assert len(set(cards)) == 300
+    listed = list(csv.DictReader(texts[0].splitlines()))
+    rows = [row for row in listed if not row["kind"]]
+    cards = [row["card"] for row in listed]
+    assert [row["kind"] for row in listed[300:]] == ["vehicle"] * len(VEHICLES)
+    assert len(rows) == 300
+    assert len(set(cards)) == 300 + len(VEHICLES)
     assert all(card.isdecimal() and len(card) == 17 for card in cards)
     assert all(row["name"] and row["job"] and row["team"] for row in rows)
     assert texts[0] == texts[1] != texts[2]
@@ -71,7 +91,7 @@ def test_ports_are_those_that_were_asked_for(tmp_path: Path) -> None:
     write_sample_mine(tmp_path / "mine", ports=ports)
     folder = read_folder(tmp_path / "mine")
     served = {device.port for device in folder.modbus}
-    assert served == {*ports.uwb, ports.rfid, ports.shearer, ports.roadheader}
+    assert served == {*ports.uwb, ports.rfid, ports.shearer, ports.roadheader, ports.gas}
     assert folder.opcua[0].url.endswith(f":{ports.opcua}")
 
 
@@ -85,7 +105,7 @@ def test_a_folder_with_something_in_it_is_not_touched(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("people", [0, 100_000])
 def test_too_few_or_too_many_people_are_refused(tmp_path: Path, people: int) -> None:
-    with pytest.raises(SimulationError, match="people must be 1 to 99999"):
+    with pytest.raises(SimulationError, match="people must be 1 to 99997"):
         write_sample_mine(tmp_path / "mine", people=people)
 
 

@@ -16,12 +16,13 @@ from equipment.report import Quality, Sample, Value
 from gateway.mine.devices.readings import is_beyond
 from gateway.mine.machines.plan import AlongRoadway, Fixed, Machine, OnCards
 from gateway.mine.people.cards import Cards
+from gateway.mine.people.roster import Roster
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
 from gateway.mine.sameness import same
 from positioning.fences import POSE
 from positioning.mine_map import Roadway
-from positioning.observation import FixClass, IdTable
+from positioning.observation import FixClass
 
 #: Where the journal's state holds machines.
 STATE_PREFIX: Final = "machine/"
@@ -69,10 +70,10 @@ class Poses:
     the same. `runs`, (n,): whether the fence is active; so it is where that is `unsure`, (n,).
     """
 
-    def __init__(self, plan: MinePlan, cards: Cards, table: IdTable) -> None:
+    def __init__(self, plan: MinePlan, cards: Cards, roster: Roster) -> None:
         machines = self._machines = plan.machines
         count = len(machines)
-        self._cards = cards
+        self._cards, self._roster = cards, roster
         self._card_height_m = plan.card_height_m
         self._tolerance_ns = round(plan.clock_tolerance_s * _S_NS)
         self._lines = [_Line(roadway) for roadway in plan.map.roadways]
@@ -92,22 +93,47 @@ class Poses:
         self._unsaved = np.zeros(count, np.bool_)
         self._places: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         self._states: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
-        self._mounted: list[tuple[int, tuple[int, ...]]] = []
         for index, machine in enumerate(machines):
-            self._take_up(index, machine, table)
+            self._take_up(index, machine)
         self._asked = self._places.keys() | self._states.keys()
-        self._handles = np.array([h for _, hs in self._mounted for h in hs], np.int64)
-        self._seen_ns = np.zeros(len(self._handles), np.int64)
+        self._handles = self._seen_ns = np.zeros(0, np.int64)
+        self.mount()
+        self._seen_ns[:] = 0
 
-    def _take_up(self, index: int, machine: Machine, table: IdTable) -> None:
+    def mount(self) -> None:
+        """Takes up which cards are on machines: those that the holders of the plan's have now.
+
+        A machine is where it was until one that is new on it is located.
+        """
+        seen_ns = dict(zip(self._handles.tolist(), self._seen_ns.tolist(), strict=True))
+        self._mounted: list[tuple[int, tuple[int, ...]]] = []
+        for index, machine in enumerate(self._machines):
+            names = [self._roster.card_of(card) for card in machine.cards]
+            handles = tuple(self._roster.handle(name) for name in names if name)
+            if handles:
+                self._mounted.append((index, handles))
+        self._handles = np.array([h for _, hs in self._mounted for h in hs], np.int64)
+        last_ns = self._cards.last["t_ns"]
+        self._seen_ns = np.array(
+            [
+                seen_ns.get(card, int(last_ns[card]) if card < len(last_ns) else 0)
+                for card in self._handles.tolist()
+            ],
+            np.int64,
+        )
+
+    @property
+    def mounted(self) -> set[int]:
+        """The cards on machines, by handle."""
+        return set(self._handles.tolist())
+
+    def _take_up(self, index: int, machine: Machine) -> None:
         pose = machine.pose
         if machine.active:
             self._states[machine.active.device, machine.active.point].append(index)
         if isinstance(pose, AlongRoadway):
             self._places[pose.device, pose.point].append(index)
-        elif isinstance(pose, OnCards):
-            self._mounted.append((index, tuple(table.handle(card) for card in machine.cards)))
-        else:
+        elif isinstance(pose, Fixed):
             z_m = math.nan if pose.z_m is None else pose.z_m
             var_m2 = pose.sigma_m**2
             place = (0, pose.x_m, pose.y_m, z_m, pose.heading_deg, var_m2, 0.0, var_m2)
@@ -171,6 +197,7 @@ class Poses:
         that are gone are forgotten.
         """
         now_ns = record.now_ns
+        self._seen_ns[:] = 0
         known = {STATE_PREFIX + machine.id for machine in self._machines}
         gone = {key for key in state if key.startswith(STATE_PREFIX)} - known
         record.state.update(dict.fromkeys(sorted(gone)))
@@ -308,7 +335,7 @@ class Poses:
             if self._has_place(handle) and t_ns - fix["t_ns"] <= self._stale_ns[index]
         ]
         heading_deg = self.poses["heading_deg"][index]
-        if len(handles) == 1 or not math.isfinite(heading_deg):
+        if len(self._machines[index].cards) == 1 or not math.isfinite(heading_deg):
             heading_deg = self._heading_deg(recent[0], pose)
         if len(recent) > 1:
             dx, dy = (float(recent[0][name] - recent[1][name]) for name in ("x_m", "y_m"))

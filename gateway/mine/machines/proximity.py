@@ -101,6 +101,10 @@ class Proximity:
         self._vehicle_m = rule.vehicle_vehicle_m or np.nan
         self._nearness = nearness
 
+    def mount(self, mounted: Collection[int]) -> None:
+        """Machines carry other cards."""
+        self._mounted = np.array(sorted(mounted), np.int64)
+
     def reload(
         self,
         plan: MinePlan,

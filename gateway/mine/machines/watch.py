@@ -19,7 +19,7 @@ from gateway.mine.record import StepRecord
 from gateway.mine.sameness import same
 from positioning.fences import FenceMembership
 from positioning.nearness import Nearness
-from positioning.observation import IdTable, Records
+from positioning.observation import Records
 
 _S_NS: Final = 1_000_000_000
 
@@ -47,16 +47,14 @@ class MachineParts:
 class MachineWatch:
     """Machines' places, fences and cutters, and nearness to vehicles."""
 
-    def __init__(
-        self, plan: MinePlan, table: IdTable, roster: Roster, cards: Cards, alarms: AlarmBook
-    ) -> None:
-        self._table, self._roster, self._cards, self._alarms = table, roster, cards, alarms
-        self._poses = Poses(plan, cards, table)
+    def __init__(self, plan: MinePlan, roster: Roster, cards: Cards, alarms: AlarmBook) -> None:
+        self._roster, self._cards, self._alarms = roster, cards, alarms
+        self._poses = Poses(plan, cards, roster)
         self._membership = membership_of(plan)
         self._fences = self._fences_of(plan)
         self._cutters = Cutters(plan.map, plan.machines, self._poses, alarms)
-        mounted, nearness = self._mounted(plan), nearness_of(plan)
-        self._proximity = Proximity(plan, roster, cards, alarms, mounted=mounted, nearness=nearness)
+        mounted, near = self._poses.mounted, nearness_of(plan)
+        self._proximity = Proximity(plan, roster, cards, alarms, mounted=mounted, nearness=near)
         self._second = -1
 
     def _fences_of(self, plan: MinePlan) -> MachineFences:
@@ -69,8 +67,10 @@ class MachineWatch:
             membership=self._membership,
         )
 
-    def _mounted(self, plan: MinePlan) -> set[int]:
-        return {self._table.handle(card) for machine in plan.machines for card in machine.cards}
+    def mount(self) -> None:
+        """Machines carry the cards that who is listed under those of the plan have now."""
+        self._poses.mount()
+        self._proximity.mount(self._poses.mounted)
 
     def begin(self, state: Mapping[str, bytes], record: StepRecord) -> None:
         """Takes up what was known before a restart."""
@@ -91,16 +91,17 @@ class MachineWatch:
         Machines that stay go on as they are; `newest` is the last value of each point.
         """
         poses, fences = self._poses, self._fences
-        self._poses = Poses(plan, self._cards, self._table)
+        self._poses = Poses(plan, self._cards, self._roster)
         self._poses.go_on(poses, newest, record)
         self._membership = parts.fences or self._membership
         self._fences = self._fences_of(plan)
         self._fences.go_on(fences, record)
         self._cutters.reload(plan.map, plan.machines, self._poses, record)
-        self._proximity.reload(plan, self._mounted(plan), parts.nearness, record)
+        self._proximity.reload(plan, self._poses.mounted, parts.nearness, record)
 
     def judge_again(self, record: StepRecord) -> None:
         """It has changed who has which card."""
+        self.mount()
         self._fences.judge_again(record)
         self._proximity.judge_again(record)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,9 @@ from gateway.mine.people.cards import Cards
 from gateway.mine.people.roster import Roster
 from gateway.mine.people.shifts import Shifts
 from gateway.mine.record import StepRecord
+
+#: Where the journal's state holds since when a card may be below of which that is not yet sure.
+STATE_PREFIX: Final = "coming/"
 
 _S_NS: Final = 1_000_000_000
 #: A card that is heard first may be at the wellhead, which only its first places tell: so long it
@@ -27,20 +31,53 @@ class Attendance:
         self._roster = roster
         #: Since when each card may be below, until that is sure; 0 = it is not.
         self._since_ns = np.zeros(0, np.int64)
+        #: The same, without the time in which the gateway did not run.
+        self._settling_ns = np.zeros(0, np.int64)
+        #: Those of whom it is kept.
+        self._kept: set[int] = set()
+
+    def begin(self, state: Mapping[str, bytes], last_ns: int, record: StepRecord) -> None:
+        """Goes on after a restart, `last_ns` after which nothing was heard, with who was coming."""
+        self._reserve()
+        now_ns = record.now_ns
+        for key, value in state.items():
+            if not key.startswith(STATE_PREFIX):
+                continue
+            card = self._roster.find(key.removeprefix(STATE_PREFIX))
+            if card is None or card >= len(self._since_ns):
+                record.state[key] = None
+            else:
+                since_ns = min(int(value), now_ns)
+                self._since_ns[card] = since_ns
+                self._settling_ns[card] = now_ns - max(min(last_ns, now_ns) - since_ns, 0)
+                self._kept.add(card)
+
+    def _reserve(self) -> None:
+        more = np.zeros(len(self._cards.heard_ns) - len(self._since_ns), np.int64)
+        self._since_ns = np.concatenate([self._since_ns, more])
+        self._settling_ns = np.concatenate([self._settling_ns, more])
+
+    def _keep(self, record: StepRecord) -> None:
+        """Keeps who may be below: after a restart they came down when they did."""
+        coming = set(np.flatnonzero(self._since_ns).tolist())
+        for card in sorted(coming ^ self._kept):
+            since = str(self._since_ns[card]).encode() if card in coming else None
+            record.state[STATE_PREFIX + self._roster.name(card)] = since
+        self._kept = coming
 
     def look(self, record: StepRecord) -> list[int]:
         """Tells who has come down or gone up; returns their handles."""
         cards, now_ns = self._cards, record.now_ns
-        self._since_ns = np.concatenate(
-            [self._since_ns, np.zeros(len(cards.heard_ns) - len(self._since_ns), np.int64)]
-        )
+        self._reserve()
         below = (cards.heard_ns > 0) & (cards.at_wellhead == 0)
         was = cards.below_ns > 0
-        self._since_ns = np.minimum(self._since_ns, now_ns)  # a clock may be set back
+        for times_ns in (self._since_ns, self._settling_ns):
+            np.minimum(times_ns, now_ns, out=times_ns)  # a clock may be set back
         self._since_ns[~below | was] = 0  # of who is below it is known already
         coming = below & ~was
-        self._since_ns[coming & (self._since_ns == 0)] = now_ns
-        down = np.flatnonzero(coming & (now_ns - self._since_ns >= SETTLE_NS)).tolist()
+        fresh = coming & (self._since_ns == 0)
+        self._since_ns[fresh] = self._settling_ns[fresh] = now_ns
+        down = np.flatnonzero(coming & (now_ns - self._settling_ns >= SETTLE_NS)).tolist()
         up = np.flatnonzero(was & ~below).tolist()
         for card in down:
             since_ns = int(self._since_ns[card])
@@ -54,6 +91,7 @@ class Attendance:
             spent = f"{spent_min // 60} h {spent_min % 60:02d} min"
             text = f"card {self._roster.name(card)} is at the wellhead after {spent}"
             self._tell(EventKind.MINE_LEFT, card, (now_ns, since_ns), record, text)
+        self._keep(record)
         return [*down, *up]
 
     def _tell(

@@ -41,8 +41,12 @@ class LampRoom:
             plan.dual_card, roster=roster, cards=cards, alarms=alarms, state=state
         )
 
-    def begin(self, record: StepRecord) -> None:
-        """Goes on after a restart, once all cards are where they were."""
+    def begin(self, state: Mapping[str, bytes], last_ns: int, record: StepRecord) -> None:
+        """Goes on after a restart, once all cards are where they were.
+
+        `last_ns`: when any card was last heard.
+        """
+        self.attendance.begin(state, last_ns, record)
         self._clocks.drop_unknown(record)
         self.ledger.begin(record)
         self.issue.warn_again(record)

@@ -27,8 +27,8 @@ class LeapWatch:
     """The last measurement of each card, and how often it has leapt."""
 
     def __init__(self, plan: MinePlan, roster: Roster, cards: Cards, alarms: AlarmBook) -> None:
-        self._set(plan)
         self._roster = roster
+        self._set(plan)
         self._cards = cards
         self._alarms = alarms
         self._heard = np.zeros(0, HEARD)  # by card
@@ -46,7 +46,8 @@ class LeapWatch:
         self._tolerance_s = plan.clock_tolerance_s
         self._leaps_least = plan.duplicate_card.leaps
         self._within_ns = round(plan.duplicate_card.within_s * _S_NS)
-        self._named = 0  # cards up to this handle have their speed
+        self._named = 0  # cards up to this handle have their speed, by this version of the roster
+        self._roster_version = self._roster.version
 
     def reload(self, plan: MinePlan) -> None:
         """Takes over another map, other speeds and thresholds; where cards were heard stays."""
@@ -96,7 +97,10 @@ class LeapWatch:
             more = max(needed, 2 * size) - size
             self._heard = np.concatenate([self._heard, np.zeros(more, HEARD)])
             self._speed_m_s = np.pad(self._speed_m_s, (0, more))
+        if self._roster_version != self._roster.version:
+            self._roster_version, self._named = self._roster.version, 0
         for card in range(self._named, needed):
-            speed_m_s = self._speeds_m_s.get(self._roster.name(card), _SPEED_MAX_M_S)
+            listed = self._roster.listed(self._roster.name(card))
+            speed_m_s = self._speeds_m_s.get(listed, _SPEED_MAX_M_S)
             self._speed_m_s[card] = speed_m_s
         self._named = needed

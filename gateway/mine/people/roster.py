@@ -28,6 +28,10 @@ class Roster:
         self._persons: Mapping[str, str] = {}
         #: Cards of the mine that are issued to nobody now: strange only where they are below.
         self._spare: frozenset[str] = frozenset()
+        #: The card of each who has one, by the card under which people.csv lists them.
+        self._cards: dict[str, str] = {}
+        #: Grows whenever it changes who has which card.
+        self.version = 0
         self.person = np.zeros(0, np.bool_)  #: By handle.
         self.leader = np.zeros(0, np.bool_)
         self.vehicle = np.zeros(0, np.bool_)
@@ -40,6 +44,22 @@ class Roster:
     def person_of(self, card: str) -> str:
         """Under which card its holder is listed in people.csv; empty where nobody has it."""
         return self._persons.get(card, card if card in (self._holders or {}) else "")
+
+    def listed(self, card: str) -> str:
+        """The card by which a configuration names what is about a card: that of its holder's line.
+
+        Its own where nobody has it.
+        """
+        return self.person_of(card) or card
+
+    def card_of(self, listed: str) -> str:
+        """The card that who is listed under `listed` has now; empty where they have none.
+
+        A card that is on no list stands for itself.
+        """
+        card = self._cards.get(listed, "")
+        is_known = listed in self._persons or listed in self._spare
+        return card or ("" if is_known else listed)
 
     @property
     def spare(self) -> frozenset[str]:
@@ -75,6 +95,8 @@ class Roster:
     ) -> None:
         """It has changed who has which card; `reserve` has to follow."""
         self._holders, self._persons, self._spare = holders, persons, spare
+        self._cards = {person: card for card, person in persons.items()}
+        self.version += 1
         self.person = self.leader = self.vehicle = np.zeros(0, np.bool_)
         self.on_routes = []
 

@@ -94,8 +94,9 @@ class Hazard:
 
     `risk_point`, `zone` and `device` say where it is, empty where they do not apply. It is to be
     mended by `due_t_ns`; `overdue`: it was not. `supervisor` is who alone may clear it, empty where
-    it is not supervised. `request_id` is that of the act that reported it. `steps` are the newest
-    ones, the last that which led to the state of now.
+    it is not supervised. `mended_by` says who mended it last, as they said, `back_t_ns` when a
+    check sent it back, 0 if none has. `request_id` is that of the act that reported it. `steps` are
+    the newest ones, the last that which led to the state of now.
     """
 
     id: str
@@ -112,6 +113,8 @@ class Hazard:
     found_by: str = ""
     found_t_ns: int = 0
     request_id: str = ""
+    mended_by: str = ""
+    back_t_ns: int = 0
 
     @property
     def state(self) -> HazardState:
@@ -122,6 +125,11 @@ class Hazard:
     def is_open(self) -> bool:
         """Whether it is not cleared yet."""
         return self.state is not HazardState.CLEARED
+
+    @property
+    def late_t_ns(self) -> int:
+        """From when on it is overdue, if it is: one that was sent back, not before that."""
+        return max(self.due_t_ns, self.back_t_ns)
 
     @property
     def number(self) -> int:

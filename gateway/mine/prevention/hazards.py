@@ -26,6 +26,8 @@ from gateway.mine.prevention.hazard import (
 from gateway.mine.record import StepRecord
 
 HAZARD_OVERDUE: Final = "hazard_overdue"
+#: In these a check may pass it or send it back.
+_MENDED: Final = (HazardState.MENDED, HazardState.CHECKED)
 
 #: Hazards that may be open: more than a large mine finds in a year.
 OPEN_MOST: Final = 10_000
@@ -174,6 +176,9 @@ class HazardBook:
 
     def _check(self, act: Act, record: StepRecord) -> str:
         passed = dict(act.detail).get("result") == "passed"
+        hazard = self._hazards.get(act.subject)
+        if hazard and hazard.state in _MENDED and (refusal := _own_work(hazard, act.operator)):
+            return refusal
         return self._go(act, HazardInput.PASS if passed else HazardInput.REJECT, record)
 
     def _supervise(self, act: Act, record: StepRecord) -> str:
@@ -219,11 +224,9 @@ class HazardBook:
         if due and (refusal := _due_refusal(int(due), record)):
             return refusal
         step = HazardStep(record.now_ns, act.operator, what, state, act.note)
-        due_ns = int(due) if due else hazard.due_t_ns
         changed = replace(
-            hazard,
-            steps=(*hazard.steps, step)[-STEPS_MOST:],
-            due_t_ns=due_ns,
+            _after(hazard, step),
+            due_t_ns=int(due) if due else hazard.due_t_ns,
             assignee=assignee or hazard.assignee,
             supervisor=supervisor or hazard.supervisor,
         )
@@ -253,7 +256,7 @@ class HazardBook:
         text = f"{hazard.id}, level {hazard.level}: {hazard.title}; not mended in time by {who}"
         # The more severe of the hazard's level and the family's.
         level = min(hazard.level, self._alarms.level_of(HAZARD_OVERDUE))
-        self._alarms.begin(_key(hazard), hazard.due_t_ns, record, text, level=level)
+        self._alarms.begin(_key(hazard), hazard.late_t_ns, record, text, level=level)
 
     def _keep(self, hazard: Hazard, record: StepRecord) -> None:
         self._hazards[hazard.id] = self._changed[hazard.id] = hazard
@@ -276,6 +279,29 @@ class HazardBook:
 
 def _waits(hazard: Hazard) -> bool:
     return hazard.state in UNMENDED
+
+
+def _after(hazard: Hazard, step: HazardStep) -> Hazard:
+    """A hazard after a step: who has mended it, and when it was sent back, are kept."""
+    return replace(
+        hazard,
+        steps=(*hazard.steps, step)[-STEPS_MOST:],
+        mended_by=step.operator if step.what is HazardInput.MEND else hazard.mended_by,
+        back_t_ns=step.t_ns if step.what is HazardInput.REJECT else hazard.back_t_ns,
+    )
+
+
+def _own_work(hazard: Hazard, checker: str) -> str:
+    """Why someone can't check a hazard: nobody checks what they mended, or had to."""
+    mended_by = hazard.mended_by or next(
+        (step.operator for step in reversed(hazard.steps) if step.what is HazardInput.MEND), ""
+    )
+    if checker not in (mended_by, hazard.assignee):
+        return ""
+    was = f"mended by {mended_by}" if mended_by else "mended"
+    if hazard.assignee != mended_by:
+        was = f"{was}, and assigned to {hazard.assignee}"
+    return f"{hazard.id} was {was}: someone else than {checker} has to check it"
 
 
 def _key(hazard: Hazard) -> AlarmKey:

@@ -27,31 +27,31 @@ from lamproom.v1 import alarm_pb2 as lamproom_dot_v1_dot_alarm__pb2
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flamproom/v1/configuration.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x18lamproom/v1/stream.proto\"o\n\rConfiguration\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12-\n\tload_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x19\n\x17GetConfigurationRequest\"M\n\x18GetConfigurationResponse\x12\x31\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.Configuration\"\x1b\n\x19WatchConfigurationRequest\"\xac\x01\n\x1aWatchConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.ConfigurationH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"4\n\rReloadRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\"`\n\x14\x43onfigurationMistake\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\"4\n\x13\x43onfigurationChange\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\"\xe5\x01\n\x0eReloadResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x33\n\x08mistakes\x18\x03 \x03(\x0b\x32!.lamproom.v1.ConfigurationMistake\x12\x31\n\x07\x63hanges\x18\x04 \x03(\x0b\x32 .lamproom.v1.ConfigurationChange\x12\x31\n\rconfiguration\x18\x05 \x01(\x0b\x32\x1a.lamproom.v1.Configuration2\xa3\x02\n\x14\x43onfigurationService\x12_\n\x10GetConfiguration\x12$.lamproom.v1.GetConfigurationRequest\x1a%.lamproom.v1.GetConfigurationResponse\x12g\n\x12WatchConfiguration\x12&.lamproom.v1.WatchConfigurationRequest\x1a\'.lamproom.v1.WatchConfigurationResponse0\x01\x12\x41\n\x06Reload\x12\x1a.lamproom.v1.ReloadRequest\x1a\x1b.lamproom.v1.ReloadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flamproom/v1/configuration.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x18lamproom/v1/stream.proto\"\x81\x01\n\rConfiguration\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12-\n\tload_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x05 \x01(\t\"\x19\n\x17GetConfigurationRequest\"M\n\x18GetConfigurationResponse\x12\x31\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.Configuration\"\x1b\n\x19WatchConfigurationRequest\"\xac\x01\n\x1aWatchConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.ConfigurationH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"4\n\rReloadRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\"`\n\x14\x43onfigurationMistake\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\"4\n\x13\x43onfigurationChange\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\"\xe5\x01\n\x0eReloadResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x33\n\x08mistakes\x18\x03 \x03(\x0b\x32!.lamproom.v1.ConfigurationMistake\x12\x31\n\x07\x63hanges\x18\x04 \x03(\x0b\x32 .lamproom.v1.ConfigurationChange\x12\x31\n\rconfiguration\x18\x05 \x01(\x0b\x32\x1a.lamproom.v1.Configuration2\xa3\x02\n\x14\x43onfigurationService\x12_\n\x10GetConfiguration\x12$.lamproom.v1.GetConfigurationRequest\x1a%.lamproom.v1.GetConfigurationResponse\x12g\n\x12WatchConfiguration\x12&.lamproom.v1.WatchConfigurationRequest\x1a\'.lamproom.v1.WatchConfigurationResponse0\x01\x12\x41\n\x06Reload\x12\x1a.lamproom.v1.ReloadRequest\x1a\x1b.lamproom.v1.ReloadResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.configuration_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONFIGURATION']._serialized_start=132
-  _globals['_CONFIGURATION']._serialized_end=243
-  _globals['_GETCONFIGURATIONREQUEST']._serialized_start=245
-  _globals['_GETCONFIGURATIONREQUEST']._serialized_end=270
-  _globals['_GETCONFIGURATIONRESPONSE']._serialized_start=272
-  _globals['_GETCONFIGURATIONRESPONSE']._serialized_end=349
-  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_start=351
-  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_end=378
-  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_start=381
-  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_end=553
-  _globals['_RELOADREQUEST']._serialized_start=555
-  _globals['_RELOADREQUEST']._serialized_end=607
-  _globals['_CONFIGURATIONMISTAKE']._serialized_start=609
-  _globals['_CONFIGURATIONMISTAKE']._serialized_end=705
-  _globals['_CONFIGURATIONCHANGE']._serialized_start=707
-  _globals['_CONFIGURATIONCHANGE']._serialized_end=759
-  _globals['_RELOADRESPONSE']._serialized_start=762
-  _globals['_RELOADRESPONSE']._serialized_end=991
-  _globals['_CONFIGURATIONSERVICE']._serialized_start=994
-  _globals['_CONFIGURATIONSERVICE']._serialized_end=1285
+  _globals['_CONFIGURATION']._serialized_start=133
+  _globals['_CONFIGURATION']._serialized_end=262
+  _globals['_GETCONFIGURATIONREQUEST']._serialized_start=264
+  _globals['_GETCONFIGURATIONREQUEST']._serialized_end=289
+  _globals['_GETCONFIGURATIONRESPONSE']._serialized_start=291
+  _globals['_GETCONFIGURATIONRESPONSE']._serialized_end=368
+  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_start=370
+  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_end=397
+  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_start=400
+  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_end=572
+  _globals['_RELOADREQUEST']._serialized_start=574
+  _globals['_RELOADREQUEST']._serialized_end=626
+  _globals['_CONFIGURATIONMISTAKE']._serialized_start=628
+  _globals['_CONFIGURATIONMISTAKE']._serialized_end=724
+  _globals['_CONFIGURATIONCHANGE']._serialized_start=726
+  _globals['_CONFIGURATIONCHANGE']._serialized_end=778
+  _globals['_RELOADRESPONSE']._serialized_start=781
+  _globals['_RELOADRESPONSE']._serialized_end=1010
+  _globals['_CONFIGURATIONSERVICE']._serialized_start=1013
+  _globals['_CONFIGURATIONSERVICE']._serialized_end=1304
 # @@protoc_insertion_point(module_scope)

@@ -31,12 +31,15 @@ class Configuration(_message.Message):
     DIGEST_FIELD_NUMBER: _builtins.int
     NUMBER_FIELD_NUMBER: _builtins.int
     LOAD_TIME_FIELD_NUMBER: _builtins.int
+    TIMEZONE_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """The mine's own name of it, `version` of mine.toml; may be empty."""
     digest: _builtins.str
     """SHA-256 of all its files, hexadecimal: the same for the same content."""
     number: _builtins.int
     """1 at the gateway's start, and one more with each that is taken over."""
+    timezone: _builtins.str
+    """Of the mine: IANA name of a time zone, in which its people are told times."""
     @_builtins.property
     def load_time(self) -> _timestamp_pb2.Timestamp:
         """When the gateway took it over."""
@@ -48,10 +51,11 @@ class Configuration(_message.Message):
         digest: _builtins.str = ...,
         number: _builtins.int = ...,
         load_time: _timestamp_pb2.Timestamp | None = ...,
+        timezone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["load_time", b"load_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "load_time", b"load_time", "number", b"number", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "load_time", b"load_time", "number", b"number", "timezone", b"timezone", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

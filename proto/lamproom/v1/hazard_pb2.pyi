@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from lamproom.v1 import alarm_pb2 as _alarm_pb2
 from lamproom.v1 import event_pb2 as _event_pb2
+from lamproom.v1 import stream_pb2 as _stream_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -253,6 +254,86 @@ class ListHazardsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListHazardsResponse: _TypeAlias = ListHazardsResponse  # noqa: Y015
+
+@_typing.final
+class WatchHazardsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.bytes
+    """From an earlier answer; empty for a fresh start."""
+    def __init__(
+        self,
+        *,
+        cursor: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchHazardsRequest: _TypeAlias = WatchHazardsRequest  # noqa: Y015
+
+@_typing.final
+class WatchHazardsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HAZARDS_FIELD_NUMBER: _builtins.int
+    SYNC_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def hazards(self) -> Global___Hazards: ...
+    @_builtins.property
+    def sync(self) -> _stream_pb2.Sync: ...
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat: ...
+    @_builtins.property
+    def reset(self) -> _stream_pb2.Reset: ...
+    def __init__(
+        self,
+        *,
+        hazards: Global___Hazards | None = ...,
+        sync: _stream_pb2.Sync | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        reset: _stream_pb2.Reset | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["hazards", b"hazards", "heartbeat", b"heartbeat", "message", b"message", "reset", b"reset", "sync", b"sync"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hazards", b"hazards", "heartbeat", b"heartbeat", "message", b"message", "reset", b"reset", "sync", b"sync"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hazards", "sync", "heartbeat", "reset"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___WatchHazardsResponse: _TypeAlias = WatchHazardsResponse  # noqa: Y015
+
+@_typing.final
+class Hazards(_message.Message):
+    """Hazards as they are now, in the order in which they changed last."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HAZARDS_FIELD_NUMBER: _builtins.int
+    CURSOR_FIELD_NUMBER: _builtins.int
+    cursor: _builtins.bytes
+    """Go on from here."""
+    @_builtins.property
+    def hazards(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hazard]: ...
+    def __init__(
+        self,
+        *,
+        hazards: _abc.Iterable[Global___Hazard] | None = ...,
+        cursor: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "hazards", b"hazards"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Hazards: _TypeAlias = Hazards  # noqa: Y015
 
 @_typing.final
 class GetHazardRequest(_message.Message):

@@ -27,10 +27,10 @@ if _version_not_supported:
 
 class HazardServiceStub:
     """Hazards: each goes from found over assigned, mended and checked to cleared; a check may send it back.
-    None is ever lost. What becomes of one is told as an event with its `hazard_id`; GetHazard tells the
-    rest.
+    None is ever lost. What becomes of one is told as an event with its `hazard_id`, and whole by
+    WatchHazards; GetHazard tells one.
 
-    All but the first two are acts, as those of AlarmService are: done once for each `request_id`,
+    All but the first three are acts, as those of AlarmService are: done once for each `request_id`,
     written to the audit log with all that was given, and with the same status codes.
     FAILED_PRECONDITION says what can be done to the hazard instead.
     """
@@ -50,6 +50,11 @@ class HazardServiceStub:
                 '/lamproom.v1.HazardService/GetHazard',
                 request_serializer=lamproom_dot_v1_dot_hazard__pb2.GetHazardRequest.SerializeToString,
                 response_deserializer=lamproom_dot_v1_dot_hazard__pb2.GetHazardResponse.FromString,
+                _registered_method=True)
+        self.WatchHazards = channel.unary_stream(
+                '/lamproom.v1.HazardService/WatchHazards',
+                request_serializer=lamproom_dot_v1_dot_hazard__pb2.WatchHazardsRequest.SerializeToString,
+                response_deserializer=lamproom_dot_v1_dot_hazard__pb2.WatchHazardsResponse.FromString,
                 _registered_method=True)
         self.ReportHazard = channel.unary_unary(
                 '/lamproom.v1.HazardService/ReportHazard',
@@ -85,10 +90,10 @@ class HazardServiceStub:
 
 class HazardServiceServicer:
     """Hazards: each goes from found over assigned, mended and checked to cleared; a check may send it back.
-    None is ever lost. What becomes of one is told as an event with its `hazard_id`; GetHazard tells the
-    rest.
+    None is ever lost. What becomes of one is told as an event with its `hazard_id`, and whole by
+    WatchHazards; GetHazard tells one.
 
-    All but the first two are acts, as those of AlarmService are: done once for each `request_id`,
+    All but the first three are acts, as those of AlarmService are: done once for each `request_id`,
     written to the audit log with all that was given, and with the same status codes.
     FAILED_PRECONDITION says what can be done to the hazard instead.
     """
@@ -106,6 +111,20 @@ class HazardServiceServicer:
 
     def GetHazard(self, request, context):
         """NOT_FOUND: there is no such hazard.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchHazards(self, request, context):
+        """Streams hazards as they are now: those that are not cleared, one `sync`, then each that changes,
+        also those that are cleared then, with a `heartbeat` when there is none. With a `cursor` it goes on
+        with those that have changed since: of each the newest state, not all between.
+
+        After a restart of the gateway, a cursor from before leads to a `reset` and a fresh start.
+
+        INVALID_ARGUMENT: a cursor that this method did not give out.
+        UNAVAILABLE: the gateway is stopping; come back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -134,6 +153,8 @@ class HazardServiceServicer:
 
     def CheckHazard(self, request, context):
         """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+        FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -165,6 +186,11 @@ def add_HazardServiceServicer_to_server(servicer, server):
                     servicer.GetHazard,
                     request_deserializer=lamproom_dot_v1_dot_hazard__pb2.GetHazardRequest.FromString,
                     response_serializer=lamproom_dot_v1_dot_hazard__pb2.GetHazardResponse.SerializeToString,
+            ),
+            'WatchHazards': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchHazards,
+                    request_deserializer=lamproom_dot_v1_dot_hazard__pb2.WatchHazardsRequest.FromString,
+                    response_serializer=lamproom_dot_v1_dot_hazard__pb2.WatchHazardsResponse.SerializeToString,
             ),
             'ReportHazard': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportHazard,
@@ -206,10 +232,10 @@ def add_HazardServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class HazardService:
     """Hazards: each goes from found over assigned, mended and checked to cleared; a check may send it back.
-    None is ever lost. What becomes of one is told as an event with its `hazard_id`; GetHazard tells the
-    rest.
+    None is ever lost. What becomes of one is told as an event with its `hazard_id`, and whole by
+    WatchHazards; GetHazard tells one.
 
-    All but the first two are acts, as those of AlarmService are: done once for each `request_id`,
+    All but the first three are acts, as those of AlarmService are: done once for each `request_id`,
     written to the audit log with all that was given, and with the same status codes.
     FAILED_PRECONDITION says what can be done to the hazard instead.
     """
@@ -258,6 +284,33 @@ class HazardService:
             '/lamproom.v1.HazardService/GetHazard',
             lamproom_dot_v1_dot_hazard__pb2.GetHazardRequest.SerializeToString,
             lamproom_dot_v1_dot_hazard__pb2.GetHazardResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchHazards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/lamproom.v1.HazardService/WatchHazards',
+            lamproom_dot_v1_dot_hazard__pb2.WatchHazardsRequest.SerializeToString,
+            lamproom_dot_v1_dot_hazard__pb2.WatchHazardsResponse.FromString,
             options,
             channel_credentials,
             insecure,

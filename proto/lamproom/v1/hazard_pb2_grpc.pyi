@@ -28,10 +28,10 @@ GRPC_VERSION: str
 
 class HazardServiceStub:
     """Hazards: each goes from found over assigned, mended and checked to cleared; a check may send it back.
-    None is ever lost. What becomes of one is told as an event with its `hazard_id`; GetHazard tells the
-    rest.
+    None is ever lost. What becomes of one is told as an event with its `hazard_id`, and whole by
+    WatchHazards; GetHazard tells one.
 
-    All but the first two are acts, as those of AlarmService are: done once for each `request_id`,
+    All but the first three are acts, as those of AlarmService are: done once for each `request_id`,
     written to the audit log with all that was given, and with the same status codes.
     FAILED_PRECONDITION says what can be done to the hazard instead.
     """
@@ -49,6 +49,16 @@ class HazardServiceStub:
     """
     GetHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.GetHazardRequest, _hazard_pb2.GetHazardResponse]
     """NOT_FOUND: there is no such hazard."""
+    WatchHazards: _grpc.UnaryStreamMultiCallable[_hazard_pb2.WatchHazardsRequest, _hazard_pb2.WatchHazardsResponse]
+    """Streams hazards as they are now: those that are not cleared, one `sync`, then each that changes,
+    also those that are cleared then, with a `heartbeat` when there is none. With a `cursor` it goes on
+    with those that have changed since: of each the newest state, not all between.
+
+    After a restart of the gateway, a cursor from before leads to a `reset` and a fresh start.
+
+    INVALID_ARGUMENT: a cursor that this method did not give out.
+    UNAVAILABLE: the gateway is stopping; come back.
+    """
     ReportHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.ReportHazardRequest, _hazard_pb2.ReportHazardResponse]
     """Says that a hazard was found."""
     AssignHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.AssignHazardRequest, _hazard_pb2.AssignHazardResponse]
@@ -56,7 +66,10 @@ class HazardServiceStub:
     MendHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.MendHazardRequest, _hazard_pb2.MendHazardResponse]
     """Says that a hazard is mended."""
     CheckHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.CheckHazardRequest, _hazard_pb2.CheckHazardResponse]
-    """Says that a hazard was looked at: it is good, or goes back to who is to mend it."""
+    """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+    FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
+    """
     SuperviseHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.SuperviseHazardRequest, _hazard_pb2.SuperviseHazardResponse]
     """Puts a hazard under someone's supervision, who alone may then clear it or hand it over."""
     ClearHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.ClearHazardRequest, _hazard_pb2.ClearHazardResponse]
@@ -65,10 +78,10 @@ class HazardServiceStub:
 @_typing.type_check_only
 class HazardServiceAsyncStub(HazardServiceStub):
     """Hazards: each goes from found over assigned, mended and checked to cleared; a check may send it back.
-    None is ever lost. What becomes of one is told as an event with its `hazard_id`; GetHazard tells the
-    rest.
+    None is ever lost. What becomes of one is told as an event with its `hazard_id`, and whole by
+    WatchHazards; GetHazard tells one.
 
-    All but the first two are acts, as those of AlarmService are: done once for each `request_id`,
+    All but the first three are acts, as those of AlarmService are: done once for each `request_id`,
     written to the audit log with all that was given, and with the same status codes.
     FAILED_PRECONDITION says what can be done to the hazard instead.
     """
@@ -83,6 +96,16 @@ class HazardServiceAsyncStub(HazardServiceStub):
     """
     GetHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.GetHazardRequest, _hazard_pb2.GetHazardResponse]  # type: ignore[assignment]
     """NOT_FOUND: there is no such hazard."""
+    WatchHazards: _aio.UnaryStreamMultiCallable[_hazard_pb2.WatchHazardsRequest, _hazard_pb2.WatchHazardsResponse]  # type: ignore[assignment]
+    """Streams hazards as they are now: those that are not cleared, one `sync`, then each that changes,
+    also those that are cleared then, with a `heartbeat` when there is none. With a `cursor` it goes on
+    with those that have changed since: of each the newest state, not all between.
+
+    After a restart of the gateway, a cursor from before leads to a `reset` and a fresh start.
+
+    INVALID_ARGUMENT: a cursor that this method did not give out.
+    UNAVAILABLE: the gateway is stopping; come back.
+    """
     ReportHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.ReportHazardRequest, _hazard_pb2.ReportHazardResponse]  # type: ignore[assignment]
     """Says that a hazard was found."""
     AssignHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.AssignHazardRequest, _hazard_pb2.AssignHazardResponse]  # type: ignore[assignment]
@@ -90,7 +113,10 @@ class HazardServiceAsyncStub(HazardServiceStub):
     MendHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.MendHazardRequest, _hazard_pb2.MendHazardResponse]  # type: ignore[assignment]
     """Says that a hazard is mended."""
     CheckHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.CheckHazardRequest, _hazard_pb2.CheckHazardResponse]  # type: ignore[assignment]
-    """Says that a hazard was looked at: it is good, or goes back to who is to mend it."""
+    """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+    FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
+    """
     SuperviseHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.SuperviseHazardRequest, _hazard_pb2.SuperviseHazardResponse]  # type: ignore[assignment]
     """Puts a hazard under someone's supervision, who alone may then clear it or hand it over."""
     ClearHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.ClearHazardRequest, _hazard_pb2.ClearHazardResponse]  # type: ignore[assignment]
@@ -98,10 +124,10 @@ class HazardServiceAsyncStub(HazardServiceStub):
 
 class HazardServiceServicer(metaclass=_abc_1.ABCMeta):
     """Hazards: each goes from found over assigned, mended and checked to cleared; a check may send it back.
-    None is ever lost. What becomes of one is told as an event with its `hazard_id`; GetHazard tells the
-    rest.
+    None is ever lost. What becomes of one is told as an event with its `hazard_id`, and whole by
+    WatchHazards; GetHazard tells one.
 
-    All but the first two are acts, as those of AlarmService are: done once for each `request_id`,
+    All but the first three are acts, as those of AlarmService are: done once for each `request_id`,
     written to the audit log with all that was given, and with the same status codes.
     FAILED_PRECONDITION says what can be done to the hazard instead.
     """
@@ -126,6 +152,22 @@ class HazardServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_hazard_pb2.GetHazardResponse, _abc.Awaitable[_hazard_pb2.GetHazardResponse]]:
         """NOT_FOUND: there is no such hazard."""
+
+    @_abc_1.abstractmethod
+    def WatchHazards(
+        self,
+        request: _hazard_pb2.WatchHazardsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_hazard_pb2.WatchHazardsResponse], _abc.AsyncIterator[_hazard_pb2.WatchHazardsResponse]]:
+        """Streams hazards as they are now: those that are not cleared, one `sync`, then each that changes,
+        also those that are cleared then, with a `heartbeat` when there is none. With a `cursor` it goes on
+        with those that have changed since: of each the newest state, not all between.
+
+        After a restart of the gateway, a cursor from before leads to a `reset` and a fresh start.
+
+        INVALID_ARGUMENT: a cursor that this method did not give out.
+        UNAVAILABLE: the gateway is stopping; come back.
+        """
 
     @_abc_1.abstractmethod
     def ReportHazard(
@@ -157,7 +199,10 @@ class HazardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hazard_pb2.CheckHazardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hazard_pb2.CheckHazardResponse, _abc.Awaitable[_hazard_pb2.CheckHazardResponse]]:
-        """Says that a hazard was looked at: it is good, or goes back to who is to mend it."""
+        """Says that a hazard was looked at: it is good, or goes back to who is to mend it.
+
+        FAILED_PRECONDITION: also where the operator is who mended it or was to: another has to check it.
+        """
 
     @_abc_1.abstractmethod
     def SuperviseHazard(
