@@ -164,7 +164,7 @@ def _row_of(card: Card, batch: int) -> int:
 @njit_within
 def _ends_round(card: Card, m: Any, fix: Any) -> bool:
     """Whether a measurement comes too late, or is too old, to be of the round of the last fix."""
-    return abs(max(m["t_ns"], card["t_ns"]) - fix["t_ns"]) >= ROUND_NS
+    return bool(abs(max(m["t_ns"], card["t_ns"]) - fix["t_ns"]) >= ROUND_NS)
 
 
 Counts = NDArray[np.int64]
