@@ -33,9 +33,7 @@ def soak(
     ] = "",
     shadow_every: Annotated[
         int,
-        typer.Option(
-            min=0, metavar="S", help="New second cores go along every S steps."
-        ),
+        typer.Option(min=0, metavar="S", help="New second cores go along every S steps."),
     ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
 ) -> None:
