@@ -31,6 +31,10 @@ def soak(
     without: Annotated[
         str, typer.Option(metavar="KINDS", help="Kinds of faults to leave out, or `all`.")
     ] = "",
+    shadow_every: Annotated[
+        int,
+        typer.Option(min=0, metavar="S", help="New second cores go along every S steps."),
+    ] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
 ) -> None:
     """Run the core for hours of a simulated mine.
@@ -53,6 +57,7 @@ def soak(
         borders=borders,
         only=tuple(filter(None, only.split(","))),
         without=off,
+        shadow_every=shadow_every,
     )
     if set(settings.only) - set(settings.cards):
         fail(f"--only: the cards are {settings.cards[0]} to {settings.cards[-1]}")

@@ -156,6 +156,8 @@ class Reloading:
             name = self._table.name(card)
             text = f"a card is lost after {plan.rules[SIGNAL_LOST].after_s:g} s now"
             self._alarms.close(AlarmKey(SIGNAL_LOST, card=name), record.now_ns, record, text)
+        if back:
+            self._keep(back, record)
 
     def _drop_gone_zones(self, record: StepRecord) -> None:
         """Ends the alarms about zones that are no longer on the map."""

@@ -117,6 +117,14 @@ class Checks:
         yield from self._twins.check(given, air.doubles, air.skewed)
         yield from self.operators.check(changes, acts)
 
+    def refused(self, changes: Changes) -> Iterator[Complaint]:
+        """Compares what was told of a configuration that was refused: nothing changes."""
+        yield from self.ledger.take(changes, self._nobody)
+        yield from self.ledger.attending(changes)
+        yield from self.life.check(changes, ticks=False)
+        if len(changes.events) != 1 or len(changes.fixes) or changes.alarms:
+            yield Complaint("refused", "", "", "nothing changes", str(changes.events))
+
     def reloaded(self, changes: Changes, plan: MinePlan, depths: Depths) -> Iterator[Complaint]:
         """Takes over another configuration, and compares what the core has told of it."""
         self.holding.reload(plan.holders or {})

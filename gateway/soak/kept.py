@@ -39,7 +39,9 @@ class Kept:
             _update(hazards, again.prevention.hazards)
         yield from _differences("kept hazard", self._hazards, hazards)
         muster = again.muster.muster if again.muster else None
-        if muster != self._muster:
+        # A muster takes in at once whom it finds below after a restart, else once that is sure.
+        is_sure = again.headcount.attending == again.headcount.underground
+        if is_sure and muster != self._muster:
             yield Complaint("kept muster", "", "", str(self._muster), str(muster))
         if again.issued is not None and again.issued != self._issued:
             yield Complaint("kept cards", "", "", str(self._issued), str(again.issued))

@@ -113,7 +113,8 @@ class SoakSettings:
 
     `only`: of all cards that are simulated, those that the core gets to hear (empty: all).
     `without`: kinds of faults that are switched off. `borders`: people walk along the borders of
-    zones instead of going about their work.
+    zones instead of going about their work. `shadow_every`: after so many steps new second cores
+    go along with the running one, 0: none do.
     """
 
     hours: float
@@ -123,6 +124,7 @@ class SoakSettings:
     borders: bool = False
     only: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
+    shadow_every: int = 0
 
     @cached_property
     def cards(self) -> tuple[str, ...]:
@@ -149,6 +151,8 @@ class SoakSettings:
             words.append(f"--shift-h {self.shift_h:g}")
         if self.borders:
             words.append("--borders")
+        if self.shadow_every:
+            words.append(f"--shadow-every {self.shadow_every}")
         if self.only:
             words.append(f"--only {','.join(self.only)}")
         if self.without:

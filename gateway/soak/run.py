@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from equipment.report import Sample
-from gateway.mine.change import Act, Batch, Changes, EventKind
+from gateway.mine.change import Act, ActKind, Batch, Changes, EventKind
 from gateway.mine.core import STEP_MOST_NS, Mine
 from gateway.mine.prepared import Reload, prepare
 from gateway.soak.checks import Checks
@@ -19,6 +19,7 @@ from gateway.soak.faults import RING_S, Air
 from gateway.soak.kept import Kept
 from gateway.soak.ledger import Complaint
 from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, other_plan, plan_of
+from gateway.soak.shadow import Shadows
 from gateway.soak.truth import delivered
 from gateway.soak.world import World
 from hil_sim.roadgraph import Ints
@@ -89,6 +90,7 @@ class Soak:
         self._checks = Checks(settings, plan, self._world, self._air)
         self._ledger = self._checks.ledger
         self._kept = Kept()
+        self._shadows = Shadows(settings.shadow_every)
         #: The configuration that comes next, and how its map lies; they take turns.
         self._next_plan = other_plan(settings, plan)
         self._next_depths: Depths | None = None
@@ -187,6 +189,7 @@ class Soak:
         changes = self._mine.begin(now_ns)
         self._kept.take(changes)
         self._note(changes, list(self._checks.began(changes)), now_ns)
+        self._shadows.begin(self._mine)
 
     def _restart(self, second: int) -> None:
         now_ns = START_NS + second * _S_NS
@@ -203,11 +206,27 @@ class Soak:
         self._next_depths = self._next_depths or Depths(plan.map, self._world.graph)
         depths, self._next_depths = self._next_depths, self._world.depths
         self._plan, self._next_plan = plan, before
-        changes = self._mine.reload(Reload("changed", prepare(before, plan)), now_ns)
-        complaints = list(self._checks.reloaded(changes, plan, depths))
+        refused = self._refuse(now_ns)
+        act = Act(f"reload-{second}", "engineer", ActKind.CONFIGURATION_RELOAD, "mine")
+        reload = Reload("changed", prepare(before, plan), act)
+        changes = self._mine.reload(reload, now_ns)
+        complaints = [*refused, *self._checks.reloaded(changes, plan, depths)]
+        complaints += _answered(changes, EventKind.CONFIGURATION_CHANGED, "")
         self._kept.take(changes)
         self.outcome.reloads += 1
+        self._shadows.begin(self._mine)
+        self._shadows.restart(self._mine, self._plan, self._table, self._ledger.state)
         self._note(changes, complaints, now_ns)
+
+    def _refuse(self, now_ns: int) -> list[Complaint]:
+        """Before, something is read that is wrong: nothing changes."""
+        act = Act(f"refused-{now_ns}", "engineer", ActKind.CONFIGURATION_RELOAD, "mine")
+        changes = self._mine.reload(Reload("it is wrong", act=act), now_ns)
+        complaints = list(self._checks.refused(changes))
+        self._kept.take(changes)
+        complaints += _answered(changes, EventKind.CONFIGURATION_REFUSED, "it is wrong")
+        self._note(changes, complaints, now_ns)
+        return complaints
 
     def _batch(self, rows: Records, acts: tuple[Act, ...], samples: tuple[Sample, ...]) -> Batch:
         """The same with the handles of this core."""
@@ -237,7 +256,9 @@ class Soak:
         self._listened_s += min(passed_ns, STEP_MOST_NS) / _S_NS
         self._now_ns = now_ns
         acts, samples = self._checks.operators.due(second, now_ns), self._samples(now_ns)
-        changes = self._mine.step(self._batch(rows, acts, samples), now_ns)
+        batch = self._batch(rows, acts, samples)
+        self._shadows.ready(self._table)
+        changes = self._mine.step(batch, now_ns)
         # What was measured of a card before it was handed in says nothing of now.
         rows = rows[rows["t_ns"] > self._checks.gone_ns[rows["card"]]]
         given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
@@ -248,6 +269,8 @@ class Soak:
         self._kept.take(changes)
         if self.outcome.steps % REBUILD_EVERY == 0:
             complaints += self._rebuilt(now_ns)
+        complaints += self._shadows.follow(batch, changes)
+        self._shadows.make(self._mine, self._plan, self._table, self._ledger.state)
         self._note(changes, complaints, now_ns)
 
     def _numbers(self) -> Ints:
@@ -283,13 +306,22 @@ class Soak:
     def _end(self) -> Outcome:
         outcome, checks = self.outcome, self._checks
         changes = self._mine.end(self._now_ns)
-        self._note(changes, list(checks.began(changes)), self._now_ns)
+        complaints = [*checks.began(changes), *self._shadows.end(changes)]
+        self._note(changes, complaints, self._now_ns)
         outcome.false_pairs = checks.truth.false_pairs
         outcome.below_mean = self._below / max(outcome.steps, 1)
         outcome.judged_share = self._judged / max(self._below, 1)
         outcome.digest = self._ledger.digest
         outcome.acts = dict(checks.operators.done)
         return outcome
+
+
+def _answered(changes: Changes, kind: EventKind, refusal: str) -> Iterator[Complaint]:
+    """A reload is told by one event, before all others, and is answered."""
+    found = [answer.refusal for answer in changes.answers]
+    kinds = [event.kind for event in changes.events]
+    if found != [refusal] or kinds[0] is not kind or kinds.count(kind) != 1:
+        yield Complaint("reload answered", "", kind.name, refusal or "done", f"{found} {kinds[:3]}")
 
 
 def run(settings: SoakSettings, violations_most: int = VIOLATIONS_MOST) -> Outcome:

@@ -1,5 +1,7 @@
 """The alarms by themselves: delays, latches, hiding, escalation, restart, and operators' acts."""
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -50,6 +52,30 @@ def test_what_waits_goes_on_after_a_restart() -> None:
     room.restart()
     room.wait(4)  # up to a second may have passed when the gateway was last known to look
     assert room.told() == ["ALARM_RAISED", "ALARM_CLEARED"]
+
+
+def test_a_delay_goes_on_after_a_restart_as_the_rule_said_last_and_as_time_was_left_out() -> None:
+    room, key = Room(), AlarmKey("slow", zone="z")
+    room.begin(key)
+    room.rules = {**RULES, "slow": replace(RULES["slow"], after_s=20)}
+    record = room.step()
+    room.book.reload(room.rules, record)
+    room.end(record)
+    room.restart()
+    room.wait(19)
+    room.t_ns += 100 * S
+    room.book.shift(100 * S)  # the gateway stood still
+    room.wait(0)
+    room.restart()
+    room.wait(0.9)
+    assert room.told() == []
+    room.restart(away_s=50)
+    room.wait(0)
+    room.restart(away_s=50)
+    room.wait(0)
+    assert room.told() == []
+    room.wait(2)
+    assert room.told() == ["ALARM_RAISED"]
 
 
 def test_the_time_that_the_gateway_was_away_is_no_time_of_a_condition() -> None:

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from equipment.report import LinkChange, LinkState
 from gateway.mine.change import ActKind, Alarm, Batch, EventKind
+from gateway.mine.plan import AlarmRule
+from gateway.mine.prepared import Reload, prepare
 from gateway.mine.prevention.hazard import Hazard, HazardInput, HazardState, HazardStep
 from gateway.mine.prevention.plan import PreventionPlan, RiskWeights
 from gateway.mine.prevention.risk import PARTS, RiskBook
@@ -156,6 +158,22 @@ def test_another_configuration_is_taken_over_as_by_a_restart() -> None:
     ]
     prevention.reload(replace(room.plan, prevention=PreventionPlan()), record)
     assert record.state["risk/face"] is None
+
+
+def test_an_open_alarm_counts_by_the_level_that_its_family_has_now() -> None:
+    room = HazardRoom()
+    for x_m in (55.0, 60.0, 65.0, 70.0):
+        room.stand("1001", x_m)
+    before = parts(room, 1)["alarms"]
+    rules = {**room.plan.rules, "restricted_entry": AlarmRule(3)}
+    plan = replace(room.plan, rules=rules)
+    reload = Reload("levels", prepare(room.plan, plan))
+    room._note(room.walk._note(room.walk.mine.reload(reload, room.t_ns)))
+    room.plan = plan
+    room.wait()
+    after = parts(room, 1)["alarms"]
+    room.restart()
+    assert (before, after, parts(room, 1)["alarms"]) == (50.0, 15.0, 15.0)
 
 
 # Laws

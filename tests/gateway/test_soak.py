@@ -14,6 +14,7 @@ from gateway.mine.alarms import words
 from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.alarms.floods import FloodBook
 from gateway.mine.alarms.hiding import HidingBook
+from gateway.mine.alarms.kept import keep_alarm
 from gateway.mine.change import EventKind
 from gateway.mine.core import Mine
 from gateway.mine.devices.clocks import Clocks
@@ -243,6 +244,46 @@ def test_another_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, name: str
     monkeypatch.setattr(part, method, put)
     outcome = run(QUIET if name in ALONE else BUSY, violations_most=1)
     assert {violation.complaint.law for violation in outcome.violations} & laws
+
+
+#: Second cores go along all the time.
+SHADOWED = dataclasses.replace(SHORT, hours=0.12, shadow_every=20)
+
+
+def test_second_cores_tell_the_same_and_change_nothing() -> None:
+    outcome = run(SHADOWED)
+    assert [violation.text() for violation in outcome.violations] == []
+    assert outcome.digest == run(dataclasses.replace(SHADOWED, shadow_every=0)).digest
+    assert "--shadow-every 20" in SHADOWED.command()
+
+
+def pending_not_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        "gateway.mine.alarms.book.keep_alarm",
+        lambda key, alarm, _, before=keep_alarm: before(key, alarm, None),
+    )
+
+
+def pending_forgotten(patch: pytest.MonkeyPatch) -> None:
+    before = AlarmBook.reload
+
+    def reload(self: AlarmBook, *given: Any) -> None:
+        before(self, *given)
+        self._pending.clear()
+
+    patch.setattr(AlarmBook, "reload", reload)
+
+
+@pytest.mark.parametrize(
+    ("plant", "law"),
+    [(pending_not_kept, "as after a restart"), (pending_forgotten, "as if nothing was read")],
+)
+def test_what_shows_late_is_found_beside_second_cores(
+    monkeypatch: pytest.MonkeyPatch, plant: Patch, law: str
+) -> None:
+    plant(monkeypatch)
+    outcome = run(SHADOWED, violations_most=1)
+    assert outcome.violations[0].complaint.law == law
 
 
 def test_a_failure_is_made_shorter(monkeypatch: pytest.MonkeyPatch) -> None:

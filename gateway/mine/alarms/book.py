@@ -62,6 +62,7 @@ class AlarmBook:
         self._floods = floods or FloodBook()
         self._floods.recall(self._alarms.values())
         self._due_ns = 0  # nothing is to be done by itself before this
+        self._is_kept = True  # what is pending, as it is
         #: When something was last known to be pending; kept, to know how long nobody looked.
         self._alive_ns = int(state.get(ALIVE_KEY, b"0"))
 
@@ -80,6 +81,7 @@ class AlarmBook:
             rule = self._rule(key)
             after_s = rule.after_s if pending.begins else rule.clear_after_s
             self._pending[key] = replace(pending, due_ns=pending.t_ns + round(after_s * _S))
+            self._save(key, record)
         for key, alarm in list(self._alarms.items()):
             rule = self._rule(key)
             now, text = by_rule(alarm, before.get(key.rule, rule), rule)
@@ -192,15 +194,9 @@ class AlarmBook:
             self._forget(key, before, record)
         alarm = Alarm(
             id=f"{key.rule}-{record.next_sequence}",
-            rule=key.rule,
+            **key._asdict(),
             level=level or rule.level,
             start_t_ns=t_ns,
-            card=key.card,
-            device=key.device,
-            zone=key.zone,
-            limit=key.limit,
-            hazard=key.hazard,
-            machine=key.machine,
             text=text,
             place=place,
             raised_t_ns=record.now_ns,
@@ -297,6 +293,10 @@ class AlarmBook:
         if self._pending and now_ns - self._alive_ns >= ALIVE_EVERY_NS:
             self._alive_ns = now_ns
             record.state[ALIVE_KEY] = str(now_ns).encode()
+        if not self._is_kept:
+            self._is_kept = True
+            for key in self._pending:
+                self._save(key, record)
         self._floods.tick(record)
         if now_ns < self._due_ns:
             return
@@ -320,6 +320,7 @@ class AlarmBook:
         for key, pending in self._pending.items():
             moved = replace(pending, t_ns=pending.t_ns + by_ns, due_ns=pending.due_ns + by_ns)
             self._pending[key] = moved
+            self._is_kept = False
 
     def _pass(self, key: AlarmKey, happened: AlarmInput, record: StepRecord, text: str) -> None:
         """What happens to an alarm that stays open; told, where that changes something."""

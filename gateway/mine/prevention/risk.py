@@ -201,6 +201,12 @@ class RiskBook:
 
     def _count(self, what: Alarm | Hazard, *, counts: bool) -> None:
         """Counts an alarm or hazard once, where it was when it came, until it is over."""
+        known = self._counted.get(what.id)
+        if counts and known and known.table is not None and known.level != what.level:
+            # Its family has another level by another configuration.
+            self._add(known, -1)
+            self._counted[what.id] = known._replace(level=what.level)
+            self._add(self._counted[what.id], 1)
         if counts == (what.id in self._counted):
             return
         if counts:
