@@ -9,6 +9,7 @@ import numpy as np
 
 from gateway.mine.alarm_kept import AlarmKey
 from gateway.mine.alarms import AlarmBook
+from gateway.mine.cards import Cards
 from gateway.mine.plan import Holder
 from gateway.mine.record import StepRecord
 from positioning.observation import IdTable
@@ -17,17 +18,22 @@ UNKNOWN_CARD: Final = "unknown_card"
 
 
 class Roster:
-    """The holders of all cards that were ever heard. A card that nobody has is taken as a person's.
+    """The holders of all cards that have a handle. A card that nobody has is taken as a person's.
 
     `holders` None: there is no roster, and no card is strange.
     """
 
-    def __init__(self, holders: Mapping[str, Holder] | None, table: IdTable) -> None:
+    def __init__(
+        self, holders: Mapping[str, Holder] | None, table: IdTable, cards: Cards
+    ) -> None:
         self._holders = holders
         self._table = table
+        self._cards = cards
         self._persons: Mapping[str, str] = {}
         #: Cards of the mine that are issued to nobody now: strange only where they are below.
         self._spare: frozenset[str] = frozenset()
+        #: Strange cards that have a handle, because something has named them, and were never heard.
+        self._unheard: list[int] = []
         self.person = np.zeros(0, np.bool_)  #: By handle.
         self.leader = np.zeros(0, np.bool_)
         self.vehicle = np.zeros(0, np.bool_)
@@ -76,14 +82,28 @@ class Roster:
         """It has changed who has which card; `reserve` has to follow."""
         self._holders, self._persons, self._spare = holders, persons, spare
         self.person = self.leader = self.vehicle = np.zeros(0, np.bool_)
-        self.on_routes = []
+        self.on_routes, self._unheard = [], []
 
     def reserve(self, alarms: AlarmBook, record: StepRecord, known: int | None = None) -> None:
-        """Takes up the cards that have got a handle; tells those that are not on the roster.
+        """Takes up the cards that have got a handle; tells those heard that are not on the roster.
 
         Only those up to the handle `known`, where it is given.
         """
         self._take_up(len(self._table) if known is None else known, alarms, record)
+        self.note_heard(alarms, record)
+
+    def note_heard(self, alarms: AlarmBook, record: StepRecord) -> None:
+        """Tells the cards that are not on the roster once they are heard."""
+        if not self._unheard:
+            return
+        unheard, self._unheard = self._unheard, []
+        for card in unheard:
+            if not self._cards.heard_ns[card]:
+                self._unheard.append(card)
+                continue
+            name = self._table.name(card)
+            text = f"card {name} is not in people.csv: who carries it is not known"
+            alarms.begin(AlarmKey(UNKNOWN_CARD, card=name), record.now_ns, record, text)
 
     def _take_up(self, known: int, alarms: AlarmBook, record: StepRecord) -> None:
         first = len(self.person)
@@ -105,5 +125,4 @@ class Roster:
             if holder is not None:
                 alarms.end(key, record.now_ns, record, f"card {name} is {holder.name}'s now")
             elif name not in self._spare:
-                text = f"card {name} is not in people.csv: who carries it is not known"
-                alarms.begin(key, record.now_ns, record, text)
+                self._unheard.append(card)
