@@ -82,15 +82,13 @@ def _mind_way(card: Card, site: Site, best: int, to: int, to_end: int, from_end_
 
 
 @njit
-def review(card: Card, site: Site, behind: float) -> None:
-    """Do the ranges of the last seconds tell of other places? They are put beside those known.
+def review(card: Card, site: Site, window_ns: int, behind: float) -> None:
+    """Do the ranges of the last `window_ns` tell of other places? They are put beside those known.
 
     New ones are less likely than the best one by `behind`, the natural logarithm, at least.
     """
     s, trial = site, site["trial"]
-    now_ns = card["t_ns"]
-    card["reviewed_ns"] = now_ns
-    found, count, distinct = search_roadways(card, site, now_ns, s["start_window_ns"])
+    found, count, distinct = search_roadways(card, site, card["t_ns"], window_ns)
     if distinct < 2:
         return
     best = best_place(card)

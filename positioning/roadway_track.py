@@ -286,11 +286,15 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
     best = best_place(card)
     wide = card["hypotheses"][best, SS] > 9.0 * s["review_var_m2"]
     doubtful = card["rejects"] >= _REVIEW_REJECTS or wide or card["ambiguous"]
-    corner = not doubtful and may_be_round_a_corner(card, site, best)
-    if not doubtful and not corner:
+    if not doubtful:
         card["reviewed_ns"] = now_ns
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
-        review(card, site, ROUND_A_CORNER if corner else 0.0)
+        card["reviewed_ns"] = now_ns
+        review(card, site, s["start_window_ns"], 0.0)
+    if now_ns - card["cornered_ns"] >= s["review_ns"] and may_be_round_a_corner(card, site, best):
+        card["cornered_ns"] = now_ns
+        # A card that stands ranges more rarely: its last round counts as well.
+        review(card, site, s["start_window_ns"] + s["used_ns"], ROUND_A_CORNER)
     if now_ns - card["branched_ns"] >= s["review_ns"]:
         card["branched_ns"] = now_ns
         mind_other_ways(card, site, best)
