@@ -42,7 +42,7 @@ import numpy as np
 import rustworkx
 
 from bench.mutation import Edit, is_excluded, reached_edits
-from bench.planting import MINE, Planter, Reach, listen
+from bench.planting import Planter, Reach, listen, modules
 
 PLANTED: Final = 200
 WORKERS: Final = 2
@@ -61,7 +61,7 @@ class Bug:
     def text(self) -> str:
         """Where it is, what it was and what it became."""
         edit = self.edit
-        at = f"gateway/mine/{self.module}.py:{edit.line}"
+        at = f"gateway/mine/{self.module.replace('.', '/')}.py:{edit.line}"
         return f"{at} {edit.kind}: {_short(edit.before)}  ->  {_short(edit.after)}"
 
 
@@ -136,7 +136,7 @@ def judge(bug: Bug) -> dict[str, Any]:
 def survey() -> dict[str, Any]:
     """In a child: where the soaks come, without a bug, and what the core tells then."""
     reach = Reach()
-    for name in sorted(path.stem for path in MINE.glob("*.py")):
+    for name in modules():
         importlib.import_module(f"gateway.mine.{name}")
     sys.settrace(reach.trace)
     found, digest = soaks()
@@ -191,7 +191,7 @@ def chosen(reached: dict[str, list[Bug]], count: int, seed: int) -> list[Bug]:
 
 def where_soaks_come(survey: dict[str, Any]) -> tuple[dict[str, list[Bug]], dict[str, int]]:
     """The bugs that can be planted, by module, and how many a module would have in all."""
-    sources = {path.stem: path.read_text() for path in sorted(MINE.glob("*.py"))}
+    sources = {name: path.read_text() for name, path in modules().items()}
     names = set()
     for module, lines in survey["lines"].items():
         text = sources[module].splitlines()
@@ -261,7 +261,7 @@ def main() -> int:
     asked = argparse.ArgumentParser(prog="./run bench mutants")
     asked.add_argument("count", nargs="?", type=int, default=PLANTED, metavar="N")
     asked.add_argument("--seed", type=int, default=1)
-    asked.add_argument("--module", help="only bugs of this module")
+    asked.add_argument("--module", help="only bugs of this module, such as machines.proximity")
     asked.add_argument("--minutes", type=float, default=math.inf, help="end after so long")
     given = asked.parse_args()
     end_s = time.perf_counter() + given.minutes * 60.0
@@ -300,12 +300,12 @@ def report(
     """By module, then what was not found, then all in a line of JSON."""
     planted = Counter(bug.module for bug, _ in judged)
     caught = Counter(bug.module for bug, one in judged if one.found)
-    print("\nmodule               caught planted   places reached of all")
+    print("\nmodule                    caught planted   places reached of all")
     for module, count in all_of.items():
         if not count:
             continue
         come = len(reached.get(module, ()))
-        print(f"{module:20} {caught[module]:6} {planted[module]:7}   {come:6} of {count}")
+        print(f"{module:25} {caught[module]:6} {planted[module]:7}   {come:6} of {count}")
     print("\nby what they were found:")
     for found, count in Counter(one.found for _, one in judged if one.found).most_common():
         print(f"{count:5} {found}")

@@ -50,18 +50,18 @@ _WORDS: Final = ("text", "found", "expected", "note", "why", "where", "sentence"
 
 #: What is left out besides, by module and function or name (of all modules: empty), and why.
 EXCLUDED: Final[dict[tuple[str, str], str]] = {
-    ("alarm_words", ""): "words alone",
-    ("families", ""): "words alone",
+    ("alarms.words", ""): "words alone",
+    ("alarms.families", ""): "words alone",
     ("core_words", "started_text"): "words alone",
     ("core_words", "grown"): "how much room there is",
     ("plan", ""): "defaults, and what is copied from the configuration",
-    ("machine_plan", ""): "defaults",
-    ("prevention_plan", ""): "defaults",
+    ("machines.plan", ""): "defaults",
+    ("prevention.plan", ""): "defaults",
     ("change", "Alarm.number"): "for clients that sort: the core never asks for it",
-    ("conflicts", "PAIRS_MOST"): "a bound of memory",
-    ("card_kept", "PARTS"): "how the work of keeping is spread over seconds",
-    ("anchors", "SAVE_PARTS"): "how the work of keeping is spread over seconds",
-    ("twins", "PAIRS_MOST"): "a bound of memory",
+    ("people.conflicts", "PAIRS_MOST"): "a bound of memory",
+    ("people.card_kept", "PARTS"): "how the work of keeping is spread over seconds",
+    ("devices.anchors", "SAVE_PARTS"): "how the work of keeping is spread over seconds",
+    ("people.twins", "PAIRS_MOST"): "a bound of memory",
     ("core", "Mine._smoothed"): "the soak's mine has no lag: nothing is smoothed",
 }
 #: Functions that make room: how much is no matter.

@@ -16,11 +16,22 @@ from bench.mutation import mutated
 MINE: Final = Path(__file__).parents[1] / "gateway" / "mine"
 
 
+def name_of(path: Path) -> str:
+    """A module of the core by its file: its name within the core."""
+    return ".".join(path.relative_to(MINE).with_suffix("").parts)
+
+
+def modules() -> dict[str, Path]:
+    """The files of all modules of the core by their names."""
+    files = (path for path in sorted(MINE.rglob("*.py")) if path.name != "__init__.py")
+    return {name_of(path): path for path in files}
+
+
 class Planter(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Gives one module of the core with its bug to whoever imports it."""
 
     def __init__(self, module: str, number: int) -> None:
-        self._name, self._file = f"gateway.mine.{module}", MINE / f"{module}.py"
+        self._name, self._file = f"gateway.mine.{module}", MINE / f"{module.replace('.', '/')}.py"
         self._number = number
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> Any:
@@ -57,7 +68,7 @@ class Reach:
             self._left[code] = left
         if event in ("call", "line") and frame.f_lineno in left:
             left.discard(frame.f_lineno)
-            module = Path(code.co_filename).stem
+            module = name_of(Path(code.co_filename))
             self.lines.setdefault(module, set()).add(frame.f_lineno)
         return self.trace if left else None
 

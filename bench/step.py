@@ -35,8 +35,8 @@ from gateway.config.alarms import AlarmSettings
 from gateway.mine import core
 from gateway.mine.change import Batch
 from gateway.mine.core import Mine
-from gateway.mine.machine_plan import AlongRoadway, FloodRule, Machine, NearRule
-from gateway.mine.machine_watch import MachineWatch
+from gateway.mine.machines.plan import AlongRoadway, FloodRule, Machine, NearRule
+from gateway.mine.machines.watch import MachineWatch
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, ValueLimit
 from gateway.mine.record import StepRecord
 from positioning.fences import capsule

@@ -21,7 +21,7 @@ def explain(
     """Say when an alarm is raised, and who is told."""
     from equipment.toml_source import suggest
     from gateway.config.explain import explain as explain_rule
-    from gateway.mine.families import FAMILIES
+    from gateway.mine.alarms.families import FAMILIES
 
     if rule and rule not in FAMILIES:
         hint = suggest(rule, tuple(FAMILIES)) or f"one of {', '.join(FAMILIES)}"

@@ -7,7 +7,7 @@ from typing import Final
 
 from gateway.config.alarms import AlarmFamily
 from gateway.config.bundle import Bundle
-from gateway.mine.families import FAMILIES
+from gateway.mine.alarms.families import FAMILIES
 from positioning.mine_map import Zone, ZoneKind
 
 

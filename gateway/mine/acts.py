@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from gateway.mine.alarm_kept import AlarmKey, Hiding
-from gateway.mine.alarm_states import AlarmMode
-from gateway.mine.alarms import AlarmBook
+from gateway.mine.alarms.book import AlarmBook
+from gateway.mine.alarms.kept import AlarmKey, Hiding
+from gateway.mine.alarms.states import AlarmMode
 from gateway.mine.change import Act, ActKind, Answer
 from gateway.mine.record import StepRecord
 

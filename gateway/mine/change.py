@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from equipment.report import ClockCheck, LinkChange, Notice, Sample
-from gateway.mine.alarm_states import AlarmMode, AlarmState
+from gateway.mine.alarms.states import AlarmMode, AlarmState
 from positioning.observation import FIX, MEASUREMENT, Records
 
 if TYPE_CHECKING:
-    from gateway.mine.muster_card import MusterChange
-    from gateway.mine.prevention import PreventionChange
-    from gateway.mine.shift_exposure import ShiftExposure
-    from gateway.mine.visits import Visit
+    from gateway.mine.muster.card import MusterChange
+    from gateway.mine.people.shift_exposure import ShiftExposure
+    from gateway.mine.prevention.book import PreventionChange
+    from gateway.mine.zones.visits import Visit
 
 
 class ActKind(StrEnum):
@@ -51,8 +51,8 @@ class Act:
     """What an operator asks for; the same `request_id` is done once, however often it comes.
 
     `subject` is the id of an alarm; of OUT_OF_SERVICE and IN_SERVICE it is what
-    `gateway.mine.alarm_kept.AlarmKey.text` gives; of MUSTER_OPEN what
-    `gateway.mine.muster_card.MusterCall.text` does, of MUSTER_CLOSE the muster's id; of CARD_ISSUE
+    `gateway.mine.alarms.kept.AlarmKey.text` gives; of MUSTER_OPEN what
+    `gateway.mine.muster.card.MusterCall.text` does, of MUSTER_CLOSE the muster's id; of CARD_ISSUE
     `card/person`, of CARD_RETURN the card, of CARD_REPLACE `old/new`; of acts on hazards the
     hazard's, of HAZARD_REPORT where it is; of CONFIGURATION_RELOAD the mine's code. `until_t_ns` is
     when a shelved alarm comes back. `detail` is what else was given, by name.

@@ -18,35 +18,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.mine.acts import ActBook, Doer
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.alarms import AlarmBook
-from gateway.mine.anchors import JUDGE_EVERY_S, AnchorBook
-from gateway.mine.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
-from gateway.mine.card_flags import CardFlags
-from gateway.mine.card_kept import PARTS as PLACE_PARTS
-from gateway.mine.card_kept import CardKeeper
-from gateway.mine.cards import Cards, Entries
+from gateway.mine.alarms.book import AlarmBook
+from gateway.mine.alarms.families import DEVICE_DOWN, SIGNAL_LOST
+from gateway.mine.alarms.floods import FloodBook
+from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
-from gateway.mine.conflicts import ConflictBook
 from gateway.mine.core_words import grown, late_notices, started_text
-from gateway.mine.families import DEVICE_DOWN, SIGNAL_LOST
-from gateway.mine.floods import FloodBook
-from gateway.mine.issue import Parts
-from gateway.mine.lamp_room import LampRoom
-from gateway.mine.limits import Limits
-from gateway.mine.links import Links
-from gateway.mine.machine_watch import MachineWatch
-from gateway.mine.muster import MusterBook
-from gateway.mine.notices import NoticeBook
-from gateway.mine.occupancy import ENTRY_RULES, Occupancy
+from gateway.mine.devices.anchors import JUDGE_EVERY_S, AnchorBook
+from gateway.mine.devices.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
+from gateway.mine.devices.limits import Limits
+from gateway.mine.devices.links import Links
+from gateway.mine.devices.notices import NoticeBook
+from gateway.mine.devices.readings import Readings
+from gateway.mine.machines.vehicles import Vehicles
+from gateway.mine.machines.watch import MachineWatch
+from gateway.mine.muster.book import MusterBook
+from gateway.mine.people.card_flags import CardFlags
+from gateway.mine.people.card_kept import PARTS as PLACE_PARTS
+from gateway.mine.people.card_kept import CardKeeper
+from gateway.mine.people.cards import Cards, Entries
+from gateway.mine.people.conflicts import ConflictBook
+from gateway.mine.people.issue import Parts
+from gateway.mine.people.lamp_room import LampRoom
+from gateway.mine.people.roster import UNKNOWN_CARD, Roster
+from gateway.mine.people.route_watch import RouteWatch
 from gateway.mine.plan import MinePlan
-from gateway.mine.prevention import Prevention
-from gateway.mine.readings import Readings
+from gateway.mine.prevention.book import Prevention
 from gateway.mine.record import StepRecord
 from gateway.mine.reloading import Reloading, hearing, readers_of, roadways_of
-from gateway.mine.roster import UNKNOWN_CARD, Roster
-from gateway.mine.route_watch import RouteWatch
-from gateway.mine.vehicles import Vehicles
+from gateway.mine.zones.occupancy import ENTRY_RULES, Occupancy
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, time, tzinfo
 
-from gateway.mine.machine_plan import FloodRule, Machine, NearRule
-from gateway.mine.prevention_plan import PreventionPlan
-from gateway.mine.shifts import ShiftTime
+from gateway.mine.machines.plan import FloodRule, Machine, NearRule
+from gateway.mine.people.shifts import ShiftTime
+from gateway.mine.prevention.plan import PreventionPlan
 from positioning.mine_map import MineMap
 from positioning.settings import TrackerSettings
 

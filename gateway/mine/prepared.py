@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gateway.mine.anchors import AnchorBook
 from gateway.mine.change import Act
-from gateway.mine.machine_watch import MachineParts
-from gateway.mine.muster_ways import MusterWays
-from gateway.mine.occupancy import JudgedZones
+from gateway.mine.devices.anchors import AnchorBook
+from gateway.mine.machines.watch import MachineParts
+from gateway.mine.muster.ways import MusterWays
 from gateway.mine.plan import MinePlan
 from gateway.mine.sameness import same
+from gateway.mine.zones.occupancy import JudgedZones
 from positioning.locator import Locator
 
 

@@ -13,30 +13,30 @@ from typing import Final
 import numpy as np
 
 from gateway.mine.acts import ActBook
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.alarms import AlarmBook
-from gateway.mine.anchors import AnchorBook
-from gateway.mine.card_kept import CardKeeper
-from gateway.mine.cards import Cards
+from gateway.mine.alarms.book import AlarmBook
+from gateway.mine.alarms.families import DEVICE_DOWN, SIGNAL_LOST
+from gateway.mine.alarms.floods import FloodBook
+from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.change import Batch, Changes, EventKind
-from gateway.mine.conflicts import ConflictBook
-from gateway.mine.families import DEVICE_DOWN, SIGNAL_LOST
-from gateway.mine.floods import FloodBook
-from gateway.mine.lamp_room import LampRoom
-from gateway.mine.limits import Limits
-from gateway.mine.links import Links
-from gateway.mine.machine_watch import MachineWatch
-from gateway.mine.muster import MusterBook
-from gateway.mine.occupancy import Occupancy
+from gateway.mine.devices.anchors import AnchorBook
+from gateway.mine.devices.limits import Limits
+from gateway.mine.devices.links import Links
+from gateway.mine.devices.readings import Readings
+from gateway.mine.machines.vehicles import Vehicles
+from gateway.mine.machines.watch import MachineWatch
+from gateway.mine.muster.book import MusterBook
+from gateway.mine.people.card_kept import CardKeeper
+from gateway.mine.people.cards import Cards
+from gateway.mine.people.conflicts import ConflictBook
+from gateway.mine.people.lamp_room import LampRoom
+from gateway.mine.people.roster import Roster
+from gateway.mine.people.route_watch import RouteWatch
 from gateway.mine.plan import MinePlan
 from gateway.mine.prepared import Prepared, Reload
-from gateway.mine.prevention import Prevention
-from gateway.mine.readings import Readings
+from gateway.mine.prevention.book import Prevention
 from gateway.mine.record import StepRecord
-from gateway.mine.roster import Roster
-from gateway.mine.route_watch import RouteWatch
 from gateway.mine.sameness import same
-from gateway.mine.vehicles import Vehicles
+from gateway.mine.zones.occupancy import Occupancy
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records
 

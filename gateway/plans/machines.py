@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.config.machines import FenceShape, Machine
-from gateway.mine import machine_plan as plan
+from gateway.mine.machines import plan
 from gateway.mine.plan import ValueLimit
 from positioning.fences import capsule
 from positioning.polygons import Floats

@@ -7,7 +7,8 @@ from typing import Any
 from equipment.profile import Kind
 from gateway.config.bundle import Bundle, Limit, Person
 from gateway.config.people import CardKind
-from gateway.mine.machine_plan import FloodRule, NearRule
+from gateway.mine.machines.plan import FloodRule, NearRule
+from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import (
     AlarmRule,
     AttendancePlan,
@@ -18,7 +19,6 @@ from gateway.mine.plan import (
     Stop,
     ValueLimit,
 )
-from gateway.mine.shifts import ShiftTime
 from gateway.plans.machines import machine_plan_of
 from gateway.plans.prevention import prevention_plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from gateway.config.bundle import Bundle
-from gateway.mine.prevention_plan import ByLevel, PreventionPlan, RiskPoint, RiskWeights
+from gateway.mine.prevention.plan import ByLevel, PreventionPlan, RiskPoint, RiskWeights
 
 
 class _Levels(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.change import Act, ActKind
 from gateway.serve.acting import OPERATOR_MOST, Ask, Response, act_of, done, text_of
 from gateway.serve.cursor import Kind, seal_page

@@ -10,9 +10,9 @@ import numpy as np
 
 from gateway.clock import Clock
 from gateway.config.schema import AttendanceSettings
-from gateway.mine.shift_exposure import Share, ShiftExposure
-from gateway.mine.shifts import ShiftSpan
-from gateway.mine.visits import Visit
+from gateway.mine.people.shift_exposure import Share, ShiftExposure
+from gateway.mine.people.shifts import ShiftSpan
+from gateway.mine.zones.visits import Visit
 from gateway.serve.cursor import Kind, seal_page
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_size, page_start, scope

@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from gateway.mine.alarms.families import FAMILIES
 from gateway.mine.change import Alarm, Event, Place
-from gateway.mine.families import FAMILIES
 from gateway.serve.cursor import Kind, seal
 from lamproom.v1 import event_pb2, position_pb2, stream_pb2
 from positioning.observation import Records

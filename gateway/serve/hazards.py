@@ -9,7 +9,7 @@ import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.mine.change import ActKind
-from gateway.mine.hazard import Hazard
+from gateway.mine.prevention.hazard import Hazard
 from gateway.serve.acting import NOTE_MOST, OPERATOR_MOST, Ask, Response, act_of, done, text_of
 from gateway.serve.cursor import Kind, seal_page
 from gateway.serve.failure import RequestError, invalid

@@ -16,7 +16,7 @@ import grpc
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.mine.change import ActKind, Place
-from gateway.mine.muster_card import Muster, MusterCall, MusterCard, MusterChange, MusterState
+from gateway.mine.muster.card import Muster, MusterCall, MusterCard, MusterChange, MusterState
 from gateway.serve.acting import NOTE_MOST, OPERATOR_MOST, Ask, act_of, done, text_of
 from gateway.serve.cursor import Kind, seal_page
 from gateway.serve.encode import delimited, heartbeat_message, place_message, sync_message

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from equipment.report import LinkChange, Sample
 from gateway.config.bundle import DeviceSetup
-from gateway.mine.alarm_states import AlarmState
+from gateway.mine.alarms.states import AlarmState
 from gateway.mine.change import Alarm, Changes, Headcount
 from positioning.observation import FIX, Records
 

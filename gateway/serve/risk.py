@@ -13,7 +13,7 @@ import numpy as np
 
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
-from gateway.mine.risk import PARTS
+from gateway.mine.prevention.risk import PARTS
 from gateway.serve.cursor import Kind
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.paging import page_of, scope

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.alarm_states import AlarmMode, AlarmState
+from gateway.mine.alarms.kept import AlarmKey
+from gateway.mine.alarms.states import AlarmMode, AlarmState
 from gateway.mine.change import ActKind, Alarm, Answer, Changes, Event, EventKind
 from gateway.mine.plan import AlarmRule, MinePlan
 from gateway.soak.ledger import Complaint, key_of

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from gateway.mine.change import Changes, EventKind
-from gateway.mine.shift_exposure import Share, ShiftExposure
-from gateway.mine.visits import Visit
+from gateway.mine.people.shift_exposure import Share, ShiftExposure
+from gateway.mine.zones.visits import Visit
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import MINE, Complaint, Ledger
 from gateway.soak.plan import START_NS

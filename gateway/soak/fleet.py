@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from equipment.report import Quality, Sample
-from gateway.mine.machine_plan import AlongRoadway, Fixed, Machine, OnCards
+from gateway.mine.machines.plan import AlongRoadway, Fixed, Machine, OnCards
 from gateway.mine.plan import ValueLimit
 from hil_sim.roadgraph import Floats
 from positioning.fences import capsule, disc

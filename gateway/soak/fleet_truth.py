@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from equipment.report import Sample
-from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.plan import MinePlan
 from gateway.soak.faults import SETTLE_S
 from gateway.soak.fleet import (

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from gateway.mine.change import Act, ActKind, Answer, Changes
-from gateway.mine.hazard import Hazard, HazardState
+from gateway.mine.prevention.hazard import Hazard, HazardState
 from gateway.soak.ledger import Complaint, Ledger
 
 _S_NS: Final = 1_000_000_000

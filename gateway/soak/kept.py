@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gateway.mine.alarm_states import AlarmState
+from gateway.mine.alarms.states import AlarmState
 from gateway.mine.change import Changes
 from gateway.soak.ledger import Complaint
 

@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.alarm_states import OPEN, AlarmState
+from gateway.mine.alarms.kept import AlarmKey
+from gateway.mine.alarms.states import OPEN, AlarmState
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Flow
-from gateway.mine.occupancy import ENTRY_RULES
+from gateway.mine.zones.occupancy import ENTRY_RULES
 from gateway.soak.depths import Depths
 from gateway.soak.walkers import Flags
 from hil_sim.roadgraph import Ints

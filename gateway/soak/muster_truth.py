@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from gateway.mine.change import Changes, EventKind
-from gateway.mine.muster_card import Muster, MusterState
+from gateway.mine.muster.card import Muster, MusterState
 from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.walkers import Flags
 from positioning.mine_map import MineMap, ZoneKind

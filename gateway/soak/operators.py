@@ -7,9 +7,9 @@ from typing import Final
 
 import numpy as np
 
-from gateway.mine.alarm_states import AlarmState
+from gateway.mine.alarms.states import AlarmState
 from gateway.mine.change import Act, ActKind, Changes, EventKind
-from gateway.mine.muster_card import MusterCall
+from gateway.mine.muster.card import MusterCall
 from gateway.soak.alarm_life import AlarmLife
 from gateway.soak.hazard_room import HazardRoom
 from gateway.soak.holding import Holding

@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 
 from gateway.config.alarms import AlarmSettings
-from gateway.mine.machine_plan import FloodRule, NearRule
+from gateway.mine.machines.plan import FloodRule, NearRule
+from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import AlarmRule, DualCard, Holder, MinePlan, Stop
-from gateway.mine.prevention_plan import PreventionPlan, RiskPoint
-from gateway.mine.shifts import ShiftTime
+from gateway.mine.prevention.plan import PreventionPlan, RiskPoint
 from gateway.soak.fleet import DEVICES, LIMITS, machines_of
 from hil_sim.people import CARD_HEIGHT_M
 from hil_sim.sample_map import feature, map_text, rectangle

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.plan import MinePlan
 from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.limits_truth import LimitsTruth

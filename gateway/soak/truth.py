@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gateway.mine.change import Changes, EventKind
-from gateway.mine.occupancy import ENTRY_RULES
 from gateway.mine.plan import MinePlan
+from gateway.mine.zones.occupancy import ENTRY_RULES
 from gateway.soak.faults import LATE_S, SETTLE_S
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger

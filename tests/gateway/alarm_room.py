@@ -3,8 +3,8 @@
 import itertools
 
 from gateway.mine.acts import ActBook
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.alarms import AlarmBook
+from gateway.mine.alarms.book import AlarmBook
+from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.change import Act, ActKind, Alarm, Answer, Event
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord

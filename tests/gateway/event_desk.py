@@ -8,9 +8,9 @@ from typing import Any
 
 from gateway.config.bundle import Bundle
 from gateway.inbox import Inbox
-from gateway.mine.alarm_kept import AlarmKey
+from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.change import Act, ActKind, Alarm, Changes
-from gateway.mine.muster_card import MusterCall, MusterCard
+from gateway.mine.muster.card import MusterCall, MusterCard
 from tests.gateway.event_words import Words
 
 S = 1_000_000_000

@@ -8,10 +8,10 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from gateway.mine.alarm_states import AlarmMode
+from gateway.mine.alarms.states import AlarmMode
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount
-from gateway.mine.shift_exposure import Share, ShiftExposure
-from gateway.mine.visits import Visit
+from gateway.mine.people.shift_exposure import Share, ShiftExposure
+from gateway.mine.zones.visits import Visit
 from tests.gateway.event_case import Line
 
 S: Final = 1_000_000_000

@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.mine.change import Act, ActKind, Alarm, Answer, Batch, Changes, Event
-from gateway.mine.hazard import Hazard
-from gateway.mine.prevention_plan import PreventionPlan, RiskPoint
+from gateway.mine.prevention.hazard import Hazard
+from gateway.mine.prevention.plan import PreventionPlan, RiskPoint
 from positioning.observation import Records
 from tests.gateway.small_mine import PLAN, T0, S, Walk, batch_of, ranges_at
 

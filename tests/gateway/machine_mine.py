@@ -7,7 +7,7 @@ import numpy as np
 
 from equipment.report import Quality, Sample, Value
 from gateway.mine.change import Batch
-from gateway.mine.machine_plan import AlongRoadway, Fixed, Machine, OnCards
+from gateway.mine.machines.plan import AlongRoadway, Fixed, Machine, OnCards
 from gateway.mine.plan import Holder, MinePlan, ValueLimit
 from positioning.fences import capsule, disc
 from positioning.observation import PLACE, Records, measurements

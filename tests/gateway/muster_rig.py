@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.mine.change import Changes, Place
-from gateway.mine.muster_card import Muster, MusterCard, MusterChange, MusterState, counted
+from gateway.mine.muster.card import Muster, MusterCard, MusterChange, MusterState, counted
 from positioning.escape import Way
 from tests.gateway.serve_rig import T0_NS, S, changes
 

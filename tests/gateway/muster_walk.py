@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.mine.change import Act, ActKind, Answer, Batch, Changes, Event
-from gateway.mine.muster_card import Muster, MusterCall, MusterCard, MusterState
+from gateway.mine.muster.card import Muster, MusterCall, MusterCard, MusterState
 from gateway.mine.plan import Holder, MinePlan
 from positioning.mine_map import Zone, ZoneKind
 from tests.gateway.small_mine import MAP, PLAN, S, Walk, batch_of, ranges_at, rectangle

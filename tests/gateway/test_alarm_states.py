@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mine.alarm_states import OPEN, WAITING, AlarmInput, AlarmState, following
+from gateway.mine.alarms.states import OPEN, WAITING, AlarmInput, AlarmState, following
 
 WALKS = st.lists(st.sampled_from(AlarmInput), max_size=30)
 

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from gateway.mine.acts import SHELVED_MOST_S
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.alarm_states import AlarmMode, AlarmState
+from gateway.mine.alarms.kept import AlarmKey
+from gateway.mine.alarms.states import AlarmMode, AlarmState
 from gateway.mine.change import ActKind, EventKind
 from gateway.mine.plan import AlarmRule
 from tests.gateway.alarm_room import CARD, DOWN, LOST, OTHER, RULES, T0, Room, S

@@ -23,7 +23,7 @@ from gateway.config.people import COLUMNS, OPTIONAL, CardKind
 from gateway.config.risks import RiskPointsFile
 from gateway.config.routes import RoutesFile
 from gateway.config.schema import MineSettings
-from gateway.mine.families import FAMILIES
+from gateway.mine.alarms.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
 from protocols.modbus.driver import ModbusOptions

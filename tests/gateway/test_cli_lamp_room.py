@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from gateway.cli.commands import app
 from gateway.config.bundle import Person
-from gateway.mine.shift_exposure import Share
+from gateway.mine.people.shift_exposure import Share
 from tests.gateway.serve_rig import bundle_of, changes, served
 from tests.gateway.test_services_lamp_room import EARLY, LATE, answered, exposed, visit, visits_of
 from tests.support.ports import free_port

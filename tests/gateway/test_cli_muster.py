@@ -15,7 +15,7 @@ from gateway.cli.muster import muster
 from gateway.cli.muster_pages import local
 from gateway.config.bundle import Person, grpc_address_of
 from gateway.config.people import CardKind
-from gateway.mine.muster_card import MusterState
+from gateway.mine.muster.card import MusterState
 from tests.gateway.muster_rig import MUSTER, card, mustered
 from tests.gateway.serve_rig import T0_NS, Rig, S, bundle_of, served
 from tests.support.ports import free_port

@@ -7,7 +7,7 @@ import pytest
 
 from equipment.toml_source import ConfigurationError
 from gateway.config.bundle import load
-from gateway.mine.machine_plan import AlongRoadway, Fixed, OnCards
+from gateway.mine.machines.plan import AlongRoadway, Fixed, OnCards
 from gateway.plans.mine import plan_of
 from hil_sim.sample_mine import Ports, write_sample_mine
 

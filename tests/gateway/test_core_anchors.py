@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from equipment.report import LinkChange, LinkState
-from gateway.mine import anchors as book
 from gateway.mine.change import Batch, Event, EventKind
+from gateway.mine.devices import anchors as book
 from positioning.anchor_health import HEARD_MOST, NEVER_NS, SILENT_AFTER_S, Verdict
 from positioning.anchor_stats import ANCHOR_STATS
 from positioning.locator import Locator

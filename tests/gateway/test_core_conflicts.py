@@ -9,8 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gateway.mine import conflicts as book
 from gateway.mine.change import Batch, Event, EventKind
+from gateway.mine.people import conflicts as book
 from positioning.locator import Locator
 from positioning.observation import CONFLICT, FIX, FixClass, Records, new_fixes
 from tests.gateway.small_mine import PLAN, T0, S, Walk, batch_of, ranges_at

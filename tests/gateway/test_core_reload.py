@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from equipment.report import LinkChange, LinkState, Quality, Sample
-from gateway.mine.alarm_states import AlarmState
+from gateway.mine.alarms.states import AlarmState
 from gateway.mine.change import Act, ActKind, Batch, Changes, EventKind
 from gateway.mine.plan import AlarmRule, Holder, MinePlan, Stop, ValueLimit
 from gateway.mine.prepared import Reload, prepare

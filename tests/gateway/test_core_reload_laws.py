@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from equipment.report import LinkChange, LinkState, Notice, NoticeKind, Quality, Sample
 from gateway.mine.change import Act, ActKind, Batch, Changes, EventKind
-from gateway.mine.machine_plan import AlongRoadway, Fixed, FloodRule, Machine, NearRule, OnCards
+from gateway.mine.machines.plan import AlongRoadway, Fixed, FloodRule, Machine, NearRule, OnCards
+from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import (
     AlarmRule,
     AttendancePlan,
@@ -25,8 +26,7 @@ from gateway.mine.plan import (
     ValueLimit,
 )
 from gateway.mine.prepared import Reload, prepare
-from gateway.mine.prevention_plan import PreventionPlan, RiskPoint
-from gateway.mine.shifts import ShiftTime
+from gateway.mine.prevention.plan import PreventionPlan, RiskPoint
 from positioning.fences import disc
 from positioning.mine_map import Zone, ZoneKind
 from positioning.observation import Records
@@ -237,14 +237,14 @@ def test_the_same_again_changes_nothing_at_any_step(
     actions: list[tuple[str, str, int]], data: st.DataObject, lag_s: float
 ) -> None:
     walks = Walk(plan=replace(RICH, lag_s=lag_s)), Walk(plan=replace(RICH, lag_s=lag_s))
-    steps = [batches(walk, actions) for walk in walks][0]  # both give out the same handles
+    steps, _ = (batches(walk, actions) for walk in walks)  # both give out the same handles
     tell_alike(*walks, steps, data.draw(st.integers(0, len(steps))))
 
 
 def test_the_same_again_before_a_machine_has_a_place_changes_nothing() -> None:
     walks = Walk(plan=RICH), Walk(plan=RICH)
     actions = [("both", CARDS[0], 0), ("stand", CARDS[4], 10)]
-    steps = [batches(walk, actions) for walk in walks][0]
+    steps, _ = (batches(walk, actions) for walk in walks)
     tell_alike(*walks, steps, at=0)
 
 

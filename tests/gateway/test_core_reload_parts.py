@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from gateway.mine.change import Act, ActKind, Batch, Changes, EventKind
-from gateway.mine.machine_plan import AlongRoadway, Fixed, FloodRule, NearRule
+from gateway.mine.machines.plan import AlongRoadway, Fixed, FloodRule, NearRule
+from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import AttendancePlan, DuplicateCard, Holder, MinePlan, ValueLimit
 from gateway.mine.prepared import Reload, prepare
-from gateway.mine.prevention_plan import PreventionPlan, RiskPoint
-from gateway.mine.shifts import ShiftTime
+from gateway.mine.prevention.plan import PreventionPlan, RiskPoint
 from positioning.fences import disc
 from positioning.mine_map import Zone, ZoneKind
 from tests.gateway.machine_mine import (

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.mine.alarms.families import FAMILIES
 from gateway.mine.change import Batch, EventKind
-from gateway.mine.families import FAMILIES
 from tests.gateway.event_case import CASES, NAMES, S
 from tests.gateway.event_play import Play, play
 

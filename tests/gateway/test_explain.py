@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.commands import app
-from gateway.mine.families import FAMILIES
+from gateway.mine.alarms.families import FAMILIES
 from hil_sim.sample_mine import Ports, write_sample_mine
 
 MINE = """

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.mine.change import Batch, EventKind
+from gateway.mine.people.shift_exposure import Share, ShiftExposure
+from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import AttendancePlan, Holder
-from gateway.mine.shift_exposure import Share, ShiftExposure
-from gateway.mine.shifts import ShiftTime
 from positioning.observation import PLACE, measurements
 from tests.gateway.small_mine import PLAN, T0, S, Walk
 

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from equipment.report import LinkChange, LinkState
-from gateway.mine.alarm_kept import AlarmKey, keep_alarm, recall_alarm
+from gateway.mine.alarms.floods import FloodBook
+from gateway.mine.alarms.kept import AlarmKey, keep_alarm, recall_alarm
 from gateway.mine.change import Alarm, Batch, Event, EventKind
-from gateway.mine.floods import FloodBook
-from gateway.mine.machine_plan import FloodRule
+from gateway.mine.machines.plan import FloodRule
 from gateway.mine.plan import AlarmRule
 from gateway.serve.encode import alarm_message, encode_event
 from lamproom.v1 import event_pb2

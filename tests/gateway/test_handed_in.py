@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from gateway.mine.change import Act, ActKind, Batch
-from gateway.mine.muster_card import MusterCall
+from gateway.mine.muster.card import MusterCall
 from positioning.observation import CardFlag
 from tests.gateway.small_mine import T0, S, Walk, batch_of, ranges_at
 from tests.gateway.test_issue import CREW, act, begun, last

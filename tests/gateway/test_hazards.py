@@ -7,11 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.desk import audit_of
-from gateway.mine import hazards as hazards_module
-from gateway.mine.alarm_kept import AlarmKey
-from gateway.mine.alarm_states import OPEN
+from gateway.mine.alarms.kept import AlarmKey
+from gateway.mine.alarms.states import OPEN
 from gateway.mine.change import ActKind
-from gateway.mine.hazard import HazardInput, HazardState, following, possible
+from gateway.mine.prevention import hazards as hazards_module
+from gateway.mine.prevention.hazard import HazardInput, HazardState, following, possible
 from tests.gateway.hazard_room import PREVENTION, H, HazardRoom
 from tests.gateway.small_mine import T0, S
 

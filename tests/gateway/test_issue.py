@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.mine.change import Act, ActKind, Answer, Batch, Changes
-from gateway.mine.flows import MINE
-from gateway.mine.issue import persons_of
-from gateway.mine.machine_plan import NearRule
-from gateway.mine.muster_card import MusterCall
+from gateway.mine.machines.plan import NearRule
+from gateway.mine.muster.card import MusterCall
+from gateway.mine.people.issue import persons_of
 from gateway.mine.plan import AttendancePlan, Holder
+from gateway.mine.zones.flows import MINE
 from tests.gateway.machine_mine import MATE, PERSON, RIG, SHEARER, TRUCK, Site, plan_of
 from tests.gateway.small_mine import MAP, PLAN, T0, S, Walk, batch_of, ranges_at
 

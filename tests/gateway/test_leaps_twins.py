@@ -8,8 +8,8 @@ import pytest
 
 from equipment.report import ClockCheck
 from gateway.mine.change import Batch, EventKind
+from gateway.mine.people.twins import _near_pairs
 from gateway.mine.plan import AlarmRule, DualCard, DuplicateCard, Holder
-from gateway.mine.twins import _near_pairs
 from positioning.mine_map import Anchor, MineMap, Roadway
 from positioning.observation import PLACE, RANGE, SIGHTING, Records, measurements
 from tests.gateway.small_mine import PLAN, T0, S, Walk

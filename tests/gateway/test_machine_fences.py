@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mine.change import Batch
-from gateway.mine.machine_plan import AlongRoadway, Machine, OnCards
+from gateway.mine.machines.plan import AlongRoadway, Machine, OnCards
 from gateway.mine.plan import AlarmRule
 from positioning.mine_map import Zone, ZoneKind
 from tests.gateway.machine_mine import (

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gateway.mine.change import Act, ActKind, Batch
-from gateway.mine.muster_card import MusterCall
+from gateway.mine.muster.card import MusterCall
 from positioning.mine_map import Zone
 from tests.gateway.muster_walk import (
     HEADING,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.mine.muster_card import (
+from gateway.mine.muster.card import (
     MusterCall,
     call_of,
     keep_card,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mine.change import ActKind, Batch
-from gateway.mine.muster_card import MusterCall, MusterState
+from gateway.mine.muster.card import MusterCall, MusterState
 from positioning.observation import FixClass
 from tests.gateway.muster_walk import HOLDERS, Drill
 from tests.gateway.small_mine import T0, S, batch_of, ranges_at, sighting

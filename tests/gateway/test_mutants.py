@@ -87,7 +87,7 @@ def test_bugs_are_spread_over_modules_where_the_soaks_come() -> None:
     assert {bug.module for bug in picked} == {"one", "two"}
     assert picked == chosen({"one": bugs, "two": few}, 3, seed=1)
     assert not is_excluded("some", every[0])
-    assert is_excluded("families", every[0])
+    assert is_excluded("alarms.families", every[0])
 
 
 def test_planted_bugs_are_found_in_processes_of_their_own() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.mine.change import Batch
-from gateway.mine.machine_plan import NearRule
+from gateway.mine.machines.plan import NearRule
 from tests.gateway.machine_mine import FRONT, HEADER, LOCO, MATE, PERSON, TRUCK, Site, plan_of
 
 DANGER, VEHICLES = "danger_proximity", "vehicle_proximity"

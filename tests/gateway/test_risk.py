@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from equipment.report import LinkChange, LinkState
 from gateway.mine.change import ActKind, Alarm, Batch, EventKind
-from gateway.mine.hazard import Hazard, HazardInput, HazardState, HazardStep
-from gateway.mine.prevention_plan import PreventionPlan, RiskWeights
+from gateway.mine.prevention.hazard import Hazard, HazardInput, HazardState, HazardStep
+from gateway.mine.prevention.plan import PreventionPlan, RiskWeights
+from gateway.mine.prevention.risk import PARTS, RiskBook
 from gateway.mine.record import StepRecord
-from gateway.mine.risk import PARTS, RiskBook
 from positioning.mine_map import Zone, ZoneKind
 from tests.gateway.hazard_room import FACE, POINTS, PREVENTION, HazardRoom
 from tests.gateway.small_mine import T0, S, rectangle

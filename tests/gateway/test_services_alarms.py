@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 import pytest
 
-from gateway.mine.alarm_states import AlarmMode, AlarmState
+from gateway.mine.alarms.states import AlarmMode, AlarmState
 from gateway.mine.change import ActKind, Alarm, Answer, Place
 from lamproom.v1 import alarm_pb2
 from tests.gateway.serve_rig import T0_NS, Rig, changes_with, code_of, served

@@ -14,9 +14,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from gateway.config.bundle import Bundle
 from gateway.config.risks import RiskPoint
 from gateway.mine.change import ActKind, Answer, Changes
-from gateway.mine.hazard import Hazard, HazardInput, HazardState, HazardStep
-from gateway.mine.prevention import PreventionChange
-from gateway.mine.risk import RISK
+from gateway.mine.prevention.book import PreventionChange
+from gateway.mine.prevention.hazard import Hazard, HazardInput, HazardState, HazardStep
+from gateway.mine.prevention.risk import RISK
 from gateway.serve import hazards as hazards_module
 from gateway.serve import risk as risk_module
 from lamproom.v1 import alarm_pb2, event_pb2, hazard_pb2, hazard_pb2_grpc, risk_pb2, risk_pb2_grpc

@@ -13,9 +13,9 @@ import pytest
 from gateway.config.bundle import Person
 from gateway.config.people import CardKind
 from gateway.mine.change import ActKind, Answer, Changes, Flow, Headcount
-from gateway.mine.shift_exposure import Share, ShiftExposure
-from gateway.mine.shifts import ShiftSpan
-from gateway.mine.visits import Visit
+from gateway.mine.people.shift_exposure import Share, ShiftExposure
+from gateway.mine.people.shifts import ShiftSpan
+from gateway.mine.zones.visits import Visit
 from lamproom.v1 import (
     alarm_pb2,
     attendance_pb2,

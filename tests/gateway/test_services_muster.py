@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from gateway.mine.change import ActKind, Answer
-from gateway.mine.muster_card import MusterState
+from gateway.mine.muster.card import MusterState
 from gateway.serve import muster as muster_module
 from lamproom.v1 import alarm_pb2, mine_pb2, muster_pb2
 from tests.gateway.muster_rig import MUSTER, card, mustered

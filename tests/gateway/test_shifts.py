@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.mine.shifts import Shifts, ShiftSpan, ShiftTime
+from gateway.mine.people.shifts import Shifts, ShiftSpan, ShiftTime
 
 S = 1_000_000_000
 SHANGHAI = ZoneInfo("Asia/Shanghai")

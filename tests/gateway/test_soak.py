@@ -9,34 +9,34 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.commands import app
-from gateway.mine import alarm_words
 from gateway.mine.acts import ActBook
-from gateway.mine.alarm_hiding import HidingBook
-from gateway.mine.alarms import AlarmBook
-from gateway.mine.card_flags import CardFlags
-from gateway.mine.card_kept import CardKeeper
-from gateway.mine.cards import Cards
+from gateway.mine.alarms import words
+from gateway.mine.alarms.book import AlarmBook
+from gateway.mine.alarms.floods import FloodBook
+from gateway.mine.alarms.hiding import HidingBook
 from gateway.mine.change import EventKind
-from gateway.mine.clocks import Clocks
 from gateway.mine.core import Mine
-from gateway.mine.cutters import Cutters
-from gateway.mine.exposure import ExposureBook
-from gateway.mine.floods import FloodBook
-from gateway.mine.flows import FlowBook
-from gateway.mine.hazards import HazardBook
-from gateway.mine.issue import IssueBook
-from gateway.mine.leaps import LeapWatch
-from gateway.mine.limits import Limits
-from gateway.mine.machine_fences import MachineFences
-from gateway.mine.muster import MusterBook
-from gateway.mine.muster_card import MusterState
-from gateway.mine.occupancy import Occupancy
-from gateway.mine.poses import Poses
-from gateway.mine.proximity import Proximity
-from gateway.mine.route_watch import RouteWatch
-from gateway.mine.twins import TwinWatch
-from gateway.mine.vehicles import Vehicles
-from gateway.mine.visits import VisitBook
+from gateway.mine.devices.clocks import Clocks
+from gateway.mine.devices.limits import Limits
+from gateway.mine.machines.cutters import Cutters
+from gateway.mine.machines.fences import MachineFences
+from gateway.mine.machines.poses import Poses
+from gateway.mine.machines.proximity import Proximity
+from gateway.mine.machines.vehicles import Vehicles
+from gateway.mine.muster.book import MusterBook
+from gateway.mine.muster.card import MusterState
+from gateway.mine.people.card_flags import CardFlags
+from gateway.mine.people.card_kept import CardKeeper
+from gateway.mine.people.cards import Cards
+from gateway.mine.people.exposure import ExposureBook
+from gateway.mine.people.issue import IssueBook
+from gateway.mine.people.leaps import LeapWatch
+from gateway.mine.people.route_watch import RouteWatch
+from gateway.mine.people.twins import TwinWatch
+from gateway.mine.prevention.hazards import HazardBook
+from gateway.mine.zones.flows import FlowBook
+from gateway.mine.zones.occupancy import Occupancy
+from gateway.mine.zones.visits import VisitBook
 from gateway.soak.faults import KINDS
 from gateway.soak.plan import SoakSettings
 from gateway.soak.run import run
@@ -130,13 +130,13 @@ def headcount_wrong(patch: pytest.MonkeyPatch) -> None:
 
 
 def raised_twice(patch: pytest.MonkeyPatch) -> None:
-    before = alarm_words.tell
+    before = words.tell
 
     def tell(kind: EventKind, *given: Any, **more: Any) -> None:
         for _ in range(2 if kind is EventKind.ALARM_RAISED else 1):
             before(kind, *given, **more)
 
-    patch.setattr("gateway.mine.alarms.tell", tell)
+    patch.setattr("gateway.mine.alarms.book.tell", tell)
 
 
 def no_entry_alarm(patch: pytest.MonkeyPatch) -> None:

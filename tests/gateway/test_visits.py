@@ -3,9 +3,9 @@
 from dataclasses import replace
 from datetime import time
 
+from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import AttendancePlan, Holder
-from gateway.mine.shifts import ShiftTime
-from gateway.mine.visits import Visit
+from gateway.mine.zones.visits import Visit
 from tests.gateway.small_mine import PLAN, T0, S, Walk
 
 #: T0 is 08:00 in UTC, some time after midnight elsewhere.

@@ -1,0 +1,1 @@
+"""The alarms: their families, states and words, and who is told."""

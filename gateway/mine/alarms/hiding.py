@@ -1,0 +1,61 @@
+"""What operators are not shown: alarms that they have shelved or taken out of service.
+
+Also those that another alarm says already. Hidden is never stopped: `AlarmBook` goes on with them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+
+from gateway.mine.alarms.kept import HIDDEN_PREFIX, AlarmKey, Hiding, keep_hiding, recall_hidden
+from gateway.mine.alarms.states import AlarmMode
+from gateway.mine.change import Alarm
+from gateway.mine.plan import AlarmRule
+from gateway.mine.record import StepRecord
+
+
+class HidingBook:
+    """What is hidden by operators, by key; a key without a subject stands for its whole rule."""
+
+    def __init__(self, state: Mapping[str, bytes]) -> None:
+        """Takes up what was hidden before a restart."""
+        self._hidden = recall_hidden(state)
+
+    def __contains__(self, key: AlarmKey) -> bool:
+        return key in self._hidden
+
+    def ends_ns(self) -> list[int]:
+        """When what is hidden comes back by itself."""
+        return [hiding.end_ns for hiding in self._hidden.values()]
+
+    def put(self, key: AlarmKey, hiding: Hiding, record: StepRecord) -> None:
+        """Hides a key from now on."""
+        self._hidden[key] = hiding
+        record.state[HIDDEN_PREFIX + key.text] = keep_hiding(key, hiding)
+
+    def drop(self, key: AlarmKey, record: StepRecord) -> None:
+        """Hides it no more."""
+        del self._hidden[key]
+        record.state[HIDDEN_PREFIX + key.text] = None
+
+    def drop_over(self, record: StepRecord) -> bool:
+        """Hides no more what was hidden until now; whether there was any."""
+        over = [key for key, hiding in self._hidden.items() if record.now_ns >= hiding.end_ns]
+        for key in over:
+            self.drop(key, record)
+        return bool(over)
+
+    def judged(
+        self, key: AlarmKey, alarm: Alarm, rule: AlarmRule, open_rules: Collection[str]
+    ) -> Alarm:
+        """The alarm with the mode that it has now, where alarms of `open_rules` are open."""
+        hiding = self._hidden.get(key) or self._hidden.get(AlarmKey(key.rule))
+        if hiding:
+            mode, until_ns = hiding.mode, hiding.until_t_ns
+        else:
+            suppressed = any(other in open_rules for other in rule.suppressed_by)
+            mode, until_ns = AlarmMode.SUPPRESSED if suppressed else AlarmMode.IN_SERVICE, None
+        if mode is alarm.mode and until_ns == alarm.hidden_until_ns:  # nearly all, each time
+            return alarm
+        return replace(alarm, mode=mode, hidden_until_ns=until_ns)

@@ -1,0 +1,1 @@
+"""What devices and anchors say, and what it says of them."""

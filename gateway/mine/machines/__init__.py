@@ -1,0 +1,1 @@
+"""Machines and vehicles that move among people."""

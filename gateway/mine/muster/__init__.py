@@ -1,0 +1,1 @@
+"""Who must leave, by which way, and who has."""

@@ -1,0 +1,1 @@
+"""Who is in which zone, since when, and how many."""
