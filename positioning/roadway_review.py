@@ -96,22 +96,28 @@ def review(card: Card, site: Site, window_ns: int, behind: float) -> None:
     top = card["hypotheses"][best, LOG_WEIGHT]
     for row in range(found):
         better = here - trial[row, COST] - _NEWCOMER
-        if better < -s["ambiguous_cost"] or _is_known(card, site, row):
+        if better < -s["ambiguous_cost"]:
+            continue
+        log_weight = top + min(better, 0.0) - behind
+        known = _known_as(card, site, row, best)
+        if known >= 0:  # however unlikely it has become, it is no worse than a new one
+            h = card["hypotheses"]
+            h[known, LOG_WEIGHT] = max(h[known, LOG_WEIGHT], log_weight)
             continue
         var_m2 = trial[row, 3] + s["roadway_var_m2"]
-        log_weight = top + min(better, 0.0) - behind
         piece = int(trial[row, 2])
         put_on_roadway(card, site, piece, trial[row, 0], var_m2, log_weight)
     tidy_places(card, site)
 
 
 @njit
-def _is_known(card: Card, site: Site, row: int) -> bool:
-    """Whether a place found anew is one that is known."""
+def _known_as(card: Card, site: Site, row: int, best: int) -> int:
+    """Which of the places that are known one found anew is, the best before others; -1: none."""
     trial, h = site["trial"], card["hypotheses"]
+    known = -1
     for k in range(card["places"]):
         x, y, z = point_at(site, card["pieces"][k], h[k, S])
         dx, dy, dz = x - trial[row, 4], y - trial[row, 5], z - trial[row, 6]
-        if dx * dx + dy * dy + dz * dz < 9.0:
-            return True
-    return False
+        if dx * dx + dy * dy + dz * dz < 9.0 and (known < 0 or k == best):
+            known = k
+    return known
