@@ -291,7 +291,13 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
         card["reviewed_ns"] = now_ns
         review(card, site, s["start_window_ns"], 0.0)
-    if now_ns - card["cornered_ns"] >= s["review_ns"] and may_be_round_a_corner(card, site, best):
+    if now_ns - card["cornered_ns"] < s["review_ns"]:
+        pass
+    elif card["rejects"] >= _REVIEW_REJECTS:
+        # Who has begun to run is not where older ranges tell: the last round counts alone.
+        card["cornered_ns"] = now_ns
+        review(card, site, s["reacquire_window_ns"], ROUND_A_CORNER)
+    elif may_be_round_a_corner(card, site, best):
         card["cornered_ns"] = now_ns
         # A card that stands ranges more rarely: its last round counts as well.
         review(card, site, s["start_window_ns"] + s["used_ns"], ROUND_A_CORNER)
