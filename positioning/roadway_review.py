@@ -27,8 +27,8 @@ _SPREAD_M2: Final = 9.0
 _CORNER_M: Final = 15.0
 #: An anchor is taken to be blocked when that is likelier than this.
 _BLOCKED: Final = 0.7
-#: A place round the corner must be told by more than one range before the card is there.
-ROUND_A_CORNER: Final = 2.0
+#: A place found at a glance must be told by more than one range before the card is there.
+_GLANCED: Final = 2.0
 
 
 @njit
@@ -82,27 +82,45 @@ def _mind_way(card: Card, site: Site, best: int, to: int, to_end: int, from_end_
 
 
 @njit
-def review(card: Card, site: Site, window_ns: int, behind: float) -> None:
-    """Do the ranges of the last `window_ns` tell of other places? They are put beside those known.
+def review(card: Card, site: Site) -> None:
+    """Do the ranges of the last seconds tell of other places? They are put beside those known."""
+    _look(card, site, site["start_window_ns"], 2, -site["ambiguous_cost"], 0.0)
 
-    New ones are less likely than the best one by `behind`, the natural logarithm, at least.
+
+@njit
+def glance(card: Card, site: Site, window_ns: int, least: int) -> None:
+    """The same of places that fit the last `window_ns` better than the best one.
+
+    At least so many anchors must tell of them. They have to prove themselves before the card is
+    there: it is not known that the best one is wrong.
     """
-    s, trial = site, site["trial"]
+    _look(card, site, window_ns, least, 0.0, _GLANCED)
+
+
+@njit
+def _look(
+    card: Card, site: Site, window_ns: int, least: int, least_better: float, behind: float
+) -> None:
+    """Takes up the places that are better than the best one by `least_better`, nats.
+
+    They are less likely than that by `behind` at least.
+    """
+    s, trial, h = site, site["trial"], card["hypotheses"]
     found, count, distinct = search_roadways(card, site, card["t_ns"], window_ns)
-    if distinct < 2:
+    if distinct < least:
         return
     best = best_place(card)
-    here = cost_on_roadway(site, card["pieces"][best], card["hypotheses"][best, S], count, distinct)
-    top = card["hypotheses"][best, LOG_WEIGHT]
+    here = cost_on_roadway(site, card["pieces"][best], h[best, S], count, distinct)
+    top = h[best, LOG_WEIGHT]
     for row in range(found):
         better = here - trial[row, COST] - _NEWCOMER
-        if better < -s["ambiguous_cost"]:
+        if better < least_better:
             continue
         log_weight = top + min(better, 0.0) - behind
         known = _known_as(card, site, row, best)
-        if known >= 0:  # however unlikely it has become, it is no worse than a new one
-            h = card["hypotheses"]
-            h[known, LOG_WEIGHT] = max(h[known, LOG_WEIGHT], log_weight)
+        if known >= 0:
+            if better > 0.0:  # however unlikely it has become, it is no worse than a new one
+                h[known, LOG_WEIGHT] = max(h[known, LOG_WEIGHT], log_weight)
             continue
         var_m2 = trial[row, 3] + s["roadway_var_m2"]
         piece = int(trial[row, 2])

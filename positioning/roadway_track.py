@@ -43,7 +43,7 @@ from positioning.roadway_places import (
     tidy_places,
 )
 from positioning.roadway_review import (
-    ROUND_A_CORNER,
+    glance,
     may_be_round_a_corner,
     mind_other_ways,
     review,
@@ -290,20 +290,20 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
         card["reviewed_ns"] = now_ns
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
         card["reviewed_ns"] = now_ns
-        review(card, site, s["start_window_ns"], 0.0)
-    if now_ns - card["cornered_ns"] < s["review_ns"]:
+        review(card, site)
+    if now_ns - card["glanced_ns"] < s["review_ns"]:
         pass
     elif card["rejects"] >= _REVIEW_REJECTS:
         # Who has begun to run is not where older ranges tell: the last round counts alone.
-        card["cornered_ns"] = now_ns
-        review(card, site, s["reacquire_window_ns"], ROUND_A_CORNER)
-    elif may_be_round_a_corner(card, site, best):
-        card["cornered_ns"] = now_ns
+        card["glanced_ns"] = now_ns
+        glance(card, site, s["reacquire_window_ns"], 3)
+    elif may_be_round_a_corner(card, site, best_place(card)):
+        card["glanced_ns"] = now_ns
         # A card that stands ranges more rarely: its last round counts as well.
-        review(card, site, s["start_window_ns"] + s["used_ns"], ROUND_A_CORNER)
+        glance(card, site, s["start_window_ns"] + s["used_ns"], 2)
     if now_ns - card["branched_ns"] >= s["review_ns"]:
         card["branched_ns"] = now_ns
-        mind_other_ways(card, site, best)
+        mind_other_ways(card, site, best_place(card))
     if card["places"] > 1:
         note_ambiguity(card, site)
     else:
