@@ -17,6 +17,7 @@ from positioning.roadway_places import (
     tidy_places,
 )
 from positioning.roadway_search import COST, cost_on_roadway, search_roadways
+from positioning.search import gather
 from positioning.site import Site
 
 #: A place found anew stands beside the others; it is not better for being new.
@@ -94,7 +95,9 @@ def glance(card: Card, site: Site, window_ns: int, least: int) -> None:
     At least so many anchors must tell of them. They have to prove themselves before the card is
     there: it is not known that the best one is wrong.
     """
-    _look(card, site, window_ns, least, 0.0, _GLANCED)
+    if gather(card, site, card["t_ns"], window_ns)[1] >= least:  # else with a later range
+        card["glanced_ns"] = card["t_ns"]
+        _look(card, site, window_ns, least, 0.0, _GLANCED)
 
 
 @njit

@@ -295,10 +295,8 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
         pass
     elif card["rejects"] >= _REVIEW_REJECTS:
         # Who has begun to run is not where older ranges tell: the last round counts alone.
-        card["glanced_ns"] = now_ns
         glance(card, site, s["reacquire_window_ns"], 3)
     elif may_be_round_a_corner(card, site, best_place(card)):
-        card["glanced_ns"] = now_ns
         # A card that stands ranges more rarely: its last round counts as well.
         glance(card, site, s["start_window_ns"] + s["used_ns"], 2)
     if now_ns - card["branched_ns"] >= s["review_ns"]:
