@@ -158,6 +158,7 @@ def card_type(layout: Layout) -> np.dtype[np.void]:
         ("accepted_ns", np.int64),  # the last measurement in accord with the place
         ("ranged_ns", np.int64),  # the last that was better than a sighting
         ("reviewed_ns", np.int64),
+        ("glanced_ns", np.int64),  # when better places were looked for at a glance last
         ("branched_ns", np.int64),  # when the ways of a near junction were looked at last
         ("jump_ns", np.int64),
         ("floor_ns", np.int64),  # nothing so old is taken, where `has_floor`

@@ -317,7 +317,7 @@ def put_on_roadway(
 def follow_on_roadway(card: Card, t_ns: int) -> None:
     """Follows the card on the roadways from now on."""
     card["model"] = ON_ROADWAY
-    card["t_ns"] = card["reviewed_ns"] = card["branched_ns"] = t_ns
+    card["t_ns"] = card["reviewed_ns"] = card["branched_ns"] = card["glanced_ns"] = t_ns
     card["coasting"] = card["rejects"] = 0
 
 

@@ -17,6 +17,7 @@ from positioning.roadway_places import (
     tidy_places,
 )
 from positioning.roadway_search import COST, cost_on_roadway, search_roadways
+from positioning.search import gather
 from positioning.site import Site
 
 #: A place found anew stands beside the others; it is not better for being new.
@@ -27,8 +28,8 @@ _SPREAD_M2: Final = 9.0
 _CORNER_M: Final = 15.0
 #: An anchor is taken to be blocked when that is likelier than this.
 _BLOCKED: Final = 0.7
-#: A place round the corner must be told by more than one range before the card is there.
-ROUND_A_CORNER: Final = 2.0
+#: A place found at a glance must be told by more than one range before the card is there.
+_GLANCED: Final = 2.0
 
 
 @njit
@@ -82,38 +83,62 @@ def _mind_way(card: Card, site: Site, best: int, to: int, to_end: int, from_end_
 
 
 @njit
-def review(card: Card, site: Site, behind: float) -> None:
-    """Do the ranges of the last seconds tell of other places? They are put beside those known.
+def review(card: Card, site: Site) -> None:
+    """Do the ranges of the last seconds tell of other places? They are put beside those known."""
+    _look(card, site, site["start_window_ns"], 2, -site["ambiguous_cost"], 0.0)
 
-    New ones are less likely than the best one by `behind`, the natural logarithm, at least.
+
+@njit
+def glance(card: Card, site: Site, window_ns: int, least: int) -> None:
+    """The same of places that fit the last `window_ns` better than the best one.
+
+    At least so many anchors must tell of them. They have to prove themselves before the card is
+    there: it is not known that the best one is wrong.
     """
-    s, trial = site, site["trial"]
-    now_ns = card["t_ns"]
-    card["reviewed_ns"] = now_ns
-    found, count, distinct = search_roadways(card, site, now_ns, s["start_window_ns"])
-    if distinct < 2:
+    if gather(card, site, card["t_ns"], window_ns)[1] >= least:  # else with a later range
+        card["glanced_ns"] = card["t_ns"]
+        _look(card, site, window_ns, least, 0.0, _GLANCED)
+
+
+@njit
+def _look(
+    card: Card, site: Site, window_ns: int, least: int, least_better: float, behind: float
+) -> None:
+    """Takes up the places that are better than the best one by `least_better`, nats.
+
+    They are less likely than that by `behind` at least.
+    """
+    s, trial, h = site, site["trial"], card["hypotheses"]
+    found, count, distinct = search_roadways(card, site, card["t_ns"], window_ns)
+    if distinct < least:
         return
     best = best_place(card)
-    here = cost_on_roadway(site, card["pieces"][best], card["hypotheses"][best, S], count, distinct)
-    top = card["hypotheses"][best, LOG_WEIGHT]
+    here = cost_on_roadway(site, card["pieces"][best], h[best, S], count, distinct)
+    top = h[best, LOG_WEIGHT]
     for row in range(found):
         better = here - trial[row, COST] - _NEWCOMER
-        if better < -s["ambiguous_cost"] or _is_known(card, site, row):
+        if better < least_better:
+            continue
+        log_weight = top + min(better, 0.0) - behind
+        known = _known_as(card, site, row, best)
+        if known >= 0:
+            if better > 0.0:  # however unlikely it has become, it is no worse than a new one
+                h[known, LOG_WEIGHT] = max(h[known, LOG_WEIGHT], log_weight)
             continue
         var_m2 = trial[row, 3] + s["roadway_var_m2"]
-        log_weight = top + min(better, 0.0) - behind
         piece = int(trial[row, 2])
         put_on_roadway(card, site, piece, trial[row, 0], var_m2, log_weight)
     tidy_places(card, site)
 
 
 @njit
-def _is_known(card: Card, site: Site, row: int) -> bool:
-    """Whether a place found anew is one that is known."""
+def _known_as(card: Card, site: Site, row: int, best: int) -> int:
+    """Which of the places that are known one found anew is, the best before others; -1: none."""
     trial, h = site["trial"], card["hypotheses"]
+    known = -1
     for k in range(card["places"]):
         x, y, z = point_at(site, card["pieces"][k], h[k, S])
         dx, dy, dz = x - trial[row, 4], y - trial[row, 5], z - trial[row, 6]
-        if dx * dx + dy * dy + dz * dz < 9.0:
-            return True
-    return False
+        if dx * dx + dy * dy + dz * dz < 9.0 and (known < 0 or k == best):
+            known = k
+    return known

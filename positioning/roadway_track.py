@@ -43,7 +43,7 @@ from positioning.roadway_places import (
     tidy_places,
 )
 from positioning.roadway_review import (
-    ROUND_A_CORNER,
+    glance,
     may_be_round_a_corner,
     mind_other_ways,
     review,
@@ -286,14 +286,22 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
     best = best_place(card)
     wide = card["hypotheses"][best, SS] > 9.0 * s["review_var_m2"]
     doubtful = card["rejects"] >= _REVIEW_REJECTS or wide or card["ambiguous"]
-    corner = not doubtful and may_be_round_a_corner(card, site, best)
-    if not doubtful and not corner:
+    if not doubtful:
         card["reviewed_ns"] = now_ns
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
-        review(card, site, ROUND_A_CORNER if corner else 0.0)
+        card["reviewed_ns"] = now_ns
+        review(card, site)
+    if now_ns - card["glanced_ns"] < s["review_ns"]:
+        pass
+    elif card["rejects"] >= _REVIEW_REJECTS:
+        # Who has begun to run is not where older ranges tell: the last round counts alone.
+        glance(card, site, s["reacquire_window_ns"], 3)
+    elif may_be_round_a_corner(card, site, best_place(card)):
+        # A card that stands ranges more rarely: its last round counts as well.
+        glance(card, site, s["start_window_ns"] + s["used_ns"], 2)
     if now_ns - card["branched_ns"] >= s["review_ns"]:
         card["branched_ns"] = now_ns
-        mind_other_ways(card, site, best)
+        mind_other_ways(card, site, best_place(card))
     if card["places"] > 1:
         note_ambiguity(card, site)
     else:

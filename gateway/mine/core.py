@@ -85,7 +85,7 @@ class Mine(Reloading):
         self._notices = NoticeBook()
         self._flags = CardFlags(self._cards, self._alarms, table)
         self._links = Links(plan.devices, plan.rules[DEVICE_DOWN], self._alarms)
-        self._roster = Roster(plan.holders, table)
+        self._roster = Roster(plan.holders, table, self._cards)
         self._occupancy = Occupancy(plan.map, table, self._roster, self._cards, self._alarms)
         self._limits = Limits(plan, self._cards, self._roster, self._occupancy, self._alarms)
         self._readings = Readings(plan.limits, self._alarms)
@@ -187,6 +187,7 @@ class Mine(Reloading):
         self._links.note(batch.links, record)
         batch = replace(batch, measurements=self._cards.still_carried(batch.measurements))
         changed = set(self._note_heard(batch, now_ns))
+        self._roster.note_heard(self._alarms, record)
         too_old = self._locator.rejections.too_old
         fixes = self._locator.locate_rounds(batch.measurements)
         late = late_notices(self._locator.rejections.too_old - too_old, now_ns)
@@ -285,7 +286,7 @@ class Mine(Reloading):
     def _recall(self, zones: dict[int, Entries]) -> None:
         """Takes up the cards of which only an open alarm is known: their own state was damaged.
 
-        That a card is strange does not say that it was heard: an act may have named it.
+        That a card is strange does not say that it is below.
         """
         damaged: set[int] = set()
         for key in self._alarms:

@@ -17,6 +17,7 @@ class Holding:
     def __init__(self, cards: tuple[str, ...], holders: Mapping[str, Holder]) -> None:
         self._cards = cards
         self._issued: dict[str, str] = {}  # person to card, "" for none; who is not here has theirs
+        self._handled: set[str] = set()  # the cards that the lamp room ever had to do with
         self.reload(holders)
 
     def reload(self, holders: Mapping[str, Holder]) -> None:
@@ -31,7 +32,7 @@ class Holding:
         for person in self.listed:
             if person not in self._issued:
                 self.persons.setdefault(person, person)
-        ever = {*self.listed, *self._issued.values()} - {""}
+        ever = self._handled.union(self.listed)
         #: Cards of the mine that nobody has.
         self.spare = ever - self.persons.keys()
         #: By card of the soak, who has it; None where nobody is known to.
@@ -40,12 +41,14 @@ class Holding:
     def do(self, act: Act) -> None:
         """Something that was done."""
         card, _, other = act.subject.partition("/")
+        self._handled.add(card)
         if act.kind is ActKind.CARD_ISSUE:
             self._issued[other] = card
         elif act.kind is ActKind.CARD_RETURN:
             self._issued[self.persons[card]] = ""
         elif act.kind is ActKind.CARD_REPLACE:
             self._issued[self.persons[card]] = other
+            self._handled.add(other)
         self._assign()
 
     def holder(self, card: str) -> Holder | None:

@@ -101,7 +101,6 @@ class Signs:
         self._seen |= given.heard
         strange = np.where(self._spare, self._ledger.since_ns > 0, self._seen & self._strange)
         wrong = strange != self._ledger.mask("unknown_card")
-        wrong &= self._seen | ~self._strange  # of others only the lamp room has said something
         yield from self._each("unknown card", wrong, "an alarm of each that is on no roster")
         yield from self._devices(given.listened_s, down)
 

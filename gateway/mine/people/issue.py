@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Where the journal's state holds which card a person has: a key for each who was issued one.
 STATE_PREFIX: Final = "issued/"
+#: And each card that the lamp room ever had to do with: it stays one of the mine's.
+KNOWN_PREFIX: Final = "known_card/"
 
 #: Families about the card itself, not about who carries it.
 _OF_CARDS: Final = ("low_battery", UNKNOWN_CARD, "dual_card", "duplicate_card")
@@ -88,6 +90,11 @@ class IssueBook:
             key.removeprefix(STATE_PREFIX): value.decode()
             for key, value in state.items()
             if key.startswith(STATE_PREFIX)
+        }
+        # Whom something was issued to had the card under which they are listed before.
+        known = {*self._issued, *self._issued.values()} - {""}
+        self._known = known | {
+            key.removeprefix(KNOWN_PREFIX) for key in state if key.startswith(KNOWN_PREFIX)
         }
         self._persons: dict[str, str] = {}
         self._changed: set[int] = set()
@@ -230,6 +237,10 @@ class IssueBook:
         self._settle(before, record)
 
     def _hold(self, person: str, card: str, record: StepRecord) -> None:
+        for one in (self._card_of(person), card):
+            if one and one not in self._known:
+                self._known.add(one)
+                record.state[KNOWN_PREFIX + one] = b"1"
         self._issued[person] = card
         record.state[STATE_PREFIX + person] = card.encode()
         self._parts.roster.handle(card or person)
@@ -245,7 +256,7 @@ class IssueBook:
             return
         self._persons = persons_of(self._people, self._issued)
         holders = {card: self._people[person] for card, person in self._persons.items()}
-        known = {*self._people, *self._issued.values()} - {""}
+        known = self._known.union(self._people)
         self._parts.roster.assign(holders, self._persons, frozenset(known - holders.keys()))
 
     def _settle(self, before: Mapping[str, str], record: StepRecord) -> None:

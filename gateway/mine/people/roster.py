@@ -9,6 +9,7 @@ import numpy as np
 
 from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.alarms.kept import AlarmKey
+from gateway.mine.people.cards import Cards
 from gateway.mine.plan import Holder
 from gateway.mine.record import StepRecord
 from positioning.observation import IdTable
@@ -17,14 +18,15 @@ UNKNOWN_CARD: Final = "unknown_card"
 
 
 class Roster:
-    """The holders of all cards that were ever heard. A card that nobody has is taken as a person's.
+    """The holders of all cards that have a handle. A card that nobody has is taken as a person's.
 
     `holders` None: there is no roster, and no card is strange.
     """
 
-    def __init__(self, holders: Mapping[str, Holder] | None, table: IdTable) -> None:
+    def __init__(self, holders: Mapping[str, Holder] | None, table: IdTable, cards: Cards) -> None:
         self._holders = holders
         self._table = table
+        self._cards = cards
         self._persons: Mapping[str, str] = {}
         #: Cards of the mine that are issued to nobody now: strange only where they are below.
         self._spare: frozenset[str] = frozenset()
@@ -32,6 +34,8 @@ class Roster:
         self._cards: dict[str, str] = {}
         #: Grows whenever it changes who has which card.
         self.version = 0
+        #: Strange cards that have a handle, because something has named them, and were never heard.
+        self._unheard: list[int] = []
         self.person = np.zeros(0, np.bool_)  #: By handle.
         self.leader = np.zeros(0, np.bool_)
         self.vehicle = np.zeros(0, np.bool_)
@@ -98,14 +102,28 @@ class Roster:
         self._cards = {person: card for card, person in persons.items()}
         self.version += 1
         self.person = self.leader = self.vehicle = np.zeros(0, np.bool_)
-        self.on_routes = []
+        self.on_routes, self._unheard = [], []
 
     def reserve(self, alarms: AlarmBook, record: StepRecord, known: int | None = None) -> None:
-        """Takes up the cards that have got a handle; tells those that are not on the roster.
+        """Takes up the cards that have got a handle; tells those heard that are not on the roster.
 
         Only those up to the handle `known`, where it is given.
         """
         self._take_up(len(self._table) if known is None else known, alarms, record)
+        self.note_heard(alarms, record)
+
+    def note_heard(self, alarms: AlarmBook, record: StepRecord) -> None:
+        """Tells the cards that are not on the roster once they are heard."""
+        if not self._unheard:
+            return
+        unheard, self._unheard = self._unheard, []
+        for card in unheard:
+            if not self._cards.heard_ns[card]:
+                self._unheard.append(card)
+                continue
+            name = self._table.name(card)
+            text = f"card {name} is not in people.csv: who carries it is not known"
+            alarms.begin(AlarmKey(UNKNOWN_CARD, card=name), record.now_ns, record, text)
 
     def _take_up(self, known: int, alarms: AlarmBook, record: StepRecord) -> None:
         first = len(self.person)
@@ -127,5 +145,4 @@ class Roster:
             if holder is not None:
                 alarms.end(key, record.now_ns, record, f"card {name} is {holder.name}'s now")
             elif name not in self._spare:
-                text = f"card {name} is not in people.csv: who carries it is not known"
-                alarms.begin(key, record.now_ns, record, text)
+                self._unheard.append(card)
