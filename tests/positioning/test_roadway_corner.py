@@ -13,7 +13,7 @@ import pytest
 
 from positioning.locator import Locator
 from positioning.mine_map import Anchor, MineMap, Roadway
-from positioning.observation import RANGE, FixClass, Records, measurements
+from positioning.observation import RANGE, FixClass, Records, measurements, rows_of
 from tests.positioning.scenes import CARD_Z_M, READERS, S
 
 GATE = Roadway("gate", "gate", 4.5, np.array([[0.0, -200.0, 0.0], [0.0, 0.0, 0.0]]))
@@ -55,7 +55,7 @@ def ranges(seed: int) -> Records:
 def by_round(fixes: Records) -> Records:
     """The last fix of each round."""
     round_ = np.round((fixes["t_ns"] - S) / (PERIOD_S * S))
-    return fixes[np.append(np.flatnonzero(np.diff(round_)), len(fixes) - 1)]
+    return rows_of(fixes, np.append(np.flatnonzero(np.diff(round_)), len(fixes) - 1))
 
 
 @pytest.mark.parametrize("seed", range(100, 104))

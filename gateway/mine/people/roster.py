@@ -31,7 +31,7 @@ class Roster:
         #: Cards of the mine that are issued to nobody now: strange only where they are below.
         self._spare: frozenset[str] = frozenset()
         #: The card of each who has one, by the card under which people.csv lists them.
-        self._cards: dict[str, str] = {}
+        self._card_of: dict[str, str] = {}
         #: Grows whenever it changes who has which card.
         self.version = 0
         #: Strange cards that have a handle, because something has named them, and were never heard.
@@ -61,7 +61,7 @@ class Roster:
 
         A card that is on no list stands for itself.
         """
-        card = self._cards.get(listed, "")
+        card = self._card_of.get(listed, "")
         is_known = listed in self._persons or listed in self._spare
         return card or ("" if is_known else listed)
 
@@ -99,7 +99,7 @@ class Roster:
     ) -> None:
         """It has changed who has which card; `reserve` has to follow."""
         self._holders, self._persons, self._spare = holders, persons, spare
-        self._cards = {person: card for card, person in persons.items()}
+        self._card_of = {person: card for card, person in persons.items()}
         self.version += 1
         self.person = self.leader = self.vehicle = np.zeros(0, np.bool_)
         self.on_routes, self._unheard = [], []
