@@ -324,10 +324,14 @@ def report(
             same = " (nothing that is told or kept was another)" if one.digest == digest else ""
             print(f"{bug.text()}{same}")
     total = sum(caught.values())
+    changed = sum(bool(one.found) or one.digest != digest for _, one in judged)
+    print(f"\n{changed} of {len(judged)} bugs changed what is told or kept: a digest shows these")
     summary = {
         "planted": len(judged),
         "caught": total,
         "share": round(total / len(judged), 3),
+        "share_of_changes": round(total / max(changed, 1), 3),
+        "changed": round(changed / len(judged), 3),
         "reached": round(sum(map(len, reached.values())) / sum(all_of.values()), 3),
         "cpu_s_mean": round(sum(one.cpu_s for _, one in judged) / len(judged), 2),
     }

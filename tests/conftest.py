@@ -1,8 +1,15 @@
-"""How the tests are spread over processes."""
+"""How the tests are spread over processes, and which examples property tests take."""
 
 import math
 
 import pytest
+from hypothesis import settings
+
+# The same examples each time: a change is judged by what it changes, not by luck. New ones are
+# looked for with `--hypothesis-profile=searching`; what they find becomes a test of its own.
+settings.register_profile("steady", derandomize=True)
+settings.register_profile("searching", max_examples=1_000)
+settings.load_profile("steady")
 
 #: Modules whose tests start whole gateways, and mostly wait for them.
 LONG = ("test_kill.py", "test_bad_input.py", "test_demo.py", "test_wire.py")

@@ -35,12 +35,17 @@ def soak(
         int,
         typer.Option(min=0, metavar="S", help="New second cores go along every S steps."),
     ] = 0,
+    expect: Annotated[
+        str,
+        typer.Option(metavar="DIGEST", help="Of a run of before: nothing may be told otherwise."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
 ) -> None:
     """Run the core for hours of a simulated mine.
 
     What it tells is compared with what must always hold, and with where everyone truly is.
-    Status 1 where anything is wrong; then the command that repeats it is shown.
+    Status 1 where anything is wrong; then the command that repeats it is shown. Who changes the
+    core and means to change nothing that it tells gives the digest of a run of before.
     """
     from gateway.soak.faults import KINDS
     from gateway.soak.plan import SoakSettings
@@ -69,7 +74,10 @@ def soak(
         _show_violations(outcome)
     if as_json:
         typer.echo(json.dumps(_summary(outcome, wall_s)))
-    if outcome.violations:
+    is_same = not expect or outcome.digest == expect
+    if not is_same:
+        typer.echo(f"expected the digest {expect}: something is told otherwise", err=True)
+    if outcome.violations or not is_same:
         raise typer.Exit(1)
 
 

@@ -306,6 +306,11 @@ def test_the_command_tells_what_is_wrong_and_how_to_repeat_it(
     summary = json.loads(good.stdout.splitlines()[-1])
     assert summary["violations"] == summary["false_pairs"] == 0
     assert summary.keys() >= {"hours", "wall_s", "steps", "events", "digest"}
+    same = CliRunner().invoke(app, [*given, "--expect", summary["digest"]])
+    assert same.exit_code == 0
+    other = CliRunner().invoke(app, [*given, "--expect", "0" * 64])
+    assert other.exit_code == 1
+    assert "something is told otherwise" in other.stderr
     raised_twice(monkeypatch)
     bad = CliRunner().invoke(app, [*given, "--without", "swap"])
     assert bad.exit_code == 1

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
-from gateway.mine.alarms.escalation import escalated, escalates_ns
+from gateway.mine.alarms.escalation import Escalations, escalated
 from gateway.mine.alarms.floods import FloodBook
 from gateway.mine.alarms.hiding import HidingBook
 from gateway.mine.alarms.kept import (
     ALARM_PREFIX,
-    NEVER_NS,
     AlarmKey,
     Hiding,
     Pending,
@@ -55,8 +54,8 @@ class AlarmBook:
         floods: FloodBook | None = None,
     ) -> None:
         """Takes up the alarms of before a restart; `rules` by family."""
-        self._use(rules)
         self._alarms, self._pending = recall_alarms(state)
+        self._use(rules)
         self._hidden = HidingBook(state)
         self._ids = {alarm.id: key for key, alarm in self._alarms.items()}
         self._floods = floods or FloodBook()
@@ -68,9 +67,15 @@ class AlarmBook:
 
     def _use(self, rules: Mapping[str, AlarmRule]) -> None:
         self._rules = rules
-        #: Families whose alarms hide others.
-        self._suppressors = {name for rule in rules.values() for name in rule.suppressed_by}
-        self._escalates = any(rule.escalate_after_s is not None for rule in rules.values())
+        #: Families whose alarms hide others, and which.
+        self._suppressed = {
+            name: {other for other, one in rules.items() if name in one.suppressed_by}
+            for rule in rules.values()
+            for name in rule.suppressed_by
+        }
+        self._escalations = Escalations()
+        for key, alarm in self._alarms.items():
+            self._escalations.note(key, alarm, self._rule(key))
 
     def reload(self, rules: Mapping[str, AlarmRule], record: StepRecord) -> None:
         """Takes over other rules, for what is open and what is pending too."""
@@ -89,7 +94,7 @@ class AlarmBook:
                 self._keep(key, now, record)
                 tell(EventKind.ALARM_CHANGED, now, record.now_ns, record, text)
         self.unlatch(record)
-        self._look_again(record, "")
+        self._look_again(record, "", {key.rule for key in self._alarms})
 
     def unlatch(self, record: StepRecord) -> None:
         """Ends what waits for a reset that its family no longer asks for."""
@@ -210,8 +215,8 @@ class AlarmBook:
         for other in (self._ids.get(id_) for id_ in self._floods.tell(alarm, record)):
             if other:
                 self._keep(other, replace(self._alarms[other], group=alarm.group), record)
-        if key.rule in self._suppressors:
-            self._look_again(record, "")
+        if key.rule in self._suppressed:
+            self._look_again(record, "", self._suppressed[key.rule])
 
     def close(self, key: AlarmKey, t_ns: int, record: StepRecord, text: str) -> None:
         """The condition is over: clears the alarm now, if it is open. None ends before it began."""
@@ -257,7 +262,7 @@ class AlarmBook:
         """Shows operators no alarms of `key` any more, of a whole rule if it has no subject."""
         self._hidden.put(key, hiding, record)
         self._due_ns = 0
-        self._look_again(record, said(hiding.by, note))
+        self._look_again(record, said(hiding.by, note), {key.rule})
         return ""
 
     def show(self, key: AlarmKey, by: str, record: StepRecord, note: str) -> str:
@@ -265,7 +270,7 @@ class AlarmBook:
         if key not in self._hidden:
             return "it is neither shelved nor out of service"
         self._hidden.drop(key, record)
-        self._look_again(record, said(by, note))
+        self._look_again(record, said(by, note), {key.rule})
         return ""
 
     def move(self, old: str, new: str, record: StepRecord, text: str) -> None:
@@ -273,6 +278,7 @@ class AlarmBook:
         for key in [one for one in {**self._alarms, **self._pending} if one.card == old]:
             moved, pending = key._replace(card=new), self._pending.pop(key, None)
             alarm = self._alarms.pop(key, None)
+            self._escalations.drop(key)
             self._save(key, record)
             if pending and moved not in {**self._alarms, **self._pending}:
                 self._wait(moved, pending, record)
@@ -309,10 +315,13 @@ class AlarmBook:
                     )
                 else:
                     self.close(key, pending.t_ns, record, pending.text)
-        if self._hidden.drop_over(record):
-            self._look_again(record, "")
-        if self._escalates:
-            self._escalate(record)
+        over = self._hidden.drop_over(record)
+        if over:
+            self._look_again(record, "", over)
+        for key in self._escalations.due(now_ns):
+            told, text = escalated(self._alarms[key], self._rule(key))
+            self._keep(key, told, record)
+            tell(EventKind.ALARM_ESCALATED, told, now_ns, record, text)
         self._due_ns = self._next_due_ns()
 
     def shift(self, by_ns: int) -> None:
@@ -335,8 +344,8 @@ class AlarmBook:
         ended = replace(alarm, end_t_ns=max(t_ns, alarm.start_t_ns))
         self._keep(key, ended, record)
         tell(EventKind.ALARM_CLEARED, ended, ended.end_t_ns or 0, record, text)
-        if key.rule in self._suppressors:
-            self._look_again(record, "")
+        if key.rule in self._suppressed:
+            self._look_again(record, "", self._suppressed[key.rule])
 
     def _keep(self, key: AlarmKey, alarm: Alarm, record: StepRecord) -> None:
         """Takes over an alarm as it is now; one that is over and done with is forgotten."""
@@ -345,12 +354,13 @@ class AlarmBook:
             return
         self._alarms[key] = alarm
         self._ids[alarm.id] = key
-        self._due_ns = min(self._due_ns, escalates_ns(alarm, self._rule(key)))
+        self._due_ns = min(self._due_ns, self._escalations.note(key, alarm, self._rule(key)))
         record.alarms[alarm.id] = alarm
         self._save(key, record)
 
     def _forget(self, key: AlarmKey, alarm: Alarm, record: StepRecord) -> None:
         self._alarms.pop(key, None)
+        self._escalations.drop(key)
         self._ids.pop(alarm.id, None)
         record.alarms[alarm.id] = replace(alarm, state=AlarmState.NORMAL)
         self._save(key, record)
@@ -367,10 +377,10 @@ class AlarmBook:
         kept = keep_alarm(key, self._alarms.get(key), self._pending.get(key))
         record.state[ALARM_PREFIX + key.text] = kept
 
-    def _look_again(self, record: StepRecord, text: str) -> None:
-        """Tells which alarms operators are no more shown, and which again."""
+    def _look_again(self, record: StepRecord, text: str, rules: Collection[str]) -> None:
+        """Tells which alarms of these families operators are no more shown, and which again."""
         open_rules = {key.rule for key in self._open()}
-        for key, alarm in list(self._alarms.items()):
+        for key, alarm in [one for one in self._alarms.items() if one[0].rule in rules]:
             now = self._hidden.judged(key, alarm, self._rule(key), open_rules)
             if now is alarm:
                 continue
@@ -380,21 +390,6 @@ class AlarmBook:
                 kind = EventKind.ALARM_SHOWN if shown else EventKind.ALARM_HIDDEN
                 tell(kind, now, record.now_ns, record, text or WHY[now.mode])
 
-    def _escalate(self, record: StepRecord) -> None:
-        for key, alarm in list(self._alarms.items()):
-            rule = self._rule(key)
-            if record.now_ns >= escalates_ns(alarm, rule):
-                told, text = escalated(alarm, rule)
-                self._keep(key, told, record)
-                tell(EventKind.ALARM_ESCALATED, told, record.now_ns, record, text)
-
     def _next_due_ns(self) -> int:
-        alarms = self._alarms.items() if self._escalates else ()
-        return min(
-            (
-                *(pending.due_ns for pending in self._pending.values()),
-                *self._hidden.ends_ns(),
-                *(escalates_ns(alarm, self._rule(key)) for key, alarm in alarms),
-            ),
-            default=NEVER_NS,
-        )
+        pending_ns = (pending.due_ns for pending in self._pending.values())
+        return min((*pending_ns, *self._hidden.ends_ns(), self._escalations.next_ns()))

@@ -39,12 +39,12 @@ class HidingBook:
         del self._hidden[key]
         record.state[HIDDEN_PREFIX + key.text] = None
 
-    def drop_over(self, record: StepRecord) -> bool:
-        """Hides no more what was hidden until now; whether there was any."""
+    def drop_over(self, record: StepRecord) -> set[str]:
+        """Hides no more what was hidden until now; of which families there was any."""
         over = [key for key, hiding in self._hidden.items() if record.now_ns >= hiding.end_ns]
         for key in over:
             self.drop(key, record)
-        return bool(over)
+        return {key.rule for key in over}
 
     def judged(
         self, key: AlarmKey, alarm: Alarm, rule: AlarmRule, open_rules: Collection[str]
