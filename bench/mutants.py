@@ -89,9 +89,9 @@ def soaks() -> tuple[str, str]:
     remember()
     warnings.simplefilter("ignore")  # a bug may make numbers overflow
     # In short runs more has to happen, and second cores go along all the time.
-    soak_run.REBUILD_EVERY = 60  # type: ignore[misc]
-    faults.OFTENER_MOST = OFTENER  # type: ignore[misc]
-    operators.ACT_GAP_S = ACT_GAP_S  # type: ignore[misc]
+    soak_run.REBUILD_EVERY = 60  # type: ignore[misc]  # a short run
+    faults.OFTENER_MOST = OFTENER  # type: ignore[misc]  # a short run
+    operators.ACT_GAP_S = ACT_GAP_S  # type: ignore[misc]  # a short run
     digest = hashlib.sha256()
     listen(core.Mine, digest)
     for given in SOAKS:

@@ -176,9 +176,9 @@ Run = Callable[
 Restore = Callable[[Records, Records, Records], None]
 
 
-def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs at every turn
+def _run_entry(  # noqa: C901 the loop in parts would hand on arrays, which costs at every turn
     stamp: str,
-) -> tuple[Run, Restore]:
+) -> Run:
     """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
 
     @njit_cached
@@ -206,8 +206,7 @@ def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs 
                 if not len(lagged):
                     answer(card, site, fixes[row])
                 card["batch"], row = batch, -1
-            reason, nis = _take_quickly(card, site, m)
-            off_m = 0.0
+            (reason, nis), off_m = _take_quickly(card, site, m), 0.0
             if reason == NOT_ORDINARY:
                 reason, nis, off_m = _take_one(card, site, m)
             if off_m > 0.0 and told < len(conflicts):
@@ -236,13 +235,22 @@ def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs 
                     answer(card, site, fixes[row])
         return i, filled, smoothed, told
 
+    return run_stamped
+
+
+def _restore_entry(stamp: str) -> Restore:
+    """The same, for what is known from before."""
+
     @njit_cached
     def restore_stamped(cards: Records, sites: Records, fixes: Records) -> None:
         _ = stamp
         for i in range(len(fixes)):
             restore_card(cards[fixes[i]["card"]], sites[0], fixes[i])
 
-    return run_stamped, restore_stamped
+    return restore_stamped
+
+
+_STAMP: Final = sources_stamp(*(str(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
 #: `run(cards, sites, rejected, measured, (fixes, lagged, conflicts), in_rounds, (first, batch))`
@@ -252,6 +260,5 @@ def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs 
 #: last, in the order of the first ones. `batch` is a number that has grown by more than the rows
 #: of `fixes` since the call before. `restore(cards, sites, fixes)` puts cards where sound `fixes`
 #: say; what is not newer is refused from then on.
-run, restore = _entries(
-    sources_stamp(*(str(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
-)
+run = _run_entry(_STAMP)
+restore = _restore_entry(_STAMP)

@@ -32,8 +32,7 @@ def soak(
         str, typer.Option(metavar="KINDS", help="Kinds of faults to leave out, or `all`.")
     ] = "",
     shadow_every: Annotated[
-        int,
-        typer.Option(min=0, metavar="S", help="New second cores go along every S steps."),
+        int, typer.Option(min=0, metavar="S", help="New second cores go along every S steps.")
     ] = 0,
     expect: Annotated[
         str,
@@ -47,13 +46,9 @@ def soak(
     Status 1 where anything is wrong; then the command that repeats it is shown. Who changes the
     core and means to change nothing that it tells gives the digest of a run of before.
     """
-    from gateway.soak.faults import KINDS
     from gateway.soak.plan import SoakSettings
     from gateway.soak.run import run
 
-    off = frozenset(KINDS) if without == "all" else frozenset(filter(None, without.split(",")))
-    if off - KINDS.keys():
-        fail(f"--without {', '.join(sorted(off - KINDS.keys()))}: choose of {', '.join(KINDS)}")
     settings = SoakSettings(
         hours=hours,
         people=people,
@@ -61,7 +56,7 @@ def soak(
         shift_h=shift_h,
         borders=borders,
         only=tuple(filter(None, only.split(","))),
-        without=off,
+        without=_left_out(without),
         shadow_every=shadow_every,
     )
     if set(settings.only) - set(settings.cards):
@@ -79,6 +74,15 @@ def soak(
         typer.echo(f"expected the digest {expect}: something is told otherwise", err=True)
     if outcome.violations or not is_same:
         raise typer.Exit(1)
+
+
+def _left_out(without: str) -> frozenset[str]:
+    from gateway.soak.faults import KINDS
+
+    off = frozenset(KINDS) if without == "all" else frozenset(filter(None, without.split(",")))
+    if off - KINDS.keys():
+        fail(f"--without {', '.join(sorted(off - KINDS.keys()))}: choose of {', '.join(KINDS)}")
+    return off
 
 
 def _show(outcome: Outcome, wall_s: float) -> None:

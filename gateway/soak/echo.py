@@ -63,7 +63,7 @@ class Echo:
 
     @property
     def _now(self) -> Overheard:
-        found: Overheard = self._mine._locator  # type: ignore[assignment]
+        found: Overheard = self._mine._locator  # type: ignore[assignment]  # it stands in for the filter
         return found
 
     @property
@@ -101,4 +101,4 @@ class Echo:
 def overheard(mine: Mine) -> None:
     """From now on what the locator of a core answers is noted."""
     if not isinstance(mine._locator, Overheard):
-        mine._locator = Overheard(mine._locator)  # type: ignore[assignment]
+        mine._locator = Overheard(mine._locator)  # type: ignore[assignment]  # it stands in for the filter

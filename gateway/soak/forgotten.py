@@ -32,13 +32,13 @@ def place_alarms(own: Mine, mine: Mine) -> None:
             return counted
         return counted._replace(where=was.where)
 
-    risk._of_alarm = of_alarm  # type: ignore[method-assign]
+    risk._of_alarm = of_alarm  # type: ignore[method-assign]  # of this one core
     risk._second = mine._prevention._risk._second  # this second is scored
 
 
 def give(own: Mine, mine: Mine) -> None:
     """Gives a core that has begun, with the same handles, what a restart forgets."""
-    own._locator = Echo(mine)  # type: ignore[assignment]
+    own._locator = Echo(mine)  # type: ignore[assignment]  # it stands in for the filter
     for name in ("heard_ns", "last"):
         source = getattr(mine._cards, name)
         getattr(own._cards, name)[: len(source)] = source

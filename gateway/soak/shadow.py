@@ -78,10 +78,10 @@ class Reread:
         memo: dict[int, Any] = {id(one): one for one in (plan, mine._locator)}
         memo[id(table)] = self.table
         self.mine = copy.deepcopy(mine, memo)
-        self.mine._locator = Echo(mine)  # type: ignore[assignment]
+        self.mine._locator = Echo(mine)  # type: ignore[assignment]  # it stands in for the filter
         self.mine._next_sequence -= 1  # the only event of the reload has this number
         self.mine.reload(Reload("", prepare(plan, copy.deepcopy(plan))), mine._now_ns)
-        self.mine._locator = Echo(mine)  # type: ignore[assignment]
+        self.mine._locator = Echo(mine)  # type: ignore[assignment]  # it stands in for the filter
 
     @staticmethod
     def compare(told: Changes, found: Changes) -> Iterator[tuple[str, Any, Any]]:
