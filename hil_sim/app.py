@@ -119,7 +119,7 @@ def _make_world(wish: Wish, folder: MineFolder, machines: Mapping[str, Machine])
     people = folder.people[: wish.people]
     if wish.people is not None and len(people) < wish.people:
         msg = (
-            f"{PEOPLE_FILE} has {len(people)} people, not {wish.people}: "
+            f"{PEOPLE_FILE} has {len(people)} cards, not {wish.people}: "
             f"`lamproom init DIR --people {wish.people}` writes a mine with so many"
         )
         raise SimulationError(msg)

@@ -75,7 +75,7 @@ def test_each_command_has_help(command: str, tmp_path: Path) -> None:
         (["run", "file"], "is not a folder"),
         (["sim", "nowhere"], "is missing"),
         (["sim", "file"], "is not a folder"),
-        (["sim", "mine", "--people", "900"], "people.csv has 3 people"),
+        (["sim", "mine", "--people", "900"], "people.csv has 5 cards"),
         (["sim", "mine", "--recording", "full"], "was not made from a recording"),
         (["watch", "nonsense"], "is no address: write HOST:PORT"),
         (["watch", ""], "is no address: write HOST:PORT"),

@@ -141,7 +141,7 @@ def test_silence_goes_on_and_more_patience_takes_it_back() -> None:
     assert told(changed) == [("ALARM_CLEARED", "signal_lost")]
     assert changed.events[1].text == "a card is lost after 60 s now"
     assert changed.headcount.silent == 0
-    assert b'"silent": false' in (changed.state[f"card/{CARD}"] or b"")  # also after a restart
+    assert b'"silent":false' in (changed.state[f"card/{CARD}"] or b"")  # also after a restart
     room.wait(28, t_ns)
     assert room.events()[-1][0] == "ALARM_CLEARED"
     room.wait(2, t_ns + 28 * S)

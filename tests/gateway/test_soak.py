@@ -215,7 +215,7 @@ PUT: dict[str, tuple[type, str, Any, set[str]]] = {
     "visits never end": (VisitBook, "_leave", NOTHING, {"visits"}),
     "acts forgotten": (ActBook, "_remember", NOTHING, {"done once"}),
     "clocks unwatched": (Clocks, "note", NOTHING, {"clock_skew"}),
-    "no leaps": (LeapWatch, "_tell", NOTHING, {"duplicate_card"}),
+    "no leaps": (LeapWatch, "_raise", NOTHING, {"duplicate_card"}),
     "no twins": (TwinWatch, "_tell", NOTHING, {"dual_card"}),
     "hazards never overdue": (HazardBook, "look", NOTHING, {"hazard overdue"}),
     "routes unwatched": (RouteWatch, "look", NOTHING, {"route_deviation"}),

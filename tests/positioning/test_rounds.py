@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from positioning.kernel import ROUND_NS
 from positioning.observation import Records, measurements, rows_of
 from positioning.settings import TrackerSettings
 from positioning.tracker import Tracker
@@ -15,27 +14,14 @@ from tests.positioning.scenes import (
     DEFAULTS,
     INTO_SIDE,
     SMOOTHED,
+    ends_of_rounds,
     heard_on,
+    in_order,
     mine_locator,
     mixed,
     room_tracker,
     same,
 )
-
-
-def ends_of_rounds(fixes: Records) -> list[int]:
-    """The rows that no other of their card follows within `ROUND_NS`, in order."""
-    kept = []
-    for row, fix in enumerate(fixes):
-        later = fixes["t_ns"][row + 1 :][fixes["card"][row + 1 :] == fix["card"]]
-        if not len(later) or abs(later[0] - fix["t_ns"]) >= ROUND_NS:
-            kept.append(row)
-    return kept
-
-
-def in_order(fixes: Records) -> Records:
-    """By card, those of one as they came."""
-    return rows_of(fixes, np.argsort(fixes["card"], kind="stable"))
 
 
 def trackers(kind: str, lag: TrackerSettings) -> tuple[Tracker, Tracker, Records]:
@@ -62,6 +48,6 @@ def test_the_last_fix_of_each_round_is_given_to_the_last_bit(
     expected = each.update(measured)
     found = rounds.rounds(measured)
     assert 0 < len(found) < len(expected)
-    assert same(in_order(found), in_order(rows_of(expected, np.array(ends_of_rounds(expected)))))
+    assert same(in_order(found), in_order(ends_of_rounds(expected)))
     assert each.rejections == rounds.rejections
     assert same(each.take_lagged(), rounds.take_lagged())

@@ -11,7 +11,8 @@ from positioning.warm_up import warm_up
 
 def main() -> None:
     """The sample mine, roadways alone, and an open area with and without its smoothed output."""
-    warm_up(parse_map(map_text(("rfid_1", "rfid_2"))), TrackerSettings())
+    sample = parse_map(map_text(("rfid_1", "rfid_2")))
+    warm_up(sample, TrackerSettings(), fences=True, nearness=True)
     line_m = np.array([[0.0, 0.0, 0.0], [100.0, 0.0, 0.0]])
     warm_up(MineMap((Roadway("main", "main", 5.0, line_m),), (), (), ()), TrackerSettings())
     square_m = np.array([[0.0, 0.0], [9.0, 0.0], [9.0, 9.0], [0.0, 9.0], [0.0, 0.0]])

@@ -77,7 +77,7 @@ class ExposureBook:
         self._quiet = np.zeros(64, np.bool_)  # who was counted as silent
         self._count = np.zeros((count, self._width, SHARES), np.int64)
         self._second = -1
-        self._is_late = False  # what has come was of the shift before
+        self._late: set[ShiftSpan] = set()  # what has come was of these, which are over
         self._told: set[ShiftSpan] = set(self._spent)
         #: By shift and zone: the teams of the entry that was kept last, and its first line.
         self._heads: dict[tuple[ShiftSpan, str], tuple[tuple[int, ...], bytes]] = {}
@@ -144,8 +144,10 @@ class ExposureBook:
         spans = self._newest(now_ns)
         is_new = now_ns - spans[-1].start_ns < 2 * SAVE_PARTS * _S_NS
         # The shift before is done with once all of it is kept, but for what comes late.
-        self._save(touched, spans if is_new or self._is_late else spans[-1:], record)
-        self._is_late = False
+        late = self._late & self._spent.keys()
+        asked = {*(spans if is_new else spans[-1:]), *late}
+        self._save(touched, sorted(asked, key=_start), record)
+        self._late = set()
 
     def save_all(self, record: StepRecord) -> None:
         """Keeps all zones: the gateway stops."""
@@ -320,7 +322,8 @@ class ExposureBook:
             share = Share.BESIDE_ROBOT
         for span, spent_ns in self._shifts.between(first_ns, last_ns):
             add_share(self._of(span)[zone, team], share, sign * spent_ns)
-            self._is_late = self._is_late or span.end_ns <= until_ns
+            if span.end_ns <= until_ns:
+                self._late.add(span)
             self._told.add(span)
 
     def _trim(self, record: StepRecord) -> None:

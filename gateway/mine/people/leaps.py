@@ -36,6 +36,7 @@ class LeapWatch:
         #: Cards with an open alarm.
         self._open = {roster.handle(key.card) for key in alarms if key.rule == DUPLICATE_CARD}
         self._start_ns = 0  # of the first step: before it nobody looked
+        self._is_new = False  # the thresholds: leaps of before may be enough now
 
     def _set(self, plan: MinePlan) -> None:
         anchors = [(one.x_m, one.y_m, one.z_m, 0.0) for one in plan.map.anchors]
@@ -52,6 +53,7 @@ class LeapWatch:
     def reload(self, plan: MinePlan) -> None:
         """Takes over another map, other speeds and thresholds; where cards were heard stays."""
         self._set(plan)
+        self._is_new = True
 
     def note(self, measured: Records, misplaced: NDArray[np.bool_], record: StepRecord) -> None:
         """Takes (n,) MEASUREMENT of one step, in the order of arrival.
@@ -63,8 +65,10 @@ class LeapWatch:
         anchors = np.where(misplaced[:, None], np.nan, self._anchors)
         speeds_m_s, slack_s = self._speed_m_s, self._tolerance_s
         sources, moment = (anchors, self._readers), (now_ns, self._within_ns)
-        if note_leaps(measured, sources, self._heard, speeds_m_s, slack_s, moment):
+        leaps = note_leaps(measured, sources, self._heard, speeds_m_s, slack_s, moment)
+        if leaps or self._is_new:
             self._raise(record)
+        self._is_new = False
         self._end(record)
 
     def _raise(self, record: StepRecord) -> None:
