@@ -82,7 +82,7 @@ def kernel_rate(given: Scene) -> Measured:
     tracker = Tracker(given.anchors_m, np.full(len(given.anchors_m), CARD_Z_M), plain_settings())
     rounds = [measurements(ranges) for ranges in given.rounds()]
     for measured in rounds[:WARM_UP_ROUNDS]:
-        tracker.rounds(measured)
+        tracker.latest(measured)
     cards, sites = tracker._cards, tracker._sites  # noqa: SLF001 its own state is the point
     _follow(cards, sites, rounds[0][:0])
     begun_s = time.thread_time()
@@ -110,10 +110,10 @@ def _rate(given: Scene, tracker: Tracker) -> Measured:
     """Feeds round after round; the error is that of the last round's fixes."""
     rounds = [measurements(ranges) for ranges in given.rounds()]
     for measured in rounds[:WARM_UP_ROUNDS]:
-        tracker.rounds(measured)
+        tracker.latest(measured)
     begun_s, told = time.thread_time(), 0
     for measured in rounds[WARM_UP_ROUNDS:]:
-        fixes = tracker.rounds(measured)
+        fixes = tracker.latest(measured)
         told += len(fixes)
     took_s = time.thread_time() - begun_s
     places_m = np.column_stack([fixes["x_m"], fixes["y_m"]])

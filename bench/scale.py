@@ -50,7 +50,7 @@ class Crowd:
         told = 0
         begun_ns = time.thread_time_ns()
         for tick in ticks:
-            told += len(self.tracker.rounds(tick))
+            told += len(self.tracker.latest(tick))
         took_ns = time.thread_time_ns() - begun_ns
         if k >= WARM_UP_ROUNDS:
             self.costs_ns.append(took_ns / told)

@@ -222,7 +222,7 @@ def measure(
             spent_ns += time.thread_time_ns() - begun_ns
             events += len(changes.events)
             begun_ns = time.thread_time_ns()
-            locator.locate_rounds(measured)
+            locator.locate(measured)
             alone_ns += time.thread_time_ns() - begun_ns
         if n >= WARM_UP_S:
             took_ms.append(spent_ns / 1e6)

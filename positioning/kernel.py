@@ -30,8 +30,6 @@ from positioning.sighting import is_ranged
 from positioning.site import Site
 from positioning.smoothing import smooth
 
-#: Nobody gets anywhere in this time; a round of ranges takes less.
-ROUND_NS: Final = 50_000_000
 #: Beside `SOUND` and the reasons of `positioning.cards`: a measurement that was used without a fix.
 _NO_FIX: Final = -2
 _SIGHTING: Final = int(Kind.SIGHTING)
@@ -156,15 +154,12 @@ def _take_one(card: Card, site: Site, m: Any) -> tuple[int, float, float]:
 
 
 @njit_within
-def _row_of(card: Card, batch: int) -> int:
-    """The row of the card's fix in this batch, -1 where it has none, or its round has ended."""
-    return int(card["batch"]) - batch - 1 if card["batch"] > batch else -1
-
-
-@njit_within
-def _ends_round(card: Card, m: Any, fix: Any) -> bool:
-    """Whether a measurement comes too late, or is too old, to be of the round of the last fix."""
-    return bool(abs(max(m["t_ns"], card["t_ns"]) - fix["t_ns"]) >= ROUND_NS)
+def _row_of(card: Card, batch: int, filled: int) -> int:
+    """The row of the card's fix in this batch: a new one, where the answer is `filled`."""
+    if card["batch"] > batch:
+        return int(card["batch"]) - batch - 1
+    card["batch"] = batch + filled + 1
+    return filled
 
 
 Counts = NDArray[np.int64]
@@ -176,19 +171,19 @@ Run = Callable[
 Restore = Callable[[Records, Records, Records], None]
 
 
-def _run_entry(  # noqa: C901 the loop in parts would hand on arrays, which costs at every turn
+def _entries(  # noqa: C901 the loop in parts would hand on arrays, which costs at every turn
     stamp: str,
-) -> Run:
+) -> tuple[Run, Restore]:
     """What Python calls; `stamp` makes numba notice changes in the files beside this one."""
 
     @njit_cached
-    def run_stamped(  # noqa: C901, PLR0912 the same
+    def run_stamped(
         cards: Records,
         sites: Records,
         rejected: Counts,
         measured: Records,
         outputs: Outputs,
-        in_rounds: bool,
+        latest: bool,
         begin: tuple[int, int],
     ) -> tuple[int, int, int, int]:
         _ = stamp
@@ -201,12 +196,8 @@ def _run_entry(  # noqa: C901 the loop in parts would hand on arrays, which cost
                 rejected[UNKNOWN_CARD] += 1
                 continue
             card = cards[m["card"]]
-            row = _row_of(card, batch) if in_rounds else -1
-            if row >= 0 and _ends_round(card, m, fixes[row]):
-                if not len(lagged):
-                    answer(card, site, fixes[row])
-                card["batch"], row = batch, -1
-            (reason, nis), off_m = _take_quickly(card, site, m), 0.0
+            reason, nis = _take_quickly(card, site, m)
+            off_m = 0.0
             if reason == NOT_ORDINARY:
                 reason, nis, off_m = _take_one(card, site, m)
             if off_m > 0.0 and told < len(conflicts):
@@ -218,28 +209,18 @@ def _run_entry(  # noqa: C901 the loop in parts would hand on arrays, which cost
                 rejected[reason] += 1
             if reason not in (SOUND, GATED):
                 continue
-            if row < 0:
-                row = filled
-                filled += 1
-                card["batch"] = batch + filled
+            row = _row_of(card, batch, filled) if latest else filled
+            filled = max(filled, row + 1)
             fix = fixes[row]
             fix["card"], fix["nis"], fix["t_ns"] = m["card"], nis, max(m["t_ns"], card["t_ns"])
-            if not in_rounds or len(lagged):
+            if not latest or len(lagged):
                 answer(card, site, fix)
             if len(lagged):
                 smoothed = smooth(card, site, fix, lagged, smoothed)
-        if in_rounds and not len(lagged):
+        if latest and not len(lagged):
             for row in range(filled):
-                card = cards[fixes[row]["card"]]
-                if _row_of(card, batch) == row:
-                    answer(card, site, fixes[row])
+                answer(cards[fixes[row]["card"]], site, fixes[row])
         return i, filled, smoothed, told
-
-    return run_stamped
-
-
-def _restore_entry(stamp: str) -> Restore:
-    """The same, for what is known from before."""
 
     @njit_cached
     def restore_stamped(cards: Records, sites: Records, fixes: Records) -> None:
@@ -247,18 +228,15 @@ def _restore_entry(stamp: str) -> Restore:
         for i in range(len(fixes)):
             restore_card(cards[fixes[i]["card"]], sites[0], fixes[i])
 
-    return restore_stamped
+    return run_stamped, restore_stamped
 
 
-_STAMP: Final = sources_stamp(*(str(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
-
-
-#: `run(cards, sites, rejected, measured, (fixes, lagged, conflicts), in_rounds, (first, batch))`
-#: takes `measured` (n,) MEASUREMENT in order from row `first`, fills `fixes`, `lagged` and
-#: `conflicts` from the front, and gives where it stopped (before the end where `lagged` is full)
-#: and how many of each. `sites`: (1,) SITE. `in_rounds`: one fix for each round of a card, the
-#: last, in the order of the first ones. `batch` is a number that has grown by more than the rows
-#: of `fixes` since the call before. `restore(cards, sites, fixes)` puts cards where sound `fixes`
-#: say; what is not newer is refused from then on.
-run = _run_entry(_STAMP)
-restore = _restore_entry(_STAMP)
+#: `run(cards, sites, rejected, measured, (fixes, lagged, conflicts), latest, (first, batch))` takes
+#: `measured` (n,) MEASUREMENT in order from row `first`, fills `fixes`, `lagged` and `conflicts`
+#: from the front, and gives where it stopped (before the end where `lagged` is full) and how many
+#: of each. `sites`: (1,) SITE. `latest`: one fix for each card, the last; `batch` is then a number
+#: that has grown by more than the rows of `fixes` since the call before. `restore(cards, sites,
+#: fixes)` puts cards where sound `fixes` say; what is not newer is refused from then on.
+run, restore = _entries(
+    sources_stamp(*(str(path) for path in sorted(Path(__file__).parent.glob("*.py"))))
+)

@@ -58,10 +58,6 @@ class Locator:
         """
         return self._on_floor(self._tracker.update(measured))
 
-    def locate_rounds(self, measured: Records) -> Records:
-        """As `locate`, but one fix for each round of a card's measurements: the last."""
-        return self._on_floor(self._tracker.rounds(measured))
-
     def take_lagged(self) -> Records:
         """The smoothed fixes since this was asked last, (n,) FIX; none unless `lag_s` is set."""
         return self._on_floor(self._tracker.take_lagged())

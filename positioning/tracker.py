@@ -111,15 +111,11 @@ class Tracker:
         is up to 0.25 s older than the card's newest enters at its own time and its fix is at the
         newest. Refused measurements are counted and give no fix.
         """
-        return self._run(measured, in_rounds=False)
+        return self._run(measured, latest=False)
 
-    def rounds(self, measured: Records) -> Records:
-        """As `update`, but only the last fix of each round, in the order of their first ones.
-
-        A round are a card's fixes that follow one another within `ROUND_NS`: by then it has gone
-        nowhere, and the last one knows most.
-        """
-        return self._run(measured, in_rounds=True)
+    def latest(self, measured: Records) -> Records:
+        """As `update`, but only the last fix of each card, in the order of their first ones."""
+        return self._run(measured, latest=True)
 
     def take_lagged(self) -> Records:
         """The smoothed fixes since this was asked last, (n,) FIX: `lag_s` behind, ten in a lag."""
@@ -173,7 +169,7 @@ class Tracker:
         rejected[OUT_OF_SCALE] += (known & finite & ~scaled).sum()
         kernel.restore(self._cards, self._sites, owned[known & finite & scaled])
 
-    def _run(self, measured: Records, *, in_rounds: bool) -> Records:
+    def _run(self, measured: Records, *, latest: bool) -> Records:
         if len(measured) == 0:
             return np.empty(0, FIX)
         owned = np.require(measured, MEASUREMENT, ["C", "A", "W"])  # one type: one compilation
@@ -188,7 +184,7 @@ class Tracker:
                 self._rejected,
                 owned,
                 (fixes, self._lagged, self._conflicts),
-                in_rounds,
+                latest,
                 (before, self._batch),
             )
             self._batch += len(fixes) + 1

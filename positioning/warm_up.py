@@ -11,6 +11,7 @@ from positioning.locator import Locator
 from positioning.mine_map import MineMap
 from positioning.nearness import Nearness
 from positioning.observation import MEASUREMENT, new_fixes
+from positioning.rounds import ends_of_rounds
 from positioning.settings import TrackerSettings
 from positioning.zones import ZoneMembership
 
@@ -25,11 +26,12 @@ def warm_up(
     fixes = new_fixes(1)
     fixes["var_x_m2"] = fixes["var_y_m2"] = 1.0
     locator = Locator(mine_map, 1.0, settings)
-    locator.locate_rounds(np.zeros(1, MEASUREMENT))
+    locator.locate(np.zeros(1, MEASUREMENT))
     locator.restore(fixes)
     sources = np.zeros((1, 4))
     told, heard = np.zeros(1, MEASUREMENT), np.zeros(1, HEARD)
     note_leaps(told, (sources, sources), heard, np.ones(1), 1.0, (1, 1))
+    ends_of_rounds(np.concatenate([fixes, fixes]))
     ZoneMembership(mine_map.zones, mine_map.roadways).update(fixes)
     if fences:
         whole = FenceMembership([Fence("all", (disc(1.0),))], mine_map.roadways)

@@ -50,6 +50,7 @@ from gateway.mine.zones.occupancy import ENTRY_RULES, Occupancy
 from positioning.anchor_health import faded
 from positioning.locator import Locator
 from positioning.observation import FIX, IdTable, Records, rows_of
+from positioning.rounds import ends_of_rounds
 
 SECOND_NS: Final = 1_000_000_000
 
@@ -189,16 +190,17 @@ class Mine(Reloading):
         changed = set(self._note_heard(batch, now_ns))
         self._roster.note_heard(self._alarms, record)
         too_old = self._locator.rejections.too_old
-        fixes = self._locator.locate_rounds(batch.measurements)
+        fixes = self._locator.locate(batch.measurements)
         late = late_notices(self._locator.rejections.too_old - too_old, now_ns)
         self._notices.note((*batch.notices, *late), record)
-        self._cards.place(fixes)
+        rounds = ends_of_rounds(fixes)
+        self._cards.place(rounds)
         changed.update(self._flags.note(batch.measurements, record))
         self._conflicts.note(self._locator.take_conflicts(), self._cards, record)
         self._readings.note(batch.samples, record)
-        moved = self._occupancy.update(fixes, record)
-        self._vehicles.look(fixes, record)
-        self._machines.look(batch.samples, fixes, record)
+        moved = self._occupancy.update(rounds, record)
+        self._vehicles.look(rounds, record)
+        self._machines.look(batch.samples, rounds, record)
         lost, back = self._note_silence(record)
         gone = self._room.attendance.look(record)
         changed.update(moved, lost, back, gone)
@@ -209,7 +211,7 @@ class Mine(Reloading):
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
         self._keep(changed, record)
         self._keep_places((second % PLACE_PARTS for second in seconds[-PLACE_PARTS:]), record)
-        self._anchors.note(batch.measurements, fixes)
+        self._anchors.note(batch.measurements, rounds)
         anchors = self._look_at_anchors(seconds, record)
         self._acts.take(batch.acts, record)
         issued = self._room.count(record)

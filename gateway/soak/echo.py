@@ -28,9 +28,9 @@ class Overheard:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._locator, name)
 
-    def locate_rounds(self, measured: Records) -> Records:
+    def locate(self, measured: Records) -> Records:
         """As the locator does."""
-        fixes = self._locator.locate_rounds(measured)
+        fixes = self._locator.locate(measured)
         self.fixes = fixes.copy()
         return fixes
 
@@ -71,7 +71,7 @@ class Echo:
         """Those that a core asks for, before and after it has asked for fixes."""
         return SimpleNamespace(too_old=self._too_old)
 
-    def locate_rounds(self, _: Records) -> Records:
+    def locate(self, _: Records) -> Records:
         """The fixes of the step."""
         self._too_old = self._now.rejections.too_old
         return self._now.fixes.copy()

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from positioning.kernel import ROUND_NS
 from positioning.locator import Locator
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway
 from positioning.observation import (
@@ -20,7 +19,6 @@ from positioning.observation import (
     Records,
     measurements,
     new_fixes,
-    rows_of,
 )
 from positioning.settings import TrackerSettings
 from positioning.tracker import Tracker
@@ -119,21 +117,6 @@ def same(one: Records, two: Records) -> bool:
     """Bit for bit the same in every field; what lies between fields says nothing."""
     names = one.dtype.names or ()
     return len(one) == len(two) and all(one[n].tobytes() == two[n].tobytes() for n in names)
-
-
-def ends_of_rounds(fixes: Records) -> Records:
-    """Those that no other of their card follows within `ROUND_NS`, in order."""
-    kept = []
-    for row, fix in enumerate(fixes):
-        later = fixes["t_ns"][row + 1 :][fixes["card"][row + 1 :] == fix["card"]]
-        if not len(later) or abs(later[0] - fix["t_ns"]) >= ROUND_NS:
-            kept.append(row)
-    return rows_of(fixes, np.array(kept, np.intp))
-
-
-def in_order(fixes: Records) -> Records:
-    """By card, those of one as they came."""
-    return rows_of(fixes, np.argsort(fixes["card"], kind="stable"))
 
 
 def apart_m(fixes: Records, places_m: Floats) -> Floats:

@@ -1,53 +1,30 @@
-"""One fix for each round of a card's measurements: the last of those that the filter gives."""
+"""Which fixes are the last of their rounds."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from positioning.observation import Records, measurements, rows_of
-from positioning.settings import TrackerSettings
-from positioning.tracker import Tracker
-from tests.positioning.scenes import (
-    DEFAULTS,
-    INTO_SIDE,
-    SMOOTHED,
-    ends_of_rounds,
-    heard_on,
-    in_order,
-    mine_locator,
-    mixed,
-    room_tracker,
-    same,
-)
+from positioning.observation import new_fixes
+from positioning.rounds import ROUND_NS, ends_of_rounds
+
+ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5 * ROUND_NS)), max_size=30)
 
 
-def trackers(kind: str, lag: TrackerSettings) -> tuple[Tracker, Tracker, Records]:
-    """Two alike, and what they hear."""
-    if kind == "room":
-        return room_tracker(lag), room_tracker(lag), mixed(rounds=30)
-    measured = measurements(heard_on(INTO_SIDE, hz=4.0))
-    return mine_locator(lag)._tracker, mine_locator(lag)._tracker, measured
-
-
-@pytest.mark.parametrize("lag", [DEFAULTS, SMOOTHED], ids=["plain", "smoothed"])
-@pytest.mark.parametrize("kind", ["room", "roadways"])
-@settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 1 << 16), late=st.sampled_from([0.0, 0.2]))
-def test_the_last_fix_of_each_round_is_given_to_the_last_bit(
-    kind: str, lag: TrackerSettings, seed: int, late: float
+@settings(deadline=None)  # the first call compiles
+@given(ROWS)
+def test_a_fix_ends_its_round_when_none_of_its_card_follows_soon(
+    rows: list[tuple[int, int]],
 ) -> None:
-    each, rounds, measured = trackers(kind, lag)
-    rng = np.random.default_rng(seed)
-    begin = int(rng.integers(0, len(measured) // 2))
-    measured = measured[begin : begin + 400]
-    places = np.arange(len(measured)) + np.where(rng.random(len(measured)) < late, 40, 0)
-    measured = rows_of(measured, np.argsort(places, kind="stable"))
-    expected = each.update(measured)
-    found = rounds.rounds(measured)
-    assert 0 < len(found) < len(expected)
-    assert same(in_order(found), in_order(ends_of_rounds(expected)))
-    assert each.rejections == rounds.rejections
-    assert same(each.take_lagged(), rounds.take_lagged())
+    fixes = new_fixes(len(rows))
+    fixes["card"] = [card for card, _ in rows]
+    fixes["t_ns"] = [t_ns for _, t_ns in rows]
+    kept = []
+    for row, (card, t_ns) in enumerate(rows):
+        later = [other_ns for other, other_ns in rows[row + 1 :] if other == card]
+        if not later or abs(later[0] - t_ns) >= ROUND_NS:
+            kept.append((card, t_ns))
+    found = ends_of_rounds(fixes)
+    assert list(zip(found["card"].tolist(), found["t_ns"].tolist(), strict=True)) == kept
+    assert set(np.unique(found["card"])) == {card for card, _ in rows}

@@ -73,14 +73,14 @@ def counting() -> Iterator[None]:
         runtime._nrt_python.memsys_disable_stats()
 
 
-def allocated(tracked: Tracker, measured: Records, *, in_rounds: bool) -> tuple[int, int]:
+def allocated(tracked: Tracker, measured: Records, *, latest: bool) -> tuple[int, int]:
     """What one call of the kernel allocates and frees, with numba's own counters."""
     outputs = (np.empty(len(measured), FIX), tracked._lagged, tracked._conflicts)
     batch = tracked._batch
     tracked._batch += len(measured) + 1
     before = runtime.rtsys.get_allocation_stats()
     kernel.run(
-        tracked._cards, tracked._sites, tracked._rejected, measured, outputs, in_rounds, (0, batch)
+        tracked._cards, tracked._sites, tracked._rejected, measured, outputs, latest, (0, batch)
     )
     after = runtime.rtsys.get_allocation_stats()
     return after.alloc - before.alloc, after.mi_alloc - before.mi_alloc
@@ -90,9 +90,9 @@ def allocated(tracked: Tracker, measured: Records, *, in_rounds: bool) -> tuple[
     os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="counts what compiled code allocates"
 )
 @pytest.mark.usefixtures("counting")
-@pytest.mark.parametrize("in_rounds", [False, True])
+@pytest.mark.parametrize("latest", [False, True])
 @pytest.mark.parametrize("kind", ["room", "smoothed room", "roadways", "smoothed roadways"])
-def test_in_steady_state_nothing_is_allocated(kind: str, *, in_rounds: bool) -> None:
+def test_in_steady_state_nothing_is_allocated(kind: str, *, latest: bool) -> None:
     """A call itself has its handles of the arrays; measurements add none."""
     if "roadways" in kind:
         smoothed = kind.startswith("smoothed")
@@ -104,8 +104,8 @@ def test_in_steady_state_nothing_is_allocated(kind: str, *, in_rounds: bool) -> 
         measured = measured[measured["kind"] != 2]
     first, second, third = np.split(measured[:600].copy(), [200, 210])
     tracked.update(first)
-    few = allocated(tracked, second, in_rounds=in_rounds)
-    many = allocated(tracked, third, in_rounds=in_rounds)
+    few = allocated(tracked, second, latest=latest)
+    many = allocated(tracked, third, latest=latest)
     assert len(third) > 30 * len(second)
     assert tracked._cards["t_ns"].max() > 2 * S
     assert many == few
@@ -118,4 +118,4 @@ def test_in_steady_state_nothing_is_allocated(kind: str, *, in_rounds: bool) -> 
 def test_the_counters_count() -> None:
     """So that the test above is of any worth."""
     tracked = room_tracker()
-    assert allocated(tracked, walks(cards=1), in_rounds=False)[1] > 0
+    assert allocated(tracked, walks(cards=1), latest=False)[1] > 0
