@@ -189,7 +189,7 @@ def test_a_bad_configuration_is_told_with_file_and_line(tmp_path: Path, command:
     assert "mine.toml:2: mine.code" in told
     assert "mine.toml:4: mine.nmae" in told
     assert "did you mean 'name'?" in told
-    assert "people.csv:7" in told
+    assert "people.csv:9" in told
     assert "Traceback" not in told
 
 

@@ -57,7 +57,7 @@ def test_devices_come_back(tmp_path: Path, mine: Path, stack: ExitStack) -> None
     first.kill()
     devices = {
         *("uwb_1", "uwb_2", "uwb_3", "rfid_1", "rfid_2"),
-        *("shearer_3101", "shearer_3103", "roadheader_3105"),
+        *("shearer_3101", "shearer_3103", "roadheader_3105", "gas_3101"),
     }
 
     def told() -> list[tuple[str, str]]:
