@@ -48,11 +48,6 @@ PLANTED: Final = 200
 WORKERS: Final = 2
 #: A run that takes so many times as long as one without a bug does not come to an end.
 PATIENCE: Final = 4.0
-#: In the short soaks faults come so many times as often as in a long shift, acts after so many
-#: seconds, and second cores after so many steps.
-OFTENER: Final = 10.0
-ACT_GAP_S: Final = 2.0
-SHADOW_EVERY: Final = 45
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,20 +77,15 @@ class Verdict:
 def soaks() -> tuple[str, str]:
     """Runs the short soaks on the core as it is imported: what was found, and the digest."""
     from gateway.mine import core
-    from gateway.soak import faults, operators
-    from gateway.soak import run as soak_run
     from gateway.soak.plan import SoakSettings
+    from gateway.soak.run import run
 
     remember()
     warnings.simplefilter("ignore")  # a bug may make numbers overflow
-    # In short runs more has to happen, and second cores go along all the time.
-    soak_run.REBUILD_EVERY = 60  # type: ignore[misc]  # a short run
-    faults.OFTENER_MOST = OFTENER  # type: ignore[misc]  # a short run
-    operators.ACT_GAP_S = ACT_GAP_S  # type: ignore[misc]  # a short run
     digest = hashlib.sha256()
     listen(core.Mine, digest)
     for given in SOAKS:
-        outcome = soak_run.run(SoakSettings(**given, shadow_every=SHADOW_EVERY), violations_most=1)
+        outcome = run(SoakSettings(**given, **DENSE), violations_most=1)
         if outcome.violations:
             return outcome.violations[0].complaint.law, digest.hexdigest()
         if outcome.false_pairs:
@@ -103,6 +93,13 @@ def soaks() -> tuple[str, str]:
     return "", digest.hexdigest()
 
 
+#: In runs as short as these all has to happen, and second cores go along all the time.
+DENSE: Final[dict[str, Any]] = {
+    "oftener_most": 10.0,
+    "act_gap_s": 2.0,
+    "rebuild_every": 60,
+    "shadow_every": 45,
+}
 #: The short soaks, the one that finds most first.
 SOAKS: Final[tuple[dict[str, Any], ...]] = (
     {"hours": 0.12, "people": 24, "seed": 3, "shift_h": 0.2},

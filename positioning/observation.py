@@ -199,16 +199,16 @@ def new_fixes(count: int) -> Records:
 
 
 def rows_of(records: Records, which: NDArray[Any]) -> Records:
-    """`records[which]`, of rows (k,) or flags (n,): twenty times as fast.
+    """`records[which]`, of rows (k,) or flags (n,), as a copy.
 
-    NumPy copies what has several columns one by one, but whole as plain bytes.
+    NumPy copies a row of several columns column by column; as plain bytes it is copied whole.
     """
     picked: Records = _as_bytes(records)[which].view(records.dtype)
     return picked
 
 
 def put_rows(records: Records, rows: NDArray[Any], values: Records) -> None:
-    """`records[rows] = values`, in order, of the same type: twenty times as fast."""
+    """`records[rows] = values`, in order; both are of one type. As in `rows_of`."""
     _as_bytes(records)[rows] = _as_bytes(values)
 
 

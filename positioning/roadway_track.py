@@ -274,6 +274,18 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
 
 
 @njit_within
+def _glance_about(card: Card, site: Site) -> None:
+    """Looks for better places where the best one may be wrong though nothing says so yet."""
+    s = site
+    if card["rejects"] >= _REVIEW_REJECTS:
+        # Who has begun to run is not where older ranges tell: the last round counts alone.
+        glance(card, site, s["reacquire_window_ns"], 3)
+    elif may_be_round_a_corner(card, site, best_place(card)):
+        # A card that stands ranges more rarely: its last round counts as well.
+        glance(card, site, s["start_window_ns"] + s["used_ns"], 2)
+
+
+@njit_within
 def _look_after(card: Card, site: Site, accepted: bool) -> None:
     """After a measurement: counts rejects, and looks for other places where it must."""
     s = site
@@ -291,14 +303,8 @@ def _look_after(card: Card, site: Site, accepted: bool) -> None:
     elif now_ns - card["reviewed_ns"] >= s["review_ns"]:
         card["reviewed_ns"] = now_ns
         review(card, site)
-    if now_ns - card["glanced_ns"] < s["review_ns"]:
-        pass
-    elif card["rejects"] >= _REVIEW_REJECTS:
-        # Who has begun to run is not where older ranges tell: the last round counts alone.
-        glance(card, site, s["reacquire_window_ns"], 3)
-    elif may_be_round_a_corner(card, site, best_place(card)):
-        # A card that stands ranges more rarely: its last round counts as well.
-        glance(card, site, s["start_window_ns"] + s["used_ns"], 2)
+    if now_ns - card["glanced_ns"] >= s["review_ns"]:
+        _glance_about(card, site)
     if now_ns - card["branched_ns"] >= s["review_ns"]:
         card["branched_ns"] = now_ns
         mind_other_ways(card, site, best_place(card))

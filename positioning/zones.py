@@ -100,9 +100,9 @@ def _pass_over(  # noqa: C901 the loop in parts would hand on arrays, which cost
         if along_m > 0.0:
             ends = first_stretch[roadway], first_stretch[roadway + 1]
             stretch = clear_stretch(from_m, ends[0], ends[1], fix["chainage_m"], along_m)
-            first = first_held[stretch]
-            if stretch < 0 or first_held[stretch + 1] - first != used:
+            if stretch < 0 or first_held[stretch + 1] - first_held[stretch] != used:
                 return i
+            first = first_held[stretch]
             for k in range(used):
                 zone = held[first + k]
                 if not (_is_settled(slots[card, k], zone) and _is_within(bands_m, zone, z_m)):

@@ -58,8 +58,6 @@ KINDS: Final = {
     "both": Turn(600.0, (1.0, 1.0)),
     "reload": Turn(1200.0, (1.0, 1.0)),
 }
-#: In short shifts all of them come more often, but not by more than this.
-OFTENER_MOST: Final = 4.0
 
 
 class Timetable:
@@ -67,7 +65,8 @@ class Timetable:
 
     def __init__(self, kind: str, settings: SoakSettings) -> None:
         self._turn = KINDS[kind]
-        self._gap_s = self._turn.gap_s * max(settings.shift_h / SHIFT_H, 1.0 / OFTENER_MOST)
+        least = 1.0 / settings.oftener_most
+        self._gap_s = self._turn.gap_s * max(settings.shift_h / SHIFT_H, least)
         self.rng = np.random.default_rng((settings.seed, 10 + list(KINDS).index(kind)))
         self.off = kind in settings.without
         self.start_s = self._next_s(0.0)

@@ -14,7 +14,7 @@ import numpy as np
 
 from gateway.mine.change import Alarm
 from gateway.mine.core import Mine
-from gateway.soak.echo import Echo
+from gateway.soak.echo import echo
 from positioning.observation import Records
 
 #: Of machines: where they are and since when, and what is believed of that.
@@ -38,7 +38,7 @@ def place_alarms(own: Mine, mine: Mine) -> None:
 
 def give(own: Mine, mine: Mine) -> None:
     """Gives a core that has begun, with the same handles, what a restart forgets."""
-    own._locator = Echo(mine)  # type: ignore[assignment]  # it stands in for the filter
+    echo(own, mine)
     for name in ("heard_ns", "last"):
         source = getattr(mine._cards, name)
         getattr(own._cards, name)[: len(source)] = source
@@ -54,7 +54,7 @@ def give(own: Mine, mine: Mine) -> None:
 
 def _give_room(own: Mine, mine: Mine) -> None:
     room, other = own._room, mine._room
-    room.attendance._since_ns = other.attendance._since_ns.copy()
+    room.attendance._settling_ns = other.attendance._settling_ns.copy()
     for name in ("_heard", "_speed_m_s", "_named", "_start_ns"):
         setattr(room._leaps, name, copy.copy(getattr(other._leaps, name)))
     room._twins._pairs = _with_others(room._twins._pairs, other._twins._pairs, "code")
@@ -70,6 +70,7 @@ def _give_machines(own: Mine, mine: Mine) -> None:
     poses.runs = poses._value_runs | poses.unsure
     for one, fenced in zip(fences._fenced, other._fences._fenced, strict=True):
         one.within, one.around = dict(fenced.within), dict(fenced.around)
+        one.mode, one.since_ns = fenced.mode, fenced.since_ns
     fences._membership = copy.deepcopy(other._fences._membership)
     fences._looked = other._fences._looked.copy()
     cutters._membership = copy.deepcopy(other._cutters._membership)

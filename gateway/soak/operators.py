@@ -18,8 +18,6 @@ from gateway.soak.plan import Kind, SoakSettings
 from gateway.soak.walkers import Doing, Walkers
 
 _S_NS: Final = 1_000_000_000
-#: Between two acts, seconds, on average.
-ACT_GAP_S: Final = 12.0
 #: More people, more acts.
 ACTS_OF: Final = 100
 #: How long an alarm is shelved, and a muster lasts, seconds.
@@ -58,7 +56,7 @@ class Operators:
         self._answered: dict[str, tuple[Act, str]] = {}
         self._count = 0
         self._next_s = 0.0
-        self._gap_s = ACT_GAP_S * min(ACTS_OF / settings.people, 1.0)
+        self._gap_s = settings.act_gap_s * min(ACTS_OF / settings.people, 1.0)
         #: The muster that is open, until when.
         self.muster = ""
         self._muster_until_s = 0.0

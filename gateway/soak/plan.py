@@ -115,6 +115,11 @@ class SoakSettings:
     `without`: kinds of faults that are switched off. `borders`: people walk along the borders of
     zones instead of going about their work. `shadow_every`: after so many steps new second cores
     go along with the running one, 0: none do.
+
+    For runs of minutes, in which all has to happen: `oftener_most`: in short shifts faults come
+    more often, but not by more than this. `act_gap_s`: between two acts, seconds, on average.
+    `rebuild_every`: the state that is kept is tried out after so many steps; building a core takes
+    as long as hundreds of them.
     """
 
     hours: float
@@ -125,6 +130,9 @@ class SoakSettings:
     only: tuple[str, ...] = ()
     without: frozenset[str] = frozenset()
     shadow_every: int = 0
+    oftener_most: float = 4.0
+    act_gap_s: float = 12.0
+    rebuild_every: int = 900
 
     @cached_property
     def cards(self) -> tuple[str, ...]:

@@ -28,8 +28,6 @@ from positioning.observation import IdTable, Records
 
 _S_NS: Final = 1_000_000_000
 
-#: The state that is kept is tried out so often, steps: building a core takes as long as hundreds.
-REBUILD_EVERY: Final = 900
 #: A run ends after so many broken laws: what follows says no more.
 VIOLATIONS_MOST: Final = 20
 #: Two cards nearer than this to one another may change hands.
@@ -267,7 +265,7 @@ class Soak:
         self._below += int(self._world.now.below.sum())
         self._judged += int(self._checks.truth.settled.sum())
         self._kept.take(changes)
-        if self.outcome.steps % REBUILD_EVERY == 0:
+        if self.outcome.steps % self._settings.rebuild_every == 0:
             complaints += self._rebuilt(now_ns)
         complaints += self._shadows.follow(batch, changes)
         self._shadows.make(self._mine, self._plan, self._table, self._ledger.state)

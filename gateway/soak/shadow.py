@@ -18,7 +18,7 @@ from gateway.mine.muster.card import Muster, MusterChange
 from gateway.mine.people.shift_exposure import Share, ShiftExposure
 from gateway.mine.plan import MinePlan
 from gateway.mine.prepared import Reload, prepare
-from gateway.soak.echo import Echo, overheard
+from gateway.soak.echo import echo, overheard
 from gateway.soak.forgotten import give, place_alarms
 from gateway.soak.ledger import Complaint
 from positioning.observation import IdTable, Records
@@ -78,10 +78,10 @@ class Reread:
         memo: dict[int, Any] = {id(one): one for one in (plan, mine._locator)}
         memo[id(table)] = self.table
         self.mine = copy.deepcopy(mine, memo)
-        self.mine._locator = Echo(mine)  # type: ignore[assignment]  # it stands in for the filter
+        echo(self.mine, mine)
         self.mine._next_sequence -= 1  # the only event of the reload has this number
         self.mine.reload(Reload("", prepare(plan, copy.deepcopy(plan))), mine._now_ns)
-        self.mine._locator = Echo(mine)  # type: ignore[assignment]  # it stands in for the filter
+        echo(self.mine, mine)
 
     @staticmethod
     def compare(told: Changes, found: Changes) -> Iterator[tuple[str, Any, Any]]:

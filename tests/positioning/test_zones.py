@@ -255,6 +255,59 @@ def test_in_the_roadway_of_the_level_below_the_band_counts_too() -> None:
     assert ZoneMembership((part,), (BENT,)).update(in_roadway(50.0)) == []
 
 
+#: Zones across the first hundred metres of `BENT`, from and to, and their height bands: one within
+#: another, beside one another, with a gap, and on beyond the roadway's end.
+ALONG = (
+    (-5.0, 12.0, None),
+    (8.0, 60.0, None),
+    (20.0, 30.0, (-1.0, 1.0)),
+    (30.0, 41.0, None),
+    (41.0, 44.0, None),
+    (46.0, 90.0, (2.0, 9.0)),
+)
+
+
+def sides(chainage_m: float, sigma_m: float, z_m: float) -> list[int]:
+    """How a place lies to the zones `ALONG`, by its normal distribution: 1 in, -1 out, else 0."""
+    found = []
+    scale = 1.0 / (sigma_m * math.sqrt(2.0))
+    for low_m, high_m, band_m in ALONG:
+        below = 2.0 if low_m <= 0.0 else math.erfc((low_m - chainage_m) * scale)
+        share = 0.5 * (below - math.erfc((high_m - chainage_m) * scale))
+        side = 1 if share > 0.9 else -1 if share < 0.1 else 0
+        for margin_m, most in ((0.0, 0), (1.0, -1)):
+            # A height that is not known is in every band.
+            if band_m and (z_m < band_m[0] - margin_m or z_m > band_m[1] + margin_m):
+                side = min(side, most)
+        found.append(side)
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_who_walks_along_a_roadway_is_where_the_probability_says(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    steps_m = rng.normal(0.0, rng.choice([0.3, 3.0]), 300)
+    chainages_m = np.clip(rng.uniform(0.0, 95.0) + np.cumsum(steps_m), 0.0, 95.0)
+    sigmas_m = rng.uniform(0.1, 2.5, 300)
+    heights_m = rng.choice([0.0, 1.5, 2.5, 12.0, np.nan], 300, p=[0.8, 0.05, 0.05, 0.05, 0.05])
+    fixes = in_roadway(*chainages_m)
+    fixes["var_x_m2"], fixes["z_m"] = sigmas_m**2, heights_m
+    fixes["t_ns"] = np.arange(300) * (S // 5)
+    expected, inside = set(), [False] * len(ALONG)
+    for row in range(300):
+        for k, side in enumerate(sides(chainages_m[row], sigmas_m[row], heights_m[row])):
+            if side == (-1 if inside[k] else 1):
+                inside[k] = not inside[k]
+                expected.add((row, k, inside[k]))
+    zones = [
+        zone(f"z{k}", [(low, -3), (high, -3), (high, 3), (low, 3)], band_m=band_m)
+        for k, (low, high, band_m) in enumerate(ALONG)
+    ]
+    membership = ZoneMembership(tuple(zones), (BENT,), dwell_s=0.0)
+    assert set(told(membership.update(fixes))) == expected
+
+
 def test_a_lost_or_broken_fix_changes_nothing() -> None:
     membership = at_once(square("a", 0.0, 0.0, 10.0))
     membership.update(fixes_at((0, 5.0, 5.0)))
