@@ -91,7 +91,7 @@ def test_bugs_are_spread_over_modules_where_the_soaks_come() -> None:
 
 
 def test_planted_bugs_are_found_in_processes_of_their_own() -> None:
-    command = [sys.executable, str(Path("bench/mutants.py")), "2", "--module", "card_flags"]
+    command = [sys.executable, str(Path("bench/mutants.py")), "2", "--module", "people.card_flags"]
     ran = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True,
         check=False, timeout=600,
