@@ -146,11 +146,12 @@ class AnchorBook:
             return near
         squares_m = (_unique_squares(located_m) + 0.5) * SQUARE_M
         usual_m = np.median(stats["reach_m"][known])
-        near_m = NEAR_SHARE * np.where(known, stats["reach_m"], usual_m)[asked]
-        away_m = np.hypot(*(squares_m[:, None] - self._places_m[asked, :2]).transpose(2, 0, 1))
+        near_m = NEAR_SHARE * np.where(known, stats["reach_m"], usual_m)
         # Through rock nothing is heard, however near it is.
-        same = self._roadways.nearest(squares_m).roadway[:, None] == self._roadway[asked]
-        near[asked] = ((away_m <= near_m) & same).any(axis=0)
+        row, square = _pairs(self._roadway[asked], self._roadways.nearest(squares_m).roadway)
+        anchor = asked[row]
+        away_m = np.hypot(*(squares_m[square] - self._places_m[anchor, :2]).T)
+        near[anchor[away_m <= near_m[anchor]]] = True
         return near
 
     def judge(self, stats: Records, record: StepRecord) -> Records:
@@ -200,3 +201,15 @@ def _unique_squares(places_m: NDArray[np.float64]) -> NDArray[np.float64]:
     along = np.floor_divide(numbers, _SQUARES)
     found = np.stack([along, numbers - along * _SQUARES - _SQUARES // 2], axis=1)
     return found.astype(np.float64)
+
+
+def _pairs(
+    these: NDArray[np.integer], those: NDArray[np.integer]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows of equal numbers in `these` and `those`, each with each: two of the same length."""
+    order = np.argsort(those, kind="stable")
+    first = np.searchsorted(those, these, "left", order)
+    counts = np.searchsorted(those, these, "right", order) - first
+    row = np.repeat(np.arange(len(these)), counts)
+    nth = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return row, order[first[row] + nth]
