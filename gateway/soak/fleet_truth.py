@@ -174,8 +174,8 @@ class FleetTruth:
             if runs and key not in ledger.open:
                 text = f"an alarm: {known.depth_m[card]:.1f} m within its fence"
                 yield Complaint("fence", ledger.cards[card], known.name, text, "none")
-        for key in ledger.open:
-            if key.rule != "danger_proximity" or key.machine != known.name:
+        for key in ledger.of_rule("danger_proximity"):
+            if key.machine != known.name:
                 continue
             card = ledger.number[key.card]
             out = truth.settled[card] and known.out_for[card] > ROUNDS

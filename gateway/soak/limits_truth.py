@@ -141,8 +141,8 @@ class LimitsTruth:
         for card in np.flatnonzero(must).tolist():
             if not ledger.is_open("overtime", card=cards[card], zone=zone):
                 yield Complaint("overtime", cards[card], zone, "an alarm: it is too long", "none")
-        for key in ledger.open if may_not.any() else ():
-            if key.rule == "overtime" and key.zone == zone and may_not[ledger.number[key.card]]:
+        for key in ledger.of_rule("overtime") if may_not.any() else ():
+            if key.zone == zone and may_not[ledger.number[key.card]]:
                 yield Complaint("no overtime", key.card, zone, "no alarm: it is not long", "one")
 
     def _strays(self, given: Delivered) -> Iterator[Complaint]:

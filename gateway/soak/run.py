@@ -182,6 +182,7 @@ class Soak:
         """A core from what is kept."""
         self._table = IdTable()
         self._handles = np.full(self._settings.people, -1, np.int64)
+        self._known: Ints = np.zeros(0, np.int64)  # the number of each handle's card
         first = self._ledger.sequence + 1
         self._mine = Mine(self._plan, self._table, first, self._ledger.state)
         changes = self._mine.begin(now_ns)
@@ -230,9 +231,9 @@ class Soak:
         """The same with the handles of this core."""
         rows = rows.copy()
         cards = rows["card"].astype(np.int64)
-        for card in cards[np.sort(np.unique(cards, return_index=True)[1])].tolist():
-            if self._handles[card] < 0:
-                self._handles[card] = self._table.handle(self._settings.cards[card])
+        new = cards[self._handles[cards] < 0]
+        for card in dict.fromkeys(new.tolist()):
+            self._handles[card] = self._table.handle(self._settings.cards[card])
         rows["card"] = self._handles[cards]
         air = self._air
         return Batch(rows, samples, air.take_links(), acts=acts, clocks=air.take_clocks())
@@ -273,10 +274,13 @@ class Soak:
 
     def _numbers(self) -> Ints:
         """The numbers of cards by the handles of this core."""
-        names = self._table.names()
-        numbers = np.array([self._ledger.number[name] for name in names], np.int64)
-        self._handles[numbers] = np.arange(len(numbers))
-        return numbers
+        known = len(self._known)
+        if len(self._table) > known:
+            names = self._table.names()[known:]
+            new = np.array([self._ledger.number[name] for name in names], np.int64)
+            self._handles[new] = np.arange(known, known + len(new))
+            self._known = np.concatenate([self._known, new])
+        return self._known
 
     def _rebuilt(self, now_ns: int) -> Iterator[Complaint]:
         """A core of what is kept by now must know the same."""

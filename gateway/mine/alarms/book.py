@@ -17,6 +17,7 @@ from gateway.mine.alarms.kept import (
     keep_alarm,
     recall_alarms,
 )
+from gateway.mine.alarms.shelf import AlarmShelf
 from gateway.mine.alarms.states import (
     OPEN,
     WAITING,
@@ -54,7 +55,9 @@ class AlarmBook:
         floods: FloodBook | None = None,
     ) -> None:
         """Takes up the alarms of before a restart; `rules` by family."""
-        self._alarms, self._pending = recall_alarms(state)
+        alarms, self._pending = recall_alarms(state)
+        self._shelf = AlarmShelf(alarms)
+        self._alarms = self._shelf.by_key
         self._use(rules)
         self._hidden = HidingBook(state)
         self._ids = {alarm.id: key for key, alarm in self._alarms.items()}
@@ -207,7 +210,7 @@ class AlarmBook:
             raised_t_ns=record.now_ns,
             tell=rule.tell,
         )
-        open_rules = {other.rule for other in self._open()} if rule.suppressed_by else ()
+        open_rules = self._shelf.open_rules() if rule.suppressed_by else ()
         alarm = self._hidden.judged(key, alarm, rule, open_rules)
         alarm = self._floods.take(alarm, lambda id_: self._ids.get(id_, _NO_KEY) in self)
         self._keep(key, alarm, record)
@@ -277,7 +280,7 @@ class AlarmBook:
         """What is wrong with the holder of card `old` is so with that of `new` from now on."""
         for key in [one for one in {**self._alarms, **self._pending} if one.card == old]:
             moved, pending = key._replace(card=new), self._pending.pop(key, None)
-            alarm = self._alarms.pop(key, None)
+            alarm = self._shelf.pop(key)
             self._escalations.drop(key)
             self._save(key, record)
             if pending and moved not in {**self._alarms, **self._pending}:
@@ -352,14 +355,14 @@ class AlarmBook:
         if alarm.state is AlarmState.NORMAL:
             self._forget(key, alarm, record)
             return
-        self._alarms[key] = alarm
+        self._shelf.put(key, alarm)
         self._ids[alarm.id] = key
         self._due_ns = min(self._due_ns, self._escalations.note(key, alarm, self._rule(key)))
         record.alarms[alarm.id] = alarm
         self._save(key, record)
 
     def _forget(self, key: AlarmKey, alarm: Alarm, record: StepRecord) -> None:
-        self._alarms.pop(key, None)
+        self._shelf.pop(key)
         self._escalations.drop(key)
         self._ids.pop(alarm.id, None)
         record.alarms[alarm.id] = replace(alarm, state=AlarmState.NORMAL)
@@ -379,8 +382,8 @@ class AlarmBook:
 
     def _look_again(self, record: StepRecord, text: str, rules: Collection[str]) -> None:
         """Tells which alarms of these families operators are no more shown, and which again."""
-        open_rules = {key.rule for key in self._open()}
-        for key, alarm in [one for one in self._alarms.items() if one[0].rule in rules]:
+        open_rules = self._shelf.open_rules()
+        for key, alarm in self._shelf.of_rules(rules):
             now = self._hidden.judged(key, alarm, self._rule(key), open_rules)
             if now is alarm:
                 continue

@@ -148,9 +148,11 @@ class AnchorBook:
         usual_m = np.median(stats["reach_m"][known])
         near_m = NEAR_SHARE * np.where(known, stats["reach_m"], usual_m)[asked]
         away_m = np.hypot(*(squares_m[:, None] - self._places_m[asked, :2]).transpose(2, 0, 1))
+        is_near = away_m <= near_m
+        some = is_near.any(axis=1)  # few: where cards are, nearly all anchors are heard
         # Through rock nothing is heard, however near it is.
-        same = self._roadways.nearest(squares_m).roadway[:, None] == self._roadway[asked]
-        near[asked] = ((away_m <= near_m) & same).any(axis=0)
+        same = self._roadways.nearest(squares_m[some]).roadway[:, None] == self._roadway[asked]
+        near[asked] = (is_near[some] & same).any(axis=0)
         return near
 
     def judge(self, stats: Records, record: StepRecord) -> Records:
