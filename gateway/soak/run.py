@@ -24,7 +24,7 @@ from gateway.soak.truth import delivered
 from gateway.soak.world import World
 from hil_sim.roadgraph import Ints
 from hil_sim.sample_mine import RFID_IDS
-from positioning.observation import IdTable, Records
+from positioning.observation import IdTable, Records, rows_of
 
 _S_NS: Final = 1_000_000_000
 
@@ -130,7 +130,7 @@ class Soak:
             if stalled and table["stall"].rng.random() < LAGS_CHANCE:
                 self._step(second, measured[:0])  # all of it comes a second later
                 continue
-            rows, backlog = np.concatenate(backlog), []
+            rows, backlog = np.concatenate(backlog) if len(backlog) > 1 else measured, []
             self._step(second, rows)
             if table["reload"].begins(second):
                 self._reload(second)
@@ -147,8 +147,7 @@ class Soak:
         if self._air.table["both"].begins(second):
             self._give(second)
         measured = self._air.pass_on(second, measured)
-        heard: Records = measured[self._heard_only[measured["card"]]]
-        return heard
+        return rows_of(measured, self._heard_only[measured["card"]])
 
     def _near_one(self, rng: np.random.Generator) -> tuple[int, int] | None:
         """Two people's cards, near one another, that nobody carries with another."""
@@ -259,7 +258,7 @@ class Soak:
         self._shadows.ready(self._table)
         changes = self._mine.step(batch, now_ns)
         # What was measured of a card before it was handed in says nothing of now.
-        rows = rows[rows["t_ns"] > self._checks.gone_ns[rows["card"]]]
+        rows = rows_of(rows, rows["t_ns"] > self._checks.gone_ns[rows["card"]])
         given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
         complaints = list(self._checks.stepped(changes, given, acts, samples))
         self.outcome.steps += 1

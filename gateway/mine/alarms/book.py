@@ -19,6 +19,7 @@ from gateway.mine.alarms.kept import (
 )
 from gateway.mine.alarms.shelf import AlarmShelf
 from gateway.mine.alarms.states import (
+    LATCHED,
     OPEN,
     WAITING,
     AlarmInput,
@@ -102,8 +103,8 @@ class AlarmBook:
     def unlatch(self, record: StepRecord) -> None:
         """Ends what waits for a reset that its family no longer asks for."""
         for key, alarm in list(self._alarms.items()):
-            state = following(alarm.state, AlarmInput.RESET, latch=True)
-            if state is not alarm.state and not self._rule(key).latch:
+            if alarm.state in LATCHED and not self._rule(key).latch:
+                state = following(alarm.state, AlarmInput.RESET, latch=True)
                 text = "its family needs no reset any more"
                 self._clear(key, replace(alarm, state=state), record.now_ns, record, text)
 
@@ -114,14 +115,12 @@ class AlarmBook:
     def __iter__(self) -> Iterator[AlarmKey]:
         """The keys of the open ones, and of those whose condition has not lasted long enough."""
         waiting = [key for key, pending in self._pending.items() if pending.begins]
-        return iter([*self._open(), *waiting])
+        open_ = (key for key, alarm in self._alarms.items() if alarm.state in OPEN)
+        return iter([*open_, *waiting])
 
     def all(self) -> dict[str, Alarm]:
         """Every alarm that is open or not acknowledged, by id."""
         return {alarm.id: alarm for alarm in self._alarms.values()}
-
-    def _open(self) -> list[AlarmKey]:
-        return [key for key, alarm in self._alarms.items() if alarm.state in OPEN]
 
     def _rule(self, key: AlarmKey) -> AlarmRule:
         return self._rules.get(key.rule, _UNKNOWN)
@@ -210,8 +209,8 @@ class AlarmBook:
             raised_t_ns=record.now_ns,
             tell=rule.tell,
         )
-        open_rules = self._shelf.open_rules() if rule.suppressed_by else ()
-        alarm = self._hidden.judged(key, alarm, rule, open_rules)
+        usual = self._hidden.usual(key.rule, rule, self._shelf.open_rules())
+        alarm = self._hidden.judged(key, alarm, usual)
         alarm = self._floods.take(alarm, lambda id_: self._ids.get(id_, _NO_KEY) in self)
         self._keep(key, alarm, record)
         tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
@@ -383,8 +382,11 @@ class AlarmBook:
     def _look_again(self, record: StepRecord, text: str, rules: Collection[str]) -> None:
         """Tells which alarms of these families operators are no more shown, and which again."""
         open_rules = self._shelf.open_rules()
+        usual = {
+            rule: self._hidden.usual(rule, self._rule(AlarmKey(rule)), open_rules) for rule in rules
+        }
         for key, alarm in self._shelf.of_rules(rules):
-            now = self._hidden.judged(key, alarm, self._rule(key), open_rules)
+            now = self._hidden.judged(key, alarm, usual[key.rule])
             if now is alarm:
                 continue
             self._keep(key, now, record)

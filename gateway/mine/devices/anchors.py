@@ -145,8 +145,10 @@ class AnchorBook:
         if not len(asked) or not known.any():
             return near
         squares_m = (_unique_squares(located_m) + 0.5) * SQUARE_M
-        usual_m = np.median(stats["reach_m"][known])
-        near_m = NEAR_SHARE * np.where(known, stats["reach_m"], usual_m)[asked]
+        reach_m, never = stats["reach_m"][asked], ~known[asked]
+        if never.any():
+            reach_m[never] = np.median(stats["reach_m"][known])
+        near_m = NEAR_SHARE * reach_m
         away_m = np.hypot(*(squares_m[:, None] - self._places_m[asked, :2]).transpose(2, 0, 1))
         is_near = away_m <= near_m
         some = is_near.any(axis=1)  # few: where cards are, nearly all anchors are heard

@@ -201,7 +201,9 @@ class Proximity:
         reach_m = np.maximum(_AWAY * limit_m, self._rule.ride_within_m)
         most_m = float(reach_m[asked].max(initial=0.0))
         others = self._around(vehicles, np.flatnonzero(there & asked), most_m)
-        both = np.union1d(vehicles, others)
+        here = np.zeros(known, np.bool_)
+        here[vehicles] = here[others] = True
+        both = np.flatnonzero(here)
         spots = self._nearness.place(rows_of(last, both))
         ours, theirs = (spots[np.searchsorted(both, cards)] for cards in (vehicles, others))
         found = self._nearness.near(ours, theirs, most_m)
@@ -240,8 +242,9 @@ class Proximity:
 
     def _merged(self, both: NDArray[np.int64]) -> NDArray[np.void]:
         """The pairs of before and those of now, ascending."""
-        pairs = np.zeros(len(np.union1d(self._pairs["both"], both)), _PAIR)
-        pairs["both"] = np.union1d(self._pairs["both"], both)
+        all_of_them = np.union1d(self._pairs["both"], both)
+        pairs = np.zeros(len(all_of_them), _PAIR)
+        pairs["both"] = all_of_them
         pairs[np.searchsorted(pairs["both"], self._pairs["both"])] = self._pairs
         return pairs
 

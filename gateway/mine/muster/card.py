@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
@@ -125,18 +124,6 @@ class MusterChange:
     muster: Muster
     cards: tuple[MusterCard, ...]
     fresh: bool = False
-
-
-def counted(cards: Iterable[MusterCard]) -> tuple[Counter[MusterState], Counter[MusterState]]:
-    """How many are in which state, and how many of these are people."""
-    counts: Counter[MusterState] = Counter()
-    people: Counter[MusterState] = Counter()
-    # As plain numbers: there are hundreds of cards each second, and an enum's hash is slow.
-    both = Counter((int(card.changes[-1][0]), card.is_person) for card in cards)
-    for (state, is_person), count in both.items():
-        counts[MusterState(state)] += count
-        people[MusterState(state)] += count * is_person
-    return counts, people
 
 
 def keep_muster(muster: Muster) -> bytes:
