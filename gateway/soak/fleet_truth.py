@@ -31,7 +31,6 @@ from gateway.soak.walkers import Flags
 from gateway.soak.world import World
 from hil_sim.roadgraph import Floats
 from positioning.mine_map import ZoneKind
-from positioning.polygons import Floats as Ring
 
 #: Besides noise: a card's place across the roadway may not be known, and it moves on in a round.
 ASIDE_M: Final = 2.5
@@ -71,7 +70,9 @@ class FleetTruth:
             [ledger.number[card] for machine in plan.machines for card in machine.cards], np.int64
         )
         self._licences = [
-            zone.rings_m[0] for zone in plan.map.zones if zone.kind is ZoneKind.LICENCE
+            (zone.rings_m[0].min(axis=0), zone.rings_m[0].max(axis=0))
+            for zone in plan.map.zones
+            if zone.kind is ZoneKind.LICENCE
         ]
         self._cut_out_s = self._cut_in_s = np.inf
         self._limits = {limit.id: limit for limit in plan.limits}
@@ -214,7 +215,7 @@ class FleetTruth:
             return
         here_m, along, _, _ = self._place(SHEARER)
         cut_m = here_m + along * CUTTER_M
-        depth_m = max(_depth_m(ring_m, cut_m) for ring_m in self._licences)
+        depth_m = max(_depth_m(low, high, cut_m) for low, high in self._licences)
         sure_m = 3.0 * 0.35 + 1.5
         unknown = given.second <= known.settled_s
         listened_s = given.listened_s
@@ -249,9 +250,8 @@ class FleetTruth:
                 yield Complaint("limit", "", name, expected, "otherwise")
 
 
-def _depth_m(ring_m: Ring, place_m: Floats) -> float:
+def _depth_m(low: Floats, high: Floats, place_m: Floats) -> float:
     """How deep in a rectangle a place is; outside is negative."""
-    low, high = ring_m.min(axis=0), ring_m.max(axis=0)
     inside_m = float(np.minimum(place_m - low, high - place_m).min())
     if inside_m >= 0.0:
         return inside_m

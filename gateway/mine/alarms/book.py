@@ -115,8 +115,7 @@ class AlarmBook:
     def __iter__(self) -> Iterator[AlarmKey]:
         """The keys of the open ones, and of those whose condition has not lasted long enough."""
         waiting = [key for key, pending in self._pending.items() if pending.begins]
-        open_ = (key for key, alarm in self._alarms.items() if alarm.state in OPEN)
-        return iter([*open_, *waiting])
+        return iter([*self._shelf.open, *waiting])
 
     def all(self) -> dict[str, Alarm]:
         """Every alarm that is open or not acknowledged, by id."""
