@@ -149,7 +149,8 @@ class AnchorBook:
         if never.any():
             reach_m[never] = np.median(stats["reach_m"][known])
         near_m = NEAR_SHARE * reach_m
-        away_m = np.hypot(*(squares_m[:, None] - self._places_m[asked, :2]).transpose(2, 0, 1))
+        x_m, y_m = (squares_m[:, n, None] - self._places_m[asked, n] for n in range(2))
+        away_m = np.hypot(x_m, y_m)
         is_near = away_m <= near_m
         some = is_near.any(axis=1)  # few: where cards are, nearly all anchors are heard
         # Through rock nothing is heard, however near it is.
