@@ -18,7 +18,7 @@ LATER = {
 
 
 def alarm(key: AlarmKey, state: AlarmState) -> Alarm:
-    return Alarm(f"{key.rule}-1", key.rule, 1, 0, "", card=key.card, state=state)
+    return Alarm(f"{key.rule}-1", key.rule, 1, 0, text="", card=key.card, state=state)
 
 
 def check(shelf: AlarmShelf, plain: dict[AlarmKey, Alarm]) -> None:
