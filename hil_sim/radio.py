@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hil_sim.people import Whereabouts
 from hil_sim.roadgraph import Floats, Ints, RoadGraph
 from positioning.mine_map import MineMap
-from positioning.observation import RANGE, SIGHTING, Records
+from positioning.observation import RANGE, SIGHTING, Records, rows_of
 
 #: How often a card ranges, and how many anchors answer, the nearest first.
 RANGE_PERIOD_S: Final = 1.0
@@ -142,23 +142,26 @@ class Radio:
         found["card"], found["anchor"] = due[row], anchor
         found["t_ns"] = span.t_ns(t_s)
         self._measure(found, away_m[row, slot], t_s)
-        return found[np.argsort(found["t_ns"], kind="stable")]
+        return rows_of(found, np.argsort(found["t_ns"], kind="stable"))
 
     def _measure(self, found: Records, true_m: Floats, t_s: Floats) -> None:
         """Fills in what is measured of the true distances."""
-        at = (found["card"], found["anchor"])
-        passed_s = np.maximum(t_s - self._bias_t_s[at], 0.0)
+        # One index into what is known of each pair: two take twice as long.
+        at = np.ravel_multi_index((found["card"], found["anchor"]), self._bias_m.shape)
+        pairs_m, pairs_t_s = self._bias_m.reshape(-1), self._bias_t_s.reshape(-1)
+        pairs_hidden = self._hidden.reshape(-1)
+        passed_s = np.maximum(t_s - pairs_t_s[at], 0.0)
         keeps = np.exp(-passed_s / BIAS_TIME_S)
         fresh = self._rng.normal(0.0, BIAS_SPREAD_M, len(true_m)) * np.sqrt(1 - keeps**2)
-        self._bias_m[at] = self._bias_m[at] * keeps + fresh
-        self._bias_t_s[at] = t_s
+        pairs_m[at] = drift_m = pairs_m[at] * keeps + fresh
+        pairs_t_s[at] = t_s
         # A Markov chain of two states: bursts last BURST_S on average, and cover their share.
         remembers = np.exp(-passed_s / (BURST_S * (1 - self._nlos_share)))
-        chance = self._nlos_share + (self._hidden[at] - self._nlos_share) * remembers
+        chance = self._nlos_share + (pairs_hidden[at] - self._nlos_share) * remembers
         hidden = self._rng.random(len(true_m)) < chance
-        self._hidden[at] = hidden
+        pairs_hidden[at] = hidden
         excess_m = np.where(hidden, self._rng.exponential(BURST_EXCESS_M, len(true_m)), 0.0)
-        bias_m = np.maximum(BIAS_M + self._bias_m[at], 0.0)
+        bias_m = np.maximum(BIAS_M + drift_m, 0.0)
         noise_m = self._rng.normal(0.0, NOISE_M, len(true_m))
         found["range_m"] = np.maximum(true_m + bias_m + excess_m + noise_m, 0.0)
         strength_dbm = self._strength_dbm(true_m)
@@ -172,14 +175,15 @@ class Radio:
         card, reader = np.nonzero(self._next_scan_s <= span.end_s)
         t_s = np.maximum(self._next_scan_s[card, reader], span.start_s)
         self._next_scan_s[card, reader] = t_s + SCAN_PERIOD_S
+        seen = now.below[card] & (self._rng.random(len(card)) >= SCAN_MISSED)
+        card, reader, t_s = card[seen], reader[seen], t_s[seen]
         away_m = np.linalg.norm(now.place_m[card] - self._readers_m[reader], axis=1)
-        seen = now.below[card] & (away_m <= self._radius_m[reader])
-        seen &= self._rng.random(len(card)) >= SCAN_MISSED
-        found = np.zeros(int(seen.sum()), SIGHTING)
-        found["card"], found["reader"] = card[seen], reader[seen]
-        found["t_ns"] = span.t_ns(t_s[seen])
-        found["rssi_dbm"] = self._strength_dbm(away_m[seen])
-        return found[np.argsort(found["t_ns"], kind="stable")]
+        near = away_m <= self._radius_m[reader]
+        found = np.zeros(int(near.sum()), SIGHTING)
+        found["card"], found["reader"] = card[near], reader[near]
+        found["t_ns"] = span.t_ns(t_s[near])
+        found["rssi_dbm"] = self._strength_dbm(away_m[near])
+        return rows_of(found, np.argsort(found["t_ns"], kind="stable"))
 
     def _strength_dbm(self, away_m: Floats) -> Floats:
         noise_db = self._rng.normal(0.0, STRENGTH_NOISE_DB, len(away_m))

@@ -39,17 +39,24 @@ class ActBook:
         self._alarms = alarms
         self._doers = dict(doers or {})
         kept = [from_json(value) for key, value in state.items() if key.startswith(STATE_PREFIX)]
-        answers = sorted(map(_answer_of, kept), key=lambda answer: answer.act_t_ns)
-        self._answered = {answer.act.request_id: answer for answer in answers}
+        # As they are kept: there are thousands, and hardly one is asked for again.
+        self._kept: dict[str, dict[str, Any]] = {
+            one["request_id"]: one for one in sorted(kept, key=lambda one: one["act_t_ns"])
+        }
+        self._answered: dict[str, Answer] = {}
 
     def has_answered(self, request_id: str) -> bool:
         """Whether an act was answered before."""
-        return request_id in self._answered
+        return request_id in self._answered or request_id in self._kept
+
+    def _before(self, request_id: str) -> Answer | None:
+        kept = self._kept.get(request_id)
+        return _answer_of(kept) if kept else self._answered.get(request_id)
 
     def take(self, acts: tuple[Act, ...], record: StepRecord) -> None:
         """Does the acts in order, and puts an answer to each into the record."""
         for act in acts:
-            before = self._answered.get(act.request_id)
+            before = self._before(act.request_id)
             if before is None:
                 answer = Answer(act, self._do(act, record), record.now_ns)
                 self._remember(answer, record)
@@ -99,9 +106,10 @@ class ActBook:
         self._answered[act.request_id] = answer
         kept = {**_fields(act), "refusal": answer.refusal, "act_t_ns": answer.act_t_ns}
         record.state[STATE_PREFIX + act.request_id] = to_json(kept)
-        if len(self._answered) > ANSWERS_MOST:
-            oldest = next(iter(self._answered))
-            del self._answered[oldest]
+        if len(self._kept) + len(self._answered) > ANSWERS_MOST:
+            older: dict[str, Any] = self._kept or self._answered
+            oldest = next(iter(older))
+            del older[oldest]
             record.state[STATE_PREFIX + oldest] = None
 
 

@@ -56,7 +56,9 @@ class AlarmLife:
         self._use(plan)
         self.alive: dict[str, Life] = {}
         self._by_key: dict[AlarmKey, str] = {}
-        self._keys: dict[str, AlarmKey] = {}  # of the step at hand, also of those that it ended
+        self._of_rule: dict[str, dict[str, Life]] = {}
+        #: Of those that the step at hand has ended or moved: what they were about before.
+        self._past: dict[str, AlarmKey] = {}
         #: What operators are not shown: how, and until when (None: until it is undone).
         self.hidden: dict[AlarmKey, tuple[AlarmMode, int | None]] = {}
         self._unseen: dict[str, Life] = {}  # those that others are told of, in time
@@ -64,17 +66,21 @@ class AlarmLife:
         self._recent: dict[str, deque[int]] = {}
         self._floods: dict[str, tuple[str, int]] = {}  # by family: its group and its last alarm
         self._blind_ns = 0  # before this alarms may have been forgotten by a restart
-        self._dirty = False
+        #: What may be shown otherwise after the step at hand; without a subject: the whole rule.
+        self._dirty: set[AlarmKey] = set()
 
     def _use(self, plan: MinePlan) -> None:
         self._rules = plan.rules
         self._flood = plan.flood
-        self._hidden_by = {name for rule in plan.rules.values() for name in rule.suppressed_by}
+        self._hides: dict[str, list[str]] = {}
+        for name, rule in plan.rules.items():
+            for other in rule.suppressed_by:
+                self._hides.setdefault(other, []).append(name)
 
     def reload(self, plan: MinePlan) -> None:
         """The rules have changed."""
         self._use(plan)
-        self._dirty = True
+        self._dirty.update(map(AlarmKey, self._of_rule))
 
     def restarted(self, now_ns: int) -> None:
         """What is over and acknowledged does not count for floods any more."""
@@ -82,8 +88,7 @@ class AlarmLife:
 
     def check(self, changes: Changes, *, ticks: bool = True) -> Iterator[Complaint]:
         """Takes what a step has told. Not `ticks`: nothing came of time alone in it."""
-        if changes.answers:
-            self._keys = {name: life.key for name, life in self.alive.items()}
+        self._past.clear()
         for event in changes.events:
             yield from self._take(event, changes.now_ns)
         for answer in changes.answers:
@@ -93,9 +98,16 @@ class AlarmLife:
             yield from self._tick(changes.now_ns)
         for name, alarm in changes.alarms.items():
             yield from self._compare(name, alarm)
-        if self._dirty:
-            self._dirty = False
-            for life in self.alive.values():
+        yield from self._shown()
+
+    def _shown(self) -> Iterator[Complaint]:
+        dirty, self._dirty = self._dirty, set()
+        for key in sorted(dirty):
+            lives = self._of_rule.get(key.rule, {})
+            if key != AlarmKey(key.rule):
+                name = self._by_key.get(key, "")
+                lives = {name: lives[name]} if name in lives else {}
+            for life in lives.values():
                 if life.mode is not self._mode(life.key):
                     expected, found = self._mode(life.key).name, life.mode.name
                     yield Complaint("shown", life.key.card, life.id, expected, found)
@@ -124,6 +136,7 @@ class AlarmLife:
             yield from self._escalate(life, alarm, now_ns)
         elif kind in (EventKind.ALARM_HIDDEN, EventKind.ALARM_SHOWN):
             life.mode = alarm.mode
+            self._dirty.add(life.key)
         if life.state is AlarmState.NORMAL:
             self._forget(life)
 
@@ -134,6 +147,7 @@ class AlarmLife:
             self._forget(before)
         life = Life(alarm.id, key, event.record_t_ns, mode=alarm.mode)
         self.alive[alarm.id], self._by_key[key] = life, alarm.id
+        self._of_rule.setdefault(key.rule, {})[alarm.id] = life
         self._count(key.rule, 1)
         rule = self._rules[key.rule]
         if rule.escalate_after_s:
@@ -176,12 +190,13 @@ class AlarmLife:
         if alarm.card != life.key.card:
             if self._by_key.get(life.key) == life.id:
                 del self._by_key[life.key]
+            self._past.setdefault(life.id, life.key)
             life.key = key_of(alarm)
             before = self.alive.get(self._by_key.get(life.key, ""))
             if before:
                 self._forget(before)
             self._by_key[life.key] = life.id
-            self._dirty = True
+            self._dirty.add(life.key)
             return
         latched = alarm.state in _LATCHED
         if latched and not self._rules[life.key.rule].latch:
@@ -205,7 +220,7 @@ class AlarmLife:
         for key, (_, until_ns) in list(self.hidden.items()):
             if until_ns is not None and until_ns <= now_ns:
                 del self.hidden[key]
-                self._dirty = True
+                self._dirty.add(key)
         yield from self._overdue(now_ns)
         yield from self._flooded(now_ns)
 
@@ -228,8 +243,10 @@ class AlarmLife:
             while recent and now_ns - recent[0] > window_ns:
                 recent.popleft()
             flood = self._floods.get(rule)
+            if flood or not recent or recent[-1] != now_ns:
+                continue
             known = sum(t_ns > self._blind_ns for t_ns in recent)
-            if known >= self._flood.count and flood is None and recent[-1] == now_ns:
+            if known >= self._flood.count:
                 yield Complaint("a flood", "", rule, "FLOOD_BEGUN", f"{known} alarms")
         for rule, (group, last_ns) in self._floods.items():
             if now_ns - last_ns >= window_ns:
@@ -267,7 +284,7 @@ class AlarmLife:
     def _hide(self, answer: Answer) -> None:
         act = answer.act
         if act.kind in (ActKind.SHELVE, ActKind.UNSHELVE):
-            key = self._keys[act.subject]
+            key = self._past.get(act.subject) or self.alive[act.subject].key
         else:
             key = AlarmKey(*act.subject.split("/")) if act.kind in _SERVICE else AlarmKey("")
         if act.kind is ActKind.SHELVE:
@@ -278,7 +295,7 @@ class AlarmLife:
             self.hidden.pop(key, None)
         else:
             return
-        self._dirty = True
+        self._dirty.add(key)
 
     def _compare(self, name: str, alarm: Alarm) -> Iterator[Complaint]:
         life = self.alive.get(name)
@@ -302,14 +319,16 @@ class AlarmLife:
     def _count(self, rule: str, by: int) -> None:
         before = self._open_of.get(rule, 0)
         self._open_of[rule] = before + by
-        if rule in self._hidden_by and bool(before) != bool(before + by):
-            self._dirty = True
+        if bool(before) != bool(before + by):
+            self._dirty.update(map(AlarmKey, self._hides.get(rule, ())))
 
     def _forget(self, life: Life) -> None:
         if life.is_open:
             self._count(life.key.rule, -1)
             life.is_open = False
+        self._past.setdefault(life.id, life.key)
         self.alive.pop(life.id, None)
+        self._of_rule.get(life.key.rule, {}).pop(life.id, None)
         if self._by_key.get(life.key) == life.id:
             del self._by_key[life.key]
 

@@ -14,7 +14,7 @@ from equipment.report import ClockCheck, LinkChange, LinkState, Sample
 from gateway.soak.corruption import corrupted
 from gateway.soak.plan import CLOCK_TOLERANCE_S, SHIFT_H, START_NS, SoakSettings
 from hil_sim.roadgraph import Floats, Ints
-from positioning.observation import MEASUREMENT, Kind, Records
+from positioning.observation import Kind, Records
 
 _S_NS: Final = 1_000_000_000
 
@@ -181,7 +181,8 @@ class Air:
             self._put_off(second + 1, twice[later])
             measured = np.concatenate([measured, twice[~later]])
         old = self._waiting.pop(second, [])
-        measured = np.concatenate([np.empty(0, MEASUREMENT), *old, measured])
+        if old:
+            measured = np.concatenate([*old, measured])
         if self.table["reordered"].active(second):
             measured = measured[self.table["reordered"].rng.permutation(len(measured))]
         return measured

@@ -31,7 +31,6 @@ from gateway.soak.walkers import Flags
 from gateway.soak.world import World
 from hil_sim.roadgraph import Floats
 from positioning.mine_map import ZoneKind
-from positioning.polygons import Floats as Ring
 
 #: Besides noise: a card's place across the roadway may not be known, and it moves on in a round.
 ASIDE_M: Final = 2.5
@@ -66,11 +65,14 @@ class FleetTruth:
         self._machines = {
             machine.id: _Known(machine.id, cards, machine.stale_s) for machine in plan.machines
         }
+        self._in_for = self._out_for = np.zeros((len(self._machines), cards), np.int64)
         self._mounted = np.array(
             [ledger.number[card] for machine in plan.machines for card in machine.cards], np.int64
         )
         self._licences = [
-            zone.rings_m[0] for zone in plan.map.zones if zone.kind is ZoneKind.LICENCE
+            (zone.rings_m[0].min(axis=0), zone.rings_m[0].max(axis=0))
+            for zone in plan.map.zones
+            if zone.kind is ZoneKind.LICENCE
         ]
         self._cut_out_s = self._cut_in_s = np.inf
         self._limits = {limit.id: limit for limit in plan.limits}
@@ -101,7 +103,8 @@ class FleetTruth:
         said = {(sample.device, sample.point): sample.value for sample in samples}
         for known in self._machines.values():
             self._hear(known, given, said)
-            self._look(known, given)
+        self._look(given)
+        for known in self._machines.values():
             yield from self._fence(known, given)
             yield from self._doubt(known, given)
         yield from self._cutter(given)
@@ -144,21 +147,32 @@ class FleetTruth:
         place_m = self._world.now.place_m[int(self._mounted[0])][:2]
         return place_m, np.array([1.0, 0.0]), (0.0, 0.0), LOADER_M
 
-    def _look(self, known: _Known, given: Delivered) -> None:
-        here_m, along, (behind_m, ahead_m), round_m = self._place(known.name)
-        off_m = self._world.now.place_m[:, :2] - here_m
-        s_m, aside_m = off_m @ along, off_m @ np.array([-along[1], along[0]])
-        s_m = s_m - np.clip(s_m, -behind_m, ahead_m)
-        known.depth_m = round_m - np.hypot(s_m, aside_m)
-        speed_m_s = SPEED_M_S.get(known.name, 0.0)
-        deep_m = self._truth.deep_m + ASIDE_M + speed_m_s
-        if known.name == "loader":
-            deep_m = deep_m + self._truth.deep_m[int(self._mounted[0])] + 2.0
+    def _look(self, given: Delivered) -> None:
+        """How deep everyone is in each fence: of all machines at once."""
+        places = [self._place(name) for name in self._machines]
+        here_m, along, reach_m = (np.array([one[part] for one in places]) for part in range(3))
+        round_m = np.array([one[3] for one in places])
+        at_m = self._world.now.place_m
+        x_m, y_m = (at_m[:, axis] - here_m[:, axis, None] for axis in range(2))
+        along_x, along_y = along[:, 0, None], along[:, 1, None]
+        s_m = x_m * along_x + y_m * along_y
+        s_m -= np.clip(s_m, -reach_m[:, :1], reach_m[:, 1:])
+        depth_m = round_m[:, None] - np.hypot(s_m, y_m * along_x - x_m * along_y)
+        doubt_m = np.array([self._doubt_m(name) for name in self._machines])
+        deep_m = self._truth.deep_m + doubt_m[:, None]
         round_ = given.ranges > 0
-        deep = known.depth_m > deep_m
-        far = known.depth_m < -deep_m
-        known.in_for = np.where(deep, known.in_for + round_, 0)
-        known.out_for = np.where(far, known.out_for + round_, 0)
+        self._in_for = np.where(depth_m > deep_m, self._in_for + round_, 0)
+        self._out_for = np.where(depth_m < -deep_m, self._out_for + round_, 0)
+        rows = zip(self._machines.values(), depth_m, self._in_for, self._out_for, strict=True)
+        for known, *now in rows:
+            known.depth_m, known.in_for, known.out_for = now
+
+    def _doubt_m(self, name: str) -> float:
+        """How unsure it is besides where a card is to its fence."""
+        doubt_m = ASIDE_M + SPEED_M_S.get(name, 0.0)
+        if name == "loader":
+            doubt_m += float(self._truth.deep_m[int(self._mounted[0])]) + 2.0
+        return doubt_m
 
     def _fence(self, known: _Known, given: Delivered) -> Iterator[Complaint]:
         if given.second <= known.settled_s:
@@ -174,8 +188,8 @@ class FleetTruth:
             if runs and key not in ledger.open:
                 text = f"an alarm: {known.depth_m[card]:.1f} m within its fence"
                 yield Complaint("fence", ledger.cards[card], known.name, text, "none")
-        for key in ledger.open:
-            if key.rule != "danger_proximity" or key.machine != known.name:
+        for key in ledger.of_rule("danger_proximity"):
+            if key.machine != known.name:
                 continue
             card = ledger.number[key.card]
             out = truth.settled[card] and known.out_for[card] > ROUNDS
@@ -201,7 +215,7 @@ class FleetTruth:
             return
         here_m, along, _, _ = self._place(SHEARER)
         cut_m = here_m + along * CUTTER_M
-        depth_m = max(_depth_m(ring_m, cut_m) for ring_m in self._licences)
+        depth_m = max(_depth_m(low, high, cut_m) for low, high in self._licences)
         sure_m = 3.0 * 0.35 + 1.5
         unknown = given.second <= known.settled_s
         listened_s = given.listened_s
@@ -236,9 +250,8 @@ class FleetTruth:
                 yield Complaint("limit", "", name, expected, "otherwise")
 
 
-def _depth_m(ring_m: Ring, place_m: Floats) -> float:
+def _depth_m(low: Floats, high: Floats, place_m: Floats) -> float:
     """How deep in a rectangle a place is; outside is negative."""
-    low, high = ring_m.min(axis=0), ring_m.max(axis=0)
     inside_m = float(np.minimum(place_m - low, high - place_m).min())
     if inside_m >= 0.0:
         return inside_m

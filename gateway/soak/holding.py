@@ -36,7 +36,10 @@ class Holding:
         #: Cards of the mine that nobody has.
         self.spare = ever - self.persons.keys()
         #: By card of the soak, who has it; None where nobody is known to.
-        self.holders = [self.holder(card) for card in self._cards]
+        self.holders = holders = [self.holder(card) for card in self._cards]
+        #: (cards,): who is a person: all that are not known to be something else.
+        self.person: Flags = np.array([one is None or one.is_person for one in holders])
+        self._masks: dict[str, Flags] = {}
 
     def do(self, act: Act) -> None:
         """Something that was done."""
@@ -56,14 +59,11 @@ class Holding:
         return self.listed.get(self.persons.get(card, ""))
 
     def mask(self, what: str) -> Flags:
-        """(cards,): whose holder has this."""
-        holders = self.holders
-        return np.array([holder is not None and bool(getattr(holder, what)) for holder in holders])
-
-    @property
-    def person(self) -> Flags:
-        """(cards,): who is a person: all that are not known to be something else."""
-        return np.array([holder is None or holder.is_person for holder in self.holders])
+        """(cards,), to read: whose holder has this."""
+        if what not in self._masks:
+            has = [one is not None and bool(getattr(one, what)) for one in self.holders]
+            self._masks[what] = np.array(has)
+        return self._masks[what]
 
     @property
     def is_spare(self) -> Flags:

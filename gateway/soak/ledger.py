@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -71,6 +71,7 @@ class Ledger:
         self.leader: Flags = np.zeros(len(cards), np.bool_)
         self.open: dict[AlarmKey, Alarm] = {}
         self.by_id: dict[str, AlarmKey] = {}
+        self._of_rule: defaultdict[str, dict[AlarmKey, None]] = defaultdict(dict)
         #: How many times anyone came in and went out, by zone.
         self._entered: Counter[str] = Counter()
         self._left: Counter[str] = Counter()
@@ -81,11 +82,13 @@ class Ledger:
         self._borders_moved = False
         self.state: dict[str, bytes] = {}
         self.sequence = 0
-        #: How often alarms were raised, by family and card.
-        self.raised: dict[str, Counter[str]] = {}
-        #: Cards with an open alarm of a family.
-        self.alarmed: dict[str, Counter[str]] = {}
+        #: How often alarms were raised, and how many are open, by family and card: (cards,) each.
+        self._raised: defaultdict[str, Ints] = defaultdict(self._none)
+        self._alarmed: defaultdict[str, Ints] = defaultdict(self._none)
         self._digest = hashlib.sha256()
+
+    def _none(self) -> Ints:
+        return np.zeros(len(self.cards), np.int64)
 
     @property
     def digest(self) -> str:
@@ -101,18 +104,21 @@ class Ledger:
         alarm = self.open.get(key)
         return alarm is not None and alarm.state not in _LATCHED
 
+    def of_rule(self, rule: str) -> Collection[AlarmKey]:
+        """What the open alarms of a family are about."""
+        return self._of_rule[rule]
+
     def raised_counts(self, rule: str) -> Ints:
-        """(cards,): how often an alarm of a family was raised for each."""
-        counts = np.zeros(len(self.cards), np.int64)
-        for card, count in self.raised.get(rule, {}).items():
-            counts[self.number[card]] = count
-        return counts
+        """(cards,), to read: how often an alarm of a family was raised for each."""
+        return self._raised[rule]
 
     def mask(self, rule: str) -> Flags:
         """(cards,): who has an open alarm of a family."""
-        mask = np.zeros(len(self.cards), np.bool_)
-        mask[[self.number[card] for card in self.alarmed.get(rule, ())]] = True
-        return mask
+        return self._alarmed[rule] > 0
+
+    def alarmed(self, rule: str) -> list[str]:
+        """Who has an open alarm of a family."""
+        return [self.cards[card] for card in np.flatnonzero(self._alarmed[rule]).tolist()]
 
     def take(
         self, changes: Changes, heard_now: Flags, *, borders_moved: bool = False
@@ -213,7 +219,7 @@ class Ledger:
             yield Complaint("one alarm", alarm.card, alarm.rule, "at most one open", found)
         self._open(alarm)
         if alarm.card:
-            self.raised.setdefault(alarm.rule, Counter())[alarm.card] += 1
+            self._raised[alarm.rule][self.number[alarm.card]] += 1
 
     def _clear(self, event: Event) -> Iterator[Complaint]:
         alarm = event.alarm
@@ -229,22 +235,22 @@ class Ledger:
         self._close(key)
 
     def _open(self, alarm: Alarm) -> None:
-        key = key_of(alarm)
+        key, beside = key_of(alarm), self.open.get(key_of(alarm))
+        if beside:
+            del self.by_id[beside.id]
         self.open[key], self.by_id[alarm.id] = alarm, key
+        self._of_rule[key.rule][key] = None
         if alarm.card:
-            self.alarmed.setdefault(alarm.rule, Counter())[alarm.card] += 1
+            self._alarmed[alarm.rule][self.number[alarm.card]] += 1
         self._mark(key, is_open=True)
 
     def _close(self, key: AlarmKey) -> None:
         alarm = self.open.pop(key, None)
         if alarm is None:
             return
-        del self.by_id[alarm.id]
+        del self.by_id[alarm.id], self._of_rule[key.rule][key]
         if key.card:
-            count = self.alarmed[key.rule]
-            count[key.card] -= 1
-            if not count[key.card]:
-                del count[key.card]
+            self._alarmed[key.rule][self.number[key.card]] -= 1
         self._mark(key, is_open=False)
 
     def _mark(self, key: AlarmKey, *, is_open: bool) -> None:
@@ -263,14 +269,13 @@ class Ledger:
             found = str({zone: count.by_zone.get(zone) for zone in wrong})
             expected = str({zone: by_zone[zone] for zone in wrong})
             yield Complaint("by zone", "", ",".join(wrong), expected, found)
-        silent = len(self.alarmed.get("signal_lost", ()))
+        silent = int(self.mask("signal_lost").sum())
         if count.silent != silent:
             yield Complaint("silent", "", "", f"{silent} by their alarms", f"{count.silent}")
-        ids = {alarm.id for alarm in self.open.values()} if changes.alarms else set()
         yield from self._flow(changes.headcount.flows)
         for name, alarm in changes.alarms.items():
-            if (alarm.state in OPEN) != (name in ids):
-                expected = "open" if name in ids else "not open"
+            if (alarm.state in OPEN) != (name in self.by_id):
+                expected = "open" if name in self.by_id else "not open"
                 yield Complaint("alarms told", alarm.card, name, expected, alarm.state.name)
 
     def attending(self, changes: Changes) -> Iterator[Complaint]:

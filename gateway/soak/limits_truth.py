@@ -32,9 +32,6 @@ class LimitsTruth:
         self._wellhead = ledger.wellheads[0]
         #: Who was last seen at the wellhead for sure, and not since.
         self.gone: Flags = np.zeros(cards, np.bool_)
-        #: By column: since when each card has been in for sure, and when it was last out for sure.
-        self._in_s = np.full((cards, len(zones)), np.inf)
-        self._last_out_s = np.full((cards, len(zones)), -np.inf)
         #: The same of the mine: below since (for sure; or not before), known of whom that is.
         self._below_s = np.full(cards, np.inf)
         self._last_up_s = np.full(cards, -np.inf)
@@ -48,11 +45,13 @@ class LimitsTruth:
             for i, zone in enumerate(zones)
             if zone.stay_limit_min is not None
         ]
+        #: By longest stay: since when each card has been in for sure, and was last out for sure.
+        shape = len(self._ledger.cards), len(self._stays)
+        self._in_s, self._last_out_s = np.full(shape, np.inf), np.full(shape, -np.inf)
 
     def reload(self, plan: MinePlan) -> None:
         """Another configuration: borders may have moved, and with them who came in when."""
         self._set(plan)
-        self._in_s[:], self._last_out_s[:] = np.inf, -np.inf
 
     def restarted(self) -> None:
         """Since when whoever was coming is below, is not known to the second."""
@@ -82,10 +81,9 @@ class LimitsTruth:
 
     def _look(self, given: Delivered) -> None:
         sure_in, sure_out = self._truth.sure_in, self._truth.sure_out
-        count, second = self._in_s.shape[1], float(given.second)
-        still_in = sure_in[:, :count]
-        self._in_s = np.where(still_in, np.minimum(self._in_s, second), np.inf)
-        self._last_out_s[sure_out[:, :count]] = second
+        stays, second = [column for column, _, _ in self._stays], float(given.second)
+        self._in_s = np.where(sure_in[:, stays], np.minimum(self._in_s, second), np.inf)
+        self._last_out_s[sure_out[:, stays]] = second
         up, down = sure_in[:, self._wellhead], sure_out[:, self._wellhead]
         self.gone = (self.gone | up) & ~self._world.now.below | up
         self._last_up_s[up] = second
@@ -131,9 +129,9 @@ class LimitsTruth:
         may_not = judged & np.isfinite(self._below_s)
         may_not &= second - self._last_up_s < most_s - TIME_S
         yield from self._overtime("", must, may_not)
-        for column, zone, limit_s in self._stays:
-            must = judged & (second - self._in_s[:, column] > limit_s + TIME_S)
-            may_not = judged & (second - self._last_out_s[:, column] < limit_s - TIME_S)
+        for row, (_, zone, limit_s) in enumerate(self._stays):
+            must = judged & (second - self._in_s[:, row] > limit_s + TIME_S)
+            may_not = judged & (second - self._last_out_s[:, row] < limit_s - TIME_S)
             yield from self._overtime(zone, must, may_not)
 
     def _overtime(self, zone: str, must: Flags, may_not: Flags) -> Iterator[Complaint]:
@@ -141,8 +139,8 @@ class LimitsTruth:
         for card in np.flatnonzero(must).tolist():
             if not ledger.is_open("overtime", card=cards[card], zone=zone):
                 yield Complaint("overtime", cards[card], zone, "an alarm: it is too long", "none")
-        for key in ledger.open if may_not.any() else ():
-            if key.rule == "overtime" and key.zone == zone and may_not[ledger.number[key.card]]:
+        for key in ledger.of_rule("overtime") if may_not.any() else ():
+            if key.zone == zone and may_not[ledger.number[key.card]]:
                 yield Complaint("no overtime", key.card, zone, "no alarm: it is not long", "one")
 
     def _strays(self, given: Delivered) -> Iterator[Complaint]:

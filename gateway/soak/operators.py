@@ -141,7 +141,9 @@ class Operators:
             if self._is_single(number):
                 return Act(name, "lamp room", ActKind.CARD_REPLACE, f"{card}/{spare[0]}")
             return None
-        above = [one for one in held if walkers.doing[self._number(one)] == Doing.AWAY]
+        numbers = [self._number(one) for one in held]
+        away = walkers.doing[np.array(numbers, np.int64)] == Doing.AWAY
+        above = [held[row] for row in np.flatnonzero(away).tolist()]
         if above and rng.random() < 0.8:
             card = above[int(rng.integers(len(above)))]
         return Act(name, "lamp room", ActKind.CARD_RETURN, card)

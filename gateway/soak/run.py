@@ -24,7 +24,7 @@ from gateway.soak.truth import delivered
 from gateway.soak.world import World
 from hil_sim.roadgraph import Ints
 from hil_sim.sample_mine import RFID_IDS
-from positioning.observation import IdTable, Records
+from positioning.observation import IdTable, Records, rows_of
 
 _S_NS: Final = 1_000_000_000
 
@@ -130,7 +130,7 @@ class Soak:
             if stalled and table["stall"].rng.random() < LAGS_CHANCE:
                 self._step(second, measured[:0])  # all of it comes a second later
                 continue
-            rows, backlog = np.concatenate(backlog), []
+            rows, backlog = np.concatenate(backlog) if len(backlog) > 1 else measured, []
             self._step(second, rows)
             if table["reload"].begins(second):
                 self._reload(second)
@@ -147,8 +147,7 @@ class Soak:
         if self._air.table["both"].begins(second):
             self._give(second)
         measured = self._air.pass_on(second, measured)
-        heard: Records = measured[self._heard_only[measured["card"]]]
-        return heard
+        return rows_of(measured, self._heard_only[measured["card"]])
 
     def _near_one(self, rng: np.random.Generator) -> tuple[int, int] | None:
         """Two people's cards, near one another, that nobody carries with another."""
@@ -182,6 +181,7 @@ class Soak:
         """A core from what is kept."""
         self._table = IdTable()
         self._handles = np.full(self._settings.people, -1, np.int64)
+        self._known: Ints = np.zeros(0, np.int64)  # the number of each handle's card
         first = self._ledger.sequence + 1
         self._mine = Mine(self._plan, self._table, first, self._ledger.state)
         changes = self._mine.begin(now_ns)
@@ -230,9 +230,9 @@ class Soak:
         """The same with the handles of this core."""
         rows = rows.copy()
         cards = rows["card"].astype(np.int64)
-        for card in cards[np.sort(np.unique(cards, return_index=True)[1])].tolist():
-            if self._handles[card] < 0:
-                self._handles[card] = self._table.handle(self._settings.cards[card])
+        new = cards[self._handles[cards] < 0]
+        for card in dict.fromkeys(new.tolist()):
+            self._handles[card] = self._table.handle(self._settings.cards[card])
         rows["card"] = self._handles[cards]
         air = self._air
         return Batch(rows, samples, air.take_links(), acts=acts, clocks=air.take_clocks())
@@ -258,7 +258,7 @@ class Soak:
         self._shadows.ready(self._table)
         changes = self._mine.step(batch, now_ns)
         # What was measured of a card before it was handed in says nothing of now.
-        rows = rows[rows["t_ns"] > self._checks.gone_ns[rows["card"]]]
+        rows = rows_of(rows, rows["t_ns"] > self._checks.gone_ns[rows["card"]])
         given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
         complaints = list(self._checks.stepped(changes, given, acts, samples))
         self.outcome.steps += 1
@@ -273,10 +273,13 @@ class Soak:
 
     def _numbers(self) -> Ints:
         """The numbers of cards by the handles of this core."""
-        names = self._table.names()
-        numbers = np.array([self._ledger.number[name] for name in names], np.int64)
-        self._handles[numbers] = np.arange(len(numbers))
-        return numbers
+        known = len(self._known)
+        if len(self._table) > known:
+            names = self._table.names()[known:]
+            new = np.array([self._ledger.number[name] for name in names], np.int64)
+            self._handles[new] = np.arange(known, known + len(new))
+            self._known = np.concatenate([self._known, new])
+        return self._known
 
     def _rebuilt(self, now_ns: int) -> Iterator[Complaint]:
         """A core of what is kept by now must know the same."""

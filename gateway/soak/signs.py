@@ -117,10 +117,10 @@ class Signs:
 
     def _flag(self, flag: _Flag, changes: Changes, given: Delivered) -> Iterator[Complaint]:
         rows, ledger = given.rows, self._ledger
-        said = np.zeros(len(ledger.cards), np.bool_)
-        said[rows["card"][rows["flags"] & flag.bit > 0]] = True
-        newly = np.zeros(len(ledger.cards), np.bool_)
-        newly[rows["card"][(rows["flags"] & flag.bit > 0) & self._is_new]] = True
+        said, newly = (np.zeros(len(ledger.cards), np.bool_) for _ in range(2))
+        says = np.flatnonzero(rows["flags"] & flag.bit)  # few
+        said[rows["card"][says]] = True
+        newly[rows["card"][says[self._is_new[says]]]] = True
         flag.rounds = np.where(said, 0, flag.rounds + given.heard)
         flag.back_s[said] = np.inf
         back = ~said & given.heard

@@ -29,6 +29,8 @@ FAST: Final = 1.3
 SLOW: Final = 0.7
 SPEED_S: Final = 12
 AGAIN: Final = 8
+#: Families of which an alarm may be of two cards.
+_OF_PAIRS: Final = ("danger_proximity", "vehicle_proximity")
 
 
 class TrafficTruth:
@@ -87,7 +89,7 @@ class TrafficTruth:
             if not ledger.is_open("overspeed", ledger.cards[card]):
                 text = f"an alarm: it drives {self._speed_m_s[card]:.1f} m/s"
                 yield Complaint("overspeed", ledger.cards[card], "", text, "none")
-        for name in ledger.alarmed.get("overspeed", ()):
+        for name in ledger.alarmed("overspeed"):
             card = ledger.number[name]
             slow = settled[card] and self._slow_for[card] > SPEED_S
             if (slow or not self.vehicle[card]) and ledger.is_open("overspeed", name):
@@ -96,7 +98,7 @@ class TrafficTruth:
 
     def _is_fast(self) -> Flags:
         ledger = self._ledger
-        names = list(ledger.alarmed.get("overspeed", ()))
+        names = ledger.alarmed("overspeed")
         mask = np.zeros(len(ledger.cards), np.bool_)
         mask[[ledger.number[name] for name in names if ledger.is_open("overspeed", name)]] = True
         return mask
@@ -167,20 +169,22 @@ class TrafficTruth:
     def _judge_open(self, given: Delivered) -> Iterator[Complaint]:
         ledger, truth = self._ledger, self._truth
         far_for: dict[tuple[int, int], int] = {}
-        for key in [one for one in ledger.open if _is_of_pair(one)]:
-            a, b = ledger.number[key.machine], ledger.number[key.card]
-            pair = (a, b)
-            ab = np.array([a]), np.array([b])
-            both = truth.settled[a] and truth.settled[b]
-            limit_m = float(self._limit_of(ab[1])[0])
-            away_m = float(self._distance_m(*ab)[0]) - float(self._doubt_m(*ab)[0])
-            if both and away_m > AWAY * limit_m:
-                far_for[pair] = self._far_for.get(pair, 0) + 1
-                if far_for[pair] > LOOKS:
-                    text = f"no alarm: {away_m:.0f} m away"
-                    yield Complaint(f"away {key.rule}", key.card, key.machine, text, "one")
-            if not self.vehicle[a] or (key.rule == "vehicle_proximity" and not self.vehicle[b]):
-                yield Complaint(f"of what {key.rule}", key.card, key.machine, "a vehicle", "none")
+        keys = [one for rule in _OF_PAIRS for one in ledger.of_rule(rule) if _is_of_pair(one)]
+        a = np.array([ledger.number[key.machine] for key in keys], np.int64)
+        b = np.array([ledger.number[key.card] for key in keys], np.int64)
+        away_m = self._distance_m(a, b) - self._doubt_m(a, b)
+        far = truth.settled[a] & truth.settled[b] & (away_m > AWAY * self._limit_of(b))
+        of_people = np.array([key.rule == "danger_proximity" for key in keys], np.bool_)
+        of_what = self.vehicle[a] & (self.vehicle[b] | of_people)
+        for row in np.flatnonzero(far).tolist():
+            key, pair = keys[row], (int(a[row]), int(b[row]))
+            far_for[pair] = self._far_for.get(pair, 0) + 1
+            if far_for[pair] > LOOKS:
+                text = f"no alarm: {away_m[row]:.0f} m away"
+                yield Complaint(f"away {key.rule}", key.card, key.machine, text, "one")
+        for row in np.flatnonzero(~of_what).tolist():
+            key = keys[row]
+            yield Complaint(f"of what {key.rule}", key.card, key.machine, "a vehicle", "none")
         self._far_for = far_for
 
     def _key(self, a: int, b: int) -> AlarmKey:
@@ -192,4 +196,4 @@ class TrafficTruth:
 
 
 def _is_of_pair(key: AlarmKey) -> bool:
-    return key.rule in ("danger_proximity", "vehicle_proximity") and key.machine[:1].isdigit()
+    return key.machine[:1].isdigit()

@@ -140,8 +140,8 @@ class Truth:
         """Once a second of the world, also while the gateway is away."""
         self._second = second
         depth_m, below = self._world.depth_m, self._world.now.below
-        self._in_for[~((depth_m > self._deep_m) & below[:, None])] = 0
-        self._out_for[~((depth_m < -self._deep_m) & below[:, None])] = 0
+        self._in_for *= (depth_m > self._deep_m) & below[:, None]
+        self._out_for *= (depth_m < -self._deep_m) & below[:, None]
         self._gate_s[below & (depth_m[:, self._wellhead] > -GATE_M)] = second
 
     def _doubt(self, changes: Changes, numbers: Ints) -> None:

@@ -117,7 +117,7 @@ class TwinsTruth:
         else:
             self._leaps_s = 0.0
         rest_s = self._double.within_s + REST_S
-        for name in ledger.alarmed.get(DOUBLE, ()):
+        for name in ledger.alarmed(DOUBLE):
             ago_s = given.second - self._doubled_s[ledger.number[name]]
             if ago_s > rest_s + self._away_s:
                 yield Complaint(f"no {DOUBLE}", name, "", "no alarm: it is one card", "one")
@@ -126,7 +126,7 @@ class TwinsTruth:
     _away_s = 200.0
 
     def _clocks(self, skewed: Mapping[str, int]) -> Iterator[Complaint]:
-        found = {key.device for key in self._ledger.open if key.rule == SKEW}
+        found = {key.device for key in self._ledger.of_rule(SKEW)}
         for device in found ^ skewed.keys():
             expected = f"an alarm: off by {skewed.get(device, 0) / 1e9:g} s"
             yield Complaint(SKEW, "", device, expected, "otherwise")

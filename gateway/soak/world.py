@@ -15,7 +15,7 @@ from gateway.soak.walkers import Flags, Walkers
 from hil_sim.people import Whereabouts
 from hil_sim.radio import Radio, Span
 from hil_sim.roadgraph import Floats, RoadGraph
-from positioning.observation import CardFlag, Records, measurements
+from positioning.observation import CardFlag, Records, measurements, rows_of
 
 #: Of the ranges, how many lack a line of sight, in bursts of seconds.
 NLOS_SHARE: Final = 0.1
@@ -109,4 +109,4 @@ class World:
         flags = flags | np.where(self.low, CardFlag.LOW_BATTERY, 0)
         measured["flags"] = flags[measured["card"]]
         order = np.argsort(measured["t_ns"], kind="stable")
-        return measured[order]
+        return rows_of(measured, order)

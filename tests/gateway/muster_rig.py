@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from gateway.mine.change import Changes, Place
-from gateway.mine.muster.card import Muster, MusterCard, MusterChange, MusterState, counted
+from gateway.mine.muster.card import Muster, MusterCard, MusterChange, MusterState
+from gateway.mine.muster.roll import Roll
 from positioning.escape import Way
 from tests.gateway.serve_rig import T0_NS, S, changes
 
@@ -36,6 +37,9 @@ def mustered(
     fresh: bool = False,
 ) -> Changes:
     """A step that has changed these cards; the counts are of `all_of`, or else of these."""
-    counts, people = counted(all_of or cards)
+    roll = Roll()
+    for handle, one in enumerate(all_of or cards):
+        roll.put(handle, one)
+    counts, people = roll.counted()
     told = MusterChange(replace(muster, counts=counts, people=people), cards, fresh)
     return replace(changes(), muster=told)

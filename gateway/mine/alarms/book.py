@@ -17,7 +17,9 @@ from gateway.mine.alarms.kept import (
     keep_alarm,
     recall_alarms,
 )
+from gateway.mine.alarms.shelf import AlarmShelf
 from gateway.mine.alarms.states import (
+    LATCHED,
     OPEN,
     WAITING,
     AlarmInput,
@@ -54,7 +56,9 @@ class AlarmBook:
         floods: FloodBook | None = None,
     ) -> None:
         """Takes up the alarms of before a restart; `rules` by family."""
-        self._alarms, self._pending = recall_alarms(state)
+        alarms, self._pending = recall_alarms(state)
+        self._shelf = AlarmShelf(alarms)
+        self._alarms = self._shelf.by_key
         self._use(rules)
         self._hidden = HidingBook(state)
         self._ids = {alarm.id: key for key, alarm in self._alarms.items()}
@@ -99,8 +103,8 @@ class AlarmBook:
     def unlatch(self, record: StepRecord) -> None:
         """Ends what waits for a reset that its family no longer asks for."""
         for key, alarm in list(self._alarms.items()):
-            state = following(alarm.state, AlarmInput.RESET, latch=True)
-            if state is not alarm.state and not self._rule(key).latch:
+            if alarm.state in LATCHED and not self._rule(key).latch:
+                state = following(alarm.state, AlarmInput.RESET, latch=True)
                 text = "its family needs no reset any more"
                 self._clear(key, replace(alarm, state=state), record.now_ns, record, text)
 
@@ -111,14 +115,11 @@ class AlarmBook:
     def __iter__(self) -> Iterator[AlarmKey]:
         """The keys of the open ones, and of those whose condition has not lasted long enough."""
         waiting = [key for key, pending in self._pending.items() if pending.begins]
-        return iter([*self._open(), *waiting])
+        return iter([*self._shelf.open, *waiting])
 
     def all(self) -> dict[str, Alarm]:
         """Every alarm that is open or not acknowledged, by id."""
         return {alarm.id: alarm for alarm in self._alarms.values()}
-
-    def _open(self) -> list[AlarmKey]:
-        return [key for key, alarm in self._alarms.items() if alarm.state in OPEN]
 
     def _rule(self, key: AlarmKey) -> AlarmRule:
         return self._rules.get(key.rule, _UNKNOWN)
@@ -207,8 +208,8 @@ class AlarmBook:
             raised_t_ns=record.now_ns,
             tell=rule.tell,
         )
-        open_rules = {other.rule for other in self._open()} if rule.suppressed_by else ()
-        alarm = self._hidden.judged(key, alarm, rule, open_rules)
+        usual = self._hidden.usual(key.rule, rule, self._shelf.open_rules())
+        alarm = self._hidden.judged(key, alarm, usual)
         alarm = self._floods.take(alarm, lambda id_: self._ids.get(id_, _NO_KEY) in self)
         self._keep(key, alarm, record)
         tell(EventKind.ALARM_RAISED, alarm, t_ns, record, text, place=place)
@@ -277,7 +278,7 @@ class AlarmBook:
         """What is wrong with the holder of card `old` is so with that of `new` from now on."""
         for key in [one for one in {**self._alarms, **self._pending} if one.card == old]:
             moved, pending = key._replace(card=new), self._pending.pop(key, None)
-            alarm = self._alarms.pop(key, None)
+            alarm = self._shelf.pop(key)
             self._escalations.drop(key)
             self._save(key, record)
             if pending and moved not in {**self._alarms, **self._pending}:
@@ -352,14 +353,14 @@ class AlarmBook:
         if alarm.state is AlarmState.NORMAL:
             self._forget(key, alarm, record)
             return
-        self._alarms[key] = alarm
+        self._shelf.put(key, alarm)
         self._ids[alarm.id] = key
         self._due_ns = min(self._due_ns, self._escalations.note(key, alarm, self._rule(key)))
         record.alarms[alarm.id] = alarm
         self._save(key, record)
 
     def _forget(self, key: AlarmKey, alarm: Alarm, record: StepRecord) -> None:
-        self._alarms.pop(key, None)
+        self._shelf.pop(key)
         self._escalations.drop(key)
         self._ids.pop(alarm.id, None)
         record.alarms[alarm.id] = replace(alarm, state=AlarmState.NORMAL)
@@ -379,9 +380,12 @@ class AlarmBook:
 
     def _look_again(self, record: StepRecord, text: str, rules: Collection[str]) -> None:
         """Tells which alarms of these families operators are no more shown, and which again."""
-        open_rules = {key.rule for key in self._open()}
-        for key, alarm in [one for one in self._alarms.items() if one[0].rule in rules]:
-            now = self._hidden.judged(key, alarm, self._rule(key), open_rules)
+        open_rules = self._shelf.open_rules()
+        usual = {
+            rule: self._hidden.usual(rule, self._rule(AlarmKey(rule)), open_rules) for rule in rules
+        }
+        for key, alarm in self._shelf.of_rules(rules):
+            now = self._hidden.judged(key, alarm, usual[key.rule])
             if now is alarm:
                 continue
             self._keep(key, now, record)

@@ -14,6 +14,9 @@ from gateway.mine.change import Alarm
 from gateway.mine.plan import AlarmRule
 from gateway.mine.record import StepRecord
 
+#: The mode of alarms, and until when they are hidden, where that ends by itself.
+Shown = tuple[AlarmMode, int | None]
+
 
 class HidingBook:
     """What is hidden by operators, by key; a key without a subject stands for its whole rule."""
@@ -46,16 +49,21 @@ class HidingBook:
             self.drop(key, record)
         return {key.rule for key in over}
 
-    def judged(
-        self, key: AlarmKey, alarm: Alarm, rule: AlarmRule, open_rules: Collection[str]
-    ) -> Alarm:
-        """The alarm with the mode that it has now, where alarms of `open_rules` are open."""
-        hiding = self._hidden.get(key) or self._hidden.get(AlarmKey(key.rule))
+    def usual(self, family: str, rule: AlarmRule, open_rules: Collection[str]) -> Shown:
+        """How alarms of a family are shown now, but for single ones that operators have hidden.
+
+        Alarms of `open_rules` are open.
+        """
+        hiding = self._hidden.get(AlarmKey(family))
         if hiding:
-            mode, until_ns = hiding.mode, hiding.until_t_ns
-        else:
-            suppressed = any(other in open_rules for other in rule.suppressed_by)
-            mode, until_ns = AlarmMode.SUPPRESSED if suppressed else AlarmMode.IN_SERVICE, None
+            return hiding.mode, hiding.until_t_ns
+        suppressed = any(other in open_rules for other in rule.suppressed_by)
+        return AlarmMode.SUPPRESSED if suppressed else AlarmMode.IN_SERVICE, None
+
+    def judged(self, key: AlarmKey, alarm: Alarm, usual: Shown) -> Alarm:
+        """The alarm with the mode that it has now; `usual` is that of its family."""
+        hiding = self._hidden.get(key)
+        mode, until_ns = (hiding.mode, hiding.until_t_ns) if hiding else usual
         if mode is alarm.mode and until_ns == alarm.hidden_until_ns:  # nearly all, each time
             return alarm
         return replace(alarm, mode=mode, hidden_until_ns=until_ns)

@@ -61,6 +61,9 @@ WAITING: Final = frozenset(
     }
 )
 
+#: In these its condition is over, and it waits for a reset.
+LATCHED: Final = frozenset({AlarmState.LATCHED_UNACKNOWLEDGED, AlarmState.LATCHED_ACKNOWLEDGED})
+
 _Table = Mapping[tuple[AlarmState, AlarmInput], AlarmState]
 
 #: What is not here changes nothing.

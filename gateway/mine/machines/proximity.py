@@ -192,7 +192,6 @@ class Proximity:
         vehicles = np.flatnonzero(there & roster.vehicle)
         if not len(vehicles):
             return nothing
-        spots = self._nearness.place(rows_of(last, vehicles))
         asked = np.zeros(known, np.bool_)
         if self._person_m > 0.0:
             asked |= roster.person
@@ -202,7 +201,12 @@ class Proximity:
         reach_m = np.maximum(_AWAY * limit_m, self._rule.ride_within_m)
         most_m = float(reach_m[asked].max(initial=0.0))
         others = self._around(vehicles, np.flatnonzero(there & asked), most_m)
-        found = self._nearness.near(spots, self._nearness.place(rows_of(last, others)), most_m)
+        here = np.zeros(known, np.bool_)
+        here[vehicles] = here[others] = True
+        both = np.flatnonzero(here)
+        spots = self._nearness.place(rows_of(last, both))
+        ours, theirs = (spots[np.searchsorted(both, cards)] for cards in (vehicles, others))
+        found = self._nearness.near(ours, theirs, most_m)
         a, b = vehicles[found["a"]], others[found["b"]]
         kept = np.where(roster.vehicle[b], a < b, a != b) & (found["least_m"] <= reach_m[b])
         return rows_of(found, kept), (a[kept] << _SHIFT | b[kept]).astype(np.int64)
@@ -238,8 +242,9 @@ class Proximity:
 
     def _merged(self, both: NDArray[np.int64]) -> NDArray[np.void]:
         """The pairs of before and those of now, ascending."""
-        pairs = np.zeros(len(np.union1d(self._pairs["both"], both)), _PAIR)
-        pairs["both"] = np.union1d(self._pairs["both"], both)
+        all_of_them = np.union1d(self._pairs["both"], both)
+        pairs = np.zeros(len(all_of_them), _PAIR)
+        pairs["both"] = all_of_them
         pairs[np.searchsorted(pairs["both"], self._pairs["both"])] = self._pairs
         return pairs
 

@@ -21,7 +21,7 @@ SECTION_OCCUPIED: Final = "section_occupied"
 #: A vehicle is slow enough again below this share of the limit: speeds are estimates.
 _SLOW_AGAIN: Final = 0.9
 #: Fixes that tell a speed: others are places, or extrapolated from older ones.
-_KNOWN: Final = (FixClass.PRECISE, FixClass.ROADWAY)
+_KNOWN: Final = np.isin(np.arange(256), (FixClass.PRECISE, FixClass.ROADWAY))
 
 
 class Vehicles:
@@ -101,9 +101,11 @@ class Vehicles:
         fixes = rows_of(fixes, vehicles)
         speeds_m_s = np.hypot(fixes["vx_m_s"], fixes["vy_m_s"])
         limits_m_s = self._limit_m_s[fixes["roadway"]]
-        known = np.isin(fixes["fix_class"], _KNOWN)
+        known = _KNOWN[fixes["fix_class"]]
         fast = known & (speeds_m_s > limits_m_s)
         slow = known & (speeds_m_s < _SLOW_AGAIN * limits_m_s)
+        if not (self._fast or fast.any()):
+            return
         were_fast = [self._roster.handle(key.card) for key in self._fast]
         slow &= np.isin(fixes["card"], [*were_fast, *fixes["card"][fast].tolist()])
         for row in np.flatnonzero(fast | slow).tolist():

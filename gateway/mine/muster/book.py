@@ -23,21 +23,18 @@ from gateway.mine.muster.card import (
     MusterChange,
     MusterState,
     call_of,
-    counted,
     keep_card,
     keep_muster,
     recall_card,
     recall_muster,
 )
+from gateway.mine.muster.roll import Roll
 from gateway.mine.muster.ways import MusterWays
 from gateway.mine.people.cards import Cards
 from gateway.mine.people.roster import Roster
 from gateway.mine.plan import MinePlan
 from gateway.mine.record import StepRecord
 from gateway.mine.zones.occupancy import Occupancy
-
-#: Whoever has walked so far is told anew, with the way that is left: half a minute of walking.
-MOVED_M: Final = 25.0
 
 _S_NS: Final = 1_000_000_000
 
@@ -62,6 +59,7 @@ class MusterBook:
         self._ways = MusterWays(plan.map, plan.card_height_m)
         self._muster: Muster | None = None
         self._entries: dict[int, MusterCard] = {}
+        self._roll = Roll()
         self._safe: frozenset[str] = frozenset()
         self._danger: frozenset[str] = frozenset()
         #: Those who are heard again and not yet located.
@@ -74,9 +72,13 @@ class MusterBook:
             self._muster = recall_muster(state[MUSTER_KEY])
         kept = [recall_card(v) for k, v in state.items() if k.startswith(CARD_PREFIX)]
         for card in sorted(kept, key=lambda card: card.number):
-            self._entries[roster.handle(card.card)] = card
+            self._put(roster.handle(card.card), card)
         #: The last number given out. Some may be missing: what was kept of them was damaged.
         self._last_number = max((card.number for card in kept), default=0)
+
+    def _put(self, card: int, entry: MusterCard) -> None:
+        self._entries[card] = entry
+        self._roll.put(card, entry)
 
     @property
     def muster(self) -> Muster | None:
@@ -104,7 +106,7 @@ class MusterBook:
         now_ns = record.now_ns
         for card, entry in self._entries.items():  # the clock may have been set back
             times = ((state, min(t_ns, now_ns)) for state, t_ns in entry.changes)
-            self._entries[card] = replace(entry, changes=tuple(times))
+            self._put(card, replace(entry, changes=tuple(times)))
         self._follow([*self._entries, *self._concerned(self._muster)], record)
         self._tell(self._entries)
 
@@ -116,7 +118,7 @@ class MusterBook:
             is_person = bool(self._roster.person[card])
             if entry.is_person is not is_person:
                 now = replace(entry, is_person=is_person)
-                self._entries[card] = now
+                self._put(card, now)
                 self._changed.add(card)
                 record.state[CARD_PREFIX + now.card] = keep_card(now)
         if ways is None:
@@ -154,6 +156,7 @@ class MusterBook:
         for entry in self._entries.values():
             record.state[CARD_PREFIX + entry.card] = None
         self._entries.clear()
+        self._roll.clear()
         self._last_number = 0
         self._changed.clear()
         self._unsure.clear()
@@ -212,7 +215,7 @@ class MusterBook:
         moved: list[int] = []
         second = record.now_ns // _S_NS
         if second != self._second:
-            self._second, moved = second, self._moved()
+            self._second, moved = second, self._roll.moved(self._cards.last)
         crossed = (card for card in sorted(changed) if card in self._entries)
         self._tell(dict.fromkeys([*crossed, *sorted(self._changed), *moved]))
 
@@ -220,7 +223,7 @@ class MusterBook:
         """What has changed since this was asked last."""
         if self._muster is None or (self._is_told and not self._changed):
             return None
-        counts, people = counted(self._entries.values())
+        counts, people = self._roll.counted()
         self._muster = replace(self._muster, counts=counts, people=people)
         told = self._entries if self._is_fresh else sorted(self._changed)
         cards = tuple(self._entries[card] for card in told)
@@ -275,7 +278,7 @@ class MusterBook:
                     self._say_safe(card, record)
             else:
                 continue
-            self._entries[card] = entry
+            self._put(card, entry)
             self._changed.add(card)
             record.state[CARD_PREFIX + entry.card] = keep_card(entry)
 
@@ -296,25 +299,6 @@ class MusterBook:
         if not self._danger or not self._danger.isdisjoint(zones):
             return MusterState.MUST_LEAVE
         return MusterState.ON_THE_WAY
-
-    def _moved(self) -> list[int]:
-        """Who has gone on a good way since it was told, or was located for the first time."""
-        last = self._cards.last
-        told = [
-            (card, entry.place.x_m, entry.place.y_m)
-            for card, entry in self._entries.items()
-            if entry.place and entry.state is not MusterState.SAFE
-        ]
-        found = [
-            card
-            for card, entry in self._entries.items()
-            if entry.place is None and last["fix_class"][card]
-        ]
-        if told:
-            cards, x_m, y_m = (np.array(column) for column in zip(*told, strict=True))
-            off_m = np.hypot(last["x_m"][cards] - x_m, last["y_m"][cards] - y_m)
-            found += cards[off_m > MOVED_M].tolist()
-        return found
 
     def _tell(self, cards: Iterable[int]) -> None:
         """Puts down where these cards are and which way leads out."""
@@ -337,7 +321,7 @@ class MusterBook:
                 way=None if is_safe else way,
                 cut_off="" if is_safe else why_not,
             )
-            self._entries[card] = told
+            self._put(card, told)
             self._changed.add(card)
 
     def _end(self, muster: Muster, by: str, note: str, record: StepRecord) -> None:
@@ -350,7 +334,7 @@ class MusterBook:
             record.state[CARD_PREFIX + entry.card] = keep_card(entry, whole=True)
         self._is_told = False
         self._ways.end()
-        counts, _ = counted(self._entries.values())
+        counts, _ = self._roll.counted()
         missing = counts.total() - counts[MusterState.SAFE]
         said = f" by {by}: {note}" if note else f" by {by}"
         text = f"muster {muster.id} was closed{said}; {counts[MusterState.SAFE]} safe, "

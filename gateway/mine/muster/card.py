@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
@@ -125,16 +124,6 @@ class MusterChange:
     muster: Muster
     cards: tuple[MusterCard, ...]
     fresh: bool = False
-
-
-def counted(cards: Iterable[MusterCard]) -> tuple[Counter[MusterState], Counter[MusterState]]:
-    """How many are in which state, and how many of these are people."""
-    counts: Counter[MusterState] = Counter()
-    people: Counter[MusterState] = Counter()
-    for card in cards:
-        counts[card.state] += 1
-        people[card.state] += card.is_person
-    return counts, people
 
 
 def keep_muster(muster: Muster) -> bytes:

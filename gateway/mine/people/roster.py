@@ -139,10 +139,12 @@ class Roster:
         self.on_routes += [card for card, one in enumerate(holders, first) if one and one.route]
         if self._holders is None:
             return
+        told = {key for key in alarms if key.rule == UNKNOWN_CARD}
         for card, holder in enumerate(holders, first):
             name = self._table.name(card)
-            key = AlarmKey(UNKNOWN_CARD, card=name)
             if holder is not None:
-                alarms.end(key, record.now_ns, record, f"card {name} is {holder.name}'s now")
+                key = AlarmKey(UNKNOWN_CARD, card=name)
+                if key in told:
+                    alarms.end(key, record.now_ns, record, f"card {name} is {holder.name}'s now")
             elif name not in self._spare:
                 self._unheard.append(card)

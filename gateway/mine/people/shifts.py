@@ -9,6 +9,8 @@ from itertools import pairwise
 from typing import Final
 
 _S_NS: Final = 1_000_000_000
+#: Spans that are remembered: who goes up asks for the one for which they came.
+_FOUND_MOST: Final = 4
 _DAY: Final = timedelta(days=1)
 #: Shifts of so many days before and after a time are looked at: a gap between two is shorter.
 _DAYS: Final = (-2, -1, 0, 1, 2)
@@ -58,18 +60,20 @@ class Shifts:
         self._times = sorted(times, key=lambda shift: shift.start)
         self._zone = zone
         self._early_ns = early_ns if times else 0
-        self._last: ShiftSpan | None = None
+        self._found: list[ShiftSpan] = []  # the newest first
 
     def at(self, t_ns: int) -> ShiftSpan:
         """The shift at a time, or the span between two."""
-        last = self._last
-        if last is None or not last.start_ns <= t_ns < last.end_ns:
-            self._last = last = self._find(t_ns)
-        return last
+        for span in self._found:
+            if span.start_ns <= t_ns < span.end_ns:
+                return span
+        found = self._find(t_ns)
+        self._found = [found, *self._found[: _FOUND_MOST - 1]]
+        return found
 
     def come_for(self, t_ns: int) -> ShiftSpan:
         """The shift that someone who goes down at this time has come for."""
-        coming = self._find(t_ns + self._early_ns) if self._early_ns else self.at(t_ns)
+        coming = self.at(t_ns + self._early_ns)
         return coming if coming.name else self.at(t_ns)
 
     def between(self, from_ns: int, to_ns: int) -> Iterator[tuple[ShiftSpan, int]]:

@@ -11,6 +11,8 @@ from positioning.polygons import Floats
 
 #: The plane is covered by so many squares each way, again and again; a power of two.
 _SQUARES: Final = 128
+#: A square and the eight around it.
+_AROUND: Final = np.stack(np.meshgrid([-1, 0, 1], [-1, 0, 1]), axis=-1).reshape(-1, 2)
 
 
 def may_be_near(places_m: Floats, others_m: Floats, reach_m: float) -> NDArray[np.bool_]:
@@ -20,10 +22,8 @@ def may_be_near(places_m: Floats, others_m: Floats, reach_m: float) -> NDArray[n
     """
     marked = np.zeros((_SQUARES, _SQUARES), np.bool_)
     squares = _squares(others_m, reach_m)
-    for column in range(-1, 2):
-        for line in range(-1, 2):
-            at = (squares + np.array([column, line])) & (_SQUARES - 1)
-            marked[at[:, 0], at[:, 1]] = True
+    around = (squares[:, None] + _AROUND) & (_SQUARES - 1)
+    marked[around[..., 0], around[..., 1]] = True
     at = _squares(places_m, reach_m) & (_SQUARES - 1)
     near: NDArray[np.bool_] = marked[at[:, 0], at[:, 1]]
     return near
