@@ -96,9 +96,10 @@ def soaks() -> tuple[str, str]:
 #: In runs as short as these all has to happen, and second cores go along all the time.
 DENSE: Final[dict[str, Any]] = {
     "oftener_most": 10.0,
-    "act_gap_s": 2.0,
+    "act_gap_s": 0.8,
     "rebuild_every": 60,
     "shadow_every": 45,
+    "shifts": 720,
 }
 #: The short soaks, the one that finds most first.
 SOAKS: Final[tuple[dict[str, Any], ...]] = (

@@ -12,11 +12,10 @@ from gateway.mine.people.shift_exposure import Share, ShiftExposure
 from gateway.mine.zones.visits import Visit
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import MINE, Complaint, Ledger
-from gateway.soak.plan import START_NS
+from gateway.soak.plan import SHIFT_NAMES, START_NS
 
 _HOUR_NS: Final = 3_600_000_000_000
 _EARLY_NS: Final = _HOUR_NS
-_SHIFTS: Final = ("night", "early", "late")
 _PEOPLE: Final = (Share.BESIDE_ROBOT, Share.ALONE, Share.SILENT)
 _ROBOTS: Final = (Share.ROBOT, Share.ROBOT_SILENT)
 _STEP: Final = {
@@ -46,8 +45,10 @@ class _Sum:
 class Books:
     """Compares visits and exposure with the ways in and out."""
 
-    def __init__(self, ledger: Ledger, holding: Holding) -> None:
+    def __init__(self, ledger: Ledger, holding: Holding, shifts: int) -> None:
+        """A day has so many `shifts`."""
         self._ledger, self._holding = ledger, holding
+        self._shift_ns = 24 * _HOUR_NS // shifts
         self._zones = (*ledger.zones, MINE)
         self._index = {zone: index for index, zone in enumerate(self._zones)}
         self._people, self._robots = _Sum(len(self._zones)), _Sum(len(self._zones))
@@ -79,7 +80,7 @@ class Books:
             yield from self._exposure(changes.exposure)
         if changes.visits:
             yield from self._visit(changes)
-        shift = _shift_at(changes.now_ns)
+        shift = self._shift_at(changes.now_ns)
         if changes.headcount.shift != shift:
             yield Complaint("shift", "", "", shift, changes.headcount.shift)
 
@@ -90,6 +91,8 @@ class Books:
                 sums.cross(zone, now_ns, count - sums.count[zone])
 
     def _exposure(self, told: tuple[ShiftExposure, ...]) -> Iterator[Complaint]:
+        for one in told:
+            yield from self._is_sound(one, t_ns=max(one.t_ns for one in told))
         self._told |= {one.shift.start_ns: one for one in told}
         t_ns = max(one.t_ns for one in told)
         for kind, shares, sums in (
@@ -108,6 +111,17 @@ class Books:
                     where = self._zones[index] or "the mine"
                     yield Complaint("exposure", "", where, expected, f"{spent / 1e9:.3f} s")
 
+    def _is_sound(self, one: ShiftExposure, t_ns: int) -> Iterator[Complaint]:
+        """No time is less than none, and a shift that is over is told where something is new."""
+        if (one.spent_ns < 0).any():
+            yield Complaint("spent", "", one.shift.name, "no less than none", str(one.spent_ns.min()))
+        before, span = self._told.get(one.shift.start_ns), one.shift
+        if (span.start_ns - START_NS) % self._shift_ns or span.end_ns - span.start_ns != self._shift_ns:
+            yield Complaint("shift's span", "", span.name, f"{self._shift_ns} ns", str(span))
+        over = before is not None and span.end_ns <= min(before.t_ns, t_ns)
+        if over and before and np.array_equal(before.spent_ns, one.spent_ns):
+            yield Complaint("shift is over", "", span.name, "nothing is told anew", "the same")
+
     def _visit(self, changes: Changes) -> Iterator[Complaint]:
         for key in changes.visits:
             before = self._visits.pop(key, None)
@@ -121,7 +135,7 @@ class Books:
                 self._open[visit.card] = visit
             elif visit.out_ns < visit.in_ns:
                 yield Complaint("visit", visit.card, "", "in, then out", str(visit))
-            shift = _shift_at(visit.in_ns + _EARLY_NS)
+            shift = self._shift_at(visit.in_ns + _EARLY_NS)
             if visit.shift.name != shift:
                 yield Complaint("visit's shift", visit.card, "", shift, visit.shift.name)
         since_ns, cards = self._ledger.since_ns, self._ledger.cards
@@ -130,7 +144,6 @@ class Books:
             expected = "one that goes on" if card in below else "none that goes on"
             yield Complaint("visits", card, "", expected, "otherwise")
 
-
-def _shift_at(t_ns: int) -> str:
-    """The shifts are of eight hours each, and the first begins when the soak does."""
-    return _SHIFTS[(t_ns - START_NS) // _HOUR_NS % 24 // 8]
+    def _shift_at(self, t_ns: int) -> str:
+        """The shifts are of the same length, and the first begins when the soak does."""
+        return SHIFT_NAMES[(t_ns - START_NS) // self._shift_ns % len(SHIFT_NAMES)]

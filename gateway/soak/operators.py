@@ -95,7 +95,7 @@ class Operators:
             return self.hazards.think(name, now_ns)
         if chance < 0.93:
             return self._in_lamp_room(name)
-        if chance < 0.95:
+        if chance < 0.97:
             return self._muster(name, second)
         if self._answered:  # the same again
             known = list(self._answered)[-50:]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import time
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -15,7 +16,15 @@ import numpy as np
 from gateway.config.alarms import AlarmSettings
 from gateway.mine.machines.plan import FloodRule, NearRule
 from gateway.mine.people.shifts import ShiftTime
-from gateway.mine.plan import AlarmRule, DualCard, Holder, MinePlan, Stop
+from gateway.mine.plan import (
+    AlarmRule,
+    AttendancePlan,
+    DualCard,
+    Holder,
+    MinePlan,
+    Stop,
+    ValueLimit,
+)
 from gateway.mine.prevention.plan import PreventionPlan, RiskPoint
 from gateway.soak.fleet import DEVICES, LIMITS, machines_of
 from hil_sim.people import CARD_HEIGHT_M
@@ -30,6 +39,10 @@ UWB_IDS: Final = ("uwb_1", "uwb_2", "uwb_3")
 START_NS: Final = 1_800_057_600 * 1_000_000_000
 SHIFTS: Final = 3
 SHIFT_H: Final = 8.0
+SHIFT_NAMES: Final = ("night", "early", "late")
+#: Of past shifts so many are kept.
+SHIFTS_KEPT: Final = 3
+_DAY_MIN: Final = 1440
 
 #: As the gateway's default: beyond it a reader's clock is not believed.
 CLOCK_TOLERANCE_S: Final = 5.0
@@ -119,7 +132,8 @@ class SoakSettings:
     For runs of minutes, in which all has to happen: `oftener_most`: in short shifts faults come
     more often, but not by more than this. `act_gap_s`: between two acts, seconds, on average.
     `rebuild_every`: the state that is kept is tried out after so many steps; building a core takes
-    as long as hundreds of them.
+    as long as hundreds of them. `shifts`: how many a day has for who counts attendance, whatever
+    shifts people go down in.
     """
 
     hours: float
@@ -133,6 +147,7 @@ class SoakSettings:
     oftener_most: float = 4.0
     act_gap_s: float = 12.0
     rebuild_every: int = 900
+    shifts: int = SHIFTS
 
     @cached_property
     def cards(self) -> tuple[str, ...]:
@@ -184,10 +199,8 @@ def plan_of(settings: SoakSettings) -> MinePlan:
         routes={"patrol": _patrol()},
         uwb_readers=frozenset(UWB_IDS),
         configuration="a",
-        shifts=tuple(
-            ShiftTime(name, time(start), time((start + 8) % 24))
-            for name, start in (("night", 0), ("early", 8), ("late", 16))
-        ),
+        shifts=_shifts(settings.shifts),
+        attendance=AttendancePlan(shifts_kept=SHIFTS_KEPT),
         dual_card=DUAL,
         machines=machines_of(tuple(settings.cards[card] for card in vehicles)),
         near=NEAR,
@@ -195,6 +208,15 @@ def plan_of(settings: SoakSettings) -> MinePlan:
         prevention=PreventionPlan(
             points=tuple(RiskPoint(f"point_{zone}", zone, 2, "nobody", zone) for zone in WORKPLACES)
         ),
+    )
+
+
+def _shifts(count: int) -> tuple[ShiftTime, ...]:
+    minutes = [_DAY_MIN // count * number % _DAY_MIN for number in range(count + 1)]
+    times = [time(*divmod(minute, 60)) for minute in minutes]
+    return tuple(
+        ShiftTime(SHIFT_NAMES[number % len(SHIFT_NAMES)], start, end)
+        for number, (start, end) in enumerate(pairwise(times))
     )
 
 

@@ -235,7 +235,8 @@ class Soak:
                 self._handles[card] = self._table.handle(self._settings.cards[card])
         rows["card"] = self._handles[cards]
         air = self._air
-        return Batch(rows, samples, air.take_links(), acts=acts, clocks=air.take_clocks())
+        links, notices, clocks = air.take_links(), air.take_notices(), air.take_clocks()
+        return Batch(rows, samples, links, notices, acts, clocks)
 
     def _step_unsaved(self, second: int, rows: Records) -> None:
         """A step of which nothing is kept or told: the gateway dies with it."""
@@ -256,11 +257,13 @@ class Soak:
         acts, samples = self._checks.operators.due(second, now_ns), self._samples(now_ns)
         batch = self._batch(rows, acts, samples)
         self._shadows.ready(self._table)
+        rejected = self._mine._locator.rejections.too_old
         changes = self._mine.step(batch, now_ns)
+        late = self._mine._locator.rejections.too_old - rejected
         # What was measured of a card before it was handed in says nothing of now.
         rows = rows[rows["t_ns"] > self._checks.gone_ns[rows["card"]]]
         given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
-        complaints = list(self._checks.stepped(changes, given, acts, samples))
+        complaints = list(self._checks.stepped(changes, given, acts, samples, (batch.notices, late)))
         self.outcome.steps += 1
         self._below += int(self._world.now.below.sum())
         self._judged += int(self._checks.truth.settled.sum())
@@ -304,7 +307,7 @@ class Soak:
     def _end(self) -> Outcome:
         outcome, checks = self.outcome, self._checks
         changes = self._mine.end(self._now_ns)
-        complaints = [*checks.began(changes), *self._shadows.end(changes)]
+        complaints = [*checks.ended(changes, self._listened_s), *self._shadows.end(changes)]
         self._note(changes, complaints, self._now_ns)
         outcome.false_pairs = checks.truth.false_pairs
         outcome.below_mean = self._below / max(outcome.steps, 1)
