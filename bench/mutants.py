@@ -100,6 +100,7 @@ DENSE: Final[dict[str, Any]] = {
     "rebuild_every": 60,
     "shadow_every": 45,
     "shifts": 720,
+    "muster_most_s": 60.0,
 }
 #: The short soaks, the one that finds most first.
 SOAKS: Final[tuple[dict[str, Any], ...]] = (

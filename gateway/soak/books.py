@@ -53,6 +53,7 @@ class Books:
         self._index = {zone: index for index, zone in enumerate(self._zones)}
         self._people, self._robots = _Sum(len(self._zones)), _Sum(len(self._zones))
         self._told: dict[int, ShiftExposure] = {}
+        self._same: set[int] = set()  # shifts that are over, and were told once more as they were
         self._visits: dict[tuple[int, str], Visit] = {}
         self._open: dict[str, Visit] = {}
         self.reload()
@@ -116,10 +117,15 @@ class Books:
         if (one.spent_ns < 0).any():
             yield Complaint("spent", "", one.shift.name, "no less than none", str(one.spent_ns.min()))
         before, span = self._told.get(one.shift.start_ns), one.shift
-        if (span.start_ns - START_NS) % self._shift_ns or span.end_ns - span.start_ns != self._shift_ns:
+        off_ns = (span.start_ns - START_NS) % self._shift_ns
+        if off_ns or span.end_ns - span.start_ns != self._shift_ns:
             yield Complaint("shift's span", "", span.name, f"{self._shift_ns} ns", str(span))
         over = before is not None and span.end_ns <= min(before.t_ns, t_ns)
-        if over and before and np.array_equal(before.spent_ns, one.spent_ns):
+        if not (over and before and np.array_equal(before.spent_ns, one.spent_ns)):
+            self._same.discard(span.start_ns)
+        elif span.start_ns not in self._same:  # what was added may have been taken away again
+            self._same.add(span.start_ns)
+        else:
             yield Complaint("shift is over", "", span.name, "nothing is told anew", "the same")
 
     def _visit(self, changes: Changes) -> Iterator[Complaint]:

@@ -158,12 +158,14 @@ class Checks:
         yield from self._books.check(changes, handed=True)
         self._plan = plan
         self._world.redraw(depths)
+        self._signs.use(plan)
+        self._fleet.use(plan)
         self._use_holders()
         self._limits.reload(plan)
         self._traffic.plan = plan
         yield from self.muster.check(changes)
         yield from self._muster_laws.check(changes)
-        self._risk.reload(plan, self.ledger.open.values())
+        self._risk.reload(plan)
         yield from self._risk.check(changes)
 
     def _still_carried(self, given: Delivered) -> Delivered:

@@ -109,9 +109,9 @@ class MusterLaws:
             expected, found = str(sorted(mine)), str(sorted(card.zones))
             yield Complaint("muster's zones", card.card, muster.id, expected, found)
         is_safe = card.state is MusterState.SAFE
-        if is_safe == bool(card.way or card.cut_off):
+        if muster.is_open and is_safe == bool(card.way or card.cut_off):
             expected = "a way out, or why not, of who is not safe"
-            yield Complaint("muster's way", card.card, muster.id, expected, str(card.way))
+            yield Complaint("muster's way", card.card, muster.id, expected, str(card))
 
     def _as_asked(self, act: Act, now_ns: int) -> Iterator[Complaint]:
         muster = self._muster

@@ -20,9 +20,9 @@ from gateway.soak.walkers import Doing, Walkers
 _S_NS: Final = 1_000_000_000
 #: More people, more acts.
 ACTS_OF: Final = 100
-#: How long an alarm is shelved, and a muster lasts, seconds.
+#: How long an alarm is shelved, seconds, and what of its longest time a muster lasts at least.
 SHELVED_S: Final = (20.0, 300.0)
-MUSTER_S: Final = (60.0, 400.0)
+MUSTER_SHARE: Final = 0.15
 #: Families that are taken out of service now and then.
 OUT: Final = ("low_battery", "overtime")
 _DONE: Final = {
@@ -57,6 +57,7 @@ class Operators:
         self._count = 0
         self._next_s = 0.0
         self._gap_s = settings.act_gap_s * min(ACTS_OF / settings.people, 1.0)
+        self._most_s = settings.muster_most_s
         #: The muster that is open, until when.
         self.muster = ""
         self._muster_until_s = 0.0
@@ -169,7 +170,7 @@ class Operators:
         rng = self._rng
         zones = () if rng.random() < 0.5 else ("face_3101", "heading_3105")
         call = MusterCall(zones, drill=bool(rng.random() < 0.5))
-        self._muster_until_s = second + float(rng.uniform(*MUSTER_S))
+        self._muster_until_s = second + self._most_s * float(rng.uniform(MUSTER_SHARE, 1.0))
         return Act(name, "dispatcher", ActKind.MUSTER_OPEN, call.text, "smoke")
 
     def check(self, changes: Changes, acts: tuple[Act, ...]) -> Iterator[Complaint]:
@@ -190,6 +191,9 @@ class Operators:
             yield from self._judge(act, answer.refusal, changes)
             if not answer.refusal:
                 self.done[act.kind] = self.done.get(act.kind, 0) + 1
+        if changes.muster:
+            muster = changes.muster.muster  # a limit may have opened it
+            self.muster = muster.id if muster.is_open else ""
         yield from self.hazards.check(changes)
 
     def _judge(self, act: Act, refusal: str, changes: Changes) -> Iterator[Complaint]:
@@ -211,7 +215,3 @@ class Operators:
             self._without.append(self._persons[card])
         elif act.kind is ActKind.CARD_ISSUE and other in self._without:
             self._without.remove(other)
-        elif act.kind is ActKind.MUSTER_OPEN and changes.muster:
-            self.muster = changes.muster.muster.id
-        elif act.kind is ActKind.MUSTER_CLOSE:
-            self.muster = ""

@@ -39,6 +39,7 @@ class RiskTruth:
     def __init__(self, plan: MinePlan, ledger: Ledger) -> None:
         self._ledger = ledger
         self._things: dict[str, _Thing] = {}
+        self._open: dict[str, Alarm] = {}
         count = len(ledger.zones)
         self._peak, self._peak_ns = np.zeros(count), np.zeros(count, np.int64)
         self._acute = np.zeros(count)
@@ -57,7 +58,7 @@ class RiskTruth:
             if point.zone and point.device:
                 self._devices.setdefault(point.device, []).append(point.zone)
 
-    def reload(self, plan: MinePlan, alarms: Iterable[Alarm]) -> None:
+    def reload(self, plan: MinePlan) -> None:
         """Another configuration: where devices are elsewhere, all counts anew, from now on."""
         before = [(point.device, point.zone) for point in self._plan.points]
         self._use(plan)
@@ -65,8 +66,8 @@ class RiskTruth:
         if before != [(point.device, point.zone) for point in self._plan.points]:
             hazards = {id_: one for id_, one in self._things.items() if not one.is_alarm}
             self._things = hazards
-            for alarm in alarms:
-                self._alarm(alarm)
+            for alarm in self._open.values():
+                self._count(alarm)
 
     def restarted(self) -> None:
         """All alarms are told anew: one of a card counts where the card is now."""
@@ -111,6 +112,12 @@ class RiskTruth:
         self._grades = told["grade"].astype(np.int64)
 
     def _alarm(self, alarm: Alarm) -> None:
+        self._open.pop(alarm.id, None)
+        if alarm.state in OPEN:
+            self._open[alarm.id] = alarm
+        self._count(alarm)
+
+    def _count(self, alarm: Alarm) -> None:
         known = self._things.get(alarm.id)
         if alarm.state not in OPEN or alarm.mode not in _COUNTED:
             self._things.pop(alarm.id, None)

@@ -18,7 +18,8 @@ from gateway.soak.depths import Depths
 from gateway.soak.faults import RING_S, Air
 from gateway.soak.kept import Kept
 from gateway.soak.ledger import Complaint
-from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, other_plan, plan_of
+from gateway.soak.other_plans import other_plans
+from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, plan_of
 from gateway.soak.shadow import Shadows
 from gateway.soak.truth import delivered
 from gateway.soak.world import World
@@ -89,9 +90,9 @@ class Soak:
         self._ledger = self._checks.ledger
         self._kept = Kept()
         self._shadows = Shadows(settings.shadow_every)
-        #: The configuration that comes next, and how its map lies; they take turns.
-        self._next_plan = other_plan(settings, plan)
-        self._next_depths: Depths | None = None
+        #: The configurations that come next, in turn, and how their maps lie.
+        self._next_plans = deque((*other_plans(settings, plan), plan))
+        self._depths = {id(plan.map): self._world.depths}
         self._history: deque[Records] = deque(maxlen=RING_S)
         self._told: set[tuple[str, str, str]] = set()
         self._now_ns = START_NS
@@ -200,10 +201,11 @@ class Soak:
     def _reload(self, second: int) -> None:
         """The configuration is read again, and has changed."""
         now_ns = START_NS + second * _S_NS
-        before, plan = self._plan, self._next_plan
-        self._next_depths = self._next_depths or Depths(plan.map, self._world.graph)
-        depths, self._next_depths = self._next_depths, self._world.depths
-        self._plan, self._next_plan = plan, before
+        before, plan = self._plan, self._next_plans[0]
+        self._next_plans.rotate(-1)
+        if id(plan.map) not in self._depths:
+            self._depths[id(plan.map)] = Depths(plan.map, self._world.graph)
+        depths, self._plan = self._depths[id(plan.map)], plan
         refused = self._refuse(now_ns)
         act = Act(f"reload-{second}", "engineer", ActKind.CONFIGURATION_RELOAD, "mine")
         reload = Reload("changed", prepare(before, plan), act)

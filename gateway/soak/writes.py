@@ -23,7 +23,7 @@ class Writes:
         for key, value in changes.state.items():
             if state.get(key) != value:
                 self._again.discard(key)
-            elif key in self._again or value is None:
+            elif key in self._again:
                 found = "the same again" if value else "it is forgotten again"
                 yield Complaint("written", "", key, "only what has changed", found)
             else:
