@@ -99,7 +99,7 @@ DENSE: Final[dict[str, Any]] = {
     "act_gap_s": 0.8,
     "rebuild_every": 60,
     "shadow_every": 45,
-    "shifts": 720,
+    "shift_min": 2,
     "muster_most_s": 60.0,
 }
 #: The short soaks, the one that finds most first.

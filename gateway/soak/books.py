@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,8 @@ from gateway.soak.ledger import MINE, Complaint, Ledger
 from gateway.soak.plan import SHIFT_NAMES, START_NS
 
 _HOUR_NS: Final = 3_600_000_000_000
+_MINUTE_NS: Final = 60_000_000_000
+_DAY_NS: Final = 24 * _HOUR_NS
 _EARLY_NS: Final = _HOUR_NS
 _PEOPLE: Final = (Share.BESIDE_ROBOT, Share.ALONE, Share.SILENT)
 _ROBOTS: Final = (Share.ROBOT, Share.ROBOT_SILENT)
@@ -45,10 +48,10 @@ class _Sum:
 class Books:
     """Compares visits and exposure with the ways in and out."""
 
-    def __init__(self, ledger: Ledger, holding: Holding, shifts: int) -> None:
-        """A day has so many `shifts`."""
+    def __init__(self, ledger: Ledger, holding: Holding, starts_min: Sequence[int]) -> None:
+        """`starts_min`: at which minutes of the day shifts begin."""
         self._ledger, self._holding = ledger, holding
-        self._shift_ns = 24 * _HOUR_NS // shifts
+        self._starts_ns = [minute * _MINUTE_NS for minute in starts_min]
         self._zones = (*ledger.zones, MINE)
         self._index = {zone: index for index, zone in enumerate(self._zones)}
         self._people, self._robots = _Sum(len(self._zones)), _Sum(len(self._zones))
@@ -117,9 +120,8 @@ class Books:
         if (one.spent_ns < 0).any():
             yield Complaint("spent", "", one.shift.name, "no less than none", str(one.spent_ns.min()))
         before, span = self._told.get(one.shift.start_ns), one.shift
-        off_ns = (span.start_ns - START_NS) % self._shift_ns
-        if off_ns or span.end_ns - span.start_ns != self._shift_ns:
-            yield Complaint("shift's span", "", span.name, f"{self._shift_ns} ns", str(span))
+        if self._shift_at(span.start_ns) != span.name or self._shift_at(span.end_ns - 1) != span.name:
+            yield Complaint("shift's span", "", span.name, "that of the plan", str(span))
         over = before is not None and span.end_ns <= min(before.t_ns, t_ns)
         if not (over and before and np.array_equal(before.spent_ns, one.spent_ns)):
             self._same.discard(span.start_ns)
@@ -151,5 +153,6 @@ class Books:
             yield Complaint("visits", card, "", expected, "otherwise")
 
     def _shift_at(self, t_ns: int) -> str:
-        """The shifts are of the same length, and the first begins when the soak does."""
-        return SHIFT_NAMES[(t_ns - START_NS) // self._shift_ns % len(SHIFT_NAMES)]
+        """The first shift begins when the soak does."""
+        number = bisect_right(self._starts_ns, (t_ns - START_NS) % _DAY_NS) - 1
+        return SHIFT_NAMES[number % len(SHIFT_NAMES)]

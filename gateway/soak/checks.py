@@ -19,9 +19,10 @@ from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.limits_truth import LimitsTruth
 from gateway.soak.muster_laws import MusterLaws
 from gateway.soak.muster_truth import MusterTruth
+from gateway.soak.names import Names
 from gateway.soak.notice_laws import NoticeLaws
 from gateway.soak.operators import Operators
-from gateway.soak.plan import START_NS, SoakSettings
+from gateway.soak.plan import START_NS, SoakSettings, shift_starts
 from gateway.soak.risk_truth import RiskTruth
 from gateway.soak.routes_truth import RoutesTruth
 from gateway.soak.signs import Signs
@@ -48,12 +49,12 @@ class Checks:
         self.truth = truth = Truth(plan, world, ledger, holding)
         self._signs = Signs(plan, world, ledger, truth, holding)
         self._limits = LimitsTruth(plan, world, ledger, truth)
-        self._books = Books(ledger, holding, settings.shifts)
+        self._books = Books(ledger, holding, shift_starts(settings))
         self.muster = MusterTruth(plan.map, ledger)
         self.muster.gone_ns = self.gone_ns
         self._muster_laws = MusterLaws(ledger)
         self._notices, self._writes = NoticeLaws(), Writes()
-        self._risk = RiskTruth(plan, ledger)
+        self._risk, self._names = RiskTruth(plan, ledger), Names(plan)
         self._routes = RoutesTruth(world, ledger, truth, holding)
         self._fleet = FleetTruth(plan, world, ledger, truth, holding)
         self._traffic = TrafficTruth(plan, world, ledger, truth, self._limits)
@@ -132,6 +133,7 @@ class Checks:
         yield from self.muster.check(changes)
         yield from self._muster_laws.check(changes)
         yield from self._risk.check(changes)
+        yield from self._names.check(changes)
         yield from self._notices.check(changes, *lost, given.listened_s)
         yield from self._routes.check(given)
         yield from self._fleet.check(given, samples)
@@ -167,6 +169,7 @@ class Checks:
         yield from self._muster_laws.check(changes)
         self._risk.reload(plan)
         yield from self._risk.check(changes)
+        self._names.use(plan)
 
     def _still_carried(self, given: Delivered) -> Delivered:
         """Without the cards that were handed in at the end of this step."""

@@ -208,6 +208,8 @@ class Operators:
             life = self._life.alive.get(act.subject)
             if life and life.is_open and life.state is AlarmState.LATCHED_ACKNOWLEDGED:
                 yield Complaint("may be reset", "", act.subject, "done", refusal)
+        if act.kind is ActKind.OUT_OF_SERVICE and refusal:
+            yield Complaint("may be taken out", "", act.subject, "done", refusal)
         if refusal:
             return
         card, _, other = act.subject.partition("/")

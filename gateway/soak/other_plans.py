@@ -23,7 +23,7 @@ OTHER_PERSON_M: Final = 18.0
 GONE_EVERY: Final = 37
 
 #: Alarms come up, are over and are passed on at other times.
-OTHER_LOST_S: Final = 20.0
+OTHER_LOST_S: Final = 9.0
 OTHER_DOWN_S: Final = 9.0
 OTHER_ESCALATED_S: Final = 40.0
 OTHER_GAS: Final = 0.9

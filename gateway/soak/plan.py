@@ -41,6 +41,8 @@ SHIFT_H: Final = 8.0
 SHIFT_NAMES: Final = ("night", "early", "late")
 #: Of past shifts so many are kept.
 SHIFTS_KEPT: Final = 3
+#: A day has no more shifts than so many: to find one takes as long as there are.
+SHIFTS_MOST: Final = 45
 _DAY_MIN: Final = 1440
 
 #: As the gateway's default: beyond it a reader's clock is not believed.
@@ -123,8 +125,8 @@ class SoakSettings:
     For runs of minutes, in which all has to happen: `oftener_most`: in short shifts faults come
     more often, but not by more than this. `act_gap_s`: between two acts, seconds, on average.
     `rebuild_every`: the state that is kept is tried out after so many steps; building a core takes
-    as long as hundreds of them. `shifts`: how many a day has for who counts attendance, whatever
-    shifts people go down in. `muster_most_s`: how long a muster lasts at most.
+    as long as hundreds of them. `shift_min`: how many minutes the shifts have by which time
+    and attendance are counted, whatever shifts people go down in. `muster_most_s`: how long a muster lasts at most.
     """
 
     hours: float
@@ -138,7 +140,7 @@ class SoakSettings:
     oftener_most: float = 4.0
     act_gap_s: float = 12.0
     rebuild_every: int = 900
-    shifts: int = SHIFTS
+    shift_min: int = _DAY_MIN // SHIFTS
     muster_most_s: float = 400.0
 
     @cached_property
@@ -191,7 +193,7 @@ def plan_of(settings: SoakSettings) -> MinePlan:
         routes={"patrol": _patrol()},
         uwb_readers=frozenset(UWB_IDS),
         configuration="a",
-        shifts=_shifts(settings.shifts),
+        shifts=_shifts(settings),
         attendance=AttendancePlan(shifts_kept=SHIFTS_KEPT),
         dual_card=DUAL,
         machines=machines_of(tuple(settings.cards[card] for card in vehicles)),
@@ -211,9 +213,14 @@ def risk_points(level: int, *, gas: str = "face_3101") -> tuple[RiskPoint, ...]:
     )
 
 
-def _shifts(count: int) -> tuple[ShiftTime, ...]:
-    minutes = [_DAY_MIN // count * number % _DAY_MIN for number in range(count + 1)]
-    times = [time(*divmod(minute, 60)) for minute in minutes]
+def shift_starts(settings: SoakSettings) -> tuple[int, ...]:
+    """At which minute of the day each of its shifts begins; the last one lasts until midnight."""
+    count = min(_DAY_MIN // settings.shift_min, SHIFTS_MOST)
+    return tuple(settings.shift_min * number for number in range(count))
+
+
+def _shifts(settings: SoakSettings) -> tuple[ShiftTime, ...]:
+    times = [time(*divmod(minute, 60)) for minute in (*shift_starts(settings), 0)]
     return tuple(
         ShiftTime(SHIFT_NAMES[number % len(SHIFT_NAMES)], start, end)
         for number, (start, end) in enumerate(pairwise(times))
