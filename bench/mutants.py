@@ -41,7 +41,8 @@ sys.path[:0] = [str(ROOT)]  # benchmarks are not installed
 import numpy as np
 import rustworkx
 
-from bench.mutation import Edit, is_excluded, reached_edits
+from bench.left_out import is_excluded
+from bench.mutation import Edit, reached_edits
 from bench.planting import Planter, Reach, listen, modules
 
 PLANTED: Final = 200

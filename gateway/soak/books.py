@@ -21,6 +21,7 @@ _DAY_NS: Final = 24 * _HOUR_NS
 _EARLY_NS: Final = _HOUR_NS
 _PEOPLE: Final = (Share.BESIDE_ROBOT, Share.ALONE, Share.SILENT)
 _ROBOTS: Final = (Share.ROBOT, Share.ROBOT_SILENT)
+_OF_MINE: Final = (EventKind.MINE_ENTERED, EventKind.MINE_LEFT)
 _STEP: Final = {
     EventKind.ZONE_ENTERED: 1,
     EventKind.MINE_ENTERED: 1,
@@ -82,7 +83,7 @@ class Books:
             self._count_anew(changes.now_ns)
         if changes.exposure:
             yield from self._exposure(changes.exposure)
-        if changes.visits:
+        if changes.visits or any(event.kind in _OF_MINE for event in changes.events):
             yield from self._visit(changes)
         shift = self._shift_at(changes.now_ns)
         if changes.headcount.shift != shift:
@@ -118,9 +119,14 @@ class Books:
     def _is_sound(self, one: ShiftExposure, t_ns: int) -> Iterator[Complaint]:
         """No time is less than none, and a shift that is over is told where something is new."""
         if (one.spent_ns < 0).any():
-            yield Complaint("spent", "", one.shift.name, "no less than none", str(one.spent_ns.min()))
+            yield Complaint(
+                "spent", "", one.shift.name, "no less than none", str(one.spent_ns.min())
+            )
         before, span = self._told.get(one.shift.start_ns), one.shift
-        if self._shift_at(span.start_ns) != span.name or self._shift_at(span.end_ns - 1) != span.name:
+        if (
+            self._shift_at(span.start_ns) != span.name
+            or self._shift_at(span.end_ns - 1) != span.name
+        ):
             yield Complaint("shift's span", "", span.name, "that of the plan", str(span))
         over = before is not None and span.end_ns <= min(before.t_ns, t_ns)
         if not (over and before and np.array_equal(before.spent_ns, one.spent_ns)):
@@ -141,6 +147,7 @@ class Books:
             self._visits[key] = visit
             if visit.out_ns is None:
                 self._open[visit.card] = visit
+                yield from self._as_below(visit)
             elif visit.out_ns < visit.in_ns:
                 yield Complaint("visit", visit.card, "", "in, then out", str(visit))
             shift = self._shift_at(visit.in_ns + _EARLY_NS)
@@ -151,6 +158,14 @@ class Books:
         for card in below ^ self._open.keys():
             expected = "one that goes on" if card in below else "none that goes on"
             yield Complaint("visits", card, "", expected, "otherwise")
+
+    def _as_below(self, visit: Visit) -> Iterator[Complaint]:
+        card = self._ledger.number[visit.card]
+        since_ns, person = int(self._ledger.since_ns[card]), self._holding.persons.get(visit.card)
+        # Who is on the roster no more came down as who they were.
+        is_theirs = person is None or visit.person == person
+        if visit.in_ns != since_ns or not is_theirs:
+            yield Complaint("visit's", visit.card, "", f"{since_ns}, of {person}", str(visit))
 
     def _shift_at(self, t_ns: int) -> str:
         """The first shift begins when the soak does."""

@@ -170,6 +170,7 @@ class Checks:
         self._risk.reload(plan)
         yield from self._risk.check(changes)
         self._names.use(plan)
+        self._writes.use(plan)
 
     def _still_carried(self, given: Delivered) -> Delivered:
         """Without the cards that were handed in at the end of this step."""

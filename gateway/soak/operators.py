@@ -23,6 +23,8 @@ ACTS_OF: Final = 100
 #: How long an alarm is shelved, seconds, and what of its longest time a muster lasts at least.
 SHELVED_S: Final = (20.0, 300.0)
 MUSTER_SHARE: Final = 0.15
+#: How many of the cards that are replaced have an open alarm, if there are any.
+ALARMED_SHARE: Final = 0.6
 #: Families that are taken out of service now and then.
 OUT: Final = ("low_battery", "overtime")
 _DONE: Final = {
@@ -128,7 +130,11 @@ class Operators:
 
     def _in_lamp_room(self, name: str) -> Act | None:
         rng, holding = self._rng, self._holding
-        spare = [card for card in self._free() if self._kinds[self._number(card)] == Kind.SPARE]
+        spare = [
+            card
+            for card in self._free()
+            if self._kinds[self._number(card)] == Kind.SPARE or card in holding.spare
+        ]
         if self._without and rng.random() < 0.6:
             person = self._without[0]
             card = person if person not in holding.persons else (spare or [person])[0]
@@ -137,6 +143,10 @@ class Operators:
         if not held:
             return None
         card = held[int(rng.integers(len(held)))]
+        # What goes on with another card is more where something is wrong already.
+        alarmed = [one for one in held if any(one in of for of in self._ledger.alarmed.values())]
+        if alarmed and rng.random() < ALARMED_SHARE:
+            card = alarmed[int(rng.integers(len(alarmed)))]
         number, walkers = self._number(card), self._walkers
         if rng.random() < 0.5 and spare:
             if self._is_single(number):

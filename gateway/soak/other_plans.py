@@ -28,6 +28,9 @@ OTHER_DOWN_S: Final = 9.0
 OTHER_ESCALATED_S: Final = 40.0
 OTHER_GAS: Final = 0.9
 OTHER_CREW: Final = frozenset({"team 2"})
+#: Farther than surveys differ, and nearer than a fix shows.
+OTHER_ANCHOR: Final = "A001"
+OTHER_ANCHOR_M: Final = 0.03
 #: Past shifts are forgotten earlier, risk is weighed otherwise, and a flood is fewer alarms.
 OTHER_KEPT: Final = 2
 OTHER_WEIGHTS: Final = RiskWeights(
@@ -78,8 +81,10 @@ def _stricter(plan: MinePlan) -> MinePlan:
 
 
 def _change(one: dict[str, Any]) -> None:
-    """Borders lie elsewhere, and zones have other names."""
+    """Borders lie elsewhere, zones have other names, and an anchor was surveyed anew."""
     properties = one["properties"]
+    if properties["kind"] == "anchor" and properties["id"] == OTHER_ANCHOR:
+        one["geometry"]["coordinates"][0] += OTHER_ANCHOR_M
     if properties["kind"] != "zone":
         return
     properties["name"] += " (new)"

@@ -126,7 +126,8 @@ class SoakSettings:
     more often, but not by more than this. `act_gap_s`: between two acts, seconds, on average.
     `rebuild_every`: the state that is kept is tried out after so many steps; building a core takes
     as long as hundreds of them. `shift_min`: how many minutes the shifts have by which time
-    and attendance are counted, whatever shifts people go down in. `muster_most_s`: how long a muster lasts at most.
+    and attendance are counted, whatever shifts people go down in. `muster_most_s`: how
+    long a muster lasts at most.
     """
 
     hours: float

@@ -15,6 +15,7 @@ from gateway.mine.core import STEP_MOST_NS, Mine
 from gateway.mine.prepared import Reload, prepare
 from gateway.soak.checks import Checks
 from gateway.soak.depths import Depths
+from gateway.soak.echo import left_out
 from gateway.soak.faults import RING_S, Air
 from gateway.soak.kept import Kept
 from gateway.soak.ledger import Complaint
@@ -259,13 +260,15 @@ class Soak:
         acts, samples = self._checks.operators.due(second, now_ns), self._samples(now_ns)
         batch = self._batch(rows, acts, samples)
         self._shadows.ready(self._table)
-        rejected = self._mine._locator.rejections.too_old
+        rejected = left_out(self._mine)
         changes = self._mine.step(batch, now_ns)
-        late = self._mine._locator.rejections.too_old - rejected
+        late = left_out(self._mine) - rejected
         # What was measured of a card before it was handed in says nothing of now.
         rows = rows[rows["t_ns"] > self._checks.gone_ns[rows["card"]]]
         given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
-        complaints = list(self._checks.stepped(changes, given, acts, samples, (batch.notices, late)))
+        complaints = list(
+            self._checks.stepped(changes, given, acts, samples, (batch.notices, late))
+        )
         self.outcome.steps += 1
         self._below += int(self._world.now.below.sum())
         self._judged += int(self._checks.truth.settled.sum())
