@@ -11,7 +11,7 @@ from gateway.mine.plan import MinePlan
 from gateway.soak.ledger import Complaint
 
 #: A zone or a machine with its name: `zone refuge_1 (refuge 1)`.
-_NAMED: Final = re.compile(r"\b(zone|machine) (\w+) \((.+?)\)(?= |$|;|,|:)")
+_NAMED: Final = re.compile(r"\b(zone|machine) (\w+) \(")
 
 
 class Names:
@@ -30,7 +30,7 @@ class Names:
         for event in changes.events:
             if event.alarm and event.alarm.raised_t_ns != changes.now_ns:
                 continue  # its words are of when it was raised
-            for kind, id_, name in _NAMED.findall(event.text):
+            for kind, id_ in _NAMED.findall(event.text):
                 known = self._names.get((kind, id_))
-                if known is not None and not name.startswith(known):
+                if known is not None and f"{kind} {id_} ({known})" not in event.text:
                     yield Complaint("names", event.card, id_, known, event.text)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.mutants import Bug, chosen
 from bench.left_out import is_excluded
+from bench.mutants import Bug, chosen
 from bench.mutation import edits, mutated, reached_edits
 from tests.support.places import ENVIRONMENT, ROOT
 
