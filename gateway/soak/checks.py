@@ -169,7 +169,7 @@ class Checks:
         yield from self._muster_laws.check(changes)
         self._risk.reload(plan)
         yield from self._risk.check(changes)
-        self._names.use(plan)
+        self._names.use(plan, changes.now_ns)
         self._writes.use(plan)
 
     def _still_carried(self, given: Delivered) -> Delivered:

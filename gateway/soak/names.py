@@ -20,16 +20,17 @@ class Names:
     def __init__(self, plan: MinePlan) -> None:
         self.use(plan)
 
-    def use(self, plan: MinePlan) -> None:
-        """Another configuration."""
+    def use(self, plan: MinePlan, now_ns: int = 0) -> None:
+        """Another configuration, from now on."""
+        self._since_ns = now_ns
         self._names = {("zone", zone.id): zone.name for zone in plan.map.zones}
         self._names |= {("machine", machine.id): machine.name for machine in plan.machines}
 
     def check(self, changes: Changes) -> Iterator[Complaint]:
         """Compares after a step."""
         for event in changes.events:
-            if event.alarm and event.alarm.raised_t_ns != changes.now_ns:
-                continue  # its words are of when it was raised
+            if event.alarm and event.alarm.start_t_ns <= self._since_ns:
+                continue  # its words are of before
             for kind, id_ in _NAMED.findall(event.text):
                 known = self._names.get((kind, id_))
                 if known is not None and f"{kind} {id_} ({known})" not in event.text:

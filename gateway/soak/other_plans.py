@@ -15,6 +15,7 @@ from gateway.mine.prevention.plan import PreventionPlan, RiskWeights
 from gateway.soak.plan import Kind, SoakSettings, map_of, risk_points
 from hil_sim.sample_map import rectangle
 
+#: What quotas allow then, where borders lie, and how near is too near.
 OTHER_QUOTA_SHARE: Final = 0.35
 OTHER_SUBSTATION: Final = (215, -5, 262, 5)
 OTHER_NEAR_M: Final = 9.0

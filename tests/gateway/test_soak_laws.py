@@ -86,8 +86,12 @@ def keep_old_names(patch: pytest.MonkeyPatch) -> None:
         first.extend(zones if not first else ())
         self._zones = first
 
+    def put_back(self: RiskBook, done: bool) -> bool:
+        self._zones = first
+        return done
+
     patch.setattr(RiskBook, "__init__", init)
-    after_each(RiskBook, "reload", lambda self, done: setattr(self, "_zones", first) or done)(patch)
+    after_each(RiskBook, "reload", put_back)(patch)
 
 
 BUGS: dict[str, Patch] = {
