@@ -176,7 +176,9 @@ class AlarmLife:
         if alarm.card != life.key.card:
             if self._by_key.get(life.key) == life.id:
                 del self._by_key[life.key]
-            life.key = key_of(alarm)
+            was, life.key = life.key, key_of(alarm)
+            if was in self.hidden and alarm.state is not AlarmState.NORMAL:
+                self.hidden[life.key] = self.hidden.pop(was)
             before = self.alive.get(self._by_key.get(life.key, ""))
             if before:
                 self._forget(before)

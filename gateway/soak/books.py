@@ -16,6 +16,8 @@ from gateway.soak.ledger import MINE, Complaint, Ledger
 from gateway.soak.plan import SHIFT_NAMES, START_NS
 
 _HOUR_NS: Final = 3_600_000_000_000
+#: Who came in by a clock that is ahead is counted from then on: until then less than nothing.
+LEAST_NS: Final = -30_000_000_000
 _MINUTE_NS: Final = 60_000_000_000
 _DAY_NS: Final = 24 * _HOUR_NS
 _EARLY_NS: Final = _HOUR_NS
@@ -118,7 +120,7 @@ class Books:
 
     def _is_sound(self, one: ShiftExposure, t_ns: int) -> Iterator[Complaint]:
         """No time is less than none, and a shift that is over is told where something is new."""
-        if (one.spent_ns < 0).any():
+        if (one.spent_ns < LEAST_NS).any():
             yield Complaint(
                 "spent", "", one.shift.name, "no less than none", str(one.spent_ns.min())
             )
@@ -162,8 +164,8 @@ class Books:
     def _as_below(self, visit: Visit) -> Iterator[Complaint]:
         card = self._ledger.number[visit.card]
         since_ns, person = int(self._ledger.since_ns[card]), self._holding.persons.get(visit.card)
-        # Who is on the roster no more came down as who they were.
-        is_theirs = person is None or visit.person == person
+        # Who is not on the roster, or was not when they came down, is nobody known.
+        is_theirs = not person or visit.person in ("", person)
         if visit.in_ns != since_ns or not is_theirs:
             yield Complaint("visit's", visit.card, "", f"{since_ns}, of {person}", str(visit))
 

@@ -86,7 +86,7 @@ def keep_old_names(patch: pytest.MonkeyPatch) -> None:
         first.extend(zones if not first else ())
         self._zones = first
 
-    def put_back(self: RiskBook, done: bool) -> bool:
+    def put_back(self: RiskBook, done: Any) -> Any:
         self._zones = first
         return done
 

@@ -284,6 +284,8 @@ class AlarmBook:
                 self._wait(moved, pending, record)
             if alarm:
                 state = AlarmState.NORMAL if moved in self else alarm.state
+                if state is alarm.state:
+                    self._hidden.move(key, moved, record)
                 told = replace(alarm, card=new, state=state)
                 self._keep(moved if state is alarm.state else key, told, record)
                 tell(EventKind.ALARM_CHANGED, told, record.now_ns, record, text)
