@@ -177,7 +177,7 @@ class AlarmLife:
             if self._by_key.get(life.key) == life.id:
                 del self._by_key[life.key]
             was, life.key = life.key, key_of(alarm)
-            if was in self.hidden and alarm.state is not AlarmState.NORMAL:
+            if was in self.hidden:
                 self.hidden[life.key] = self.hidden.pop(was)
             before = self.alive.get(self._by_key.get(life.key, ""))
             if before:
