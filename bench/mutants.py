@@ -41,7 +41,8 @@ sys.path[:0] = [str(ROOT)]  # benchmarks are not installed
 import numpy as np
 import rustworkx
 
-from bench.mutation import Edit, is_excluded, reached_edits
+from bench.left_out import is_excluded
+from bench.mutation import Edit, reached_edits
 from bench.planting import Planter, Reach, listen, modules
 
 PLANTED: Final = 200
@@ -96,9 +97,11 @@ def soaks() -> tuple[str, str]:
 #: In runs as short as these all has to happen, and second cores go along all the time.
 DENSE: Final[dict[str, Any]] = {
     "oftener_most": 10.0,
-    "act_gap_s": 2.0,
+    "act_gap_s": 0.8,
     "rebuild_every": 60,
     "shadow_every": 45,
+    "shift_min": 2,
+    "muster_most_s": 60.0,
 }
 #: The short soaks, the one that finds most first.
 SOAKS: Final[tuple[dict[str, Any], ...]] = (

@@ -7,6 +7,8 @@ What is left out, because the module would do the same, or because it only words
 - defaults of dataclasses: a gateway takes each value from its configuration, which has its own
 - `<` for `<=` between measured values (names that end in a unit): two of them are never equal but
   for the step that something falls into; the comparison is turned round instead
+- none for a time: 0 or 1 ns is the same; `-1` for none, where any negative number is the same
+- conditions of statements that only word something
 - guards that only save work: `if not len(rows): return`, where nothing is done with no rows anyway
 - `EXCLUDED`: words alone, room for more rows, limits that no small mine reaches, rhythms of work
 - names that are assigned but once in a function: without them every run ends with a NameError
@@ -20,6 +22,19 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from bench.left_out import (
+    is_excluded,
+    is_text,
+    is_time,
+    is_words,
+    of_no_matter,
+    only_words,
+    saves_work,
+    sides_of,
+    target_of,
+    zeros,
+)
 
 #: Names of values that are measured: of two of them equality says nothing.
 _MEASURED: Final = re.compile(r"_(ns|s|m|m2|m_s|min|h)(\[.*\])?$")
@@ -45,27 +60,6 @@ _BORDER: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
 _SIGN: Final[dict[type[ast.operator], type[ast.operator]]] = {ast.Add: ast.Sub, ast.Sub: ast.Add}
 #: From here on a constant is doubled; a smaller one becomes one more.
 _DOUBLED_FROM: Final = 10
-#: A name with this ending, or one of these, holds words for people.
-_WORDS: Final = ("text", "found", "expected", "note", "why", "where", "sentence")
-
-#: What is left out besides, by module and function or name (of all modules: empty), and why.
-EXCLUDED: Final[dict[tuple[str, str], str]] = {
-    ("alarms.words", ""): "words alone",
-    ("alarms.families", ""): "words alone",
-    ("core_words", "started_text"): "words alone",
-    ("core_words", "grown"): "how much room there is",
-    ("plan", ""): "defaults, and what is copied from the configuration",
-    ("machines.plan", ""): "defaults",
-    ("prevention.plan", ""): "defaults",
-    ("change", "Alarm.number"): "for clients that sort: the core never asks for it",
-    ("people.conflicts", "PAIRS_MOST"): "a bound of memory",
-    ("people.card_kept", "PARTS"): "how the work of keeping is spread over seconds",
-    ("devices.anchors", "SAVE_PARTS"): "how the work of keeping is spread over seconds",
-    ("people.twins", "PAIRS_MOST"): "a bound of memory",
-    ("core", "Mine._smoothed"): "the soak's mine has no lag: nothing is smoothed",
-}
-#: Functions that make room: how much is no matter.
-_ROOM: Final = ("reserve", "_reserve")
 
 #: What an edit is called, and what it does to the tree.
 KINDS: Final = ("comparison", "border", "sign", "constant", "dropped", "condition", "and/or")
@@ -101,6 +95,8 @@ class _Finder:
     def __init__(self) -> None:
         self._function = ""
         self._bound: Counter[str] = Counter()
+        #: Numbers that may as well be another.
+        self._no_matter: set[ast.Constant] = set()
 
     def body(self, node: ast.Module | ast.ClassDef) -> Iterator[Edit]:
         """Edits in a module or in a class."""
@@ -116,7 +112,7 @@ class _Finder:
                     yield from self.body(statement)
                     self._function = outer
                 case ast.Assign() | ast.AnnAssign() if not is_data and statement.value:
-                    names = _target(statement)
+                    names = target_of(statement)
                     if names not in ("__all__", "__slots__"):
                         outer, self._function = self._function, self._function or names
                         yield from self._expression(statement.value)
@@ -153,7 +149,7 @@ class _Finder:
         """Edits of a statement but for the statements in it."""
         match node:
             case ast.If() | ast.While():
-                if not _saves_work(node):
+                if not saves_work(node) and not only_words(node):
                     yield from self._condition(node)
                     yield from self._expression(node.test)
             case ast.For():
@@ -162,7 +158,9 @@ class _Finder:
                 yield from self._sign(node)
                 yield from self._expression(node.value)
             case ast.Assign() | ast.AnnAssign():
-                if node.value is not None and not _is_words(_target(node)):
+                if node.value is not None and is_time(target_of(node)):
+                    self._no_matter |= zeros(node.value)
+                if node.value is not None and not is_words(target_of(node)):
                     yield from self._expression(node.value)
             case ast.Return(value=ast.expr() as value) | ast.Expr(value=value):
                 yield from self._expression(value)
@@ -170,11 +168,13 @@ class _Finder:
     def _expression(self, node: ast.expr) -> Iterator[Edit]:
         if isinstance(node, ast.JoinedStr):
             return
-        if isinstance(node, ast.IfExp) and _is_text(node.body) and _is_text(node.orelse):
+        if isinstance(node, ast.IfExp) and is_text(node.body) and is_text(node.orelse):
             return
+        self._no_matter |= of_no_matter(node)
         match node:
             case ast.Constant():
-                yield from self._constant(node)
+                if node not in self._no_matter:
+                    yield from self._constant(node)
             case ast.IfExp():
                 yield from self._condition(node)
             case ast.Compare():
@@ -197,7 +197,7 @@ class _Finder:
                     yield self._negate_filter(node, number)
                     yield from self._expression(test)
             case ast.keyword():
-                if not _is_words(node.arg or ""):
+                if not is_words(node.arg or ""):
                     yield from self._expression(node.value)
             case ast.expr():
                 yield from self._expression(node)
@@ -207,8 +207,7 @@ class _Finder:
             yield self._swap(node, "op", "sign", _SIGN[type(node.op)]())
 
     def _comparison(self, node: ast.Compare) -> Iterator[Edit]:
-        sides = [node.left, *node.comparators]
-        measured = any(_MEASURED.search(ast.unparse(side)) for side in sides)
+        measured = any(_MEASURED.search(ast.unparse(side)) for side in sides_of(node))
         for place, op in enumerate(node.ops):
             yield self._swap(node, f"ops.{place}", "comparison", _TURNED[type(op)]())
             if type(op) in _BORDER and not measured:
@@ -267,7 +266,7 @@ class _Finder:
             case ast.Expr(value=ast.Call()) | ast.AugAssign() | ast.Delete() | ast.Continue():
                 return True
             case ast.Assign(targets=[ast.Name(id=name)]):
-                return self._bound[name] > 1 and not _is_words(name)
+                return self._bound[name] > 1 and not is_words(name)
             case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
                 return not self._function.endswith("__init__")
         return False
@@ -288,22 +287,8 @@ def _shown_with(node: ast.AST, name: str, place: str, new: object) -> str:
     return text
 
 
-def _is_text(node: ast.expr) -> bool:
-    return isinstance(node, ast.JoinedStr) or (
-        isinstance(node, ast.Constant) and isinstance(node.value, str)
-    )
-
-
 def _is_sequence(node: ast.expr) -> bool:
-    return _is_text(node) or isinstance(node, ast.Tuple | ast.List)
-
-
-def _is_words(name: str) -> bool:
-    return name.rpartition(".")[2].rstrip("s") in _WORDS
-
-
-def _target(node: ast.Assign | ast.AnnAssign) -> str:
-    return ast.unparse(node.target if isinstance(node, ast.AnnAssign) else node.targets[0])
+    return is_text(node) or isinstance(node, ast.Tuple | ast.List)
 
 
 def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -312,19 +297,6 @@ def _blocks(node: ast.stmt) -> Iterator[list[ast.stmt]]:
         yield getattr(node, name, [])
     for part in (*getattr(node, "handlers", ()), *getattr(node, "cases", ())):
         yield part.body
-
-
-def _saves_work(node: ast.If | ast.While) -> bool:
-    """Whether it only leaves a function early where there are no rows at all."""
-    test = ast.unparse(node.test)
-    leaves = len(node.body) == 1 and isinstance(node.body[0], ast.Return)
-    return leaves and not node.orelse and bool(re.fullmatch(r"not (len\(\w+\)|\w+\.any\(\))", test))
-
-
-def is_excluded(module: str, edit: Edit) -> bool:
-    """Whether an edit is of what is left out."""
-    room = edit.kind == "constant" and edit.function.rpartition(".")[2] in _ROOM
-    return room or any((module, name) in EXCLUDED for name in ("", edit.function))
 
 
 def reached_edits(
@@ -337,7 +309,7 @@ def reached_edits(
     tree = ast.parse(source)
     every = edits(tree)
     bound = {
-        line: _target(node)
+        line: target_of(node)
         for node in tree.body
         if isinstance(node, ast.Assign | ast.AnnAssign)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)

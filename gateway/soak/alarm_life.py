@@ -191,7 +191,9 @@ class AlarmLife:
             if self._by_key.get(life.key) == life.id:
                 del self._by_key[life.key]
             self._past.setdefault(life.id, life.key)
-            life.key = key_of(alarm)
+            was, life.key = life.key, key_of(alarm)
+            if was in self.hidden:
+                self.hidden[life.key] = self.hidden.pop(was)
             before = self.alive.get(self._by_key.get(life.key, ""))
             if before:
                 self._forget(before)

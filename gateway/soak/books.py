@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -12,13 +13,17 @@ from gateway.mine.people.shift_exposure import Share, ShiftExposure
 from gateway.mine.zones.visits import Visit
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import MINE, Complaint, Ledger
-from gateway.soak.plan import START_NS
+from gateway.soak.plan import SHIFT_NAMES, START_NS
 
 _HOUR_NS: Final = 3_600_000_000_000
+#: Who came in by a clock that is ahead is counted from then on: until then less than nothing.
+LEAST_NS: Final = -30_000_000_000
+_MINUTE_NS: Final = 60_000_000_000
+_DAY_NS: Final = 24 * _HOUR_NS
 _EARLY_NS: Final = _HOUR_NS
-_SHIFTS: Final = ("night", "early", "late")
 _PEOPLE: Final = (Share.BESIDE_ROBOT, Share.ALONE, Share.SILENT)
 _ROBOTS: Final = (Share.ROBOT, Share.ROBOT_SILENT)
+_OF_MINE: Final = (EventKind.MINE_ENTERED, EventKind.MINE_LEFT)
 _STEP: Final = {
     EventKind.ZONE_ENTERED: 1,
     EventKind.MINE_ENTERED: 1,
@@ -46,12 +51,15 @@ class _Sum:
 class Books:
     """Compares visits and exposure with the ways in and out."""
 
-    def __init__(self, ledger: Ledger, holding: Holding) -> None:
+    def __init__(self, ledger: Ledger, holding: Holding, starts_min: Sequence[int]) -> None:
+        """`starts_min`: at which minutes of the day shifts begin."""
         self._ledger, self._holding = ledger, holding
+        self._starts_ns = [minute * _MINUTE_NS for minute in starts_min]
         self._zones = (*ledger.zones, MINE)
         self._index = {zone: index for index, zone in enumerate(self._zones)}
         self._people, self._robots = _Sum(len(self._zones)), _Sum(len(self._zones))
         self._told: dict[int, ShiftExposure] = {}
+        self._same: set[int] = set()  # shifts that are over, and were told once more as they were
         self._visits: dict[tuple[int, str], Visit] = {}
         self._open: dict[str, Visit] = {}
         self.reload()
@@ -77,9 +85,9 @@ class Books:
             self._count_anew(changes.now_ns)
         if changes.exposure:
             yield from self._exposure(changes.exposure)
-        if changes.visits:
+        if changes.visits or any(event.kind in _OF_MINE for event in changes.events):
             yield from self._visit(changes)
-        shift = _shift_at(changes.now_ns)
+        shift = self._shift_at(changes.now_ns)
         if changes.headcount.shift != shift:
             yield Complaint("shift", "", "", shift, changes.headcount.shift)
 
@@ -90,6 +98,8 @@ class Books:
                 sums.cross(zone, now_ns, count - sums.count[zone])
 
     def _exposure(self, told: tuple[ShiftExposure, ...]) -> Iterator[Complaint]:
+        for one in told:
+            yield from self._is_sound(one, t_ns=max(one.t_ns for one in told))
         self._told |= {one.shift.start_ns: one for one in told}
         t_ns = max(one.t_ns for one in told)
         for kind, shares, sums in (
@@ -108,6 +118,26 @@ class Books:
                     where = self._zones[index] or "the mine"
                     yield Complaint("exposure", "", where, expected, f"{spent / 1e9:.3f} s")
 
+    def _is_sound(self, one: ShiftExposure, t_ns: int) -> Iterator[Complaint]:
+        """No time is less than none, and a shift that is over is told where something is new."""
+        if (one.spent_ns < LEAST_NS).any():
+            yield Complaint(
+                "spent", "", one.shift.name, "no less than none", str(one.spent_ns.min())
+            )
+        before, span = self._told.get(one.shift.start_ns), one.shift
+        if (
+            self._shift_at(span.start_ns) != span.name
+            or self._shift_at(span.end_ns - 1) != span.name
+        ):
+            yield Complaint("shift's span", "", span.name, "that of the plan", str(span))
+        over = before is not None and span.end_ns <= min(before.t_ns, t_ns)
+        if not (over and before and np.array_equal(before.spent_ns, one.spent_ns)):
+            self._same.discard(span.start_ns)
+        elif span.start_ns not in self._same:  # what was added may have been taken away again
+            self._same.add(span.start_ns)
+        else:
+            yield Complaint("shift is over", "", span.name, "nothing is told anew", "the same")
+
     def _visit(self, changes: Changes) -> Iterator[Complaint]:
         for key in changes.visits:
             before = self._visits.pop(key, None)
@@ -119,9 +149,10 @@ class Books:
             self._visits[key] = visit
             if visit.out_ns is None:
                 self._open[visit.card] = visit
+                yield from self._as_below(visit)
             elif visit.out_ns < visit.in_ns:
                 yield Complaint("visit", visit.card, "", "in, then out", str(visit))
-            shift = _shift_at(visit.in_ns + _EARLY_NS)
+            shift = self._shift_at(visit.in_ns + _EARLY_NS)
             if visit.shift.name != shift:
                 yield Complaint("visit's shift", visit.card, "", shift, visit.shift.name)
         since_ns, cards = self._ledger.since_ns, self._ledger.cards
@@ -130,7 +161,15 @@ class Books:
             expected = "one that goes on" if card in below else "none that goes on"
             yield Complaint("visits", card, "", expected, "otherwise")
 
+    def _as_below(self, visit: Visit) -> Iterator[Complaint]:
+        card = self._ledger.number[visit.card]
+        since_ns, person = int(self._ledger.since_ns[card]), self._holding.persons.get(visit.card)
+        # Who is not on the roster, or was not when they came down, is nobody known.
+        is_theirs = not person or visit.person in ("", person)
+        if visit.in_ns != since_ns or not is_theirs:
+            yield Complaint("visit's", visit.card, "", f"{since_ns}, of {person}", str(visit))
 
-def _shift_at(t_ns: int) -> str:
-    """The shifts are of eight hours each, and the first begins when the soak does."""
-    return _SHIFTS[(t_ns - START_NS) // _HOUR_NS % 24 // 8]
+    def _shift_at(self, t_ns: int) -> str:
+        """The first shift begins when the soak does."""
+        number = bisect_right(self._starts_ns, (t_ns - START_NS) % _DAY_NS) - 1
+        return SHIFT_NAMES[number % len(SHIFT_NAMES)]

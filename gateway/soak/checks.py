@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from equipment.report import Sample
+from equipment.report import Notice, Sample
 from gateway.mine.change import Act, ActKind, Changes
 from gateway.mine.plan import MinePlan
 from gateway.soak.alarm_life import AlarmLife
@@ -17,15 +17,20 @@ from gateway.soak.fleet_truth import FleetTruth
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.limits_truth import LimitsTruth
+from gateway.soak.muster_laws import MusterLaws
 from gateway.soak.muster_truth import MusterTruth
+from gateway.soak.names import Names
+from gateway.soak.notice_laws import NoticeLaws
 from gateway.soak.operators import Operators
-from gateway.soak.plan import START_NS, SoakSettings
+from gateway.soak.plan import START_NS, SoakSettings, shift_starts
+from gateway.soak.risk_truth import RiskTruth
 from gateway.soak.routes_truth import RoutesTruth
 from gateway.soak.signs import Signs
 from gateway.soak.traffic_truth import TrafficTruth
 from gateway.soak.truth import Delivered, Truth
 from gateway.soak.twins_truth import TwinsTruth
 from gateway.soak.world import World
+from gateway.soak.writes import Writes
 
 _OF_CARDS = (ActKind.CARD_ISSUE, ActKind.CARD_RETURN, ActKind.CARD_REPLACE)
 
@@ -44,9 +49,12 @@ class Checks:
         self.truth = truth = Truth(plan, world, ledger, holding)
         self._signs = Signs(plan, world, ledger, truth, holding)
         self._limits = LimitsTruth(plan, world, ledger, truth)
-        self._books = Books(ledger, holding)
+        self._books = Books(ledger, holding, shift_starts(settings))
         self.muster = MusterTruth(plan.map, ledger)
         self.muster.gone_ns = self.gone_ns
+        self._muster_laws = MusterLaws(ledger)
+        self._notices, self._writes = NoticeLaws(), Writes()
+        self._risk, self._names = RiskTruth(plan, ledger), Names(plan)
         self._routes = RoutesTruth(world, ledger, truth, holding)
         self._fleet = FleetTruth(plan, world, ledger, truth, holding)
         self._traffic = TrafficTruth(plan, world, ledger, truth, self._limits)
@@ -56,6 +64,7 @@ class Checks:
 
     def _use_holders(self) -> None:
         self.ledger.leader = self.holding.mask("leader")
+        self._muster_laws.person = self._risk.person = self.holding.person
         self._traffic.vehicle = self.holding.mask("is_vehicle")
         self.truth.reload(self._plan)
         self._signs.reload()
@@ -75,11 +84,20 @@ class Checks:
         yield from self.life.check(changes, ticks=False)
         yield from self._books.check(changes, handed=False)
         yield from self.muster.check(changes)
+        yield from self._muster_laws.check(changes)
+        yield from self._risk.check(changes)
+
+    def ended(self, changes: Changes, listened_s: float) -> Iterator[Complaint]:
+        """Takes what a core told when it ended."""
+        yield from self.began(changes)
+        yield from self._notices.end(changes, listened_s)
 
     def restarted(self, second: int, now_ns: int, listened_s: float) -> None:
         """A core has begun anew."""
         self._signs.restarted(listened_s)
         self._limits.restarted()
+        self._notices.restarted()
+        self._risk.restarted()
         self.life.restarted(now_ns)
         self._routes.restarted(second)
         self._fleet.restarted(listened_s)
@@ -97,9 +115,11 @@ class Checks:
         given: Delivered,
         acts: tuple[Act, ...],
         samples: tuple[Sample, ...],
+        lost: tuple[tuple[Notice, ...], int],
     ) -> Iterator[Complaint]:
-        """Compares all after a step."""
+        """Compares all after a step; `lost`: notices, and how many ranges came too late."""
         ledger, air = self.ledger, self._air
+        yield from self._writes.check(changes, ledger.state)
         yield from ledger.take(changes, given.heard)
         handed = self._hand_over(changes, given.second)
         given = self._still_carried(given)
@@ -111,6 +131,10 @@ class Checks:
         yield from self._signs.check(changes, given, changes.now_ns, air.down)
         yield from self._limits.check(given)
         yield from self.muster.check(changes)
+        yield from self._muster_laws.check(changes)
+        yield from self._risk.check(changes)
+        yield from self._names.check(changes)
+        yield from self._notices.check(changes, *lost, given.listened_s)
         yield from self._routes.check(given)
         yield from self._fleet.check(given, samples)
         yield from self._traffic.check(given)
@@ -136,10 +160,17 @@ class Checks:
         yield from self._books.check(changes, handed=True)
         self._plan = plan
         self._world.redraw(depths)
+        self._signs.use(plan)
+        self._fleet.use(plan)
         self._use_holders()
         self._limits.reload(plan)
         self._traffic.plan = plan
         yield from self.muster.check(changes)
+        yield from self._muster_laws.check(changes)
+        self._risk.reload(plan)
+        yield from self._risk.check(changes)
+        self._names.use(plan, changes.now_ns)
+        self._writes.use(plan)
 
     def _still_carried(self, given: Delivered) -> Delivered:
         """Without the cards that were handed in at the end of this step."""

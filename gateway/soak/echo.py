@@ -106,3 +106,8 @@ def overheard(mine: Mine) -> None:
 def echo(own: Mine, mine: Mine) -> None:
     """From now on the locator of a second core answers what that of the running one does."""
     own._locator = cast("Locator", Echo(mine))
+
+
+def left_out(mine: Mine) -> int:
+    """How many ranges the locator of a core has left out because they came too late."""
+    return mine._locator.rejections.too_old

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from equipment.report import ClockCheck, LinkChange, LinkState, Sample
+from equipment.report import ClockCheck, LinkChange, LinkState, Notice, NoticeKind, Sample
 from gateway.soak.corruption import corrupted
 from gateway.soak.plan import CLOCK_TOLERANCE_S, SHIFT_H, START_NS, SoakSettings
 from hil_sim.roadgraph import Floats, Ints
@@ -31,6 +31,8 @@ LOST_LEAST: Final = 0.3
 TWICE: Final = 0.3
 CORRUPT: Final = 0.3
 
+#: How probable it is in each second of a loss that a device says what it has lost or refused.
+NOTICE_CHANCE: Final = 0.7
 #: How late what is late comes, seconds.
 LATE_S: Final = (2.0, 180.0)
 
@@ -121,6 +123,8 @@ class Air:
         #: How far the clocks are off that are not believed, by device; and what is to be told.
         self.skewed: dict[str, int] = {}
         self._clocks: list[ClockCheck] = []
+        self._notices: list[Notice] = []
+        self._words = np.random.default_rng((settings.seed, 9))
         #: The device of which no value comes, though it is heard.
         self.mute = ""
         #: A card whose number another card has as well, and that other one; -1: there is none.
@@ -142,6 +146,11 @@ class Air:
         """What was found of devices' clocks since this was asked last."""
         clocks, self._clocks = tuple(self._clocks), []
         return clocks
+
+    def take_notices(self) -> tuple[Notice, ...]:
+        """What devices have lost or refused since this was asked last."""
+        notices, self._notices = tuple(self._notices), []
+        return notices
 
     def heard_of(self, samples: tuple[Sample, ...]) -> tuple[Sample, ...]:
         """Those of `samples` that arrive: what is not heard, or mute, says nothing."""
@@ -259,10 +268,21 @@ class Air:
             self._lost_share = float(times.rng.uniform(LOST_LEAST, 1.3))  # above 1: all
         if not times.active(second):
             return measured, device
+        self._complain(second)
         self.unsettle(np.flatnonzero(self._lossy), second)
         lost = self._lossy[measured["card"]]
         lost &= times.rng.random(len(measured)) < self._lost_share
         return measured[~lost], device[~lost]
+
+    def _complain(self, second: int) -> None:
+        """While something is lost, devices have much to say of it."""
+        if self._words.random() < NOTICE_CHANCE:
+            device, kind, reason, count = self._words.integers((len(self._devices), 2, 6, 9))
+            words = f"reason {'abcdef'[reason]}"
+            what = (NoticeKind.DATA_LOST, NoticeKind.DATA_REFUSED)[kind]
+            t_ns = START_NS + second * _S_NS
+            name = self._devices[device]
+            self._notices.append(Notice(name, what, 1 + int(count), words, t_ns))
 
     def _delay(
         self, second: int, measured: Records, device: Ints, *, new: bool

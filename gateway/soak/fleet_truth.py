@@ -75,9 +75,16 @@ class FleetTruth:
             if zone.kind is ZoneKind.LICENCE
         ]
         self._cut_out_s = self._cut_in_s = np.inf
-        self._limits = {limit.id: limit for limit in plan.limits}
         self._over: dict[str, bool] = {}
+        self._gas: float | None = None  # as it was said last
+        self.use(plan)
         self.reload()
+
+    def use(self, plan: MinePlan) -> None:
+        """Another configuration: other limits, and other crews."""
+        self._plan = plan
+        self._limits = {limit.id: limit for limit in plan.limits}
+        self._judge_gas()
 
     def reload(self) -> None:
         """It has changed who has which card."""
@@ -230,15 +237,19 @@ class FleetTruth:
         if listened_s - self._cut_in_s > TIME_S and is_open:
             yield Complaint("cutter in", "", SHEARER, f"no alarm: {depth_m:.1f} m inside", "one")
 
+    def _judge_gas(self) -> None:
+        limit, was = self._limits["gas"], self._over.get("gas", False)
+        if limit.above is not None and self._gas is not None:
+            self._over["gas"] = self._gas > limit.above - (limit.deadband if was else 0.0)
+
     def _values(
         self, said: dict[tuple[str, str], float | str | bool | None]
     ) -> Iterator[Complaint]:
         """Of each limit it is exactly known whether its value was good last."""
         gas, fault = said.get((GAS, "ch4")), said.get((SHEARER, "fault"))
         if isinstance(gas, float):
-            was = self._over.get("gas", False)
-            least = 0.9 if was else 1.0
-            self._over["gas"] = gas > least
+            self._gas = gas
+            self._judge_gas()
         if fault is not None:
             self._over["fault"] = bool(fault)
         for name, over in self._over.items():

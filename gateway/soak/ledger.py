@@ -116,6 +116,11 @@ class Ledger:
         """(cards,): who has an open alarm of a family."""
         return self._alarmed[rule] > 0
 
+    def any_alarmed(self) -> Flags:
+        """(cards,): who has an open alarm of any family."""
+        counts = np.array([self._none(), *self._alarmed.values()])
+        return np.asarray((counts > 0).any(axis=0))
+
     def alarmed(self, rule: str) -> list[str]:
         """Who has an open alarm of a family."""
         return [self.cards[card] for card in np.flatnonzero(self._alarmed[rule]).tolist()]

@@ -20,9 +20,11 @@ from gateway.soak.walkers import Doing, Walkers
 _S_NS: Final = 1_000_000_000
 #: More people, more acts.
 ACTS_OF: Final = 100
-#: How long an alarm is shelved, and a muster lasts, seconds.
+#: How long an alarm is shelved, seconds, and what of its longest time a muster lasts at least.
 SHELVED_S: Final = (20.0, 300.0)
-MUSTER_S: Final = (60.0, 400.0)
+MUSTER_SHARE: Final = 0.15
+#: How many of the cards that are replaced have an open alarm, if there are any.
+ALARMED_SHARE: Final = 0.6
 #: Families that are taken out of service now and then.
 OUT: Final = ("low_battery", "overtime")
 _DONE: Final = {
@@ -57,6 +59,7 @@ class Operators:
         self._count = 0
         self._next_s = 0.0
         self._gap_s = settings.act_gap_s * min(ACTS_OF / settings.people, 1.0)
+        self._most_s = settings.muster_most_s
         #: The muster that is open, until when.
         self.muster = ""
         self._muster_until_s = 0.0
@@ -95,7 +98,7 @@ class Operators:
             return self.hazards.think(name, now_ns)
         if chance < 0.93:
             return self._in_lamp_room(name)
-        if chance < 0.95:
+        if chance < 0.97:
             return self._muster(name, second)
         if self._answered:  # the same again
             known = list(self._answered)[-50:]
@@ -127,7 +130,11 @@ class Operators:
 
     def _in_lamp_room(self, name: str) -> Act | None:
         rng, holding = self._rng, self._holding
-        spare = [card for card in self._free() if self._kinds[self._number(card)] == Kind.SPARE]
+        spare = [
+            card
+            for card in self._free()
+            if self._kinds[self._number(card)] == Kind.SPARE or card in holding.spare
+        ]
         if self._without and rng.random() < 0.6:
             person = self._without[0]
             card = person if person not in holding.persons else (spare or [person])[0]
@@ -136,6 +143,11 @@ class Operators:
         if not held:
             return None
         card = held[int(rng.integers(len(held)))]
+        # What goes on with another card is more where something is wrong already.
+        is_alarmed = self._ledger.any_alarmed()
+        alarmed = [one for one in held if is_alarmed[self._number(one)]]
+        if alarmed and rng.random() < ALARMED_SHARE:
+            card = alarmed[int(rng.integers(len(alarmed)))]
         number, walkers = self._number(card), self._walkers
         if rng.random() < 0.5 and spare:
             if self._is_single(number):
@@ -171,7 +183,7 @@ class Operators:
         rng = self._rng
         zones = () if rng.random() < 0.5 else ("face_3101", "heading_3105")
         call = MusterCall(zones, drill=bool(rng.random() < 0.5))
-        self._muster_until_s = second + float(rng.uniform(*MUSTER_S))
+        self._muster_until_s = second + self._most_s * float(rng.uniform(MUSTER_SHARE, 1.0))
         return Act(name, "dispatcher", ActKind.MUSTER_OPEN, call.text, "smoke")
 
     def check(self, changes: Changes, acts: tuple[Act, ...]) -> Iterator[Complaint]:
@@ -192,6 +204,9 @@ class Operators:
             yield from self._judge(act, answer.refusal, changes)
             if not answer.refusal:
                 self.done[act.kind] = self.done.get(act.kind, 0) + 1
+        if changes.muster:
+            muster = changes.muster.muster  # a limit may have opened it
+            self.muster = muster.id if muster.is_open else ""
         yield from self.hazards.check(changes)
 
     def _judge(self, act: Act, refusal: str, changes: Changes) -> Iterator[Complaint]:
@@ -206,6 +221,8 @@ class Operators:
             life = self._life.alive.get(act.subject)
             if life and life.is_open and life.state is AlarmState.LATCHED_ACKNOWLEDGED:
                 yield Complaint("may be reset", "", act.subject, "done", refusal)
+        if act.kind is ActKind.OUT_OF_SERVICE and refusal:
+            yield Complaint("may be taken out", "", act.subject, "done", refusal)
         if refusal:
             return
         card, _, other = act.subject.partition("/")
@@ -213,7 +230,3 @@ class Operators:
             self._without.append(self._persons[card])
         elif act.kind is ActKind.CARD_ISSUE and other in self._without:
             self._without.remove(other)
-        elif act.kind is ActKind.MUSTER_OPEN and changes.muster:
-            self.muster = changes.muster.muster.id
-        elif act.kind is ActKind.MUSTER_CLOSE:
-            self.muster = ""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import time
 from enum import IntEnum
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -15,9 +16,16 @@ import numpy as np
 from gateway.config.alarms import AlarmSettings
 from gateway.mine.machines.plan import FloodRule, NearRule
 from gateway.mine.people.shifts import ShiftTime
-from gateway.mine.plan import AlarmRule, DualCard, Holder, MinePlan, Stop
+from gateway.mine.plan import (
+    AlarmRule,
+    AttendancePlan,
+    DualCard,
+    Holder,
+    MinePlan,
+    Stop,
+)
 from gateway.mine.prevention.plan import PreventionPlan, RiskPoint
-from gateway.soak.fleet import DEVICES, LIMITS, machines_of
+from gateway.soak.fleet import DEVICES, GAS, LIMITS, SHEARER, machines_of
 from hil_sim.people import CARD_HEIGHT_M
 from hil_sim.sample_map import feature, map_text, rectangle
 from hil_sim.sample_mine import MINE_CODE, RFID_IDS
@@ -30,6 +38,12 @@ UWB_IDS: Final = ("uwb_1", "uwb_2", "uwb_3")
 START_NS: Final = 1_800_057_600 * 1_000_000_000
 SHIFTS: Final = 3
 SHIFT_H: Final = 8.0
+SHIFT_NAMES: Final = ("night", "early", "late")
+#: Of past shifts so many are kept.
+SHIFTS_KEPT: Final = 3
+#: A day has no more shifts than so many: to find one takes as long as there are.
+SHIFTS_MOST: Final = 45
+_DAY_MIN: Final = 1440
 
 #: As the gateway's default: beyond it a reader's clock is not believed.
 CLOCK_TOLERANCE_S: Final = 5.0
@@ -46,14 +60,6 @@ BELOW_MOST_SHARE: Final = 0.97
 #: that they are reached and passed again and again.
 FACE_QUOTA_SHARE: Final = 0.6
 MINE_QUOTA_SHARE: Final = 0.4
-#: What is otherwise after the configuration was changed.
-OTHER_QUOTA_SHARE: Final = 0.35
-OTHER_SUBSTATION: Final = (215, -5, 262, 5)
-OTHER_NEAR_M: Final = 9.0
-OTHER_PERSON_M: Final = 18.0
-#: Then every so manyth person is on the roster no more, and another may enter what they may not.
-GONE_EVERY: Final = 37
-
 #: What the soak adds to the sample mine, or changes in it, by zone.
 ZONES: Final[tuple[tuple[str, str, tuple[float, float, float, float]], ...]] = (
     ("explosives", "controlled", (450, 54, 500, 66)),
@@ -119,7 +125,9 @@ class SoakSettings:
     For runs of minutes, in which all has to happen: `oftener_most`: in short shifts faults come
     more often, but not by more than this. `act_gap_s`: between two acts, seconds, on average.
     `rebuild_every`: the state that is kept is tried out after so many steps; building a core takes
-    as long as hundreds of them.
+    as long as hundreds of them. `shift_min`: how many minutes the shifts have by which time
+    and attendance are counted, whatever shifts people go down in. `muster_most_s`: how
+    long a muster lasts at most.
     """
 
     hours: float
@@ -133,6 +141,8 @@ class SoakSettings:
     oftener_most: float = 4.0
     act_gap_s: float = 12.0
     rebuild_every: int = 900
+    shift_min: int = _DAY_MIN // SHIFTS
+    muster_most_s: float = 400.0
 
     @cached_property
     def cards(self) -> tuple[str, ...]:
@@ -172,7 +182,7 @@ def plan_of(settings: SoakSettings) -> MinePlan:
     """The mine as its core gets it."""
     vehicles = np.flatnonzero(settings.kinds == Kind.VEHICLE)[:1].tolist()
     return MinePlan(
-        map=_map(settings),
+        map=map_of(settings, FACE_QUOTA_SHARE, lambda _: None),
         devices=(*UWB_IDS, *RFID_IDS, *DEVICES),
         card_height_m=CARD_HEIGHT_M,
         clock_tolerance_s=CLOCK_TOLERANCE_S,
@@ -184,48 +194,38 @@ def plan_of(settings: SoakSettings) -> MinePlan:
         routes={"patrol": _patrol()},
         uwb_readers=frozenset(UWB_IDS),
         configuration="a",
-        shifts=tuple(
-            ShiftTime(name, time(start), time((start + 8) % 24))
-            for name, start in (("night", 0), ("early", 8), ("late", 16))
-        ),
+        shifts=_shifts(settings),
+        attendance=AttendancePlan(shifts_kept=SHIFTS_KEPT),
         dual_card=DUAL,
         machines=machines_of(tuple(settings.cards[card] for card in vehicles)),
         near=NEAR,
         flood=FLOOD,
-        prevention=PreventionPlan(
-            points=tuple(RiskPoint(f"point_{zone}", zone, 2, "nobody", zone) for zone in WORKPLACES)
-        ),
+        prevention=PreventionPlan(risk_points(2)),
     )
 
 
-def other_plan(settings: SoakSettings, plan: MinePlan) -> MinePlan:
-    """The same mine after its configuration was changed: quotas, borders, delays, limits."""
-    rules = dict(plan.rules)
-    rules["out_of_boundary"] = replace(rules["out_of_boundary"], after_s=5.0, level=2)
-    return replace(
-        plan,
-        map=_map(settings, changed=True),
-        rules=rules,
-        holders=_other_holders(settings, plan.holders or {}),
-        people_quota=max(1, round(settings.people * OTHER_QUOTA_SHARE)),
-        near=replace(plan.near, person_vehicle_m=OTHER_PERSON_M),
-        configuration="b",
+def risk_points(level: int, *, gas: str = "face_3101") -> tuple[RiskPoint, ...]:
+    """One at each workplace, and those of the machine and the sensor that stand there."""
+    points = tuple(RiskPoint(f"point_{zone}", zone, level, "nobody", zone) for zone in WORKPLACES)
+    return (
+        *points,
+        RiskPoint("point_gas", "gas", 3, "nobody", gas, GAS),
+        RiskPoint("point_shearer", "shearer", 4, "nobody", "face_3103", SHEARER),
     )
 
 
-def _other_holders(settings: SoakSettings, holders: Mapping[str, Holder]) -> dict[str, Holder]:
-    """Some are on the roster no more, some are new, and some may go elsewhere."""
-    changed = dict(holders)
-    for number, (card, kind) in enumerate(
-        zip(settings.cards, settings.kinds.tolist(), strict=True)
-    ):
-        if kind == Kind.STRANGE:
-            changed[card] = Holder(f"holder {number}", "team 0")
-        elif kind == Kind.PERSON and number % GONE_EVERY == 1:
-            del changed[card]
-        elif kind == Kind.PERSON and number % GONE_EVERY == 2:
-            changed[card] = replace(holders[card], zones=frozenset())
-    return changed
+def shift_starts(settings: SoakSettings) -> tuple[int, ...]:
+    """At which minute of the day each of its shifts begins; the last one lasts until midnight."""
+    count = min(_DAY_MIN // settings.shift_min, SHIFTS_MOST)
+    return tuple(settings.shift_min * number for number in range(count))
+
+
+def _shifts(settings: SoakSettings) -> tuple[ShiftTime, ...]:
+    times = [time(*divmod(minute, 60)) for minute in (*shift_starts(settings), 0)]
+    return tuple(
+        ShiftTime(SHIFT_NAMES[number % len(SHIFT_NAMES)], start, end)
+        for number, (start, end) in enumerate(pairwise(times))
+    )
 
 
 def _rules() -> dict[str, AlarmRule]:
@@ -251,10 +251,12 @@ def device_of_anchors(mine: MineMap) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.arange(len(mine.anchors)) * len(UWB_IDS) // len(mine.anchors)
 
 
-def _map(settings: SoakSettings, *, changed: bool = False) -> MineMap:
+def map_of(
+    settings: SoakSettings, quota_share: float, change: Callable[[dict[str, Any]], None]
+) -> MineMap:
+    """The sample mine's map with the soak's zones; `change` may do more to each feature."""
     root = json.loads(map_text(RFID_IDS))
-    share = OTHER_QUOTA_SHARE if changed else FACE_QUOTA_SHARE
-    quota = max(1, round(settings.people / SHIFTS / len(WORKPLACES) * share))
+    quota = max(1, round(settings.people / SHIFTS / len(WORKPLACES) * quota_share))
     for one in root["features"]:
         properties = one["properties"]
         if properties["kind"] == "roadway" and properties["id"] in SPEED_MAX_M_S:
@@ -264,15 +266,15 @@ def _map(settings: SoakSettings, *, changed: bool = False) -> MineMap:
         if properties["id"] in WORKPLACES:
             properties["quota"] = quota
         if properties["zone"] == "danger":
-            properties["near_m"] = OTHER_NEAR_M if changed else NEAR_M
-        if properties["id"] == "substation" and changed:
-            one["geometry"]["coordinates"] = rectangle(*OTHER_SUBSTATION)
+            properties["near_m"] = NEAR_M
         if properties["id"] in STAY_LIMIT_MIN:
             properties["stay_limit_min"] = STAY_LIMIT_MIN[properties["id"]]
     root["features"] += [
         feature("zone", "Polygon", rectangle(*sides), id=zone, name=zone, zone=kind)
         for zone, kind, sides in ZONES
     ]
+    for one in root["features"]:
+        change(one)
     return parse_map(json.dumps(root))
 
 

@@ -15,10 +15,12 @@ from gateway.mine.core import STEP_MOST_NS, Mine
 from gateway.mine.prepared import Reload, prepare
 from gateway.soak.checks import Checks
 from gateway.soak.depths import Depths
+from gateway.soak.echo import left_out
 from gateway.soak.faults import RING_S, Air
 from gateway.soak.kept import Kept
 from gateway.soak.ledger import Complaint
-from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, other_plan, plan_of
+from gateway.soak.other_plans import other_plans
+from gateway.soak.plan import START_NS, SoakSettings, device_of_anchors, plan_of
 from gateway.soak.shadow import Shadows
 from gateway.soak.truth import delivered
 from gateway.soak.world import World
@@ -89,9 +91,9 @@ class Soak:
         self._ledger = self._checks.ledger
         self._kept = Kept()
         self._shadows = Shadows(settings.shadow_every)
-        #: The configuration that comes next, and how its map lies; they take turns.
-        self._next_plan = other_plan(settings, plan)
-        self._next_depths: Depths | None = None
+        #: The configurations that come next, in turn, and how their maps lie.
+        self._next_plans = deque((*other_plans(settings, plan), plan))
+        self._depths = {id(plan.map): self._world.depths}
         self._history: deque[Records] = deque(maxlen=RING_S)
         self._told: set[tuple[str, str, str]] = set()
         self._now_ns = START_NS
@@ -200,10 +202,11 @@ class Soak:
     def _reload(self, second: int) -> None:
         """The configuration is read again, and has changed."""
         now_ns = START_NS + second * _S_NS
-        before, plan = self._plan, self._next_plan
-        self._next_depths = self._next_depths or Depths(plan.map, self._world.graph)
-        depths, self._next_depths = self._next_depths, self._world.depths
-        self._plan, self._next_plan = plan, before
+        before, plan = self._plan, self._next_plans[0]
+        self._next_plans.rotate(-1)
+        if id(plan.map) not in self._depths:
+            self._depths[id(plan.map)] = Depths(plan.map, self._world.graph)
+        depths, self._plan = self._depths[id(plan.map)], plan
         refused = self._refuse(now_ns)
         act = Act(f"reload-{second}", "engineer", ActKind.CONFIGURATION_RELOAD, "mine")
         reload = Reload("changed", prepare(before, plan), act)
@@ -235,7 +238,8 @@ class Soak:
             self._handles[card] = self._table.handle(self._settings.cards[card])
         rows["card"] = self._handles[cards]
         air = self._air
-        return Batch(rows, samples, air.take_links(), acts=acts, clocks=air.take_clocks())
+        links, notices, clocks = air.take_links(), air.take_notices(), air.take_clocks()
+        return Batch(rows, samples, links, notices, acts, clocks)
 
     def _step_unsaved(self, second: int, rows: Records) -> None:
         """A step of which nothing is kept or told: the gateway dies with it."""
@@ -256,11 +260,15 @@ class Soak:
         acts, samples = self._checks.operators.due(second, now_ns), self._samples(now_ns)
         batch = self._batch(rows, acts, samples)
         self._shadows.ready(self._table)
+        rejected = left_out(self._mine)
         changes = self._mine.step(batch, now_ns)
+        late = left_out(self._mine) - rejected
         # What was measured of a card before it was handed in says nothing of now.
         rows = rows_of(rows, rows["t_ns"] > self._checks.gone_ns[rows["card"]])
         given = delivered(rows, self._numbers(), self._shape, now_ns, self._listened_s)
-        complaints = list(self._checks.stepped(changes, given, acts, samples))
+        complaints = list(
+            self._checks.stepped(changes, given, acts, samples, (batch.notices, late))
+        )
         self.outcome.steps += 1
         self._below += int(self._world.now.below.sum())
         self._judged += int(self._checks.truth.settled.sum())
@@ -307,7 +315,7 @@ class Soak:
     def _end(self) -> Outcome:
         outcome, checks = self.outcome, self._checks
         changes = self._mine.end(self._now_ns)
-        complaints = [*checks.began(changes), *self._shadows.end(changes)]
+        complaints = [*checks.ended(changes, self._listened_s), *self._shadows.end(changes)]
         self._note(changes, complaints, self._now_ns)
         outcome.false_pairs = checks.truth.false_pairs
         outcome.below_mean = self._below / max(outcome.steps, 1)

@@ -58,8 +58,7 @@ class Signs:
             )
         )
         self._seen: Flags = np.zeros(cards, np.bool_)
-        self._lost_s = rules["signal_lost"].after_s
-        self._down_s = rules["device_down"].after_s
+        self.use(plan)
         self._holding = holding
         self._moved: Flags = np.zeros(cards, np.bool_)  # who has another's call for help
         self.reload()
@@ -67,6 +66,11 @@ class Signs:
         self._heard_s = np.full(cards, np.nan)
         self._newest_ns = np.zeros(cards, np.int64)  # of what was given, by card
         self._device_s = dict.fromkeys(plan.devices, np.inf)  # since when it is down
+
+    def use(self, plan: MinePlan) -> None:
+        """Another configuration: other delays."""
+        self._lost_s = plan.rules["signal_lost"].after_s
+        self._down_s = plan.rules["device_down"].after_s
 
     def reload(self) -> None:
         """It has changed who has which card."""

@@ -173,6 +173,21 @@ def test_a_shelved_alarm_is_recorded_and_comes_back_by_itself() -> None:
     assert room.last().hidden_until_ns is None
 
 
+def test_what_is_shelved_stays_so_with_another_card_and_can_be_shown_again() -> None:
+    room = Room()
+    room.begin(LOST)
+    (alarm,) = room.alarms.values()
+    assert room.act(ActKind.SHELVE, alarm.id, until_s=600) == ""
+    record = room.step(1)
+    room.book.move("1001", "1002", record, "card 1001 was replaced by 1002")
+    room.end(record)
+    assert room.alarms[alarm.id].mode is AlarmMode.SHELVED
+    assert room.act(ActKind.UNSHELVE, alarm.id) == ""
+    assert room.alarms[alarm.id].mode is AlarmMode.IN_SERVICE
+    room.begin(LOST)
+    assert {one.mode for one in room.alarms.values()} == {AlarmMode.IN_SERVICE}
+
+
 def test_nothing_is_shelved_for_ever_or_into_the_past() -> None:
     room = Room()
     room.begin(CARD)

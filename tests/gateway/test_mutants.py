@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.left_out import is_excluded
 from bench.mutants import Bug, chosen
-from bench.mutation import edits, is_excluded, mutated, reached_edits
+from bench.mutation import edits, mutated, reached_edits
 from tests.support.places import ENVIRONMENT, ROOT
 
 SOURCES = sorted((ROOT / "gateway/mine").glob("*.py"))

@@ -285,6 +285,8 @@ class AlarmBook:
                 self._wait(moved, pending, record)
             if alarm:
                 state = AlarmState.NORMAL if moved in self else alarm.state
+                if state is alarm.state:
+                    self._hidden.move(key, moved, record)
                 told = replace(alarm, card=new, state=state)
                 self._keep(moved if state is alarm.state else key, told, record)
                 tell(EventKind.ALARM_CHANGED, told, record.now_ns, record, text)
@@ -386,9 +388,8 @@ class AlarmBook:
         }
         for key, alarm in self._shelf.of_rules(rules):
             now = self._hidden.judged(key, alarm, usual[key.rule])
-            if now is alarm:
-                continue
-            self._keep(key, now, record)
+            if now is not alarm:
+                self._keep(key, now, record)
             if now.mode is not alarm.mode:
                 shown = now.mode is AlarmMode.IN_SERVICE
                 kind = EventKind.ALARM_SHOWN if shown else EventKind.ALARM_HIDDEN

@@ -42,6 +42,13 @@ class HidingBook:
         del self._hidden[key]
         record.state[HIDDEN_PREFIX + key.text] = None
 
+    def move(self, old: AlarmKey, new: AlarmKey, record: StepRecord) -> None:
+        """Hides another key instead, if this one is hidden."""
+        hiding = self._hidden.get(old)
+        if hiding:
+            self.drop(old, record)
+            self.put(new, hiding, record)
+
     def drop_over(self, record: StepRecord) -> set[str]:
         """Hides no more what was hidden until now; of which families there was any."""
         over = [key for key, hiding in self._hidden.items() if record.now_ns >= hiding.end_ns]

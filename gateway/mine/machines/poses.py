@@ -268,7 +268,6 @@ class Poses:
         stale, unsure, runs = self._judged(now_ns)
         changed = (stale != self.stale) | (unsure != self.unsure) | (runs != self.runs)
         self.stale, self.unsure, self.runs = stale, unsure, runs
-        self._unsaved |= changed
         return set(np.flatnonzero(changed).tolist())
 
     def _judged(self, now_ns: int) -> tuple[Flags, Flags, Flags]:
@@ -297,7 +296,9 @@ class Poses:
         assert machine.active is not None
         if t_ns >= self._said_ns[index]:
             is_so = is_beyond(machine.active, value, 0.0)
-            self._value_runs[index] = is_so != machine.active_unless
+            runs = is_so != machine.active_unless
+            self._unsaved[index] |= runs != self._value_runs[index]
+            self._value_runs[index] = runs
             self._said_ns[index] = t_ns
 
     def _put(self, index: int, pose: tuple[float, ...], heard_ns: int) -> None:

@@ -1,0 +1,52 @@
+"""What is written to the disk: what has changed, and no more."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+
+from gateway.mine.change import Changes
+from gateway.mine.devices.anchors import STATE_PREFIX as ANCHOR_PREFIX
+from gateway.mine.plan import MinePlan
+from gateway.soak.ledger import Complaint
+
+
+class Writes:
+    """What each step writes.
+
+    What has changed and is as it was again may be written once more as it was, but not twice
+    running.
+    """
+
+    def __init__(self) -> None:
+        self._again: set[str] = set()
+        self._heard: dict[str, tuple[list[float], int]] = {}
+
+    def use(self, plan: MinePlan) -> None:
+        """Another configuration: what was learnt of anchors that stand elsewhere is over."""
+        for one in plan.map.anchors:
+            key = ANCHOR_PREFIX + one.id
+            if self._heard.get(key, ([],))[0] != [one.x_m, one.y_m, one.z_m]:
+                self._heard.pop(key, None)
+
+    def check(self, changes: Changes, state: Mapping[str, bytes]) -> Iterator[Complaint]:
+        """Looks at what a step writes; `state` is what was kept before."""
+        for key, value in changes.state.items():
+            if value and key.startswith(ANCHOR_PREFIX):
+                yield from self._learnt(key, value)
+            if state.get(key) != value:
+                self._again.discard(key)
+            elif key in self._again:
+                found = "the same again" if value else "it is forgotten again"
+                yield Complaint("written", "", key, "only what has changed", found)
+            else:
+                self._again.add(key)
+
+    def _learnt(self, key: str, value: bytes) -> Iterator[Complaint]:
+        """How often an anchor was heard only grows while it stands where it did."""
+        kept = json.loads(value)
+        place_m, heard = kept["place_m"], kept["stats"]["heard"]
+        before_m, before = self._heard.get(key, (place_m, 0))
+        self._heard[key] = place_m, heard
+        if before_m == place_m and heard < before:
+            yield Complaint("anchor learnt", "", key, f"heard {before} times", f"{heard}")

@@ -1,0 +1,122 @@
+"""What the soak adds up once more, and what it asks of words and of the disk, can fail."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gateway.mine.acts import ActBook
+from gateway.mine.devices.anchors import AnchorBook
+from gateway.mine.devices.notices import NoticeBook
+from gateway.mine.machines.poses import Poses
+from gateway.mine.muster.book import MusterBook
+from gateway.mine.people.exposure import ExposureBook
+from gateway.mine.prevention.risk import RiskBook
+from gateway.mine.zones.visits import VisitBook
+from gateway.soak.plan import SoakSettings
+from gateway.soak.run import run
+
+#: All of it happens within minutes.
+DENSE = SoakSettings(
+    hours=0.14,
+    people=18,
+    seed=17,
+    shift_h=0.2,
+    oftener_most=10.0,
+    act_gap_s=0.8,
+    shift_min=2,
+    muster_most_s=60.0,
+)
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def before_each(owner: type, name: str, change: Callable[[Any], None]) -> Patch:
+    """Has something changed before each call of a method."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        method = getattr(owner, name)
+
+        def changed(self: Any, *given: Any, **more: Any) -> Any:
+            change(self)
+            return method(self, *given, **more)
+
+        patch.setattr(owner, name, changed)
+
+    return plant
+
+
+def after_each(owner: type, name: str, change: Callable[[Any, Any], Any]) -> Patch:
+    """Has what a method returns changed."""
+
+    def plant(patch: pytest.MonkeyPatch) -> None:
+        method = getattr(owner, name)
+        patch.setattr(owner, name, lambda self, *given: change(self, method(self, *given)))
+
+    return plant
+
+
+def skip_a_number(book: MusterBook) -> None:
+    book._last_number += 1
+
+
+def forget_when_it_was_told(book: NoticeBook) -> None:
+    book._told_ns.clear()
+
+
+def tell_all_shifts(book: ExposureBook) -> None:
+    book._told = set(book._spent)
+
+
+def keep_all_machines(poses: Poses) -> None:
+    poses._unsaved[:] = True
+
+
+def forget_hazards(book: RiskBook) -> None:
+    book._hazards[:] = 0
+
+
+def keep_old_names(patch: pytest.MonkeyPatch) -> None:
+    before = RiskBook.__init__
+    first: list[Any] = []
+
+    def init(self: RiskBook, plan: Any, zones: Any, *given: Any) -> None:
+        before(self, plan, zones, *given)
+        first.extend(zones if not first else ())
+        self._zones = first
+
+    def put_back(self: RiskBook, done: Any) -> Any:
+        self._zones = first
+        return done
+
+    patch.setattr(RiskBook, "__init__", init)
+    after_each(RiskBook, "reload", put_back)(patch)
+
+
+BUGS: dict[str, Patch] = {
+    "muster told": after_each(MusterBook, "take", lambda *_: None),
+    "muster's numbers": before_each(MusterBook, "_follow", skip_a_number),
+    "lost data is grouped": before_each(NoticeBook, "note", forget_when_it_was_told),
+    "shift is over": before_each(ExposureBook, "take", tell_all_shifts),
+    "written": before_each(Poses, "save", keep_all_machines),
+    "risk": before_each(RiskBook, "_score", forget_hazards),
+    "names": keep_old_names,
+    "anchor learnt": after_each(AnchorBook, "restore", lambda _, stats: np.zeros_like(stats)),
+    "visits": after_each(VisitBook, "take", lambda *_: {}),
+    "may be taken out": after_each(ActBook, "_do_service", lambda *_: "not now"),
+}
+
+
+def test_a_dense_soak_passes() -> None:
+    outcome = run(DENSE)
+    assert [violation.text() for violation in outcome.violations] == []
+    assert {"muster_opened", "muster_closed", "data_lost", "data_refused"} <= outcome.told.keys()
+    assert outcome.acts["card.replace"] > 2
+    assert outcome.reloads > 2
+
+
+@pytest.mark.parametrize("law", BUGS)
+def test_a_planted_bug_breaks_its_law(monkeypatch: pytest.MonkeyPatch, law: str) -> None:
+    BUGS[law](monkeypatch)
+    assert law in {violation.complaint.law for violation in run(DENSE, 200).violations}
