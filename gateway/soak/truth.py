@@ -102,6 +102,8 @@ class Truth:
         self._clear_after_s = np.array(
             [plan.rules[rule].clear_after_s + 1.0 if rule else 0.0 for rule in rules]
         )
+        #: Where an alarm stays until someone resets it.
+        self._latches = np.array([rule is not None and plan.rules[rule].latch for rule in rules])
         if moved:
             self._in_for[:], self._out_for[:] = 0, 0
             self._false.clear()
@@ -134,6 +136,7 @@ class Truth:
         wrong = wrong & self.settled[:, None] & alarm
         if given.second - self._judged_s > self._clear_after_s.max() + 1:
             wrong |= ~self._forbidden & alarm
+        wrong &= ~self._latches
         yield from self._each("no entry alarm", wrong, columns, "no alarm", "one")
 
     def advance(self, second: int) -> None:

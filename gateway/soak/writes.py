@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from gateway.mine.change import Changes
 from gateway.mine.devices.anchors import STATE_PREFIX as ANCHOR_PREFIX
+from gateway.mine.machines.poses import STATE_PREFIX as MACHINE_PREFIX
 from gateway.mine.plan import MinePlan
 from gateway.soak.ledger import Complaint
 
@@ -15,7 +16,7 @@ class Writes:
     """What each step writes.
 
     What has changed and is as it was again may be written once more as it was, but not twice
-    running.
+    running. Anchors and machines are written when they are heard, whatever of that was used.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,8 @@ class Writes:
         for key, value in changes.state.items():
             if value and key.startswith(ANCHOR_PREFIX):
                 yield from self._learnt(key, value)
+            if key.startswith((ANCHOR_PREFIX, MACHINE_PREFIX)):
+                continue
             if state.get(key) != value:
                 self._again.discard(key)
             elif key in self._again:

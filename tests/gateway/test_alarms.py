@@ -179,7 +179,7 @@ def test_what_is_shelved_stays_so_with_another_card_and_can_be_shown_again() -> 
     (alarm,) = room.alarms.values()
     assert room.act(ActKind.SHELVE, alarm.id, until_s=600) == ""
     record = room.step(1)
-    room.book.move("1001", "1002", record, "card 1001 was replaced by 1002")
+    room.book.move("1001", "1002", record, "replaced", lambda _: True)
     room.end(record)
     assert room.alarms[alarm.id].mode is AlarmMode.SHELVED
     assert room.act(ActKind.UNSHELVE, alarm.id) == ""

@@ -68,14 +68,34 @@ def test_who_hands_in_the_card_during_a_muster_stays_safe() -> None:
     assert {card.card: card.state.name for card in change.cards} == {"1001": "SAFE"}
 
 
-def test_a_card_that_was_handed_in_is_not_below_by_an_alarm_that_ends_late() -> None:
-    low = replace(CREW.rules["low_battery"], clear_after_s=60.0)
-    plan = replace(CREW, rules={**CREW.rules, "low_battery": low})
-    walk = Walk(plan=plan)
+_LOW = replace(CREW.rules["low_battery"], clear_after_s=60.0)
+#: An empty battery is told for a minute more.
+PATIENT = replace(CREW, rules={**CREW.rules, "low_battery": _LOW})
+
+
+def with_low_battery() -> Walk:
+    """Card 1001 has said so at `T0 + S`."""
+    walk = Walk(plan=PATIENT)
     walk.begin(T0)
     batch = batch_of(ranges_at(walk.table.handle("1001"), 0.0, T0 + S))
     batch.measurements["flags"] = CardFlag.LOW_BATTERY
     walk.step(batch, T0 + S)
+    return walk
+
+
+def test_what_is_about_a_card_itself_stays_with_it_when_it_is_replaced() -> None:
+    walk = with_low_battery()
+    assert act(walk, T0 + 2 * S, ActKind.CARD_REPLACE, "1001/7001").refusal == ""
+    walk.wait(70, T0 + 2 * S)
+    told = [event for event in walk.events() if event[2] == "low_battery"]
+    assert told == [
+        ("ALARM_RAISED", "1001", "low_battery"),
+        ("ALARM_CLEARED", "1001", "low_battery"),
+    ]
+
+
+def test_a_card_that_was_handed_in_is_not_below_by_an_alarm_that_ends_late() -> None:
+    plan, walk = PATIENT, with_low_battery()
     t_ns = walk.walk("1001", [0.0] * 5, T0 + S)
     assert act(walk, t_ns + S, ActKind.CARD_RETURN, "1001").refusal == ""
     again = Walk(walk.state, 500, plan=plan)

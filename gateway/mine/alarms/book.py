@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -247,15 +247,13 @@ class AlarmBook:
 
         Returns why not, or nothing.
         """
-        alarm = self._alarms[key]
-        latch = self._rule(key).latch
+        alarm, latch = self._alarms[key], self._rule(key).latch
         state = alarm.state
         if key.rule in ENDED_BY_OPERATORS:
             state = following(state, AlarmInput.RETURN, latch=latch)
         state = following(state, AlarmInput.RESET, latch=latch)
         if state is alarm.state:
-            over = alarm.state not in OPEN
-            return "it is over already" if over else "what raised it still lasts"
+            return "what raised it still lasts" if state in OPEN else "it is over already"
         self._clear(key, replace(alarm, state=state), record.now_ns, record, said(by, note))
         return ""
 
@@ -274,9 +272,12 @@ class AlarmBook:
         self._look_again(record, said(by, note), {key.rule})
         return ""
 
-    def move(self, old: str, new: str, record: StepRecord, text: str) -> None:
-        """What is wrong with the holder of card `old` is so with that of `new` from now on."""
-        for key in [one for one in {**self._alarms, **self._pending} if one.card == old]:
+    def move(
+        self, old: str, new: str, record: StepRecord, text: str, goes: Callable[[AlarmKey], bool]
+    ) -> None:
+        """What is wrong with the holder of card `old` is so with that of `new`, where it `goes`."""
+        every = {**self._alarms, **self._pending}
+        for key in [one for one in every if one.card == old and goes(one)]:
             moved, pending = key._replace(card=new), self._pending.pop(key, None)
             alarm = self._shelf.pop(key)
             self._escalations.drop(key)
@@ -318,8 +319,7 @@ class AlarmBook:
                     )
                 else:
                     self.close(key, pending.t_ns, record, pending.text)
-        over = self._hidden.drop_over(record)
-        if over:
+        if over := self._hidden.drop_over(record):
             self._look_again(record, "", over)
         for key in self._escalations.due(now_ns):
             told, text = escalated(self._alarms[key], self._rule(key))

@@ -285,24 +285,25 @@ class IssueBook:
         parts, now_ns = self._parts, record.now_ns
         cards, occupancy, roster = parts.cards, parts.occupancy, parts.roster
         since_ns = int(cards.below_ns[old])
-        names = roster.name(old), roster.name(new)
+        names, goes = (roster.name(old), roster.name(new)), _is_of_holder
         if cards.below_ns[new]:
+            goes = _follows
             entries = dict(occupancy.entries_of([old])[old])
             self._ledger.move(*names, record)
             self._take_out(old, record, text)
             occupancy.backdate(new, entries)
             if since_ns:
                 cards.below_ns[new] = min(since_ns, int(cards.below_ns[new]))
-            self._end_alarms(names[0], record, text, lambda key: not _follows(key))
         elif cards.heard_ns[old]:
             occupancy.take_out(new, record, text)
             self._ledger.move(*names, record)
             occupancy.move(old, new)
             cards.move(old, new, now_ns)
             parts.machines.move(old, new)
-        self._end_alarms(names[0], record, text, lambda key: key.rule in _OF_CARDS)
+        # What does not go on with `new` ends with `old`, which may take time.
+        self._end_alarms(names[0], record, text, lambda key: not goes(key))
         parts.alarms.end(AlarmKey(UNKNOWN_CARD, card=names[1]), now_ns, record, text)
-        parts.alarms.move(*names, record, text)
+        parts.alarms.move(*names, record, text, goes)
         parts.limits.recall()
         parts.vehicles.recall()
         parts.routes.move(*names, record)
@@ -345,6 +346,11 @@ class IssueBook:
         place = parts.cards.last_place(parts.roster.handle(card))
         key = AlarmKey(UNKNOWN_CARD, card=card)
         parts.alarms.begin(key, record.now_ns, record, text, place)
+
+
+def _is_of_holder(key: AlarmKey) -> bool:
+    """Whether an alarm is about who carries a card, and not about the card itself."""
+    return key.rule not in _OF_CARDS
 
 
 def _follows(key: AlarmKey) -> bool:
