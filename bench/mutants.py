@@ -1,6 +1,6 @@
 """Whether a soak can fail: small bugs all over the mine core, and how many of them it finds.
 
-    ./run bench mutants [N] [--seed S] [--module NAME] [--minutes M]
+    ./run bench mutants [N] [--seed S] [--module NAME] [--minutes M] [--soaks K]
 
 N bugs (200), spread by the seed over the modules of gateway/mine by their size, are planted one at
 a time, each in a process of its own, and short soaks look for them. A bug is caught when a soak
@@ -85,7 +85,7 @@ def soaks() -> tuple[str, str]:
     warnings.simplefilter("ignore")  # a bug may make numbers overflow
     digest = hashlib.sha256()
     listen(core.Mine, digest)
-    for given in SOAKS:
+    for given in _ASKED:
         outcome = run(SoakSettings(**given, **DENSE), violations_most=1)
         if outcome.violations:
             return outcome.violations[0].complaint.law, digest.hexdigest()
@@ -109,6 +109,8 @@ SOAKS: Final[tuple[dict[str, Any], ...]] = (
     {"hours": 0.04, "people": 30, "seed": 1, "borders": True},
     {"hours": 0.14, "people": 18, "seed": 17, "shift_h": 0.2},
 )
+#: Those of them that are asked for.
+_ASKED: Final = [*SOAKS]
 
 
 def in_child(work: Callable[[], Any], cpu_most_s: float | None = None) -> tuple[int, int]:
@@ -258,7 +260,7 @@ def warm_up() -> None:
     remember()
     at_once = rustworkx.all_pairs_dijkstra_path_lengths
     rustworkx.all_pairs_dijkstra_path_lengths = _one_by_one  # type: ignore[assignment]  # for now
-    for given in SOAKS:
+    for given in _ASKED:
         run(SoakSettings(**given))
     rustworkx.all_pairs_dijkstra_path_lengths = at_once
     for name in [name for name in sys.modules if name.partition(".")[0] == "gateway"]:
@@ -272,7 +274,9 @@ def main() -> int:
     asked.add_argument("--seed", type=int, default=1)
     asked.add_argument("--module", help="only bugs of this module, such as machines.proximity")
     asked.add_argument("--minutes", type=float, default=math.inf, help="end after so long")
+    asked.add_argument("--soaks", type=int, default=len(SOAKS), help="with the first so many alone")
     given = asked.parse_args()
+    del _ASKED[given.soaks :]
     end_s = time.perf_counter() + given.minutes * 60.0
     warm_up()
     before_s = time.perf_counter()

@@ -92,7 +92,8 @@ def test_bugs_are_spread_over_modules_where_the_soaks_come() -> None:
 
 
 def test_planted_bugs_are_found_in_processes_of_their_own() -> None:
-    command = [sys.executable, str(Path("bench/mutants.py")), "2", "--module", "people.card_flags"]
+    script = [sys.executable, str(Path("bench/mutants.py"))]
+    command = [*script, "2", "--module", "people.card_flags", "--soaks", "1"]
     ran = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True,
         check=False, timeout=600,

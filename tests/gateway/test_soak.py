@@ -55,9 +55,8 @@ QUIET = dataclasses.replace(BUSY, without=frozenset(KINDS.keys() - {"both"}))
 
 
 def test_a_short_soak_with_every_fault_passes_and_is_repeatable() -> None:
-    first, second = run(SHORT), run(SHORT)
+    first = run(SHORT)
     assert [violation.text() for violation in first.violations] == []
-    assert first.digest == second.digest
     assert first.restarts > 0
     assert first.false_pairs == 0
     assert first.judged_share > 0.4
@@ -65,8 +64,12 @@ def test_a_short_soak_with_every_fault_passes_and_is_repeatable() -> None:
     assert len(first.raised) > 12
     assert len(first.acts) > 8
     assert first.reloads > 0
-    assert run(dataclasses.replace(SHORT, hours=0.2)).digest != first.digest
-    assert run(dataclasses.replace(SHORT, hours=0.2, seed=7)).violations == []
+    shorter = dataclasses.replace(SHORT, hours=0.2)
+    part, again = run(shorter), run(shorter)
+    other = run(dataclasses.replace(shorter, seed=7))
+    assert part.digest == again.digest
+    assert len({one.digest for one in (first, part, other)}) == 3
+    assert other.violations == []
 
 
 def test_nobody_at_a_border_enters_who_is_outside() -> None:
@@ -219,11 +222,11 @@ PUT: dict[str, tuple[type, str, Any, set[str]]] = {
     "no twins": (TwinWatch, "_tell", NOTHING, {"dual_card"}),
     "hazards never overdue": (HazardBook, "look", NOTHING, {"hazard overdue"}),
     "routes unwatched": (RouteWatch, "look", NOTHING, {"route_deviation"}),
-    "silent people are safe": (
+    "silent people are on the way": (
         MusterBook,
         "_state_of",
         lambda self, card, entry, zones, before=MusterBook._state_of: (
-            MusterState.SAFE if self._cards.silent[card] else before(self, card, entry, zones)
+            MusterState.ON_THE_WAY if self._cards.silent[card] else before(self, card, entry, zones)
         ),
         {"muster"},
     ),
@@ -234,15 +237,15 @@ PUT: dict[str, tuple[type, str, Any, set[str]]] = {
 }
 
 
-#: What faults excuse almost always.
-ALONE = {"no twins"}
+#: Where what a bug is about comes up: what faults excuse almost always, and what comes rarely.
+WHERE = {"no twins": QUIET, "no leaps": dataclasses.replace(BUSY, seed=11)}
 
 
 @pytest.mark.parametrize("name", PUT)
 def test_another_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     part, method, put, laws = PUT[name]
     monkeypatch.setattr(part, method, put)
-    outcome = run(QUIET if name in ALONE else BUSY, violations_most=1)
+    outcome = run(WHERE.get(name, BUSY), violations_most=1)
     assert {violation.complaint.law for violation in outcome.violations} & laws
 
 

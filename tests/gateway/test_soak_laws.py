@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from gateway.mine.acts import ActBook
+from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.devices.anchors import AnchorBook
 from gateway.mine.devices.notices import NoticeBook
-from gateway.mine.machines.poses import Poses
 from gateway.mine.muster.book import MusterBook
 from gateway.mine.people.exposure import ExposureBook
 from gateway.mine.prevention.risk import RiskBook
+from gateway.mine.record import StepRecord
 from gateway.mine.zones.visits import VisitBook
 from gateway.soak.plan import SoakSettings
 from gateway.soak.run import run
@@ -69,8 +70,15 @@ def tell_all_shifts(book: ExposureBook) -> None:
     book._told = set(book._spent)
 
 
-def keep_all_machines(poses: Poses) -> None:
-    poses._unsaved[:] = True
+def keep_all_alarms(patch: pytest.MonkeyPatch) -> None:
+    tick = AlarmBook.tick
+
+    def keep_and_tick(book: AlarmBook, record: StepRecord) -> None:
+        for key in book._alarms:
+            book._save(key, record)
+        tick(book, record)
+
+    patch.setattr(AlarmBook, "tick", keep_and_tick)
 
 
 def forget_hazards(book: RiskBook) -> None:
@@ -99,7 +107,7 @@ BUGS: dict[str, Patch] = {
     "muster's numbers": before_each(MusterBook, "_follow", skip_a_number),
     "lost data is grouped": before_each(NoticeBook, "note", forget_when_it_was_told),
     "shift is over": before_each(ExposureBook, "take", tell_all_shifts),
-    "written": before_each(Poses, "save", keep_all_machines),
+    "written": keep_all_alarms,
     "risk": before_each(RiskBook, "_score", forget_hazards),
     "names": keep_old_names,
     "anchor learnt": after_each(AnchorBook, "restore", lambda _, stats: np.zeros_like(stats)),
