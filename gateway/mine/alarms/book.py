@@ -9,6 +9,7 @@ from typing import Final
 from gateway.mine.alarms.escalation import Escalations, escalated
 from gateway.mine.alarms.floods import FloodBook
 from gateway.mine.alarms.hiding import HidingBook
+from gateway.mine.alarms.index import AlarmIndex
 from gateway.mine.alarms.kept import (
     ALARM_PREFIX,
     AlarmKey,
@@ -17,7 +18,6 @@ from gateway.mine.alarms.kept import (
     keep_alarm,
     recall_alarms,
 )
-from gateway.mine.alarms.shelf import AlarmShelf
 from gateway.mine.alarms.states import (
     LATCHED,
     OPEN,
@@ -57,8 +57,8 @@ class AlarmBook:
     ) -> None:
         """Takes up the alarms of before a restart; `rules` by family."""
         alarms, self._pending = recall_alarms(state)
-        self._shelf = AlarmShelf(alarms)
-        self._alarms = self._shelf.by_key
+        self._index = AlarmIndex(alarms)
+        self._alarms = self._index.by_key
         self._use(rules)
         self._hidden = HidingBook(state)
         self._ids = {alarm.id: key for key, alarm in self._alarms.items()}
@@ -115,7 +115,7 @@ class AlarmBook:
     def __iter__(self) -> Iterator[AlarmKey]:
         """The keys of the open ones, and of those whose condition has not lasted long enough."""
         waiting = [key for key, pending in self._pending.items() if pending.begins]
-        return iter([*self._shelf.open, *waiting])
+        return iter([*self._index.open, *waiting])
 
     def all(self) -> dict[str, Alarm]:
         """Every alarm that is open or not acknowledged, by id."""
@@ -208,7 +208,7 @@ class AlarmBook:
             raised_t_ns=record.now_ns,
             tell=rule.tell,
         )
-        usual = self._hidden.usual(key.rule, rule, self._shelf.open_rules())
+        usual = self._hidden.usual(key.rule, rule, self._index.open_rules())
         alarm = self._hidden.judged(key, alarm, usual)
         alarm = self._floods.take(alarm, lambda id_: self._ids.get(id_, _NO_KEY) in self)
         self._keep(key, alarm, record)
@@ -279,7 +279,7 @@ class AlarmBook:
         every = {**self._alarms, **self._pending}
         for key in [one for one in every if one.card == old and goes(one)]:
             moved, pending = key._replace(card=new), self._pending.pop(key, None)
-            alarm = self._shelf.pop(key)
+            alarm = self._index.pop(key)
             self._escalations.drop(key)
             self._save(key, record)
             if pending and moved not in {**self._alarms, **self._pending}:
@@ -355,14 +355,14 @@ class AlarmBook:
         if alarm.state is AlarmState.NORMAL:
             self._forget(key, alarm, record)
             return
-        self._shelf.put(key, alarm)
+        self._index.put(key, alarm)
         self._ids[alarm.id] = key
         self._due_ns = min(self._due_ns, self._escalations.note(key, alarm, self._rule(key)))
         record.alarms[alarm.id] = alarm
         self._save(key, record)
 
     def _forget(self, key: AlarmKey, alarm: Alarm, record: StepRecord) -> None:
-        self._shelf.pop(key)
+        self._index.pop(key)
         self._escalations.drop(key)
         self._ids.pop(alarm.id, None)
         record.alarms[alarm.id] = replace(alarm, state=AlarmState.NORMAL)
@@ -382,11 +382,11 @@ class AlarmBook:
 
     def _look_again(self, record: StepRecord, text: str, rules: Collection[str]) -> None:
         """Tells which alarms of these families operators are no more shown, and which again."""
-        open_rules = self._shelf.open_rules()
+        open_rules = self._index.open_rules()
         usual = {
             rule: self._hidden.usual(rule, self._rule(AlarmKey(rule)), open_rules) for rule in rules
         }
-        for key, alarm in self._shelf.of_rules(rules):
+        for key, alarm in self._index.of_rules(rules):
             now = self._hidden.judged(key, alarm, usual[key.rule])
             if now is not alarm:
                 self._keep(key, now, record)

@@ -10,7 +10,7 @@ from gateway.mine.alarms.states import OPEN
 from gateway.mine.change import Alarm
 
 
-class AlarmShelf:
+class AlarmIndex:
     """All alarms, in the order in which they came; `by_key` and `open` are for others to read."""
 
     def __init__(self, alarms: Mapping[AlarmKey, Alarm]) -> None:
