@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from gateway.mine.change import Changes
 from gateway.mine.devices.anchors import STATE_PREFIX as ANCHOR_PREFIX
 from gateway.mine.machines.poses import STATE_PREFIX as MACHINE_PREFIX
 from gateway.mine.plan import MinePlan
 from gateway.soak.ledger import Complaint
+
+#: What is learnt of anchors is halved now and then, so that what is new counts.
+FADED_SHARE: Final = 0.45
 
 
 class Writes:
@@ -46,10 +50,10 @@ class Writes:
                 self._again.add(key)
 
     def _learnt(self, key: str, value: bytes) -> Iterator[Complaint]:
-        """How often an anchor was heard only grows while it stands where it did."""
+        """How often an anchor was heard grows while it stands where it did, but for fading."""
         kept = json.loads(value)
         place_m, heard = kept["place_m"], kept["stats"]["heard"]
         before_m, before = self._heard.get(key, (place_m, 0))
         self._heard[key] = place_m, heard
-        if before_m == place_m and heard < before:
+        if before_m == place_m and heard < FADED_SHARE * before:
             yield Complaint("anchor learnt", "", key, f"heard {before} times", f"{heard}")
