@@ -161,6 +161,11 @@ def test_nothing_names_a_registry_or_a_place_on_one_machine() -> None:
     assert found == []
 
 
+def test_all_that_belongs_to_the_project_is_text() -> None:
+    """A package that was downloaded, or anything built, does not."""
+    assert [place(path) for path in tracked() if b"\0" in path.read_bytes()] == []
+
+
 def test_lock_files_hold_hashes_and_no_address() -> None:
     locks = [
         ROOT / "requirements.lock",

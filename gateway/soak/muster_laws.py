@@ -67,7 +67,8 @@ class MusterLaws:
                 yield Complaint("muster fresh", "", muster.id, "all its cards", "some")
         elif not before.is_open and muster.is_open:
             yield Complaint("muster over", "", muster.id, "it is closed", "it is open")
-        if not muster.is_open and (not muster.closed_by or muster.close_t_ns < muster.open_t_ns):  # type: ignore[operator]  # closed
+        is_after = (muster.close_t_ns or 0) >= muster.open_t_ns
+        if not muster.is_open and not (muster.closed_by and is_after):
             yield Complaint("muster closed", "", muster.id, "by someone, later", str(muster))
         known = {} if change.fresh else dict(self._cards)
         for card in change.cards:

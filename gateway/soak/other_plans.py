@@ -60,17 +60,18 @@ def other_plans(settings: SoakSettings, plan: MinePlan) -> tuple[MinePlan, MineP
 
 
 def _stricter(plan: MinePlan) -> MinePlan:
-    rules = dict(plan.rules)
-    for name, changes in {
-        "signal_lost": {"after_s": OTHER_LOST_S, "level": 1, "suppressed_by": ()},
-        "device_down": {"after_s": OTHER_DOWN_S},
-        "distress": {"escalate_after_s": OTHER_ESCALATED_S},
-        "restricted_entry": {"latch": True},
-    }.items():
-        rules[name] = replace(rules[name], **changes)  # type: ignore[arg-type]  # as it is named
+    rules = plan.rules
+    others = {
+        "signal_lost": replace(
+            rules["signal_lost"], after_s=OTHER_LOST_S, level=1, suppressed_by=()
+        ),
+        "device_down": replace(rules["device_down"], after_s=OTHER_DOWN_S),
+        "distress": replace(rules["distress"], escalate_after_s=OTHER_ESCALATED_S),
+        "restricted_entry": replace(rules["restricted_entry"], latch=True),
+    }
     return replace(
         plan,
-        rules=rules,
+        rules={**rules, **others},
         limits=tuple(
             replace(one, above=OTHER_GAS, level=1, muster=("face_3101",)) if one.above else one
             for one in plan.limits
