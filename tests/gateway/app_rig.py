@@ -18,8 +18,7 @@ from lamproom.v1 import (
 )
 from protocols.driver import DriverOptions, Sink
 from tests.gateway.serve_rig import NoOptions, bundle_of
-
-WAIT_S = 20.0
+from tests.support.waiting import LONG_S
 
 
 class FakeDriver:
@@ -72,7 +71,7 @@ class Running:
 
     async def end(self) -> None:
         self.stop.set()
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LONG_S):
             await self.task
 
 

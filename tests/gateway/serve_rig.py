@@ -36,11 +36,9 @@ from lamproom.v1 import (
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 from protocols.driver import DriverOptions, Sink
-from tests.support.waiting import LONG_S
 
 S = 1_000_000_000
 T0_NS = 1_800_000_000 * S
-WAIT_S = LONG_S
 HEARTBEAT_S = 0.2
 
 PROFILE = ModbusProfile.model_validate(

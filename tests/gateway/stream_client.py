@@ -7,7 +7,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
-from tests.gateway.serve_rig import WAIT_S
+from tests.support.waiting import LONG_S
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -19,7 +19,7 @@ class StreamClient(Generic[Answer]):
         self.call = call
 
     async def read(self) -> Answer:
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LONG_S):
             message: Answer | Any = await self.call.read()
         assert isinstance(message, Message), "the stream has ended"
         return cast(Answer, message)

@@ -25,8 +25,8 @@ from lamproom.v1 import (
     mine_pb2_grpc,
 )
 from protocols.driver import Sink
-from tests.gateway.app_rig import WAIT_S, FakeDriver, quiet, running, stored
-from tests.support.waiting import until
+from tests.gateway.app_rig import FakeDriver, quiet, running, stored
+from tests.support.waiting import LONG_S, until
 
 pytestmark = pytest.mark.usefixtures("scripts")
 
@@ -58,7 +58,7 @@ async def test_a_pipeline_that_fails_ends_the_gateway_and_all_streams(
         FakeDriver.scripts["shearer-1"] = lambda sink: 1 / 0
         run.gateway._inbox.put_notice(notice())
         with pytest.raises(type(error), match=str(error)):
-            async with asyncio.timeout(WAIT_S):
+            async with asyncio.timeout(LONG_S):
                 await run.task
         assert await watch.code() is grpc.StatusCode.UNAVAILABLE
         await channel.close()
@@ -86,7 +86,7 @@ async def test_a_stop_while_events_are_stored_stores_and_sends_them(
         def slow(journal: Journal, events: Any, *rest: Any) -> None:
             if events:
                 appending.set()
-                assert go_on.wait(WAIT_S)
+                assert go_on.wait(LONG_S)
             append(journal, events, *rest)
 
         monkeypatch.setattr(Journal, "append", slow)
@@ -95,7 +95,7 @@ async def test_a_stop_while_events_are_stored_stores_and_sends_them(
         run.stop.set()
         await asyncio.sleep(0.3)
         go_on.set()
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LONG_S):
             message = await watch.read()
             while message.WhichOneof("message") == "heartbeat":
                 message = await watch.read()
@@ -163,7 +163,7 @@ async def test_steps_go_on_while_names_are_looked_up(tmp_path: Path) -> None:
     go_on = threading.Event()
     async with running(tmp_path) as run:
         loop = asyncio.get_running_loop()
-        waiting = [loop.run_in_executor(None, go_on.wait, WAIT_S) for _ in range(64)]
+        waiting = [loop.run_in_executor(None, go_on.wait, LONG_S) for _ in range(64)]
         try:
             channel = await run.channel()
             mine = mine_pb2_grpc.MineServiceStub(channel)
@@ -209,7 +209,7 @@ async def test_an_alarm_is_acknowledged_once_stored_and_audited(
         async def listed() -> list[event_pb2.Alarm]:
             return list((await stub.ListAlarms(alarm_pb2.ListAlarmsRequest())).alarms)
 
-        async with asyncio.timeout(WAIT_S):
+        async with asyncio.timeout(LONG_S):
             while not (alarms := await listed()):
                 await asyncio.sleep(0.02)
         (alarm,) = alarms

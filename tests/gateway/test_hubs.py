@@ -26,6 +26,7 @@ from lamproom.v1.position_pb2 import (
 )
 from positioning.observation import FIX, IdTable, Records
 from tests.gateway.serve_rig import T0_NS
+from tests.support.waiting import LONG_S
 
 CARDS = 5
 
@@ -207,7 +208,7 @@ async def test_who_waits_for_the_journal_is_told_that_the_gateway_stops(
 
         clients = [asyncio.create_task(client()) for _ in range(READERS + 3)]
         for _ in range(READERS):
-            assert await asyncio.to_thread(reading.acquire, timeout=20)
+            assert await asyncio.to_thread(reading.acquire, timeout=LONG_S)
         await asyncio.sleep(0.05)
         hub.close()
         go_on.set()

@@ -21,7 +21,6 @@ from positioning.anchor_stats import ANCHOR_STATS
 from positioning.mine_map import ZoneKind
 from tests.gateway.serve_rig import (
     T0_NS,
-    WAIT_S,
     Rig,
     bundle_of,
     changes,
@@ -31,6 +30,7 @@ from tests.gateway.serve_rig import (
     served,
 )
 from tests.gateway.stream_client import StreamClient
+from tests.support.waiting import LONG_S
 
 SERVICES = [
     "AlarmService",
@@ -309,7 +309,7 @@ async def test_health_says_that_the_gateway_stops(rig: Rig) -> None:
     watch = stub.Watch(health_pb2.HealthCheckRequest())
     assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
     stop = asyncio.create_task(rig.server.stop(0.5))
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(LONG_S):
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
         await stop
 

@@ -18,8 +18,9 @@ from lamproom.v1.event_pb2 import (
     WatchEventsRequest,
     WatchEventsResponse,
 )
-from tests.gateway.serve_rig import WAIT_S, Rig, event, served
+from tests.gateway.serve_rig import Rig, event, served
 from tests.gateway.stream_client import StreamClient
+from tests.support.waiting import LONG_S
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ async def test_the_bytes_that_are_sent_are_those_that_are_stored(rig: Rig) -> No
         "/lamproom.v1.EventService/WatchEvents"
     )
     call = raw(WatchEventsRequest(sequence=1).SerializeToString())
-    async with asyncio.timeout(WAIT_S):
+    async with asyncio.timeout(LONG_S):
         assert await call.read() == stored
 
 

@@ -21,7 +21,6 @@ from lamproom.v1.position_pb2 import (
 from positioning.observation import FIX
 from tests.gateway.serve_rig import (
     T0_NS,
-    WAIT_S,
     Rig,
     bundle_of,
     changes,
@@ -29,6 +28,7 @@ from tests.gateway.serve_rig import (
     served,
 )
 from tests.gateway.stream_client import StreamClient
+from tests.support.waiting import LONG_S
 
 
 @pytest.fixture
@@ -360,7 +360,7 @@ async def test_streams_that_end_leave_no_task_behind(rig: Rig) -> None:
         watch = Watch(rig)
         await watch.until("sync")
         watch.call.cancel()
-    deadline = asyncio.get_running_loop().time() + WAIT_S
+    deadline = asyncio.get_running_loop().time() + LONG_S
     # A cancelled stream ends on the server a moment later.
     while len(asyncio.all_tasks()) > before + 5:
         assert asyncio.get_running_loop().time() < deadline

@@ -1,8 +1,5 @@
 """Nearest roadway, chainage and floor height, against shapely and by hand."""
 
-import os
-import time
-
 import numpy as np
 import pytest
 import shapely
@@ -81,23 +78,3 @@ def test_agrees_with_shapely() -> None:
         share_m = flat[number].project(place)
         flat_m = np.append(0, np.cumsum(np.hypot(*np.diff(lines[number][:, :2], axis=0).T)))
         assert height_m == pytest.approx(np.interp(share_m, flat_m, lines[number][:, 2]))
-
-
-@pytest.mark.skipif(
-    os.environ.get("NUMBA_DISABLE_JIT", "0") != "0", reason="measures what the compiler makes of it"
-)
-def test_the_floor_of_8000_cards_is_cheap() -> None:
-    rng = np.random.default_rng(1)
-    lines = [np.cumsum(rng.uniform(-40, 40, (6, 3)), axis=0) for _ in range(40)]
-    roadways = Roadways(
-        [roadway(str(number), *map(tuple, line)) for number, line in enumerate(lines)]
-    )
-    places_m = rng.uniform(-150, 150, (8000, 2))
-    roadways.floor_z_m(places_m[:1])  # compiled by now
-    took_s = []
-    for _ in range(5):
-        start_s = time.perf_counter()
-        roadways.floor_z_m(places_m)
-        took_s.append(time.perf_counter() - start_s)
-    # Measured 4 ms; the margin is for a busy machine.
-    assert min(took_s) < 0.1, took_s

@@ -64,7 +64,7 @@ def uwb_reader() -> ModbusProfile:
 async def gives_what_is_known(port: int) -> None:
     profile = machine(*(words for words, _ in KNOWN))
     async with running(driver_for(profile, port)) as (told, _):
-        await until(lambda: told.got, 5, "a sample")
+        await until(lambda: told.got, "a sample")
     latest = told.latest()
     wanted = dict(zip((point.name for point in profile.point), (v for _, v in KNOWN), strict=True))
     assert {name: sample.value for name, sample in latest.items()} == wanted
@@ -89,7 +89,7 @@ async def test_a_device_that_refuses_what_lies_beyond_keeps_the_rest(device: Sta
         more="gap = 100\n",
     )
     async with running(driver_for(profile, port)) as (told, _):
-        await until(lambda: len(told.got) >= 9, 5, "three scans")
+        await until(lambda: len(told.got) >= 9, "three scans")
     latest = told.latest()
     assert (latest["inside"].value, latest["bit"].value) == (77.0, True)
     assert latest["outside"].value is None
@@ -112,7 +112,7 @@ async def test_jsmodbus_gives_a_short_answer_and_is_found_out(node_device: int) 
 async def test_a_ring_is_read_exactly_once_while_it_is_written(device: Start) -> None:
     _, port = device(per_s=1000, head=100)
     async with running(driver_for(uwb_reader(), port)) as (told, _):
-        await until(lambda: len(told.numbers()) > 2500, 20, "2,500 records, once around the ring")
+        await until(lambda: len(told.numbers()) > 2500, "2,500 records, once around the ring")
     numbers = told.numbers()
     assert numbers == list(range(1, len(numbers) + 1))
     assert told.notices == []
@@ -121,7 +121,7 @@ async def test_a_ring_is_read_exactly_once_while_it_is_written(device: Start) ->
 async def test_records_come_as_columns(device: Start) -> None:
     _, port = device(head=2)
     async with running(driver_for(uwb_reader(), port)) as (told, _):
-        await until(lambda: told.batches, 5, "records")
+        await until(lambda: told.batches, "records")
     batch = told.batches[0]
     columns = batch.columns
     assert "crc" not in columns
@@ -140,7 +140,7 @@ async def test_records_come_as_columns(device: Start) -> None:
 async def test_a_full_ring_is_begun_with_its_oldest_record(device: Start) -> None:
     _, port = device(head=5000)
     async with running(driver_for(uwb_reader(), port)) as (told, _):
-        await until(lambda: len(told.numbers()) >= 2048, 10, "the ring")
+        await until(lambda: len(told.numbers()) >= 2048, "the ring")
     assert told.numbers() == list(range(5000 - 2048 + 1, 5001))
     assert told.notices == []
 
@@ -151,7 +151,7 @@ async def test_a_new_session_goes_on_where_the_last_one_was(device: Start) -> No
     numbers = []
     for _ in range(5):
         async with running(driver) as (told, _):
-            await until(told.numbers, 5, "records")
+            await until(told.numbers, "records")
         numbers += told.numbers()
         assert told.notices == []
     assert numbers == list(range(1, len(numbers) + 1))
@@ -164,13 +164,13 @@ async def test_a_killed_device_flows_again_when_it_is_back(device: Start) -> Non
     supervisor = Supervisor(driver_for(profile, port), told, silence_s=profile.scan.silence_s)
     task = asyncio.create_task(supervisor.run())
     try:
-        await until(lambda: len(told.numbers()) > 20, 5, "records")
+        await until(lambda: len(told.numbers()) > 20, "records")
         first.kill()
-        await until(lambda: told.links[-1][0] is LinkState.DOWN, 5, "down")
+        await until(lambda: told.links[-1][0] is LinkState.DOWN, "down")
         assert "closed the connection" in told.links[-1][1]
         before = len(told.numbers())
         device(port=port, per_s=200, boot_id=2)
-        await until(lambda: len(told.numbers()) > before + 20, 15, "records again")
+        await until(lambda: len(told.numbers()) > before + 20, "records again")
     finally:
         task.cancel()
         await asyncio.wait({task})
@@ -199,7 +199,7 @@ async def test_only_functions_that_read_are_ever_sent() -> None:
         for name in names:
             functions.clear()
             async with running(driver_for(catalogue.load(name), port)):
-                await until(lambda: functions.total() > 10, 10, "requests")
+                await until(lambda: functions.total() > 10, "requests")
             seen |= set(functions)
     assert seen == {1, 2, 3, 4}
 
@@ -215,7 +215,7 @@ async def test_scans_do_not_drift() -> None:
     profile = machine('name="a"; address=0; type="int16"')
     period_s = profile.scan.period_s
     async with bare_server(record) as port, running(driver_for(profile, port)):
-        await until(lambda: len(times) >= 41, 20, "41 scans")
+        await until(lambda: len(times) >= 41, "41 scans")
     # A busy machine may delay a scan, but the next ones lie on the schedule of the first.
     apart_s = [late - early for late in times[36:] for early in times[:5]]
     off_s = [abs(apart - round(apart / period_s) * period_s) for apart in apart_s]

@@ -93,10 +93,10 @@ async def test_lost_records_are_told_and_the_rest_comes() -> None:
     async with bare_server(station.reply) as port:
         driver = driver_for(station.profile, port)
         async with running(driver) as (told, _):
-            await until(told.numbers, 5, "the first record")
+            await until(told.numbers, "the first record")
         station.ring.add(9)
         async with running(driver) as (told, _):
-            await until(lambda: told.numbers() and told.lost(), 5, "the others")
+            await until(lambda: told.numbers() and told.lost(), "the others")
     assert told.numbers() == [7, 8, 9, 10]
     assert told.notices == [
         (
@@ -117,11 +117,11 @@ async def test_losses_are_told_now_and_then_and_none_is_forgotten(
         bare_server(station.reply) as port,
         running(driver_for(station.profile, port)) as (told, _),
     ):
-        await until(told.numbers, 5, "the first record")
+        await until(told.numbers, "the first record")
         for _ in range(20):
             station.ring.add(6)
-            await until(lambda: told.numbers()[-1] == station.ring.head, 5, "the newest")
-        await until(lambda: told.lost() == 40, 5, "all losses")
+            await until(lambda: told.numbers()[-1] == station.ring.head, "the newest")
+        await until(lambda: told.lost() == 40, "all losses")
     assert 2 <= len(told.notices) <= 6
 
 
@@ -132,7 +132,7 @@ async def test_a_readers_health_is_read_once_a_second_beside_its_records() -> No
         bare_server(station.reply) as port,
         running(driver_for(station.profile, port)) as (told, _),
     ):
-        await until(lambda: len(told.got) >= 2, 5, "two scans of points")
+        await until(lambda: len(told.got) >= 2, "two scans of points")
     assert station.functions[2] == 2
     assert station.functions[4] > 5
 
@@ -144,9 +144,9 @@ async def test_a_reader_that_refuses_its_health_still_gives_records() -> None:
         bare_server(station.reply) as port,
         running(driver_for(station.profile, port)) as (told, _),
     ):
-        await until(lambda: told.got, 5, "a BAD sample")
+        await until(lambda: told.got, "a BAD sample")
         station.ring.add(3)
-        await until(told.numbers, 5, "records")
+        await until(told.numbers, "records")
     assert [(s.point, s.quality) for s in told.got] == [("on_battery", Quality.BAD)]
     assert told.numbers() == [1, 2, 3]
 

@@ -23,7 +23,7 @@ from protocols.supervise import Supervisor
 from tests.protocols.opcua_peer import NodeServer, shearer
 from tests.support.ports import free_port
 from tests.support.sink import Told, failure_of, running
-from tests.support.waiting import until
+from tests.support.waiting import LONG_S, until
 
 SHEARER = catalogue.load("shearer_opc40560")
 POINTS = {
@@ -67,7 +67,7 @@ def server(pki: Path) -> Iterator[NodeServer]:
 async def test_reads_every_point_of_the_profile(server: NodeServer, security: str) -> None:
     options = {"security": security} | (USER if security != "none" else {})
     async with running(shearer(SHEARER, server.port, **options)) as (told, _):
-        await until(lambda: len(told.of("position")) > 3, 10, "position moves")
+        await until(lambda: len(told.of("position")) > 3, "position moves")
     for name, value in POINTS.items():
         sample = told.last(name)
         assert sample is not None
@@ -96,7 +96,7 @@ async def test_only_the_expected_server_is_spoken_to(
     secure = {"security": "basic256sha256"} | USER
     expected = shearer(SHEARER, server.port, server_certificate=str(own), **secure)
     async with running(expected) as (told, _):
-        await until(lambda: told.good("position"), 10, "position")
+        await until(lambda: told.good("position"), "position")
     other = tmp_path / "other.der"
     pair = OpcUaOptions.model_validate({"url": "opc.tcp://h", "root": "a", "security": "aes256"})
     other.write_bytes(load_identity(pair).certificate)
@@ -116,7 +116,7 @@ async def test_a_missing_namespace_is_named(server: NodeServer) -> None:
 async def test_a_path_that_leads_nowhere_is_bad_while_the_rest_flows(server: NodeServer) -> None:
     profile = with_point("di:ParameterSet/sl:Speed")
     async with running(shearer(profile, server.port)) as (told, _):
-        await until(lambda: told.good("position") and told.last("extra"), 10, "values")
+        await until(lambda: told.good("position") and told.last("extra"), "values")
     extra = told.last("extra")
     assert extra is not None
     assert extra.quality is Quality.BAD
@@ -127,7 +127,7 @@ async def test_a_path_that_leads_nowhere_is_bad_while_the_rest_flows(server: Nod
 async def test_an_array_is_bad_and_says_so(server: NodeServer) -> None:
     profile = with_point("di:ParameterSet/sl:FloorOffset")
     async with running(shearer(profile, server.port)) as (told, _):
-        await until(lambda: told.last("extra"), 10, "the array")
+        await until(lambda: told.last("extra"), "the array")
     extra = told.last("extra")
     assert extra is not None
     assert extra.quality is Quality.BAD
@@ -145,13 +145,13 @@ async def test_a_node_that_goes_and_comes_back_is_found_again(
 ) -> None:
     monkeypatch.setattr(protocols.opcua.watch, "RETRY_S", 0.3)
     async with running(shearer(SHEARER, server.port)) as (told, _):
-        await until(lambda: told.good("position"), 10, "position")
+        await until(lambda: told.good("position"), "position")
         server.tell("remove")
         gone = "node not found: path step app:Shearer1 in Objects/di:DeviceSet"
-        await until(lambda: (s := told.last("position")) and s.reason == gone, 10, "it goes")
+        await until(lambda: (s := told.last("position")) and s.reason == gone, "it goes")
         server.tell("add")
         seen = len(told.got)
-        await until(lambda: told.good("position", after=seen), 10, "it comes back")
+        await until(lambda: told.good("position", after=seen), "it comes back")
     assert server.requests <= READ_ONLY
 
 
@@ -167,9 +167,9 @@ async def test_the_channel_is_renewed(server: NodeServer, monkeypatch: pytest.Mo
     monkeypatch.setattr(protocols.opcua.connection, "renew", counted)
     driver = shearer(SHEARER, server.port, security="basic256sha256", **USER)
     async with running(driver) as (told, _):
-        await until(lambda: len(renewed) > 2, 10, "three renewals")
+        await until(lambda: len(renewed) > 2, "three renewals")
         seen = len(told.got)
-        await until(lambda: told.good("position", after=seen), 5, "values after the renewals")
+        await until(lambda: told.good("position", after=seen), "values after the renewals")
 
 
 async def test_all_that_a_session_does_from_time_to_time_only_reads(
@@ -192,7 +192,7 @@ async def test_all_that_a_session_does_from_time_to_time_only_reads(
     driver = shearer(profile, server.port, security="basic256sha256", **USER)
     driver._plan = dataclasses.replace(driver._plan, probe_s=0.2, reread_s=0.3)
     async with running(driver):
-        await until(lambda: len(done) == 5 and min(done.values()) > 1, 10, "all jobs, twice")
+        await until(lambda: len(done) == 5 and min(done.values()) > 1, "all jobs, twice")
     assert server.requests <= READ_ONLY
 
 
@@ -222,7 +222,7 @@ async def supervised(driver: OpcUaDriver) -> AsyncIterator[Told]:
         yield told
     finally:
         task.cancel()
-        await asyncio.wait({task}, timeout=5)
+        await asyncio.wait({task}, timeout=LONG_S)
 
 
 async def test_comes_back_after_a_kill_with_other_namespaces_and_late_nodes(pki: Path) -> None:
@@ -232,13 +232,13 @@ async def test_comes_back_after_a_kill_with_other_namespaces_and_late_nodes(pki:
         stack.callback(first.end)
         assert first.port == port
         async with supervised(shearer(SHEARER, port, security="basic256sha256", **USER)) as told:
-            await until(lambda: told.good("position"), 10, "position")
+            await until(lambda: told.good("position"), "position")
             first.kill()
             second = NodeServer(pki, port=port, shift=2, late_s=5)
             stack.callback(second.end)
-            await until(lambda: second.ready, 40, "the peer is back")
+            await until(lambda: second.ready, "the peer is back")
             seen = len(told.got)
-            took_s = await until(lambda: told.good("position", seen), 15, "position again")
+            took_s = await until(lambda: told.good("position", seen), "position again")
             print(f"again after {took_s:.1f} s")
     assert any("shearer1" not in reason and reason for _, reason in told.links)
 
@@ -247,12 +247,12 @@ async def test_comes_back_after_a_freeze(pki: Path) -> None:
     peer = NodeServer(pki)
     try:
         async with supervised(shearer(SHEARER, peer.port, timeout_s=2.0)) as told:
-            await until(lambda: told.good("position"), 10, "position")
+            await until(lambda: told.good("position"), "position")
             peer.popen.send_signal(signal.SIGSTOP)
-            await until(lambda: told.count(LinkState.DOWN), 10, "the silence is noticed")
+            await until(lambda: told.count(LinkState.DOWN), "the silence is noticed")
             peer.popen.send_signal(signal.SIGCONT)
             seen = len(told.got)
-            took_s = await until(lambda: told.good("position", seen), 15, "position again")
+            took_s = await until(lambda: told.good("position", seen), "position again")
             print(f"again after {took_s:.1f} s")
     finally:
         peer.popen.send_signal(signal.SIGCONT)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.places import ENVIRONMENT, ROOT
+from tests.support.waiting import LONG_S
 
 #: A cold start imports asyncua from disk and compiles the kernels, beside others that do.
 READY_S = 150.0
@@ -106,7 +107,7 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 10.0) -> int:
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = LONG_S) -> int:
         """Sends a signal and returns the status; fails when it takes longer."""
         self.popen.send_signal(number)
         return self.popen.wait(timeout_s)

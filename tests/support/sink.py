@@ -10,6 +10,7 @@ import pytest
 
 from equipment.report import LinkState, NoticeKind, Quality, RecordBatch, Sample
 from protocols.driver import DeviceError, Driver
+from tests.support.waiting import LONG_S
 
 
 @dataclass
@@ -74,7 +75,7 @@ async def running(driver: Driver) -> AsyncIterator[tuple[Told, "asyncio.Task[Non
         yield told, task
     finally:
         task.cancel()
-        done, _ = await asyncio.wait({task}, timeout=4)
+        done, _ = await asyncio.wait({task}, timeout=LONG_S)
         assert done, "the session doesn't end"
         assert task.cancelled() or task.exception() is not None, "a session ends by an error"
     await asyncio.sleep(0)
@@ -89,7 +90,7 @@ def _of_a_server(task: "asyncio.Task[Any]") -> bool:
     return "server" in str(code.co_filename) or "server" in str(code.co_qualname)
 
 
-async def failure_of(driver: Driver, within_s: float = 10.0) -> tuple[str, Told]:
+async def failure_of(driver: Driver, within_s: float = 2 * LONG_S) -> tuple[str, Told]:
     """The text of the DeviceError that must end a session of `driver`, and what came before."""
     async with running(driver) as (told, task):
         with pytest.raises(DeviceError) as failed:

@@ -12,15 +12,14 @@ from lamproom.v1 import (
     mine_pb2,
     mine_pb2_grpc,
 )
-
-TIMEOUT_S = 5.0
+from tests.support.waiting import LONG_S
 
 
 def equipment(port: int) -> dict[str, equipment_pb2.Equipment]:
     """Every device with its values, by id."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = equipment_pb2_grpc.EquipmentServiceStub(channel)
-        answer = stub.ListEquipment(equipment_pb2.ListEquipmentRequest(), timeout=TIMEOUT_S)
+        answer = stub.ListEquipment(equipment_pb2.ListEquipmentRequest(), timeout=LONG_S)
     return {device.device_id: device for device in answer.equipment}
 
 
@@ -45,7 +44,7 @@ def events(port: int) -> list[event_pb2.Event]:
         stub = event_pb2_grpc.EventServiceStub(channel)
         request = event_pb2.ListEventsRequest()
         while True:
-            answer = stub.ListEvents(request, timeout=TIMEOUT_S)
+            answer = stub.ListEvents(request, timeout=LONG_S)
             assert not answer.gaps
             found += answer.events
             if not answer.next_page_token:
@@ -70,4 +69,4 @@ def headcount(port: int) -> mine_pb2.GetHeadcountResponse:
     """How many are below."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = mine_pb2_grpc.MineServiceStub(channel)
-        return stub.GetHeadcount(mine_pb2.GetHeadcountRequest(), timeout=TIMEOUT_S)
+        return stub.GetHeadcount(mine_pb2.GetHeadcountRequest(), timeout=LONG_S)

@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from tests.support.places import ENVIRONMENT, ROOT
 from tests.support.processes import Process, lamproom, running
+from tests.support.waiting import LONG_S, blocked_until
 
 #: What the picture shows, once all has come.
 SHOWN = (
@@ -48,12 +48,7 @@ def children(process: Process) -> dict[str, int]:
 
 def gone(number: int) -> bool:
     """Whether a process has ended."""
-    deadline_s = time.monotonic() + 15
-    while Path("/proc", str(number)).exists():
-        if time.monotonic() > deadline_s:
-            return False
-        time.sleep(0.05)
-    return True
+    return not Path("/proc", str(number)).exists()
 
 
 def missing(text: str) -> list[str]:
@@ -65,13 +60,13 @@ def missing(text: str) -> list[str]:
 def test_the_demo_shows_people_machines_and_a_zone_event(tmp_path: Path) -> None:
     with demo(tmp_path, "--people", "60") as process:
         process.wait_for(lambda: not missing(process.out))
-        assert process.stop(signal.SIGINT, timeout_s=8) == 0
+        assert process.stop(signal.SIGINT) == 0
         assert process.err == ""
 
 
 def test_the_demo_ends_by_itself_and_shows_no_picture_twice(tmp_path: Path) -> None:
     with demo(tmp_path, "--people", "5", "--seconds", "3") as process:
-        assert process.popen.wait(60) == 0
+        assert process.popen.wait(LONG_S) == 0
         assert process.err == ""
         pictures = [part for part in process.out.split("\n\n") if "underground" in part]
     assert len(set(pictures)) == len(pictures) > 0
@@ -83,15 +78,15 @@ def test_the_demo_ends_cleanly_on_a_signal(tmp_path: Path, number: int) -> None:
         process.wait_for(lambda: "underground" in process.out)
         started = children(process)
         assert set(started) == {"sim", "run"}
-        assert process.stop(number, timeout_s=8) == 0
+        assert process.stop(number) == 0
         assert process.err == ""
-    assert not any(Path("/proc", str(one)).exists() for one in started.values())
+    assert all(map(gone, started.values()))
 
 
 def test_the_demo_ends_at_once_while_it_starts(tmp_path: Path) -> None:
     with demo(tmp_path, "--people", "5") as process:
         process.wait_for(lambda: "starting" in process.out)
-        assert process.stop(signal.SIGINT, timeout_s=8) == 0
+        assert process.stop(signal.SIGINT) == 0
         assert process.err == ""
 
 
@@ -100,7 +95,7 @@ def test_a_part_that_dies_is_told(tmp_path: Path, command: str, name: str) -> No
     with demo(tmp_path, "--people", "5") as process:
         process.wait_for(lambda: "underground" in process.out)
         os.kill(children(process)[command], signal.SIGKILL)
-        assert process.popen.wait(15) == 1
+        assert process.popen.wait(LONG_S) == 1
         assert f"the {name} has ended (SIGKILL)" in process.err
         assert "Traceback" not in process.err
 
@@ -110,7 +105,7 @@ def test_what_the_demo_has_started_never_outlives_it(tmp_path: Path) -> None:
         process.wait_for(lambda: "underground" in process.out)
         started = children(process)
         process.kill()
-        assert all(gone(one) for one in started.values())
+        blocked_until(lambda: all(map(gone, started.values())), "its processes end")
 
 
 def test_a_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
@@ -119,7 +114,7 @@ def test_a_port_in_use_is_told_before_anything_starts(tmp_path: Path) -> None:
         taken.listen()
         port = str(taken.getsockname()[1])
         with running(lamproom("demo", "--grpc-port", port), tmp_path, "demo") as process:
-            assert process.popen.wait(30) == 1
+            assert process.popen.wait(LONG_S) == 1
             assert process.err.startswith(f"port {port}: Address already in use")
             assert process.out == ""
 
@@ -138,5 +133,5 @@ def test_whoever_has_seen_enough_may_leave() -> None:
         assert process.stderr
         assert process.stdout.readline()
         process.stdout.close()
-        assert process.wait(60) == 0
+        assert process.wait(LONG_S) == 0
         assert process.stderr.read() == ""
