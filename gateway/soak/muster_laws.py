@@ -59,7 +59,8 @@ class MusterLaws:
         if before is None or before.id != muster.id:
             if muster.id in self._ids:
                 yield Complaint("muster's id", "", muster.id, "a new one", "one of before")
-            if before and before.is_open and not before.drill:
+            closed = any(event.kind is EventKind.MUSTER_CLOSED for event in changes.events)
+            if before and before.is_open and not (before.drill or closed):
                 yield Complaint("one muster", "", muster.id, "none: another is open", "it")
             self._ids.add(muster.id)
             self._cards = {}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from equipment.report import ClockCheck
-from gateway.mine.change import Batch, EventKind
+from gateway.mine.change import Act, ActKind, Batch, EventKind
 from gateway.mine.people.twins import _near_pairs
 from gateway.mine.plan import AlarmRule, DualCard, DuplicateCard, Holder
 from positioning.mine_map import Anchor, MineMap, Roadway
@@ -216,6 +216,16 @@ def test_a_pair_that_is_told_outlives_a_restart() -> None:
     assert raised(again, "dual_card") == []
     go(again, lambda s: {"1": 552 + 1.2 * s, "2": 552.0}, 30, t_ns)
     assert sorted(raised(again, "dual_card")) == [("ALARM_CLEARED", "1"), ("ALARM_CLEARED", "2")]
+
+
+def test_a_pair_is_none_once_one_of_them_was_handed_in() -> None:
+    walk = begun()
+    t_ns = go(walk, lambda s: {"1": 1.2 * s, "2": 1.2 * s}, 400)
+    t_ns = go(walk, lambda _: {"1": 480.0}, 60, t_ns)  # who is heard is below
+    assert len(raised(walk, "dual_card")) == 2  # silent is not away
+    walk.step(Batch(acts=(Act("one", "Zhao", ActKind.CARD_RETURN, "2", "found"),)), t_ns + S)
+    go(walk, lambda _: {"1": 480.0}, 6, t_ns + S)
+    assert sorted(raised(walk, "dual_card"))[:2] == [("ALARM_CLEARED", "1"), ("ALARM_CLEARED", "2")]
 
 
 def test_an_alarm_of_whose_pair_nothing_was_kept_is_over() -> None:

@@ -107,7 +107,8 @@ class TwinWatch:
         self._second = second
         fixes, known = self._cards.last, len(self._roster.person)
         places = np.stack([fixes["x_m"], fixes["y_m"], fixes["z_m"]], axis=1)[:known]
-        fresh = (fixes["fix_class"][:known] > 0) & (self._cards.below_ns[:known] > 0)
+        below = self._cards.below_ns[:known] > 0
+        fresh = (fixes["fix_class"][:known] > 0) & below
         fresh &= record.now_ns - fixes["t_ns"][:known] <= _FRESH_NS
         places[~fresh] = np.nan
         size = known - len(self._before_m)
@@ -116,7 +117,7 @@ class TwinWatch:
         self._before_m = places
         walks = self._roster.person & (way_m >= _WALK_LEAST_M) & (way_m <= _WALK_MOST_M)
         walks[walks] = ~self._rides(places[walks], places[self._roster.vehicle & fresh])
-        self._follow(places, np.where(walks, way_m, 0.0), record.now_ns)
+        self._follow(places, np.where(walks, way_m, 0.0), below, record.now_ns)
         if second % BEGIN_EVERY == 0:
             self._begin(places, np.flatnonzero(walks), record.now_ns)
         self._tell(record)
@@ -130,7 +131,7 @@ class TwinWatch:
         near[near] = (apart_m2 < _VEHICLE_M**2).any(axis=1)
         return near
 
-    def _follow(self, places: Floats, way_m: Floats, now_ns: int) -> None:
+    def _follow(self, places: Floats, way_m: Floats, below: NDArray[np.bool_], now_ns: int) -> None:
         """Adds the way to the pairs that are together; forgets those that are not."""
         pairs = self._pairs
         one, other = _cards_of(pairs["code"])
@@ -141,7 +142,7 @@ class TwinWatch:
         pairs["apart_m2"] += np.where(seen, apart_m, 0.0) * both_m
         pairs["seen_ns"] = np.where(seen, now_ns, pairs["seen_ns"])
         gone = seen & (apart_m > self._rule.apart_m)
-        gone |= now_ns - pairs["seen_ns"] > _UNSEEN_NS
+        gone |= (now_ns - pairs["seen_ns"] > _UNSEEN_NS) | ~(below[one] & below[other])
         self._pairs = pairs[~gone]
 
     def _begin(self, places: Floats, walking: Handles, now_ns: int) -> None:
