@@ -19,6 +19,9 @@ from gateway.soak.ledger import Complaint, key_of
 
 _S: Final = 1e9
 #: Families that come and go at once, whatever delays they have: they count their time themselves.
+#: Alarms are remembered for so many of the windows of floods.
+KEPT_WINDOWS: Final = 3
+
 _AT_ONCE: Final = ("signal_lost", "device_down")
 _SERVICE: Final = (ActKind.OUT_OF_SERVICE, ActKind.IN_SERVICE)
 _LATCHED: Final = (AlarmState.LATCHED_ACKNOWLEDGED, AlarmState.LATCHED_UNACKNOWLEDGED)
@@ -242,12 +245,14 @@ class AlarmLife:
             return
         window_ns = round(self._flood.window_s * _S)
         for rule, recent in self._recent.items():
-            while recent and now_ns - recent[0] > window_ns:
+            # Another configuration may look back farther.
+            while recent and now_ns - recent[0] > KEPT_WINDOWS * window_ns:
                 recent.popleft()
             flood = self._floods.get(rule)
             if flood or not recent or recent[-1] != now_ns:
                 continue
-            known = sum(t_ns > self._blind_ns for t_ns in recent)
+            since_ns = max(self._blind_ns, now_ns - window_ns - 1)
+            known = sum(t_ns > since_ns for t_ns in recent)
             if known >= self._flood.count:
                 yield Complaint("a flood", "", rule, "FLOOD_BEGUN", f"{known} alarms")
         for rule, (group, last_ns) in self._floods.items():

@@ -117,8 +117,11 @@ class Soak:
             if away_until < second:
                 for kind in ("restart", "stall"):
                     if table[kind].begins(second):
-                        away_until, rebuild = int(table[kind].end_s) + 1, kind == "restart"
-                        if rebuild and table[kind].rng.random() < UNSAVED_CHANCE:
+                        away_until = max(away_until, int(table[kind].end_s) + 1)
+                        if kind == "stall":
+                            continue
+                        rebuild = True
+                        if table[kind].rng.random() < UNSAVED_CHANCE:
                             self._step_unsaved(second, measured)
             backlog.append(measured)
             if second < away_until:

@@ -15,7 +15,7 @@ from gateway.soak.plan import CLOCK_TOLERANCE_S
 from gateway.soak.truth import ROUNDS, Delivered, Truth
 from gateway.soak.walkers import Flags
 from gateway.soak.world import World
-from positioning.observation import CardFlag
+from positioning.observation import CardFlag, Records
 
 _S: Final = 1e9
 #: An alarm that comes of time alone may be so much off, seconds: steps are a second apart.
@@ -33,6 +33,7 @@ class _Flag:
         self.rule, self.bit, self.clear_after_s = rule, bit, clear_after_s
         self.was: Flags = np.zeros(cards, np.bool_)
         self.begun = np.zeros(cards, np.int64)  # how often it was set
+        self.again = np.zeros(cards, np.int64)  # how often clocks had it set once more
         self.back_s = np.full(cards, np.inf)  # listened seconds at which it was heard not set
         self.rounds = np.zeros(cards, np.int64)  # how often it was then heard not set
 
@@ -64,7 +65,8 @@ class Signs:
         self.reload()
         #: In listened seconds: when each card was heard, by the times of its measurements.
         self._heard_s = np.full(cards, np.nan)
-        self._newest_ns = np.zeros(cards, np.int64)  # of what was given, by card
+        #: Of what was given, by card, until now and before this step.
+        self._newest_ns = self._before_ns = np.zeros(cards, np.int64)
         self._device_s = dict.fromkeys(plan.devices, np.inf)  # since when it is down
 
     def use(self, plan: MinePlan) -> None:
@@ -89,15 +91,15 @@ class Signs:
         self._flags[1].look(self._world.low & self._world.now.below)
 
     def restarted(self, listened_s: float) -> None:
-        """Who was not silent counts as heard now."""
+        """Who was not silent counts as heard now, who was as silent for just long enough."""
         silent = self._ledger.mask("signal_lost")
+        self._heard_s[silent] = listened_s - self._lost_s
         self._heard_s[~silent & ~np.isnan(self._heard_s)] = listened_s
 
     def check(
         self, changes: Changes, given: Delivered, now_ns: int, down: str
     ) -> Iterator[Complaint]:
-        """Compares after a step."""
-        self._hear(given, now_ns)
+        """Compares after a step, of which `hear` was told."""
         for flag in self._flags:
             yield from self._flag(flag, changes, given)
         yield from self._silence(given.listened_s)
@@ -108,9 +110,10 @@ class Signs:
         yield from self._each("unknown card", wrong, "an alarm of each that is on no roster")
         yield from self._devices(given.listened_s, down)
 
-    def _hear(self, given: Delivered, now_ns: int) -> None:
+    def hear(self, given: Delivered, now_ns: int) -> None:
+        """Takes what was given in a step, before it is looked at who has which card since."""
         rows = given.rows
-        self._is_new = rows["t_ns"] > self._newest_ns[rows["card"]]
+        self._before_ns = self._newest_ns.copy()
         np.maximum.at(self._newest_ns, rows["card"], rows["t_ns"])
         age_s = (now_ns - rows["t_ns"]) / _S
         heard_s = given.listened_s - np.where(age_s > CLOCK_TOLERANCE_S, age_s, 0.0)
@@ -124,7 +127,8 @@ class Signs:
         said, newly = (np.zeros(len(ledger.cards), np.bool_) for _ in range(2))
         says = np.flatnonzero(rows["flags"] & flag.bit)  # few
         said[rows["card"][says]] = True
-        newly[rows["card"][says[self._is_new[says]]]] = True
+        said_by, newest_ns = rows["card"][says], rows["t_ns"][says]
+        newly[said_by[newest_ns > self._before_ns[said_by]]] = True
         flag.rounds = np.where(said, 0, flag.rounds + given.heard)
         flag.back_s[said] = np.inf
         back = ~said & given.heard
@@ -139,7 +143,10 @@ class Signs:
         self._moved &= is_open | (flag.rule != "distress")
         wrong = is_open & over & self._truth.settled & ~flag.was & ~self._moved
         yield from self._each(f"{flag.rule} over", wrong, "no alarm: it was taken back")
-        wrong = ledger.raised_counts(flag.rule) > flag.begun
+        wrong = ledger.raised_counts(flag.rule) > flag.begun + flag.again
+        for card in np.flatnonzero(wrong).tolist():
+            flag.again[card] += _again(rows[rows["card"] == card], flag.bit)
+        wrong &= ledger.raised_counts(flag.rule) > flag.begun + flag.again
         yield from self._each(f"no {flag.rule}", wrong, "no more alarms than it was said")
 
     def _told(self, rule: str, changes: Changes) -> Flags:
@@ -175,3 +182,14 @@ class Signs:
     def _each(self, law: str, wrong: Flags, expected: str) -> Iterator[Complaint]:
         for card in np.flatnonzero(wrong).tolist():
             yield Complaint(law, self._ledger.cards[card], "", expected, "otherwise")
+
+
+def _again(rows: Records, bit: CardFlag) -> int:
+    """How often more than once a card's flag was set, by the times of what was given of it.
+
+    What comes of several seconds at once is taken in the order of its times, and a device whose
+    clock is off by less than the tolerance puts what it measured before among what came after.
+    """
+    said = (rows["flags"][np.argsort(rows["t_ns"], kind="stable")] & bit) > 0
+    rises = said & ~np.concatenate([[False], said[:-1]])
+    return max(int(rises.sum()) - 1, 0)

@@ -80,6 +80,9 @@ class TwinsTruth:
         self._way_m = np.where(new, 0.0, self._way_m + np.where(walks, went_m, 0.0))
         long = (self._way_m > 2.0 * self._dual.way_m) & (with_ >= 0)
         long &= second - self._together_s > 2.0 * self._dual.time_s
+        # Who is at a wellhead is out, to the core.
+        out = ledger.since_ns == 0
+        long &= ~(out | out[with_])
         is_open = ledger.mask(DUAL)
         for card in np.flatnonzero(long & ~is_open).tolist():
             way_m = self._way_m[card]

@@ -6,11 +6,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from gateway.mine.alarms.kept import ALARM_PREFIX
 from gateway.mine.change import Changes
 from gateway.mine.devices.anchors import STATE_PREFIX as ANCHOR_PREFIX
 from gateway.mine.machines.poses import STATE_PREFIX as MACHINE_PREFIX
 from gateway.mine.plan import MinePlan
-from gateway.soak.ledger import Complaint
+from gateway.soak.ledger import Complaint, key_of
 
 #: What is learnt of anchors is halved now and then, so that what is new counts.
 FADED_SHARE: Final = 0.45
@@ -20,7 +21,8 @@ class Writes:
     """What each step writes.
 
     What has changed and is as it was again may be written once more as it was, but not twice
-    running. Anchors and machines are written when they are heard, whatever of that was used.
+    running, unless something is told of it. Anchors and machines are written when they are heard,
+    whatever of that was used.
     """
 
     def __init__(self) -> None:
@@ -41,7 +43,7 @@ class Writes:
                 yield from self._learnt(key, value)
             if key.startswith((ANCHOR_PREFIX, MACHINE_PREFIX)):
                 continue
-            if state.get(key) != value:
+            if state.get(key) != value or _is_told(key, changes):
                 self._again.discard(key)
             elif key in self._again:
                 found = "the same again" if value else "it is forgotten again"
@@ -57,3 +59,10 @@ class Writes:
         self._heard[key] = place_m, heard
         if before_m == place_m and heard < FADED_SHARE * before:
             yield Complaint("anchor learnt", "", key, f"heard {before} times", f"{heard}")
+
+
+def _is_told(key: str, changes: Changes) -> bool:
+    """Whether an alarm has come and gone, or gone and come, within the step."""
+    return key.startswith(ALARM_PREFIX) and any(
+        key == ALARM_PREFIX + key_of(event.alarm).text for event in changes.events if event.alarm
+    )
