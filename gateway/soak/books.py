@@ -69,6 +69,10 @@ class Books:
         self._person = self._holding.person
         self._robot = ~self._person & ~self._holding.mask("is_vehicle")
 
+    def restarted(self) -> None:
+        """A core that began has told once more all that it keeps."""
+        self._same.clear()
+
     def check(self, changes: Changes, *, handed: bool) -> Iterator[Complaint]:
         """Takes the events of a step, after the ledger; `handed`: cards have changed hands."""
         number = self._ledger.number

@@ -36,6 +36,10 @@ class Writes:
             if self._heard.get(key, ([],))[0] != [one.x_m, one.y_m, one.z_m]:
                 self._heard.pop(key, None)
 
+    def restarted(self) -> None:
+        """A core that began has written once more what goes on."""
+        self._again.clear()
+
     def check(self, changes: Changes, state: Mapping[str, bytes]) -> Iterator[Complaint]:
         """Looks at what a step writes; `state` is what was kept before."""
         for key, value in changes.state.items():

@@ -81,7 +81,8 @@ class Occupancy:
         """Takes over another map and roster. `zones` None: they have the same borders.
 
         Cards stay where they are, since when they are. Where borders have changed, last places
-        are judged by the new ones. Returns the cards of which something is to be kept anew.
+        are judged by the new ones; but who is silent is not out because a wellhead has grown to
+        where they were heard last. Returns the cards of which something is to be kept anew.
         """
         entered, self._entered, inside = self._entered, {}, self._inside
         self._cards.at_wellhead[:] = self._cards.in_licence[:] = 0
@@ -137,6 +138,10 @@ class Occupancy:
             text = f"card {self._table.name(card)} {_words(zone, entered=entered, near=near)}"
             t_ns, place = int(fix["t_ns"]), place_of(fix)
             if moved_ns is not None:
+                if entered and zone.kind is ZoneKind.WELLHEAD and self._cards.silent[card]:
+                    known = set(self._membership.zones_of(card))
+                    self._membership.restore(card, sorted(known - {crossing.zone}))
+                    continue
                 t_ns, text = moved_ns, f"{text}: the map has changed"
             if not near:
                 moved.add(card)
