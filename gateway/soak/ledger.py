@@ -79,6 +79,10 @@ class Ledger:
         #: Cards that operators have moved from hand to hand in the step at hand: old to new, or
         #: to none.
         self.handed: dict[str, str] = {}
+        #: Of these since when they were below, as they were told out.
+        self._handed_ns: dict[int, int] = {}
+        #: Cards that were below already when they were given to whom they are now.
+        self.joined: set[int] = set()
         self._borders_moved = False
         self.state: dict[str, bytes] = {}
         self.sequence = 0
@@ -188,6 +192,8 @@ class Ledger:
             yield Complaint("leaves at wellhead", event.card, "", expected, found)
         if not self.since_ns[card]:
             yield Complaint("leaves once", event.card, "", "it was below", "MINE_LEFT all the same")
+        if event.card in self.handed:
+            self._handed_ns[card] = int(self.since_ns[card])
         self.since_ns[card] = 0
         self._left[MINE] += 1
 
@@ -200,8 +206,9 @@ class Ledger:
             new = self.number[event.card]
             self.inside[new] |= self.inside[old]
             self.heard[new] |= self.heard[old]
-            times = [one for one in self.since_ns[[old, new]].tolist() if one]
-            self.since_ns[new] = min(times, default=0)
+            (self.joined.add if self.since_ns[new] else self.joined.discard)(new)
+            times = [*self.since_ns[[old, new]].tolist(), self._handed_ns.pop(old, 0)]
+            self.since_ns[new] = min((one for one in times if one), default=0)
         self.inside[old], self.heard[old], self.since_ns[old] = False, False, 0
 
     def _change(self, event: Event) -> None:

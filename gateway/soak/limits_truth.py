@@ -93,6 +93,10 @@ class LimitsTruth:
         self._last_up_s[above & ~self.gone] = -np.inf  # its way out was not seen
         came = down & np.isinf(self._below_s) & np.isfinite(self._last_up_s)
         self._below_s[came] = second
+        # Of two cards with one number the other may have been up meanwhile, or elsewhere.
+        doubled = self._truth.doubled
+        self._below_s[doubled], self._last_up_s[doubled] = np.inf, -np.inf
+        self._in_s[doubled] = np.inf
         # A way that was not seen in one piece says nothing of when it was.
         lost = ~self._truth.settled & np.isinf(self._below_s)
         self._last_up_s[lost & self._world.now.below] = -np.inf

@@ -81,7 +81,8 @@ class Signs:
     def hand_over(self, old: int, new: int) -> None:
         """Who had the card `old` has `new`; -1: they have none."""
         if new >= 0:
-            self._heard_s[new] = np.fmax(self._heard_s[new], self._heard_s[old])
+            if new not in self._ledger.joined:  # or it is as silent as it was
+                self._heard_s[new] = np.fmax(self._heard_s[new], self._heard_s[old])
             self._moved[new] = True
         self._heard_s[old] = np.nan
 
