@@ -129,7 +129,9 @@ class Checks:
         yield from ledger.attending(changes)
         yield from self.life.check(changes)
         yield from self._books.check(changes, handed=handed)
-        self.truth.doubled = air.doubled_until_s >= given.second
+        # After a standstill much comes that was measured while the card was doubled.
+        oldest_ns = given.rows["t_ns"].min(initial=changes.now_ns)
+        self.truth.doubled = air.doubled_until_s >= (oldest_ns - START_NS) // 1_000_000_000
         yield from self.truth.check(changes, given, air.unsettled_s)
         yield from self._signs.check(changes, given, changes.now_ns, air.down)
         yield from self._limits.check(given)
