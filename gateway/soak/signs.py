@@ -34,6 +34,7 @@ class _Flag:
         self.was: Flags = np.zeros(cards, np.bool_)
         self.begun = np.zeros(cards, np.int64)  # how often it was set
         self.again = np.zeros(cards, np.int64)  # how often clocks had it set once more
+        self.said_ns = np.zeros(cards, np.int64)  # when it was measured set last
         self.back_s = np.full(cards, np.inf)  # listened seconds at which it was heard not set
         self.rounds = np.zeros(cards, np.int64)  # how often it was then heard not set
 
@@ -130,9 +131,11 @@ class Signs:
         said[rows["card"][says]] = True
         said_by, newest_ns = rows["card"][says], rows["t_ns"][says]
         newly[said_by[newest_ns > self._before_ns[said_by]]] = True
-        flag.rounds = np.where(said, 0, flag.rounds + given.heard)
+        np.maximum.at(flag.said_ns, said_by, newest_ns)
+        # What was measured before takes nothing back.
+        back = ~said & given.heard & (self._newest_ns > flag.said_ns)
+        flag.rounds = np.where(said, 0, flag.rounds + back)
         flag.back_s[said] = np.inf
-        back = ~said & given.heard
         flag.back_s[back] = np.minimum(flag.back_s[back], given.listened_s)
         is_open = ledger.mask(flag.rule)
         # What comes late may be of a press that has had its alarm: it asks for no other.

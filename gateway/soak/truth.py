@@ -34,6 +34,9 @@ SIGMA_FADES: Final = 0.9
 MARGIN_M: Final = 1.0
 #: So many rounds a card must be deep before it is sure; one round is of so many ranges.
 ROUNDS: Final = 3
+#: The same of a card that must be told in or out: where two roadways meet at a right angle, a burst
+#: without a line of sight holds a place back for some five seconds, as a slower walk would.
+SURE_ROUNDS: Final = 6
 RANGES_LEAST: Final = 3
 #: Who has not been heard for longer is not judged by where it is.
 HEARD_S: Final = 5.0
@@ -132,7 +135,7 @@ class Truth:
         yield from self._each("is out", wrong, zones, "outside", "in it")
         wrong = self.sure_in & self._forbidden & ~alarm
         yield from self._each("entry alarm", wrong, columns, "an alarm", "none")
-        wrong = self._out_for > ROUNDS + self._clear_after_s
+        wrong = self._out_for > SURE_ROUNDS + self._clear_after_s
         wrong = wrong & self.settled[:, None] & alarm
         if given.second - self._judged_s > self._clear_after_s.max() + 1:
             wrong |= ~self._forbidden & alarm
@@ -167,8 +170,8 @@ class Truth:
         self._heard_s[round_] = given.second
         self.settled = (given.second > unsettled_s) & self._world.now.below
         self.settled &= given.second - self._heard_s <= HEARD_S
-        self.sure_in = (self._in_for > ROUNDS) & self.settled[:, None]
-        self.sure_out = (self._out_for > ROUNDS) & self.settled[:, None]
+        self.sure_in = (self._in_for > SURE_ROUNDS) & self.settled[:, None]
+        self.sure_out = (self._out_for > SURE_ROUNDS) & self.settled[:, None]
 
     def _crossings(self, changes: Changes, given: Delivered) -> Iterator[Complaint]:
         ledger = self._ledger
