@@ -11,6 +11,7 @@ from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger
 from gateway.soak.plan import PATROL, START_NS
 from gateway.soak.truth import Delivered, Truth
+from gateway.soak.walkers import Flags
 from gateway.soak.world import World
 
 _S_NS: Final = 1_000_000_000
@@ -52,12 +53,16 @@ class RoutesTruth:
             hour_s = now // 3600 * 3600
             if start_s <= last - hour_s and now - hour_s < end_s:
                 self._was_in[number] |= self._truth.sure_in[:, column]
-                self._maybe[number] |= self._world.depth_m[:, column] > -far_m
+                self._maybe[number] |= self._may_be_in(column, far_m)
             elif last - hour_s < start_s <= now - hour_s < end_s:
                 self._was_in[number] = self._truth.sure_in[:, column]
-                self._maybe[number] = self._world.depth_m[:, column] > -far_m
+                self._maybe[number] = self._may_be_in(column, far_m)
             elif last - hour_s < end_s <= now - hour_s:
                 yield from self._judge(number, (hour_s + start_s, hour_s + end_s), now)
+
+    def _may_be_in(self, column: int, far_m: float) -> Flags:
+        """Who is not far away, or was there when they fell silent."""
+        return (self._world.depth_m[:, column] > -far_m) | self._ledger.inside[:, column]
 
     def _judge(self, number: int, span_s: tuple[int, int], now: int) -> Iterator[Complaint]:
         ledger, start_ns = self._ledger, START_NS + span_s[0] * _S_NS
