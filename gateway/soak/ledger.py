@@ -135,6 +135,7 @@ class Ledger:
         """Takes what a step has told; `heard_now` are the cards in its batch."""
         self.heard |= heard_now
         self._borders_moved = borders_moved
+        self._handed_ns.clear()
         for key, value in changes.state.items():
             if value is None:
                 self.state.pop(key, None)

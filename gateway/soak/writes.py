@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from gateway.mine.alarms.kept import ALARM_PREFIX
 from gateway.mine.change import Changes
 from gateway.mine.devices.anchors import STATE_PREFIX as ANCHOR_PREFIX
 from gateway.mine.machines.poses import STATE_PREFIX as MACHINE_PREFIX
 from gateway.mine.plan import MinePlan
-from gateway.soak.ledger import Complaint, key_of
+from gateway.soak.ledger import Complaint
 
 #: What is learnt of anchors is halved now and then, so that what is new counts.
 FADED_SHARE: Final = 0.45
+#: So many times running: the end of an alarm may be put off and called off in each step.
+AGAIN_MOST: Final = 4
 
 
 class Writes:
     """What each step writes.
 
-    What has changed and is as it was again may be written once more as it was, but not twice
-    running, unless something is told of it. Anchors and machines are written when they are heard,
-    whatever of that was used.
+    What has changed within a step and is as it was again may be written once more as it was, but
+    not for long. Anchors and machines are written when they are heard, whatever of that was used.
     """
 
     def __init__(self) -> None:
-        self._again: set[str] = set()
+        self._again: Counter[str] = Counter()
         self._heard: dict[str, tuple[list[float], int]] = {}
 
     def use(self, plan: MinePlan) -> None:
@@ -47,13 +48,13 @@ class Writes:
                 yield from self._learnt(key, value)
             if key.startswith((ANCHOR_PREFIX, MACHINE_PREFIX)):
                 continue
-            if state.get(key) != value or _is_told(key, changes):
-                self._again.discard(key)
-            elif key in self._again:
+            if state.get(key) != value:
+                self._again.pop(key, None)
+                continue
+            self._again[key] += 1
+            if self._again[key] > AGAIN_MOST:
                 found = "the same again" if value else "it is forgotten again"
                 yield Complaint("written", "", key, "only what has changed", found)
-            else:
-                self._again.add(key)
 
     def _learnt(self, key: str, value: bytes) -> Iterator[Complaint]:
         """How often an anchor was heard grows while it stands where it did, but for fading."""
@@ -63,10 +64,3 @@ class Writes:
         self._heard[key] = place_m, heard
         if before_m == place_m and heard < FADED_SHARE * before:
             yield Complaint("anchor learnt", "", key, f"heard {before} times", f"{heard}")
-
-
-def _is_told(key: str, changes: Changes) -> bool:
-    """Whether an alarm has come and gone, or gone and come, within the step."""
-    return key.startswith(ALARM_PREFIX) and any(
-        key == ALARM_PREFIX + key_of(event.alarm).text for event in changes.events if event.alarm
-    )
