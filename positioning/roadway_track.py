@@ -44,6 +44,7 @@ from positioning.roadway_places import (
 )
 from positioning.roadway_review import (
     glance,
+    glance_round_a_corner,
     may_be_round_a_corner,
     mind_other_ways,
     review,
@@ -276,13 +277,11 @@ def _take_place(card: Card, site: Site, m: Any, lag_s: float) -> tuple[bool, flo
 @njit_within
 def _glance_about(card: Card, site: Site) -> None:
     """Looks for better places where the best one may be wrong though nothing says so yet."""
-    s = site
     if card["rejects"] >= _REVIEW_REJECTS:
         # Who has begun to run is not where older ranges tell: the last round counts alone.
-        glance(card, site, s["reacquire_window_ns"], 3)
+        glance(card, site)
     elif may_be_round_a_corner(card, site, best_place(card)):
-        # A card that stands ranges more rarely: its last round counts as well.
-        glance(card, site, s["start_window_ns"] + s["used_ns"], 2)
+        glance_round_a_corner(card, site)
 
 
 @njit_within

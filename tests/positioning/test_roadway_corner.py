@@ -7,6 +7,7 @@ taken for the right one calls those that deny it blocked.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import numpy as np
 import pytest
@@ -35,6 +36,30 @@ STANDS, GOES = 10, 1.9
 PLACES_M = np.minimum(-8.12 + GOES * np.arange(1 - STANDS, 20).clip(0), 0.0)
 #: Rounds in which ranges are too long, metres, for want of a line of sight.
 BLOCKED = {(9, 0): 0.55, (10, 0): 0.98, (11, 0): 0.77, (12, 0): 0.43, (10, 2): 1.91, (11, 2): 2.43}
+
+
+#: Someone else, who keeps to the far side of the gate, as the simulator measured it: the ranges of
+#: `ANCHORS` in each round, metres. The anchor at the corner is blocked as they set out, so that
+#: those behind them seem to be; they stop 1.1 m before the corner.
+NO: Final = math.nan
+WALK = np.array(
+    [
+        *[(7.8, 31.2, 69.55, NO, NO)] * 7,
+        (8.44, 31.16, 69.64, NO, NO),
+        (8.08, 32.16, 70.63, NO, NO),
+        (7.23, 33.07, 71.58, NO, NO),
+        (7.21, 34.10, 72.53, NO, NO),
+        (4.92, 35.14, 73.52, NO, NO),
+        (4.53, 36.12, 74.48, NO, NO),
+        (4.30, 36.99, 75.47, 6.66, NO),
+        (4.04, 38.04, 76.47, 6.04, NO),
+        (3.68, 39.02, NO, 5.66, 41.45),
+        (3.62, 40.02, NO, 5.17, 40.77),
+        (3.79, 40.89, NO, 4.87, 40.23),
+        *[(3.91, 41.4, NO, 4.82, 39.95)] * 9,
+    ]
+)
+STOPS_Y_M: Final = -1.1
 
 
 def ranges(seed: int) -> Records:
@@ -66,3 +91,15 @@ def test_who_walks_to_a_corner_does_not_stay_before_it(seed: int) -> None:
     arrived = STANDS + math.ceil(8.12 / GOES)
     assert (away_m[arrived + 1 :] < 0.5).all()
     assert (fixes["fix_class"][arrived + 2 :] == FixClass.ROADWAY).all()
+
+
+def test_who_stops_just_before_a_corner_is_there_some_rounds_later() -> None:
+    """By the last seconds alone, either side of the near anchors is about as likely."""
+    rows = [
+        (0, anchor, (k + 1) * S + 2_000_000 * slot, round_[anchor], np.nan, np.nan)
+        for k, round_ in enumerate(WALK)
+        for slot, anchor in enumerate(np.argsort(round_)[: np.isfinite(round_).sum()].tolist())
+    ]
+    fixes = Locator(CORNER, CARD_Z_M).locate(measurements(np.array(rows, RANGE)))
+    assert abs(fixes["y_m"][-1] - STOPS_Y_M) < 0.5
+    assert fixes["fix_class"][-1] == FixClass.ROADWAY
