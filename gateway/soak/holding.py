@@ -46,13 +46,18 @@ class Holding:
         card, _, other = act.subject.partition("/")
         self._handled.add(card)
         if act.kind is ActKind.CARD_ISSUE:
-            self._issued[other] = card
+            self._give(other, card)
         elif act.kind is ActKind.CARD_RETURN:
             self._issued[self.persons[card]] = ""
         elif act.kind is ActKind.CARD_REPLACE:
-            self._issued[self.persons[card]] = other
+            self._give(self.persons[card], other)
             self._handled.add(other)
         self._assign()
+
+    def _give(self, person: str, card: str) -> None:
+        """They have it, and nobody else, not even who was on no roster meanwhile."""
+        self._issued |= {one: "" for one, has in self._issued.items() if has == card}
+        self._issued[person] = card
 
     def holder(self, card: str) -> Holder | None:
         """Who has a card; None where nobody is known to."""

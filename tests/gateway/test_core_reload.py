@@ -252,3 +252,32 @@ def test_the_same_again_ends_no_stay_early() -> None:
     assert told(room.reload(t_ns + S // 2)) == []
     room.wait(2, t_ns)
     assert room.events()[-1] == ("ALARM_RAISED", CARD, "face")
+
+
+def test_who_is_silent_is_not_out_because_the_wellhead_has_grown() -> None:
+    room = Room()
+    t_ns = room.wait(40, room.walk(CARD, [20.0] * 10, T0))
+    grown = replace(MAP.zones[0], rings_m=rectangle(-20, 30))
+    changes = room.reload(t_ns + 1, map=with_zones(grown, *MAP.zones[1:]))
+    assert (changes.headcount.underground, changes.headcount.silent) == (1, 1)
+    t_ns = room.wait(5, t_ns + 1)
+    assert not any(kind == "MINE_LEFT" for kind, *_ in room.events())
+    room.walk(CARD, [20.0] * 4, t_ns)  # now it is heard there
+    assert room.events()[-2:] == [("ZONE_ENTERED", CARD, "pit-top"), ("MINE_LEFT", CARD, "")]
+
+
+def test_who_is_back_in_people_csv_has_no_card_that_is_someone_elses_by_now() -> None:
+    room = Room()
+
+    def replaced(second: int, cards: str) -> None:
+        act = Act(f"request-{second}", "Zhao", ActKind.CARD_REPLACE, cards, "so")
+        (answer,) = room.step(Batch(acts=(act,)), T0 + second * S).answers
+        assert answer.refusal == ""
+
+    replaced(1, f"{CARD}/7002")
+    replaced(2, f"{OTHER}/7001")
+    assert room.reload(T0 + 3 * S, holders={CARD: HOLDERS[CARD]}).issued == {"7002": CARD}
+    replaced(4, "7002/7001")
+    assert room.reload(T0 + 5 * S, holders=HOLDERS).issued == {"7001": CARD}
+    again = Walk(room.state, 900, plan=room.plan)
+    assert again.begin(T0 + 6 * S).issued == {"7001": CARD}

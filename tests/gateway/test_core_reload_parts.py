@@ -271,20 +271,6 @@ def test_time_goes_on_in_new_zones_teams_and_shifts() -> None:
     assert spent(walk, "crossing") == {"C": pytest.approx(30.0, abs=1.5)}
 
 
-def test_who_is_silent_is_not_out_because_the_wellhead_has_grown() -> None:
-    walk = Walk()
-    walk.begin()
-    t_ns = walk.wait(40, walk.walk("1001", [20.0] * 10, T0))
-    grown = replace(MAP.zones[0], rings_m=rectangle(-20, 30))
-    plan = replace(PLAN, map=replace(MAP, zones=(grown, *MAP.zones[1:])))
-    changes = reload(walk, PLAN, plan, t_ns + 1)
-    assert (changes.headcount.underground, changes.headcount.silent) == (1, 1)
-    t_ns = walk.wait(5, t_ns + 1)
-    assert not any(kind == "MINE_LEFT" for kind, *_ in walk.events())
-    walk.walk("1001", [20.0] * 4, t_ns)  # now it is heard there
-    assert walk.events()[-2:] == [("ZONE_ENTERED", "1001", "pit-top"), ("MINE_LEFT", "1001", "")]
-
-
 def test_a_shift_that_ends_at_another_time_goes_on() -> None:
     now = datetime.fromtimestamp(T0 // S, UTC)
     start, end = now - timedelta(hours=1), now + timedelta(hours=1)
