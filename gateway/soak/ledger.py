@@ -207,7 +207,9 @@ class Ledger:
             new = self.number[event.card]
             self.inside[new] |= self.inside[old]
             self.heard[new] |= self.heard[old]
-            (self.joined.add if self.since_ns[new] else self.joined.discard)(new)
+            self.joined.discard(new)
+            if self.since_ns[new]:
+                self.joined.add(new)
             times = [*self.since_ns[[old, new]].tolist(), self._handed_ns.pop(old, 0)]
             self.since_ns[new] = min((one for one in times if one), default=0)
         self.inside[old], self.heard[old], self.since_ns[old] = False, False, 0

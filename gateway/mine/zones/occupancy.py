@@ -138,6 +138,7 @@ class Occupancy:
             text = f"card {self._table.name(card)} {_words(zone, entered=entered, near=near)}"
             t_ns, place = int(fix["t_ns"]), place_of(fix)
             if moved_ns is not None:
+                # Silence is not absence: they may be anywhere since.
                 if entered and zone.kind is ZoneKind.WELLHEAD and self._cards.silent[card]:
                     known = set(self._membership.zones_of(card))
                     self._membership.restore(card, sorted(known - {crossing.zone}))
