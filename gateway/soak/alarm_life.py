@@ -18,10 +18,9 @@ from gateway.mine.plan import AlarmRule, MinePlan
 from gateway.soak.ledger import Complaint, key_of
 
 _S: Final = 1e9
-#: Families that come and go at once, whatever delays they have: they count their time themselves.
 #: Alarms are remembered for so many of the windows of floods.
 KEPT_WINDOWS: Final = 3
-
+#: Families that come and go at once, whatever delays they have: they count their time themselves.
 _AT_ONCE: Final = ("signal_lost", "device_down")
 _SERVICE: Final = (ActKind.OUT_OF_SERVICE, ActKind.IN_SERVICE)
 _LATCHED: Final = (AlarmState.LATCHED_ACKNOWLEDGED, AlarmState.LATCHED_UNACKNOWLEDGED)

@@ -123,7 +123,7 @@ class Checks:
         ledger, air = self.ledger, self._air
         yield from self._writes.check(changes, ledger.state)
         yield from ledger.take(changes, given.heard)
-        self._signs.hear(given, changes.now_ns)
+        self._signs.hear(given)
         handed = self._hand_over(changes, given.second)
         given = self._still_carried(given)
         yield from ledger.attending(changes)

@@ -26,14 +26,11 @@ from gateway.soak.fleet import (
 )
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger
-from gateway.soak.plan import CLOCK_TOLERANCE_S, START_NS
-from gateway.soak.truth import ROUNDS, Delivered, Truth
+from gateway.soak.truth import ROUNDS, Delivered, Truth, counted_s
 from gateway.soak.walkers import Flags
 from gateway.soak.world import World
 from hil_sim.roadgraph import Floats
 from positioning.mine_map import ZoneKind
-
-_S_NS: Final = 1_000_000_000
 
 #: Besides noise: a card's place across the roadway may not be known, and it moves on in a round.
 ASIDE_M: Final = 2.5
@@ -135,7 +132,8 @@ class FleetTruth:
             known.heard_s = given.listened_s
         elif known.name == "loader":
             card = int(self._mounted[0])
-            known.heard_s = max(known.heard_s, _heard_s(card, given))
+            heard_s = counted_s(given)[given.rows["card"] == card]
+            known.heard_s = max(known.heard_s, float(heard_s.max(initial=-np.inf)))
             if not self._truth.settled[card]:
                 known.settled_s = given.second + SETTLE_S
         if given.listened_s - known.heard_s > 1.5 and known.name in (SHUTTLE, SHEARER):
@@ -261,15 +259,6 @@ class FleetTruth:
             if self._ledger.lasts(key) != over:
                 expected = f"beyond its limit: {over}"
                 yield Complaint("limit", "", name, expected, "otherwise")
-
-
-def _heard_s(card: int, given: Delivered) -> float:
-    """When the newest of a card was measured: now, if that is within the tolerance."""
-    t_ns = given.rows["t_ns"][given.rows["card"] == card]
-    if not len(t_ns):
-        return -np.inf
-    late_s = (START_NS + given.second * _S_NS - int(t_ns.max())) / _S_NS
-    return given.listened_s - (late_s if late_s > CLOCK_TOLERANCE_S else 0.0)
 
 
 def _depth_m(low: Floats, high: Floats, place_m: Floats) -> float:

@@ -11,8 +11,7 @@ from gateway.mine.change import Changes, EventKind
 from gateway.mine.plan import MinePlan
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger
-from gateway.soak.plan import CLOCK_TOLERANCE_S
-from gateway.soak.truth import ROUNDS, Delivered, Truth
+from gateway.soak.truth import ROUNDS, Delivered, Truth, counted_s
 from gateway.soak.walkers import Flags
 from gateway.soak.world import World
 from positioning.observation import CardFlag, Records
@@ -112,16 +111,14 @@ class Signs:
         yield from self._each("unknown card", wrong, "an alarm of each that is on no roster")
         yield from self._devices(given.listened_s, down)
 
-    def hear(self, given: Delivered, now_ns: int) -> None:
+    def hear(self, given: Delivered) -> None:
         """Takes what was given in a step, before it is looked at who has which card since."""
         rows = given.rows
         self._before_ns = self._newest_ns.copy()
         np.maximum.at(self._newest_ns, rows["card"], rows["t_ns"])
-        age_s = (now_ns - rows["t_ns"]) / _S
-        heard_s = given.listened_s - np.where(age_s > CLOCK_TOLERANCE_S, age_s, 0.0)
         new = given.heard & np.isnan(self._heard_s)
         self._heard_s[new] = -np.inf
-        np.maximum.at(self._heard_s, rows["card"], heard_s)
+        np.maximum.at(self._heard_s, rows["card"], counted_s(given))
         self._heard_s[new] = given.listened_s
 
     def _flag(self, flag: _Flag, changes: Changes, given: Delivered) -> Iterator[Complaint]:

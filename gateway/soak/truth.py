@@ -17,7 +17,7 @@ from gateway.mine.zones.occupancy import ENTRY_RULES
 from gateway.soak.faults import LATE_S, SETTLE_S
 from gateway.soak.holding import Holding
 from gateway.soak.ledger import Complaint, Ledger
-from gateway.soak.plan import START_NS
+from gateway.soak.plan import CLOCK_TOLERANCE_S, START_NS
 from gateway.soak.walkers import Flags
 from gateway.soak.world import World
 from hil_sim.roadgraph import Floats, Ints
@@ -34,10 +34,10 @@ SIGMA_FADES: Final = 0.9
 MARGIN_M: Final = 1.0
 #: So many rounds a card must be deep before it is sure; one round is of so many ranges.
 ROUNDS: Final = 3
-#: The same of a card that must be told in or out: where two roadways meet at a right angle, a burst
+RANGES_LEAST: Final = 3
+#: So many of a card that must be told in or out: where two roadways meet at a right angle, a burst
 #: without a line of sight holds a place back for some five seconds, as a slower walk would.
 SURE_ROUNDS: Final = 6
-RANGES_LEAST: Final = 3
 #: Who has not been heard for longer is not judged by where it is.
 HEARD_S: Final = 5.0
 #: Who leaves the mine was near the wellhead so lately, seconds, and so near.
@@ -60,6 +60,12 @@ class Delivered(NamedTuple):
     second: int
     listened_s: float
     numbers: Ints
+
+
+def counted_s(given: Delivered) -> Floats:
+    """When each measurement counts as heard, listened seconds: now, within the tolerance."""
+    late_s = given.second - (given.rows["t_ns"] - START_NS) / 1e9
+    return given.listened_s - np.where(late_s > CLOCK_TOLERANCE_S, late_s, 0.0)
 
 
 class Truth:

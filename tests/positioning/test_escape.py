@@ -1,7 +1,6 @@
 """Ways to safety: the shortest ones, around dangers, out of them first, and none through rock."""
 
 import math
-import time
 from itertools import pairwise
 
 import numpy as np
@@ -246,7 +245,7 @@ def test_no_way_leads_back_into_a_danger(
         assert not len(cool) or not hot[cool[0] :].any()
 
 
-def test_thousands_of_ways_cost_little() -> None:
+def test_thousands_of_ways_are_found() -> None:
     side = 20
     ways = WayMap(grid(side))
     random = np.random.default_rng(1)
@@ -257,9 +256,6 @@ def test_thousands_of_ways_cost_little() -> None:
         )
     )
     fire = zone("fire", (200, 420), (200, 420))
-    started = time.perf_counter()
     escape = ways.escape([fire], [GATE])
     found = escape.ways(fixes, np.zeros(8000, np.bool_))
-    took_s = time.perf_counter() - started
     assert sum(way is not None for way in found) == 8000
-    print(f"{took_s:.3f} s")  # some 0.1 s where nothing else runs

@@ -348,4 +348,5 @@ def test_a_large_map_is_read() -> None:
     features += [feature("zone", "Polygon", [ring], id=f"Z{n}", zone="face") for n in range(200)]
     text = json.dumps(collection(*features), indent=1)
     mine = parse_map(text)
-    assert len(mine.anchors) == 2000
+    found = len(mine.roadways[0].centreline_m), len(mine.anchors), len(mine.zones)
+    assert found == (5000, 2000, 200)

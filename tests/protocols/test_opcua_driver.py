@@ -179,7 +179,7 @@ async def test_a_burst_arrives_in_order(pump: Pump) -> None:
         await until(lambda: told.last("burst"), "the first value")
         for value in range(1, 6):
             await node.write_value(float(value))
-        await until(lambda: told.last("burst").value == 5.0, "the last value")  # type: ignore[union-attr]  # the wait above
+        await until(lambda: (s := told.last("burst")) and s.value == 5.0, "the last value")
     values = [sample.value for sample in told.of("burst")]
     assert values == sorted(values, key=float)  # type: ignore[arg-type]  # all are numbers
 

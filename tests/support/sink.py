@@ -90,9 +90,9 @@ def _of_a_server(task: "asyncio.Task[Any]") -> bool:
     return "server" in str(code.co_filename) or "server" in str(code.co_qualname)
 
 
-async def failure_of(driver: Driver, within_s: float = 2 * LONG_S) -> tuple[str, Told]:
+async def failure_of(driver: Driver) -> tuple[str, Told]:
     """The text of the DeviceError that must end a session of `driver`, and what came before."""
     async with running(driver) as (told, task):
         with pytest.raises(DeviceError) as failed:
-            await asyncio.wait_for(asyncio.shield(task), within_s)
+            await asyncio.wait_for(asyncio.shield(task), 2 * LONG_S)
     return str(failed.value), told

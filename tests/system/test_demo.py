@@ -83,7 +83,7 @@ def test_the_demo_ends_cleanly_on_a_signal(tmp_path: Path, number: int) -> None:
     assert all(map(gone, started.values()))
 
 
-def test_the_demo_ends_at_once_while_it_starts(tmp_path: Path) -> None:
+def test_the_demo_ends_cleanly_while_it_starts(tmp_path: Path) -> None:
     with demo(tmp_path, "--people", "5") as process:
         process.wait_for(lambda: "starting" in process.out)
         assert process.stop(signal.SIGINT) == 0

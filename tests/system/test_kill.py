@@ -191,7 +191,7 @@ def test_a_client_comes_back_with_its_cursor(tmp_path: Path, mine: Path, stack: 
         assert after[0] in {before[-1], before[-1] + 1}
 
 
-def test_commands_end_at_once_and_cleanly(tmp_path: Path, mine: Path, stack: ExitStack) -> None:
+def test_commands_end_cleanly(tmp_path: Path, mine: Path, stack: ExitStack) -> None:
     port = free_port()
     sim = stack.enter_context(simulator(mine, tmp_path))
     run = stack.enter_context(gateway(mine, port, tmp_path))

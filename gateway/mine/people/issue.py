@@ -242,8 +242,7 @@ class IssueBook:
                 self._known.add(one)
                 record.state[KNOWN_PREFIX + one] = b"1"
         # Who had it before was off people.csv when it was free: back on it, they have none.
-        before = [one for one, has in self._issued.items() if card and has == card]
-        for one in before:
+        for one in [one for one, has in self._issued.items() if card and has == card]:
             self._issued[one] = ""
             record.state[STATE_PREFIX + one] = b""
         self._issued[person] = card
