@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 _TIMES: Final = re.compile(r"_ns(\[.*\])?$")
@@ -24,6 +25,7 @@ EXCLUDED: Final[dict[tuple[str, str], str]] = {
     ("prevention.plan", ""): "defaults",
     ("change", "Alarm.number"): "for clients that sort: the core never asks for it",
     ("people.conflicts", "PAIRS_MOST"): "a bound of memory",
+    ("machines.poses", "Poses.age_s"): "words alone",
     ("people.card_kept", "PARTS"): "how the work of keeping is spread over seconds",
     ("devices.anchors", "SAVE_PARTS"): "how the work of keeping is spread over seconds",
     ("people.twins", "PAIRS_MOST"): "a bound of memory",
@@ -50,6 +52,39 @@ def is_text(node: ast.expr) -> bool:
 def is_words(name: str) -> bool:
     """Whether what has this name words something."""
     return name.rpartition(".")[2].rstrip("s") in _WORDS
+
+
+def worded(function: ast.FunctionDef) -> set[str]:
+    """The names of a function that only serve to word something, directly or by one another."""
+    found: set[str] = set()
+    while True:
+        said = {part for text in _texts(function, found) for part in ast.walk(text)}
+        loads = [
+            node
+            for node in ast.walk(function)
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+        ]
+        more = {node.id for node in loads} - {node.id for node in loads if node not in said}
+        if more == found:
+            return found
+        found = more
+
+
+def _texts(function: ast.FunctionDef, names: set[str]) -> Iterator[ast.expr]:
+    """The expressions in it that word something; what is assigned to `names` does, too."""
+    for node in ast.walk(function):
+        match node:
+            case ast.JoinedStr(values=parts) if any(map(_is_sentence, parts)):
+                yield node
+            case ast.keyword(arg="text", value=value):
+                yield value
+            case ast.Assign(value=value) if target_of(node) in {"text", *names}:
+                yield value
+
+
+def _is_sentence(part: ast.expr) -> bool:
+    """Whether a part of a text has more than one word; what has one may be a key."""
+    return isinstance(part, ast.Constant) and " " in str(part.value)
 
 
 def target_of(node: ast.Assign | ast.AnnAssign) -> str:

@@ -8,7 +8,7 @@ What is left out, because the module would do the same, or because it only words
 - `<` for `<=` between measured values (names that end in a unit): two of them are never equal but
   for the step that something falls into; the comparison is turned round instead
 - none for a time: 0 or 1 ns is the same; `-1` for none, where any negative number is the same
-- conditions of statements that only word something
+- conditions of statements that only word something, and names that are used for words alone
 - guards that only save work: `if not len(rows): return`, where nothing is done with no rows anyway
 - `EXCLUDED`: words alone, room for more rows, limits that no small mine reaches, rhythms of work
 - names that are assigned but once in a function: without them every run ends with a NameError
@@ -33,6 +33,7 @@ from bench.left_out import (
     saves_work,
     sides_of,
     target_of,
+    worded,
     zeros,
 )
 
@@ -95,6 +96,8 @@ class _Finder:
     def __init__(self) -> None:
         self._function = ""
         self._bound: Counter[str] = Counter()
+        #: Names that only serve to word something.
+        self._worded: set[str] = set()
         #: Numbers that may as well be another.
         self._no_matter: set[ast.Constant] = set()
 
@@ -119,7 +122,8 @@ class _Finder:
                         self._function = outer
 
     def _in_function(self, node: ast.FunctionDef) -> Iterator[Edit]:
-        outer = self._function, self._bound
+        outer = self._function, self._bound, self._worded
+        self._worded = worded(node)
         self._function = f"{outer[0]}.{node.name}".lstrip(".")
         given = [one.arg for one in (*node.args.args, *node.args.kwonlyargs)]
         stored = [
@@ -129,7 +133,7 @@ class _Finder:
         ]
         self._bound = Counter([*given, *stored])
         yield from self._block(node.body)
-        self._function, self._bound = outer
+        self._function, self._bound, self._worded = outer
 
     def _block(self, body: list[ast.stmt]) -> Iterator[Edit]:
         for place, statement in enumerate(body):
@@ -160,7 +164,7 @@ class _Finder:
             case ast.Assign() | ast.AnnAssign():
                 if node.value is not None and is_time(target_of(node)):
                     self._no_matter |= zeros(node.value)
-                if node.value is not None and not is_words(target_of(node)):
+                if node.value is not None and not self._only_words(target_of(node)):
                     yield from self._expression(node.value)
             case ast.Return(value=ast.expr() as value) | ast.Expr(value=value):
                 yield from self._expression(value)
@@ -261,12 +265,15 @@ class _Finder:
         before = ast.unparse(node).partition("\n")[0]
         return Edit("dropped", node.lineno, self._function, before, "pass", apply)
 
+    def _only_words(self, target: str) -> bool:
+        return is_words(target) or target in self._worded
+
     def _is_droppable(self, node: ast.stmt) -> bool:
         match node:
             case ast.Expr(value=ast.Call()) | ast.AugAssign() | ast.Delete() | ast.Continue():
                 return True
             case ast.Assign(targets=[ast.Name(id=name)]):
-                return self._bound[name] > 1 and not is_words(name)
+                return self._bound[name] > 1 and not self._only_words(name)
             case ast.Assign(targets=[ast.Attribute() | ast.Subscript()]):
                 return not self._function.endswith("__init__")
         return False

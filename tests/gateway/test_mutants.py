@@ -63,6 +63,25 @@ def test_conditions_are_negated_but_not_those_that_save_work() -> None:
     assert made(source.format("not len(rows)")) == set()
 
 
+def test_names_that_only_serve_to_word_something_are_left_out() -> None:
+    source = """
+def f(a, b):
+    spent = a - b
+    whole, rest = a + 1, b + 2
+    part = spent // 60
+    text = f'{part} min {whole}'
+    tell(text=part)
+    return text, rest
+"""
+    assert made(source) == {
+        ("sign", "whole, rest = (a - 1, b + 2)"),
+        ("sign", "whole, rest = (a + 1, b - 2)"),
+        ("constant", "whole, rest = (a + 2, b + 2)"),
+        ("constant", "whole, rest = (a + 1, b + 3)"),
+        ("dropped", "pass"),
+    }
+
+
 def test_every_edit_of_the_core_compiles_and_is_another_program() -> None:
     kinds = set()
     for path in SOURCES:
