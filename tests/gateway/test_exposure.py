@@ -62,6 +62,12 @@ class Watched:
             self.walk.step(Batch(), self.now_ns)
             self._take()
 
+    def stand_still(self, seconds: int) -> None:
+        """The gateway itself: one step after so long."""
+        self.now_ns += seconds * S
+        self.walk.step(Batch(), self.now_ns)
+        self._take()
+
     def crash(self, away_s: int) -> None:
         last = self.walk.all[-1]
         numbers = [event.sequence for one in self.walk.all for event in one.events]
@@ -130,6 +136,7 @@ MOVES = st.one_of(
         st.sampled_from([0, 300_000_000, 900_000_000]),
     ),
     st.tuples(st.just("wait"), st.integers(1, 50), st.just(0)),
+    st.tuples(st.just("stand still"), st.integers(2, 200), st.just(0)),
     st.tuples(st.just("crash"), st.integers(0, 200), st.just(0)),
 )
 
@@ -144,6 +151,8 @@ def test_exposure_is_the_sum_of_dwell_times(moves: list[tuple[str, Any, int]]) -
             mine.place(given_)
         elif kind == "wait":
             mine.wait(given_)
+        elif kind == "stand still":
+            mine.stand_still(given_)
         else:
             mine.crash(given_)
         mine.check()
@@ -200,6 +209,15 @@ def test_while_the_gateway_is_down_people_count_as_silent() -> None:
     # What was counted last was kept some seconds before.
     assert 300 <= minutes(mine, "face", "A")[Share.SILENT] <= 310
     mine.check()
+
+
+def test_shifts_that_end_while_the_gateway_stands_still_are_kept_to_their_ends() -> None:
+    mine = Watched()
+    stand(mine, {"1001": 100.0}, 50)
+    mine.stand_still(100)  # over the ends of two shifts, and long into the third
+    mine.crash(10)
+    mine.check()
+    assert sum(minutes(mine, "face", "A").values()) == pytest.approx(160, abs=1)
 
 
 def test_time_is_split_at_the_borders_of_shifts() -> None:

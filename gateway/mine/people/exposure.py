@@ -78,6 +78,9 @@ class ExposureBook:
         self._count = np.zeros((count, self._width, SHARES), np.int64)
         self._second = -1
         self._late: set[ShiftSpan] = set()  # what has come was of these, which are over
+        #: Shifts that are over and not yet kept to their ends, and in which second that was seen:
+        #: it may be long after, where the gateway stood still.
+        self._over: dict[ShiftSpan, int] = {}
         self._told: set[ShiftSpan] = set(self._spent)
         #: By shift and zone: the teams of the entry that was kept last, and its first line.
         self._heads: dict[tuple[ShiftSpan, str], tuple[tuple[int, ...], bytes]] = {}
@@ -141,18 +144,15 @@ class ExposureBook:
             touched |= {zone for zone in range(len(self._zones)) if zone % SAVE_PARTS in due}
             self._told.add(self._shifts.at(now_ns))
             self._trim(record)
-        spans = self._newest(now_ns)
-        is_new = now_ns - spans[-1].start_ns < 2 * SAVE_PARTS * _S_NS
-        # The shift before is done with once all of it is kept, but for what comes late.
-        late = self._late & self._spent.keys()
-        asked = {*(spans if is_new else spans[-1:]), *late}
-        self._save(touched, sorted(asked, key=_start), record)
+        self._save(touched, self._unsaved(now_ns), record)
         self._late = set()
+        # All zones were kept since: of what is over nothing more is to come but what comes late.
+        self._over = {span: seen for span, seen in self._over.items() if second - seen < SAVE_PARTS}
 
     def save_all(self, record: StepRecord) -> None:
         """Keeps all zones: the gateway stops."""
         self._add_up(record.now_ns)
-        self._save(range(len(self._zones)), self._newest(record.now_ns), record)
+        self._save(range(len(self._zones)), self._unsaved(record.now_ns), record)
 
     def move(self, old: int, new: int) -> None:
         """A person's time goes on with another card: nobody has crossed anything."""
@@ -227,12 +227,12 @@ class ExposureBook:
             self._spent[span] = spent = grown
         return spent
 
-    def _newest(self, now_ns: int) -> list[ShiftSpan]:
-        """The shift before, where there is one, and that of now."""
+    def _unsaved(self, now_ns: int) -> list[ShiftSpan]:
+        """The shifts of which not all is kept: that of now, and those that were over just now."""
         now = self._shifts.at(now_ns)
         self._of(now)
-        before = [span for span in self._spent if span.start_ns < now.start_ns]
-        return [*sorted(before, key=_start)[-1:], now]
+        before = (self._over.keys() | self._late) & self._spent.keys()
+        return sorted({*before, now}, key=_start)
 
     def _reserve(self) -> None:
         """Makes room for all cards, and notes the teams of those that are new."""
@@ -256,6 +256,8 @@ class ExposureBook:
             spent = self._of(span)
             spent += self._shared() * spent_ns
             self._told.add(span)
+            if span.end_ns <= now_ns:
+                self._over[span] = now_ns // _S_NS
         self._until_ns[:] = max(now_ns, until_ns)
 
     def _shared(self) -> NDArray[np.int64]:
