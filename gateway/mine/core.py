@@ -307,7 +307,7 @@ class Mine(Reloading):
         """Leaves out a time in which the gateway did not listen."""
         away_ns = passed_ns - min(max(passed_ns, 0), STEP_MOST_NS)
         if away_ns:
-            book = (self._notices, self._conflicts, self._alarms, self._machines)
+            book = (self._notices, self._conflicts, self._alarms, self._machines, self._room)
             for timed in (self._cards, self._links, *book):
                 timed.shift(away_ns)
 

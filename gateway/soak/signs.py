@@ -33,6 +33,7 @@ class _Flag:
         self.was: Flags = np.zeros(cards, np.bool_)
         self.begun = np.zeros(cards, np.int64)  # how often it was set
         self.again = np.zeros(cards, np.int64)  # how often clocks had it set once more
+        self.shared = np.zeros(cards, np.int64)  # as `begun`, while another card's alarm was open
         self.said_ns = np.zeros(cards, np.int64)  # when it was measured set last
         self.back_s = np.full(cards, np.inf)  # listened seconds at which it was heard not set
         self.rounds = np.zeros(cards, np.int64)  # how often it was then heard not set
@@ -61,7 +62,7 @@ class Signs:
         self._seen: Flags = np.zeros(cards, np.bool_)
         self.use(plan)
         self._holding = holding
-        self._moved: Flags = np.zeros(cards, np.bool_)  # who has another's call for help
+        self._moved: Flags = np.zeros(cards, np.bool_)  # who has the alarm of another's call
         self.reload()
         #: In listened seconds: when each card was heard, by the times of its measurements.
         self._heard_s = np.full(cards, np.nan)
@@ -136,7 +137,8 @@ class Signs:
         flag.back_s[back] = np.minimum(flag.back_s[back], given.listened_s)
         is_open = ledger.mask(flag.rule)
         # What comes late may be of a press that has had its alarm: it asks for no other.
-        missed = flag.begun > ledger.raised_counts(flag.rule)
+        flag.shared = np.where(is_open & self._moved, flag.begun, flag.shared)
+        missed = flag.begun > np.maximum(ledger.raised_counts(flag.rule), flag.shared)
         wrong = newly & missed & ~is_open & ~self._told(flag.rule, changes)
         yield from self._each(flag.rule, wrong, "an alarm in the step in which it is said")
         after_s = flag.clear_after_s + BACK_S + TIME_S

@@ -119,6 +119,8 @@ class TwinsTruth:
                 yield Complaint(DOUBLE, ledger.cards[card], "", text, "none")
         else:
             self._leaps_s = 0.0
+        # Of who is silent nobody knows that it is one card.
+        self._doubled_s[ledger.mask("signal_lost") & ledger.mask(DOUBLE)] = given.second
         rest_s = self._double.within_s + REST_S
         for name in ledger.alarmed(DOUBLE):
             ago_s = given.second - self._doubled_s[ledger.number[name]]

@@ -65,17 +65,42 @@ def doubled(walk: Walk, t_ns: int, seconds: int, card: str = "1") -> int:
     return t_ns
 
 
+def single(walk: Walk, t_ns: int, seconds: int) -> int:
+    """Anchor 0 alone hears card 1."""
+    for _ in range(seconds):
+        t_ns += S
+        walk.step(Batch(measurements(ranged(walk, "1", 0, t_ns))), t_ns)
+    return t_ns
+
+
 def test_a_card_in_two_places_is_told_and_when_it_is_in_one_again() -> None:
     walk = begun()
     t_ns = doubled(walk, T0, 3)
     assert raised(walk, "duplicate_card") == []  # five leaps may be three wrong ranges
     t_ns = doubled(walk, t_ns, 8)
     assert raised(walk, "duplicate_card") == [("ALARM_RAISED", "1")]
-    for _ in range(57):
-        t_ns += S
-        walk.step(Batch(measurements(ranged(walk, "1", 0, t_ns))), t_ns)
+    t_ns = single(walk, t_ns, 57)
     assert raised(walk, "duplicate_card")[1:] == []
-    walk.wait(6, t_ns)
+    single(walk, t_ns, 6)
+    assert raised(walk, "duplicate_card")[1:] == [("ALARM_CLEARED", "1")]
+
+
+def test_a_card_that_is_not_heard_is_not_known_to_be_in_one_place() -> None:
+    walk = begun()
+    t_ns = walk.wait(200, doubled(walk, T0, 18))
+    t_ns = single(walk, t_ns, 57)
+    assert raised(walk, "duplicate_card")[1:] == []
+    single(walk, t_ns, 6)
+    assert raised(walk, "duplicate_card")[1:] == [("ALARM_CLEARED", "1")]
+
+
+def test_while_the_gateway_stands_still_nobody_looks_in_how_many_places_a_card_is() -> None:
+    walk = begun()
+    t_ns = doubled(walk, T0, 18) + 55 * S
+    walk.step(Batch(measurements(ranged(walk, "1", 0, t_ns))), t_ns)
+    t_ns = single(walk, t_ns, 55)
+    assert raised(walk, "duplicate_card")[1:] == []
+    single(walk, t_ns, 6)
     assert raised(walk, "duplicate_card")[1:] == [("ALARM_CLEARED", "1")]
 
 
@@ -156,7 +181,7 @@ def test_a_duplicate_card_is_told_once_over_a_restart() -> None:
     again = begun(walk.state, t_ns + 30 * S)
     t_ns = doubled(again, t_ns + 30 * S, 18)
     assert raised(again, "duplicate_card") == []
-    again.wait(70, t_ns)
+    single(again, t_ns, 70)
     assert raised(again, "duplicate_card") == [("ALARM_CLEARED", "1")]
 
 
@@ -216,6 +241,22 @@ def test_a_pair_that_is_told_outlives_a_restart() -> None:
     assert raised(again, "dual_card") == []
     go(again, lambda s: {"1": 552 + 1.2 * s, "2": 552.0}, 30, t_ns)
     assert sorted(raised(again, "dual_card")) == [("ALARM_CLEARED", "1"), ("ALARM_CLEARED", "2")]
+
+
+def test_a_pair_that_is_told_stays_while_it_is_not_seen() -> None:
+    walk = begun()
+    t_ns = go(walk, lambda s: {"1": 1.2 * s, "2": 1.2 * s}, 400)
+    t_ns = walk.wait(900, t_ns)
+    assert len(raised(walk, "dual_card")) == 2
+    go(walk, lambda s: {"1": 480 + 1.2 * s, "2": 480.0}, 60, t_ns)
+    assert sorted(raised(walk, "dual_card"))[:2] == [("ALARM_CLEARED", "1"), ("ALARM_CLEARED", "2")]
+
+
+def test_a_time_in_which_the_gateway_stood_still_is_none_of_a_pair() -> None:
+    walk = begun()
+    t_ns = go(walk, lambda s: {"1": 1.2 * s, "2": 1.2 * s}, 200) + 100 * S
+    go(walk, lambda s: {"1": 240 + 1.2 * s, "2": 240 + 1.2 * s}, 80, t_ns)
+    assert raised(walk, "dual_card") == []  # not yet for 300 s
 
 
 def test_a_pair_is_none_once_one_of_them_was_handed_in() -> None:

@@ -65,6 +65,11 @@ class LampRoom:
         self._leaps.reload(plan)
         self._twins.reload(plan.dual_card)
 
+    def shift(self, by_ns: int) -> None:
+        """Leaves out a time in which the gateway did not listen."""
+        for watch in (self._leaps, self._twins):
+            watch.shift(by_ns)
+
     def watch(self, batch: Batch, misplaced: NDArray[np.bool_], record: StepRecord) -> None:
         """Looks at clocks and cards; (anchors,) `misplaced` are those that say nothing of use."""
         self._clocks.note(batch.clocks, record)

@@ -55,6 +55,10 @@ class LeapWatch:
         self._set(plan)
         self._is_new = True
 
+    def shift(self, by_ns: int) -> None:
+        """Leaves out a time in which the gateway did not listen."""
+        self._heard["leapt_ns"][self._heard["leaps"] > 0] += by_ns
+
     def note(self, measured: Records, misplaced: NDArray[np.bool_], record: StepRecord) -> None:
         """Takes (n,) MEASUREMENT of one step, in the order of arrival.
 
@@ -88,7 +92,9 @@ class LeapWatch:
     def _end(self, record: StepRecord) -> None:
         now_ns = record.now_ns
         for card in sorted(self._open):
-            if now_ns - max(self._heard["leapt_ns"][card], self._start_ns) > self._within_ns:
+            if self._cards.silent[card]:  # where it is not heard, it is not heard in one place
+                self._heard["leapt_ns"][card] = now_ns
+            elif now_ns - max(self._heard["leapt_ns"][card], self._start_ns) > self._within_ns:
                 name = self._roster.name(card)
                 key = AlarmKey(DUPLICATE_CARD, card=name)
                 self._alarms.end(key, now_ns, record, f"card {name} is heard in one place again")

@@ -40,7 +40,7 @@ _WALK_LEAST_M: Final = 0.5 * EVERY_S
 _WALK_MOST_M: Final = 2.5 * EVERY_S
 #: Whoever is so near to a vehicle rides on it, or is in its way.
 _VEHICLE_M: Final = 8.0
-#: One of a pair may be unheard for so long.
+#: One of a pair that is not told yet may be unheard for so long.
 _UNSEEN_NS: Final = 600 * _S_NS
 #: Pairs that are followed; with more, people walk in crowds, and new ones wait.
 PAIRS_MOST: Final = 65_536
@@ -97,6 +97,11 @@ class TwinWatch:
         """Takes over another rule, for the pairs that are followed too; told ones stay told."""
         self._rule = rule
 
+    def shift(self, by_ns: int) -> None:
+        """Leaves out a time in which the gateway did not listen."""
+        for name in ("since_ns", "seen_ns"):
+            self._pairs[name] += by_ns
+
     def look(self, record: StepRecord) -> None:
         """Takes where everyone is now, every few seconds."""
         second = record.now_ns // _S_NS // EVERY_S
@@ -142,7 +147,9 @@ class TwinWatch:
         pairs["apart_m2"] += np.where(seen, apart_m, 0.0) * both_m
         pairs["seen_ns"] = np.where(seen, now_ns, pairs["seen_ns"])
         gone = seen & (apart_m > self._rule.apart_m)
-        gone |= (now_ns - pairs["seen_ns"] > _UNSEEN_NS) | ~(below[one] & below[other])
+        told = np.isin(pairs["code"], list(self._told))  # what is not seen ends no alarm
+        gone |= ~told & (now_ns - pairs["seen_ns"] > _UNSEEN_NS)
+        gone |= ~(below[one] & below[other])
         self._pairs = pairs[~gone]
 
     def _begin(self, places: Floats, walking: Handles, now_ns: int) -> None:
