@@ -27,7 +27,7 @@ def place_alarms(own: Mine, mine: Mine) -> None:
     before = risk._of_alarm
 
     def of_alarm(alarm: Alarm) -> Any:
-        counted, was = before(alarm), known.get(alarm.id)
+        counted, was = before(alarm), known.pop(alarm.id, None)  # hidden and shown again: anew
         if was is None or alarm.zone or not alarm.card:
             return counted
         return counted._replace(where=was.where)
