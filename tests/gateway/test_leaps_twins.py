@@ -94,6 +94,15 @@ def test_a_card_that_is_not_heard_is_not_known_to_be_in_one_place() -> None:
     assert raised(walk, "duplicate_card")[1:] == [("ALARM_CLEARED", "1")]
 
 
+def test_a_card_that_was_replaced_and_is_still_in_two_places_is_told_again() -> None:
+    walk = begun()
+    t_ns = doubled(walk, T0, 18) + S
+    walk.step(Batch(acts=(Act("one", "Zhao", ActKind.CARD_REPLACE, "1/5"),)), t_ns)
+    assert raised(walk, "duplicate_card")[1:] == [("ALARM_CLEARED", "1")]
+    doubled(walk, t_ns, 8)
+    assert raised(walk, "duplicate_card")[2:] == [("ALARM_RAISED", "1")]
+
+
 def test_while_the_gateway_stands_still_nobody_looks_in_how_many_places_a_card_is() -> None:
     walk = begun()
     t_ns = doubled(walk, T0, 18) + 55 * S

@@ -41,7 +41,6 @@ ENDED_BY_OPERATORS: Final = frozenset({"distress"})
 
 #: How an alarm that another version of the gateway has left goes on here.
 _UNKNOWN: Final = AlarmRule(level=4)
-
 _NO_KEY: Final = AlarmKey("")
 _S: Final = 1e9
 
@@ -112,10 +111,13 @@ class AlarmBook:
         alarm = self._alarms.get(key)
         return alarm is not None and alarm.state in OPEN
 
+    def has_begun(self, key: AlarmKey) -> bool:
+        """Whether it is open, or its condition has not lasted long enough."""
+        return key in self or (key in self._pending and self._pending[key].begins)
+
     def __iter__(self) -> Iterator[AlarmKey]:
-        """The keys of the open ones, and of those whose condition has not lasted long enough."""
-        waiting = [key for key, pending in self._pending.items() if pending.begins]
-        return iter([*self._index.open, *waiting])
+        """The keys of those that `has_begun`."""
+        return iter([*self._index.open, *(key for key, one in self._pending.items() if one.begins)])
 
     def all(self) -> dict[str, Alarm]:
         """Every alarm that is open or not acknowledged, by id."""
@@ -160,8 +162,7 @@ class AlarmBook:
         if not after_ns:
             self.open(key, t_ns, record, text, place, level=level)
         elif pending is None:
-            waits = Pending(t_ns, t_ns + after_ns, text, place, level=level)
-            self._wait(key, waits, record)
+            self._wait(key, Pending(t_ns, t_ns + after_ns, text, place, level=level), record)
 
     def end(self, key: AlarmKey, t_ns: int, record: StepRecord, text: str) -> None:
         """The condition is over since `t_ns`: clears the alarm when that has lasted long enough."""
@@ -330,8 +331,7 @@ class AlarmBook:
     def shift(self, by_ns: int) -> None:
         """Puts off what is pending by a time in which the gateway did not listen."""
         for key, pending in self._pending.items():
-            moved = replace(pending, t_ns=pending.t_ns + by_ns, due_ns=pending.due_ns + by_ns)
-            self._pending[key] = moved
+            self._pending[key] = pending.later(by_ns)
             self._is_kept = False
 
     def _pass(self, key: AlarmKey, happened: AlarmInput, record: StepRecord, text: str) -> None:

@@ -76,6 +76,10 @@ class Pending:
     begins: bool = True
     level: int | None = None
 
+    def later(self, by_ns: int) -> Pending:
+        """The same, so much later."""
+        return dataclasses.replace(self, t_ns=self.t_ns + by_ns, due_ns=self.due_ns + by_ns)
+
 
 _ALARM_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Alarm))
 _PENDING_FIELDS: Final = tuple(field.name for field in dataclasses.fields(Pending))

@@ -70,6 +70,8 @@ class LeapWatch:
         speeds_m_s, slack_s = self._speed_m_s, self._tolerance_s
         sources, moment = (anchors, self._readers), (now_ns, self._within_ns)
         leaps = note_leaps(measured, sources, self._heard, speeds_m_s, slack_s, moment)
+        # One that was handed in meanwhile has none any more.
+        self._open = {card for card in self._open if self._alarms.has_begun(self._key(card))}
         if leaps or self._is_new:
             self._raise(record)
         self._is_new = False
@@ -85,8 +87,8 @@ class LeapWatch:
                 f"card {name} is heard in two places, farther apart than anyone gets in the time "
                 f"between: {self._heard['leaps'][card]} times lately; two cards may have one number"
             )
-            key = AlarmKey(DUPLICATE_CARD, card=name)
-            self._alarms.begin(key, now_ns, record, text, self._cards.last_place(card))
+            place = self._cards.last_place(card)
+            self._alarms.begin(self._key(card), now_ns, record, text, place)
         self._open |= doubled
 
     def _end(self, record: StepRecord) -> None:
@@ -95,10 +97,12 @@ class LeapWatch:
             if self._cards.silent[card]:  # where it is not heard, it is not heard in one place
                 self._heard["leapt_ns"][card] = now_ns
             elif now_ns - max(self._heard["leapt_ns"][card], self._start_ns) > self._within_ns:
-                name = self._roster.name(card)
-                key = AlarmKey(DUPLICATE_CARD, card=name)
-                self._alarms.end(key, now_ns, record, f"card {name} is heard in one place again")
+                text = f"card {self._roster.name(card)} is heard in one place again"
+                self._alarms.end(self._key(card), now_ns, record, text)
                 self._open.discard(card)
+
+    def _key(self, card: int) -> AlarmKey:
+        return AlarmKey(DUPLICATE_CARD, card=self._roster.name(card))
 
     def _reserve(self, now_ns: int) -> None:
         self._start_ns = self._start_ns or now_ns
