@@ -13,10 +13,14 @@ WITHOUT_WANG = replace(PLAN, holders={"1002": Holder("Li", "B")})
 numbers = itertools.count(1)
 
 
-def act(walk: Walk, t_ns: int, kind: ActKind, subject: str) -> int:
+def refusal(walk: Walk, t_ns: int, kind: ActKind, subject: str) -> str:
     one = Act(f"request-{next(numbers)}", "Zhao", kind, subject)
     (answer,) = walk.step(Batch(acts=(one,)), t_ns + S).answers
-    assert answer.refusal == ""
+    return answer.refusal
+
+
+def act(walk: Walk, t_ns: int, kind: ActKind, subject: str) -> int:
+    assert refusal(walk, t_ns, kind, subject) == ""
     return t_ns + S
 
 
@@ -69,6 +73,18 @@ def test_who_is_listed_no_more_leaves_the_mine_the_cards_that_they_were_issued()
     assert strange(again) == []
     again.walk("1001", [20.0, 40.0, *[100.0] * 12], t_ns)
     assert strange(again) == ["+1001"]
+
+
+def test_the_card_of_who_is_below_and_listed_no_more_is_given_to_nobody() -> None:
+    walk = Walk(plan=CREW)
+    walk.begin(T0)
+    t_ns = walk.walk("1001", [0.0, 20.0, 40.0, *[100.0] * 12], T0)
+    t_ns = act(walk, t_ns, ActKind.CARD_RETURN, "1002")
+    reload(walk, CREW, WITHOUT_WANG, t_ns)
+    why = "Wang went down with card 1001, has not come up, and is not in people.csv any more"
+    assert why in refusal(walk, t_ns, ActKind.CARD_ISSUE, "1001/1002")
+    t_ns = walk.walk("1001", [40.0, 20.0, *[0.0] * 12], t_ns + S)
+    act(walk, t_ns, ActKind.CARD_ISSUE, "1001/1002")
 
 
 def test_a_state_that_only_says_who_has_which_card_now_says_what_it_can() -> None:

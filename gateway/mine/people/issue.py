@@ -150,7 +150,7 @@ class IssueBook:
 
     def _issue(self, act: Act, record: StepRecord) -> str:
         card, _, person = act.subject.partition("/")
-        refusal = self._no_person(person) or self._not_free(card, person)
+        refusal = self._no_person(person) or self._not_free(card, person, record)
         if refusal:
             return refusal
         has = self._card_of(person)
@@ -185,7 +185,7 @@ class IssueBook:
         if person is None:
             return f"card {old} is issued to nobody: issue {new} instead"
         roster, muster = self._parts.roster, self._parts.muster
-        refusal = self._not_free(new, person)
+        refusal = self._not_free(new, person, record)
         handles = (roster.find(card) for card in (old, new))
         if not refusal and any(card is not None and muster.concerns(card) for card in handles):
             refusal = f"the muster that is open concerns card {old} or {new}: close it first"
@@ -207,10 +207,17 @@ class IssueBook:
             return f"people.csv lists nobody under card {person}: write them into it first"
         return ""
 
-    def _not_free(self, card: str, person: str) -> str:
+    def _not_free(self, card: str, person: str, record: StepRecord) -> str:
         holder = self._persons.get(card)
         if holder is not None and holder != person:
             return f"card {card} is issued to {self._name(holder)}: have it returned first"
+        self._ledger.note(record)
+        visit = self._ledger.visits.open_of(card)
+        if visit and visit.person not in ("", person):
+            return (
+                f"{visit.name} went down with card {card}, has not come up, and is not in people.csv"
+                " any more: write them into it again, and have the card returned"
+            )
         return ""
 
     def _not_out(self, card: int) -> str:

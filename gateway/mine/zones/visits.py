@@ -85,6 +85,11 @@ class VisitBook:
             elif event.kind is EventKind.MINE_LEFT:
                 self._leave(event.card, event.event_t_ns, record)
 
+    def open_of(self, card: str) -> Visit | None:
+        """The visit of who is below with a card, if it is known of anyone."""
+        key = self._open.get(card)
+        return None if key is None else self._visits[key]
+
     def move(self, old: str, new: str, record: StepRecord) -> None:
         """A visit goes on with another card; one that was begun with that card goes into it."""
         key = self._open.pop(old, None)
