@@ -192,7 +192,9 @@ class AlarmLife:
         if alarm.card != life.key.card:
             if self._by_key.get(life.key) == life.id:
                 del self._by_key[life.key]
-            self._past.setdefault(life.id, life.key)
+            # What was shelved in this step, before it went on with another card, is so with that.
+            if life.mode is not AlarmMode.SHELVED or life.key in self.hidden:
+                self._past.setdefault(life.id, life.key)
             was, life.key = life.key, key_of(alarm)
             if was in self.hidden:
                 self.hidden[life.key] = self.hidden.pop(was)

@@ -46,6 +46,8 @@ def give(own: Mine, mine: Mine) -> None:
     own._notices = copy.deepcopy(mine._notices)
     own._conflicts = copy.deepcopy(mine._conflicts)
     own._links._down = dict(mine._links._down)
+    # A stop that ends while no core is there is not told.
+    own._routes._second, own._routes._goes_on = mine._routes._second, set(mine._routes._goes_on)
     _give_room(own, mine)
     _give_machines(own, mine)
     _give_pairs(own, mine)

@@ -32,7 +32,7 @@ class _Flag:
         self.rule, self.bit, self.clear_after_s = rule, bit, clear_after_s
         self.was: Flags = np.zeros(cards, np.bool_)
         self.begun = np.zeros(cards, np.int64)  # how often it was set
-        self.again = np.zeros(cards, np.int64)  # how often clocks had it set once more
+        self.again = np.zeros(cards, np.int64)  # how often it was told once more
         self.shared = np.zeros(cards, np.int64)  # as `begun`, while another card's alarm was open
         self.said_ns = np.zeros(cards, np.int64)  # when it was measured set last
         self.back_s = np.full(cards, np.inf)  # listened seconds at which it was heard not set
@@ -86,6 +86,8 @@ class Signs:
                 self._heard_s[new] = np.fmax(self._heard_s[new], self._heard_s[old])
             self._moved[new] = True
         self._heard_s[old] = np.nan
+        for flag in self._flags:  # what it says is forgotten, and heard anew where it goes on
+            flag.again[old] += flag.was[old]
 
     def advance(self) -> None:
         """Once a second of the world, also while the gateway is away."""

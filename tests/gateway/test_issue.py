@@ -265,6 +265,15 @@ def test_who_leaves_a_zone_with_a_new_card_ends_the_alarms_of_the_old_one() -> N
     assert list(walk.mine._alarms) == []
 
 
+def test_who_is_below_for_too_long_is_told_with_the_new_card_alone() -> None:
+    walk = Walk(plan=replace(CREW, below_most_s=20.0))
+    walk.begin(T0)
+    t_ns = walk.walk("1001", [100.0] * 40, T0)
+    act(walk, t_ns + S // 10, ActKind.CARD_REPLACE, "1001/7001")
+    walk.step(Batch(), t_ns + S // 5)  # in the same second
+    assert [key.card for key in walk.mine._alarms if key.rule == "overtime"] == ["7001"]
+
+
 def test_who_came_out_safe_may_hand_in_the_card_while_a_muster_is_open() -> None:
     walk = begun()
     t_ns = both(walk, T0, {"1001": 100.0, "1002": 100.0}, 15)

@@ -41,12 +41,12 @@ class Limits:
         self._occupancy = occupancy
         self._alarms = alarms
         self._staying: list[tuple[AlarmKey, str]] = []
-        self._stays_second = -1
         self.recall()
         self._set(plan)
 
     def recall(self) -> None:
         """Takes up the alarms that there are: after a restart, and when a card's have moved."""
+        self._stays_second = -1  # who stays may have another card
         #: What is over a limit now: the alarms that have been begun, and not ended.
         self._over: set[AlarmKey] = {
             key

@@ -69,13 +69,18 @@ class LeapWatch:
         anchors = np.where(misplaced[:, None], np.nan, self._anchors)
         speeds_m_s, slack_s = self._speed_m_s, self._tolerance_s
         sources, moment = (anchors, self._readers), (now_ns, self._within_ns)
+        self._forget_ended()
         leaps = note_leaps(measured, sources, self._heard, speeds_m_s, slack_s, moment)
-        # One that was handed in meanwhile has none any more.
-        self._open = {card for card in self._open if self._alarms.has_begun(self._key(card))}
         if leaps or self._is_new:
             self._raise(record)
         self._is_new = False
         self._end(record)
+
+    def _forget_ended(self) -> None:
+        """The alarm of a card that was handed in meanwhile is over: it begins anew."""
+        for card in [card for card in self._open if not self._alarms.has_begun(self._key(card))]:
+            self._open.discard(card)
+            self._heard["leaps"][card] = 0
 
     def _raise(self, record: StepRecord) -> None:
         now_ns = record.now_ns
