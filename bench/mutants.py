@@ -1,12 +1,13 @@
 """Whether a soak can fail: small bugs all over the mine core, and how many of them it finds.
 
-    ./run bench mutants [N] [--seed S] [--module NAME] [--minutes M] [--soaks K]
+    ./run bench mutants [N] [--seed S] [--module NAME] [--minutes M] [--soaks K] [--again FILE]
 
 N bugs (200), spread by the seed over the modules of gateway/mine by their size, are planted one at
 a time, each in a process of its own, and short soaks look for them. A bug is caught when a soak
 finds a broken law or something that is not true, when the core fails, or when it does not come to
 an end. They are planted where the soaks come at all; how much of each module that is, is shown too.
 Bugs come in any order: where it ends after M minutes, those that were judged are a fair share.
+FILE holds what a former run has shown: those bugs that it did not find are planted again.
 The last line is JSON: `planted`, `caught`, `share`, `reached`.
 """
 
@@ -103,11 +104,13 @@ DENSE: Final[dict[str, Any]] = {
     "shift_min": 2,
     "muster_most_s": 60.0,
 }
-#: The short soaks, the one that finds most first.
+#: The short soaks: most bugs are found by the first ones, some take longer.
 SOAKS: Final[tuple[dict[str, Any], ...]] = (
     {"hours": 0.12, "people": 24, "seed": 3, "shift_h": 0.2},
     {"hours": 0.04, "people": 30, "seed": 1, "borders": True},
     {"hours": 0.14, "people": 18, "seed": 17, "shift_h": 0.2},
+    {"hours": 0.4, "people": 24, "seed": 28, "shift_h": 0.2},
+    {"hours": 0.4, "people": 24, "seed": 8, "shift_h": 0.2},
 )
 #: Those of them that are asked for.
 _ASKED: Final = [*SOAKS]
@@ -200,6 +203,18 @@ def chosen(reached: dict[str, list[Bug]], count: int, seed: int) -> list[Bug]:
     return [picked[place] for place in rng.permutation(len(picked))]
 
 
+def missed_before(path: Path, reached: dict[str, list[Bug]]) -> list[Bug]:
+    """The bugs that the run which has written this did not find, wherever their lines are now."""
+    known = {_without_line(bug.text()): bug for bugs in reached.values() for bug in bugs}
+    lines = path.read_text().splitlines()
+    missed = [line.partition("NOT FOUND")[2].strip() for line in lines if "NOT FOUND" in line]
+    return [known[text] for text in map(_without_line, missed) if text in known]
+
+
+def _without_line(text: str) -> str:
+    return re.sub(r":\d+ ", " ", text, count=1)
+
+
 def where_soaks_come(survey: dict[str, Any]) -> tuple[dict[str, list[Bug]], dict[str, int]]:
     """The bugs that can be planted, by module, and how many a module would have in all."""
     sources = {name: path.read_text() for name, path in modules().items()}
@@ -275,6 +290,7 @@ def main() -> int:
     asked.add_argument("--module", help="only bugs of this module, such as machines.proximity")
     asked.add_argument("--minutes", type=float, default=math.inf, help="end after so long")
     asked.add_argument("--soaks", type=int, default=len(SOAKS), help="with the first so many alone")
+    asked.add_argument("--again", type=Path, metavar="FILE", help="what a former run has missed")
     given = asked.parse_args()
     del _ASKED[given.soaks :]
     end_s = time.perf_counter() + given.minutes * 60.0
@@ -295,6 +311,8 @@ def main() -> int:
         reached = {given.module: reached.get(given.module, [])}
         all_of = {given.module: all_of[given.module]}
     bugs = chosen(reached, given.count, given.seed)
+    if given.again:
+        bugs = missed_before(given.again, reached)
     judged = [
         (bug, verdict)
         for bug, verdict in zip(bugs, verdicts(bugs, PATIENCE * cpu_s, end_s), strict=True)

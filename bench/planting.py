@@ -83,11 +83,18 @@ def listen(mine: Any, digest: Any) -> None:
             changes = before(*given)
             for field in changes.__slots__:
                 value = getattr(changes, field)
-                is_array = isinstance(value, np.ndarray)
-                digest.update(value.tobytes() if is_array else repr(value).encode())
+                digest.update(_bytes(value))
             return changes
 
         return told
 
     for name in ("begin", "step", "end"):
         setattr(mine, name, listened(name))
+
+
+def _bytes(value: Any) -> bytes:
+    """Of records each column: what lies between them is not set."""
+    if not isinstance(value, np.ndarray):
+        return repr(value).encode()
+    columns = [value[name] for name in value.dtype.names] if value.dtype.names else [value]
+    return b"".join(column.tobytes() for column in columns)

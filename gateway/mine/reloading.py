@@ -133,6 +133,7 @@ class Reloading:
             self._keep(moved, record)
         health = None
         if prepared.anchors:
+            self._anchors.save(stats, record)
             kept, self._anchors = self._anchors.kept(stats), prepared.anchors
             stats = self._anchors.restore(kept, record)
             health = self._anchors.judge(stats, record)

@@ -22,6 +22,9 @@ _S: Final = 1e9
 KEPT_WINDOWS: Final = 3
 #: Families that come and go at once, whatever delays they have: they count their time themselves.
 _AT_ONCE: Final = ("signal_lost", "device_down")
+#: Families that begin by the time of a step; how late they may be besides their delay, seconds.
+_BY_STEPS: Final = ("out_of_boundary",)
+LATE_S: Final = 3.0
 _SERVICE: Final = (ActKind.OUT_OF_SERVICE, ActKind.IN_SERVICE)
 _LATCHED: Final = (AlarmState.LATCHED_ACKNOWLEDGED, AlarmState.LATCHED_UNACKNOWLEDGED)
 
@@ -38,6 +41,8 @@ class Life:
     acked: bool = False
     escalated: bool = False
     mode: AlarmMode = AlarmMode.IN_SERVICE
+    level: int = 0
+    tell: tuple[str, ...] = ()
 
     @property
     def state(self) -> AlarmState:
@@ -67,6 +72,7 @@ class AlarmLife:
         self._open_of: dict[str, int] = {}
         self._recent: dict[str, deque[int]] = {}
         self._floods: dict[str, tuple[str, int]] = {}  # by family: its group and its last alarm
+        self._now_ns = 0
         self._blind_ns = 0  # before this alarms may have been forgotten by a restart
         #: What may be shown otherwise after the step at hand; without a subject: the whole rule.
         self._dirty: set[AlarmKey] = set()
@@ -80,7 +86,9 @@ class AlarmLife:
                 self._hides.setdefault(other, []).append(name)
 
     def reload(self, plan: MinePlan) -> None:
-        """The rules have changed."""
+        """The rules have changed; of a flood the core knows what its window before held."""
+        if self._flood:
+            self._blind_ns = max(self._blind_ns, self._now_ns - round(self._flood.window_s * _S))
         self._use(plan)
         self._dirty.update(map(AlarmKey, self._of_rule))
 
@@ -91,6 +99,7 @@ class AlarmLife:
     def check(self, changes: Changes, *, ticks: bool = True) -> Iterator[Complaint]:
         """Takes what a step has told. Not `ticks`: nothing came of time alone in it."""
         self._past.clear()
+        self._now_ns = changes.now_ns
         for event in changes.events:
             yield from self._take(event, changes.now_ns)
         for answer in changes.answers:
@@ -139,6 +148,7 @@ class AlarmLife:
         elif kind in (EventKind.ALARM_HIDDEN, EventKind.ALARM_SHOWN):
             life.mode = alarm.mode
             self._dirty.add(life.key)
+        life.level, life.tell = alarm.level, alarm.tell
         if life.state is AlarmState.NORMAL:
             self._forget(life)
 
@@ -147,7 +157,9 @@ class AlarmLife:
         before = self.alive.get(self._by_key.get(key, ""))
         if before:
             self._forget(before)
-        life = Life(alarm.id, key, event.record_t_ns, mode=alarm.mode)
+        life = Life(
+            alarm.id, key, event.record_t_ns, mode=alarm.mode, level=alarm.level, tell=alarm.tell
+        )
         self.alive[alarm.id], self._by_key[key] = life, alarm.id
         self._of_rule.setdefault(key.rule, {})[alarm.id] = life
         self._count(key.rule, 1)
@@ -159,6 +171,9 @@ class AlarmLife:
         if delayed and waited_s < rule.after_s - 1e-6:
             expected, found = f"after {rule.after_s:g} s", f"after {waited_s:g} s"
             yield Complaint("raised too early", key.card, key.rule, expected, found)
+        if key.rule in _BY_STEPS and waited_s > rule.after_s + LATE_S:
+            expected, found = f"after {rule.after_s:g} s", f"after {waited_s:g} s"
+            yield Complaint("raised too late", key.card, key.rule, expected, found)
         if alarm.tell != rule.tell or alarm.escalated:
             yield Complaint("told", key.card, key.rule, str(rule.tell), str(alarm.tell))
         if not (key.hazard or key.limit) and alarm.level != rule.level:
@@ -311,6 +326,9 @@ class AlarmLife:
         if alarm.state is not expected:
             yield Complaint("state", alarm.card, name, expected.name, alarm.state.name)
         if life:
+            if (alarm.level, alarm.tell) != (life.level, life.tell):
+                expected, found = f"{life.level}, {life.tell}", f"{alarm.level}, {alarm.tell}"
+                yield Complaint("changed unsaid", alarm.card, name, expected, found)
             life.mode = alarm.mode
             mode = self._mode(life.key)
             if alarm.mode is not mode:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from gateway.mine.alarms.states import AlarmState
+from gateway.mine.alarms.families import ENDED_BY_OPERATORS
 from gateway.mine.change import Act, ActKind, Changes, EventKind
 from gateway.mine.muster.card import MusterCall
 from gateway.soak.alarm_life import AlarmLife
@@ -219,7 +219,8 @@ class Operators:
                 yield Complaint("may be acknowledged", "", act.subject, "done", refusal)
         if act.kind is ActKind.RESET and refusal:
             life = self._life.alive.get(act.subject)
-            if life and life.is_open and life.state is AlarmState.LATCHED_ACKNOWLEDGED:
+            ends = life and ((life.latched and life.acked) or life.key.rule in ENDED_BY_OPERATORS)
+            if life and life.is_open and ends:
                 yield Complaint("may be reset", "", act.subject, "done", refusal)
         if act.kind is ActKind.OUT_OF_SERVICE and refusal:
             yield Complaint("may be taken out", "", act.subject, "done", refusal)

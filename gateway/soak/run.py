@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +13,7 @@ import numpy as np
 from equipment.report import Sample
 from gateway.mine.change import Act, ActKind, Batch, Changes, EventKind
 from gateway.mine.core import STEP_MOST_NS, Mine
+from gateway.mine.devices.anchors import STATE_PREFIX
 from gateway.mine.prepared import Reload, prepare
 from gateway.soak.checks import Checks
 from gateway.soak.depths import Depths
@@ -115,14 +117,7 @@ class Soak:
         for second in range(1, end + 1):
             measured = self._advance(second)
             if away_until < second:
-                for kind in ("restart", "stall"):
-                    if table[kind].begins(second):
-                        away_until = max(away_until, int(table[kind].end_s) + 1)
-                        if kind == "stall":
-                            continue
-                        rebuild = True
-                        if table[kind].rng.random() < UNSAVED_CHANCE:
-                            self._step_unsaved(second, measured)
+                away_until, rebuild = self._away(second, measured)
             backlog.append(measured)
             if second < away_until:
                 continue
@@ -141,7 +136,21 @@ class Soak:
                 self._reload(second)
             if len(self.outcome.violations) >= self._violations_most:
                 break
+        if rebuild:  # the run ends while no gateway is there
+            self._restart(end)
         return self._end()
+
+    def _away(self, second: int, measured: Records) -> tuple[int, bool]:
+        """Until when the gateway is away from now on, if it is, and whether it has died."""
+        restart, stall = (self._air.table[kind] for kind in ("restart", "stall"))
+        until, dies = 0, restart.begins(second)
+        if dies:
+            until = int(restart.end_s) + 1
+            if restart.rng.random() < UNSAVED_CHANCE:
+                self._step_unsaved(second, measured)
+        if stall.begins(second):
+            until = max(until, int(stall.end_s) + 1)
+        return until, dies
 
     def _advance(self, second: int) -> Records:
         """The world and the devices, whether or not the gateway is there."""
@@ -191,7 +200,8 @@ class Soak:
         self._mine = Mine(self._plan, self._table, first, self._ledger.state)
         changes = self._mine.begin(now_ns)
         self._kept.take(changes)
-        self._note(changes, list(self._checks.began(changes)), now_ns)
+        complaints = [*self._checks.began(changes), *_started(changes)]
+        self._note(changes, complaints, now_ns)
         self._shadows.begin(self._mine)
 
     def _restart(self, second: int) -> None:
@@ -319,6 +329,9 @@ class Soak:
         outcome, checks = self.outcome, self._checks
         changes = self._mine.end(self._now_ns)
         complaints = [*checks.ended(changes, self._listened_s), *self._shadows.end(changes)]
+        self._kept.take(changes)
+        complaints += self._rebuilt(self._now_ns)
+        complaints += _anchors_kept(self._mine, self._ledger.state)
         self._note(changes, complaints, self._now_ns)
         outcome.false_pairs = checks.truth.false_pairs
         outcome.below_mean = self._below / max(outcome.steps, 1)
@@ -326,6 +339,24 @@ class Soak:
         outcome.digest = self._ledger.digest
         outcome.acts = dict(checks.operators.done)
         return outcome
+
+
+def _anchors_kept(mine: Mine, state: Mapping[str, bytes]) -> Iterator[Complaint]:
+    """At the end all is kept that was learnt of anchors; what has faded is not kept at once."""
+    heard = mine._locator.anchor_stats()["heard"]  # noqa: SLF001  # it is told nowhere
+    for anchor, count in zip(mine._plan.map.anchors, heard.tolist(), strict=True):  # noqa: SLF001  # whose these are
+        kept = json.loads(state.get(STATE_PREFIX + anchor.id, b'{"stats": {"heard": 0}}'))
+        if kept["stats"]["heard"] < count:
+            found = str(kept["stats"]["heard"])
+            yield Complaint("kept anchor", "", anchor.id, f"heard {count} times", found)
+
+
+def _started(changes: Changes) -> Iterator[Complaint]:
+    """A start is told, and of how many cards something is known."""
+    known = [event.count for event in changes.events if event.kind is EventKind.GATEWAY_STARTED]
+    if len(known) != 1 or known[0] < changes.headcount.underground:
+        expected = f"once, with {changes.headcount.underground} cards or more"
+        yield Complaint("start told", "", "", expected, str(known))
 
 
 def _answered(changes: Changes, kind: EventKind, refusal: str) -> Iterator[Complaint]:

@@ -22,6 +22,8 @@ EVERY_S: Final = 5
 #: What noise makes of a distance; the time that it takes the core to see that two are apart.
 NOISE_M: Final = 6.0
 PART_S: Final = 40.0
+#: Noise may have the core take two for apart, and begin anew: by then it has found them out.
+SURE: Final = 3.0
 #: A card heard at places so far apart has leapt, whatever way it went.
 LEAP_M: Final = 300.0
 LEAP_S: Final = 45.0
@@ -78,8 +80,8 @@ class TwinsTruth:
         # Who dawdles does not walk, to the core.
         walks = (went_m > 0.8 * EVERY_S) & (went_m < 2.0 * EVERY_S) & self._truth.person
         self._way_m = np.where(new, 0.0, self._way_m + np.where(walks, went_m, 0.0))
-        long = (self._way_m > 2.0 * self._dual.way_m) & (with_ >= 0)
-        long &= second - self._together_s > 2.0 * self._dual.time_s
+        long = (self._way_m > SURE * self._dual.way_m) & (with_ >= 0)
+        long &= second - self._together_s > SURE * self._dual.time_s
         # Who is at a wellhead is out, to the core.
         out = ledger.since_ns == 0
         long &= ~(out | out[with_])

@@ -188,6 +188,22 @@ def test_what_is_shelved_stays_so_with_another_card_and_can_be_shown_again() -> 
     assert {one.mode for one in room.alarms.values()} == {AlarmMode.IN_SERVICE}
 
 
+def test_one_that_goes_on_with_another_card_stands_for_what_was_over_there() -> None:
+    room = Room()
+    room.begin(OTHER)
+    (over,) = room.alarms.values()
+    room.over(OTHER, 1)  # and nobody has acknowledged it
+    room.begin(CARD, 1)
+    goes_on = room.last()
+    record = room.step(1)
+    room.book.move("1001", "1002", record, "replaced", lambda _: True)
+    room.end(record)
+    assert set(room.book.all()) == {goes_on.id}
+    assert room.alarms[over.id].state is AlarmState.NORMAL
+    room.restart()
+    assert room.book.all() == {goes_on.id: room.alarms[goes_on.id]}
+
+
 def test_nothing_is_shelved_for_ever_or_into_the_past() -> None:
     room = Room()
     room.begin(CARD)

@@ -81,7 +81,7 @@ def test_the_card_of_who_is_below_and_listed_no_more_is_given_to_nobody() -> Non
     t_ns = walk.walk("1001", [0.0, 20.0, 40.0, *[100.0] * 12], T0)
     t_ns = act(walk, t_ns, ActKind.CARD_RETURN, "1002")
     reload(walk, CREW, WITHOUT_WANG, t_ns)
-    why = "Wang went down with card 1001, has not come up, and is not in people.csv any more"
+    why = "Wang went down with card 1001, has not come up, and is in people.csv no more"
     assert why in refusal(walk, t_ns, ActKind.CARD_ISSUE, "1001/1002")
     t_ns = walk.walk("1001", [40.0, 20.0, *[0.0] * 12], t_ns + S)
     act(walk, t_ns, ActKind.CARD_ISSUE, "1001/1002")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from gateway.mine.alarms.escalation import Escalations, escalated
+from gateway.mine.alarms.families import ENDED_BY_OPERATORS
 from gateway.mine.alarms.floods import FloodBook
 from gateway.mine.alarms.hiding import HidingBook
 from gateway.mine.alarms.index import AlarmIndex
@@ -35,9 +36,6 @@ from gateway.mine.record import StepRecord
 #: Where the journal's state holds when something was last pending, and how exactly.
 ALIVE_KEY: Final = "alarms_alive"
 ALIVE_EVERY_NS: Final = 1_000_000_000
-
-#: Families whose end an operator says: a button may be stuck, or out of reach of all readers.
-ENDED_BY_OPERATORS: Final = frozenset({"distress"})
 
 #: How an alarm that another version of the gateway has left goes on here.
 _UNKNOWN: Final = AlarmRule(level=4)
@@ -289,6 +287,8 @@ class AlarmBook:
                 state = AlarmState.NORMAL if moved in self else alarm.state
                 if state is alarm.state:
                     self._hidden.move(key, moved, record)
+                    if before := self._alarms.get(moved):  # as where it is raised once more
+                        self._forget(moved, before, record)
                 told = replace(alarm, card=new, state=state)
                 self._keep(moved if state is alarm.state else key, told, record)
                 tell(EventKind.ALARM_CHANGED, told, record.now_ns, record, text)

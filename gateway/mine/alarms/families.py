@@ -30,6 +30,9 @@ class Family:
 #: Families that more than one part of the core asks for by name.
 SIGNAL_LOST: Final = "signal_lost"
 DEVICE_DOWN: Final = "device_down"
+DISTRESS: Final = "distress"
+#: Families whose end an operator says: a button may be stuck, or out of reach of all readers.
+ENDED_BY_OPERATORS: Final = frozenset({DISTRESS})
 
 FAMILIES: Final[Mapping[str, Family]] = {
     "distress": Family(

@@ -71,6 +71,7 @@ class AnchorBook:
         self._misplaced = np.zeros(count, np.bool_)  # told, and not cleared
         self._silent = np.zeros(count, np.bool_)  # told, and not cleared
         self._unsaved = np.zeros(count, np.bool_)
+        self._counted = np.zeros(count)  # by the sums of the last second
 
     @property
     def misplaced(self) -> NDArray[np.bool_]:
@@ -100,6 +101,7 @@ class AnchorBook:
                 self._misplaced[i], self._silent[i] = kept["misplaced"], kept["silent"]
                 for field, _ in _STATS:
                     stats[field][i] = kept["stats"].get(field, 0)
+        self._counted = stats["heard"].copy()
         return stats
 
     def kept(self, stats: Records) -> dict[str, bytes]:
@@ -129,7 +131,9 @@ class AnchorBook:
         `stats`: (anchors,) ANCHOR_STATS.
         """
         self._missed_s[self._heard] = 0.0
-        self._unsaved |= self._heard
+        # The filter may take what was heard up only seconds later.
+        self._unsaved |= self._heard | (stats["heard"] > self._counted)
+        self._counted = stats["heard"].copy()
         if listening and self._located_m:
             missed = self._near(np.concatenate(self._located_m), stats)
             self._missed_s[missed] += 1.0

@@ -7,12 +7,12 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from gateway.mine.alarms.book import AlarmBook
+from gateway.mine.alarms.families import DISTRESS
 from gateway.mine.alarms.kept import AlarmKey
 from gateway.mine.people.cards import Cards
 from gateway.mine.record import StepRecord
 from positioning.observation import CardFlag, IdTable, Records
 
-DISTRESS: Final = "distress"
 LOW_BATTERY: Final = "low_battery"
 
 

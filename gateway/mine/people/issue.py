@@ -215,8 +215,8 @@ class IssueBook:
         visit = self._ledger.visits.open_of(card)
         if visit and visit.person not in ("", person):
             return (
-                f"{visit.name} went down with card {card}, has not come up, and is not in people.csv"
-                " any more: write them into it again, and have the card returned"
+                f"{visit.name} went down with card {card}, has not come up, and is in people.csv "
+                "no more: write them into it again, and have the card returned"
             )
         return ""
 
