@@ -200,7 +200,7 @@ class Checks:
             if act.kind is ActKind.CARD_ISSUE:
                 continue
             pair = number[old], number[new] if new else -1
-            for part in (self.truth, self._limits, self._signs):
+            for part in (self.truth, self._limits, self._signs, self._twins):
                 part.hand_over(*pair)
             self.gone_ns[pair[0]] = changes.now_ns
             if new:

@@ -193,7 +193,7 @@ class Ledger:
             yield Complaint("leaves at wellhead", event.card, "", expected, found)
         if not self.since_ns[card]:
             yield Complaint("leaves once", event.card, "", "it was below", "MINE_LEFT all the same")
-        if event.card in self.handed:
+        if event.card in self.handed and not at_wellhead:
             self._handed_ns[card] = int(self.since_ns[card])
         self.since_ns[card] = 0
         self._left[MINE] += 1

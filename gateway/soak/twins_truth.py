@@ -47,13 +47,18 @@ class TwinsTruth:
         self._before_m = world.now.place_m.copy()
         self._alone_s = np.full(cards, np.inf)  # since when each was far from all others
         self._doubled_s = np.full(cards, -np.inf)  # when it last was
-        self._leaps_s = 0.0
+        self._leaps_s, self._doubled = 0.0, -1
         self._last_s = 0
 
     def unsettle(self) -> None:
         """Nobody looked: what was together begins anew."""
         self._together_s[:] = np.inf
         self._way_m[:] = 0.0
+
+    def hand_over(self, old: int, new: int) -> None:
+        """Who had the card `old` has `new`: a card that is handed in begins anew."""
+        if self._doubled in (old, new):
+            self._leaps_s = 0.0
 
     def check(
         self, given: Delivered, doubles: tuple[int, int], skewed: Mapping[str, int]
@@ -109,7 +114,8 @@ class TwinsTruth:
         self._alone_s = alone_s
 
     def _doubles(self, given: Delivered, doubles: tuple[int, int]) -> Iterator[Complaint]:
-        card, other = doubles
+        self._doubled = card = doubles[0]
+        other = doubles[1]
         place_m, ledger = self._world.now.place_m, self._ledger
         if card >= 0 and other >= 0:
             self._doubled_s[card] = given.second

@@ -165,6 +165,16 @@ def test_a_card_that_is_issued_to_nobody_and_below_is_told() -> None:
     assert ("ALARM_CLEARED", "1001", "unknown_card") in walk.events()
 
 
+@pytest.mark.parametrize("seconds", range(8, 13))  # after 10 s it is told that they are below
+def test_who_gets_another_card_as_they_come_down_leaves_none_below(seconds: int) -> None:
+    walk = begun()
+    t_ns = walk.walk("1001", [100.0] * seconds, T0) + S
+    batch = batch_of(ranges_at(walk.table.handle("1001"), 100.0, t_ns))
+    replaced = Act("request", "Zhao", ActKind.CARD_REPLACE, "1001/7001")
+    walk.step(replace(batch, acts=(replaced,)), t_ns)
+    assert [key for key in walk.mine._alarms if key.rule == "unknown_card"] == []
+
+
 def test_who_gets_another_card_below_stays_below_with_zones_and_alarms() -> None:
     walk = begun()
     t_ns = walk.walk("1001", [100.0] * 15 + [75.0] * 5, T0)

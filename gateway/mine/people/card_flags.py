@@ -46,7 +46,7 @@ class CardFlags:
 
         Returns the cards that may have said something new: it must be kept with what it led to.
 
-        What is older than the newest that the card has said clears no alarm. It raises one, unless
+        What is older than what the card was heard to say before clears no alarm. It raises one, unless
         it is of a time of which that was known already: what comes late is no second call.
         """
         if not len(measured):
@@ -62,7 +62,7 @@ class CardFlags:
 
     def _take(self, card: int, flags: int, t_ns: int, record: StepRecord) -> None:
         before = int(self._cards.flags[card])
-        late = t_ns < self._cards.flags_ns[card]
+        late = t_ns < max(self._cards.flags_ns[card], self._cards.before_ns[card])
         if late:
             flags = before | flags & ~self._known(card, t_ns)
         if flags == before:
@@ -83,6 +83,8 @@ class CardFlags:
 
     def _known(self, card: int, t_ns: int) -> int:
         """The flags of which is known that the card said them at a time, and took them back."""
-        first_ns, last_ns = (self._cards.said_ns[card] - (ONE_CALL_NS, 0)).T
+        # By one reader's clock it may still have said what by another's it has taken back.
+        around = (-ONE_CALL_NS, self._cards.tolerance_ns)
+        first_ns, last_ns = (self._cards.said_ns[card] + around).T
         known = (first_ns <= t_ns) & (t_ns <= last_ns)
         return int((known << np.arange(len(known))).sum())

@@ -37,6 +37,7 @@ _BY_CARD: Final = (
     "below_ns",
     "flags",
     "flags_ns",
+    "before_ns",
     "said_ns",
     "gone_ns",
     "_moved",
@@ -65,7 +66,7 @@ class Cards:
         """
         self._table = table
         self._silent_after_ns = silent_after_ns
-        self._tolerance_ns = clock_tolerance_ns
+        self.tolerance_ns = clock_tolerance_ns  #: By how much readers' clocks may be off.
         size = 64
         self.last = new_fixes(size)  #: Last fix; its `fix_class` is 0 while there is none.
         self.heard_ns = np.zeros(size, np.int64)  #: Since when it has not been heard; 0 = never.
@@ -75,6 +76,8 @@ class Cards:
         self.below_ns = np.zeros(size, np.int64)  #: Since when it is below; 0 = it is not.
         self.flags = np.zeros(size, np.uint8)  #: What it last said of itself, bits of CardFlag,
         self.flags_ns = np.zeros(size, np.int64)  #: and when.
+        #: Of when the place was that it had before its last fixes: what is older is none of now.
+        self.before_ns = np.zeros(size, np.int64)
         #: By bit of CardFlag, between which two times it was said last: (cards, bits, 2).
         self.said_ns = np.zeros((size, FLAG_BITS, 2), np.int64)
         #: When someone last had it no more: what was measured of it before says nothing of now.
@@ -99,7 +102,7 @@ class Cards:
         """
         self.last["roadway"] = roadways[self.last["roadway"]]
         self.last["chainage_m"][self.last["roadway"] < 0] = np.nan
-        self._tolerance_ns = clock_tolerance_ns
+        self.tolerance_ns = clock_tolerance_ns
         patience = silent_after_ns > self._silent_after_ns
         self._silent_after_ns = silent_after_ns
         back = self.silent & patience & (now_ns - self.heard_ns < silent_after_ns)
@@ -142,7 +145,7 @@ class Cards:
         unique = np.flatnonzero(self._asked)
         self._asked[unique] = False
         new: NDArray[np.intp] = unique[self.heard_ns[unique] == 0]
-        late = t_ns < now_ns - self._tolerance_ns
+        late = t_ns < now_ns - self.tolerance_ns
         np.maximum.at(self.heard_ns, cards, np.where(late, t_ns, now_ns))
         self.heard_ns[new] = now_ns
         return new
@@ -160,8 +163,10 @@ class Cards:
 
     def place(self, fixes: Records) -> None:
         """Takes over fixes, in order: the last of a card is where it is."""
-        put_rows(self.last, fixes["card"], fixes)
-        self._moved[fixes["card"]] = True
+        cards = fixes["card"]
+        self.before_ns[cards] = self.last["t_ns"][cards]
+        put_rows(self.last, cards, fixes)
+        self._moved[cards] = True
 
     def note_flags(self, card: int, flags: int, t_ns: int) -> None:
         """Notes what a card says of itself since `t_ns`."""
@@ -183,8 +188,8 @@ class Cards:
         """As if it had never been heard: nobody carries it any more."""
         self.last[card] = new_fixes(1)[0]
         self.gone_ns[card] = now_ns
-        for column in (self.heard_ns, self.below_ns, self.flags, self.flags_ns, self.said_ns):
-            column[card] = 0
+        for name in ("heard_ns", "below_ns", "flags", "flags_ns", "before_ns", "said_ns"):
+            getattr(self, name)[card] = 0
         self.silent[card] = False
         self._moved[card] = True
 

@@ -131,7 +131,7 @@ class IssueBook:
         """Takes ways in and out: a card of the mine that is issued to nobody must not be below."""
         for event in events:
             if event.kind is EventKind.MINE_ENTERED and self._parts.roster.is_spare(event.card):
-                self._warn(event.card, record)
+                self._warn_or_not(event.card, record)  # it may have been replaced since
             elif event.kind is EventKind.MINE_LEFT and self._parts.roster.is_spare(event.card):
                 key, text = AlarmKey(UNKNOWN_CARD, card=event.card), "it is out of the mine"
                 self._parts.alarms.end(key, record.now_ns, record, text)
