@@ -327,8 +327,8 @@ class AlarmLife:
             yield Complaint("state", alarm.card, name, expected.name, alarm.state.name)
         if life:
             if (alarm.level, alarm.tell) != (life.level, life.tell):
-                expected, found = f"{life.level}, {life.tell}", f"{alarm.level}, {alarm.tell}"
-                yield Complaint("changed unsaid", alarm.card, name, expected, found)
+                said, now = f"{life.level}, {life.tell}", f"{alarm.level}, {alarm.tell}"
+                yield Complaint("changed unsaid", alarm.card, name, said, now)
             life.mode = alarm.mode
             mode = self._mode(life.key)
             if alarm.mode is not mode:

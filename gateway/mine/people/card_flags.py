@@ -46,8 +46,8 @@ class CardFlags:
 
         Returns the cards that may have said something new: it must be kept with what it led to.
 
-        What is older than what the card was heard to say before clears no alarm. It raises one, unless
-        it is of a time of which that was known already: what comes late is no second call.
+        What is older than what the card was heard to say before clears no alarm. It raises one,
+        unless it is of a time of which that was known already: what comes late is no second call.
         """
         if not len(measured):
             return []

@@ -180,6 +180,7 @@ class CardKeeper:
         """Where a card was, (1,) FIX, on the map as it is now."""
         last = self._cards.last
         last[card] = fix[0]
+        self._cards.before_ns[card] = fix["t_ns"][0]
         last["card"][card] = card
         index = self._roadways.find(roadway)
         last["roadway"][card] = -1 if index is None else index
