@@ -104,12 +104,11 @@ DENSE: Final[dict[str, Any]] = {
     "shift_min": 2,
     "muster_most_s": 60.0,
 }
-#: The short soaks: most bugs are found by the first ones, some take longer.
+#: The short soaks; the last takes three times as long as the others, and finds few bugs more.
 SOAKS: Final[tuple[dict[str, Any], ...]] = (
     {"hours": 0.12, "people": 24, "seed": 3, "shift_h": 0.2},
     {"hours": 0.04, "people": 30, "seed": 1, "borders": True},
     {"hours": 0.14, "people": 18, "seed": 17, "shift_h": 0.2},
-    {"hours": 0.4, "people": 24, "seed": 28, "shift_h": 0.2},
     {"hours": 0.4, "people": 24, "seed": 8, "shift_h": 0.2},
 )
 #: Those of them that are asked for.

@@ -149,7 +149,8 @@ class RiskTruth:
         """(zones,) each: points, hazards, alarms and machines."""
         weights, zones = self._plan.weights, self._ledger.zones
         column = {zone: index for index, zone in enumerate(zones)}
-        points, hazards, alarms, machines = (np.zeros(len(zones)) for _ in range(4))
+        # Lists: there are many things, and single numbers of arrays take long.
+        points, hazards, alarms, machines = ([0.0] * len(zones) for _ in range(4))
         for point in self._plan.points:
             if point.zone:
                 points[column[point.zone]] += weights.point[point.level - 1]
@@ -161,8 +162,10 @@ class RiskTruth:
                 part, by_level = (
                     (alarms, weights.alarm) if one.is_alarm else (hazards, weights.hazard)
                 )
-                part[[column[zone] for zone in set(one.zones)]] += by_level[one.level - 1]
-        return np.minimum(points, weights.points_most), hazards, alarms, machines
+                for zone in set(one.zones):
+                    part[column[zone]] += by_level[one.level - 1]
+        added = [np.array(part) for part in (points, hazards, alarms, machines)]
+        return np.minimum(added[0], weights.points_most), *added[1:]
 
     def _parts(self, now_ns: int) -> tuple[Floats, ...]:
         """(zones,) each, in the order in which they are told."""
