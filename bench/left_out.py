@@ -24,6 +24,7 @@ EXCLUDED: Final[dict[tuple[str, str], str]] = {
     ("machines.plan", ""): "defaults",
     ("prevention.plan", ""): "defaults",
     ("change", "Alarm.number"): "for clients that sort: the core never asks for it",
+    ("acts", "ANSWERS_MOST"): "a bound of memory",
     ("people.conflicts", "PAIRS_MOST"): "a bound of memory",
     ("machines.poses", "Poses.age_s"): "words alone",
     ("people.card_kept", "PARTS"): "how the work of keeping is spread over seconds",

@@ -38,7 +38,7 @@ from bench.left_out import (
 )
 
 #: Names of values that are measured: of two of them equality says nothing.
-_MEASURED: Final = re.compile(r"_(ns|s|m|m2|m_s|min|h)(\[.*\])?$")
+_MEASURED: Final = re.compile(r"_(ns|s|m|m2|m_s|min|h)('\])?(\[.*\])?$", re.IGNORECASE)
 
 _TURNED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
     ast.Lt: ast.Gt,

@@ -22,6 +22,9 @@ TIME_S: Final = 3.0
 #: A flag that a card has taken back is seen to be so after so many seconds.
 BACK_S: Final = 5.0
 
+#: Steps so far apart are a standstill.
+GAP_S: Final = 3
+
 _BEGIN_OR_END: Final = (EventKind.ALARM_RAISED, EventKind.ALARM_CLEARED)
 
 
@@ -69,6 +72,9 @@ class Signs:
         #: Of what was given, by card, until now and before this step.
         self._newest_ns = self._before_ns = np.zeros(cards, np.int64)
         self._device_s = dict.fromkeys(plan.devices, np.inf)  # since when it is down
+        self._told_down: set[str] = set()
+        self._seen_down = False  # whether the gateway was there as it went down
+        self._last_s = 0
 
     def use(self, plan: MinePlan) -> None:
         """Another configuration: other delays."""
@@ -112,7 +118,7 @@ class Signs:
         strange = np.where(self._spare, self._ledger.since_ns > 0, self._seen & self._strange)
         wrong = strange != self._ledger.mask("unknown_card")
         yield from self._each("unknown card", wrong, "an alarm of each that is on no roster")
-        yield from self._devices(given.listened_s, down)
+        yield from self._devices(given, down)
 
     def hear(self, given: Delivered) -> None:
         """Takes what was given in a step, before it is looked at who has which card since."""
@@ -172,7 +178,9 @@ class Signs:
         wrong = ((silent_s < self._lost_s - TIME_S) | np.isnan(silent_s) | at_wellhead) & is_open
         yield from self._each("no signal lost", wrong, "no alarm: it is heard, or at a wellhead")
 
-    def _devices(self, listened_s: float, down: str) -> Iterator[Complaint]:
+    def _devices(self, given: Delivered, down: str) -> Iterator[Complaint]:
+        listened_s, gap_s = given.listened_s, given.second - self._last_s
+        self._last_s = given.second
         for device in self._device_s:
             is_open = self._ledger.is_open("device_down", device=device)
             if device != down:
@@ -180,9 +188,16 @@ class Signs:
                 if is_open:
                     yield Complaint("no device down", "", device, "no alarm: it is heard", "one")
                 continue
-            self._device_s[device] = min(self._device_s[device], listened_s)
-            if listened_s - self._device_s[device] > self._down_s + TIME_S and not is_open:
+            if np.isinf(self._device_s[device]):
+                self._device_s[device], self._seen_down = listened_s, gap_s < GAP_S
+            down_s = listened_s - self._device_s[device]
+            if down_s > self._down_s + TIME_S and not is_open:
                 yield Complaint("device down", "", device, "an alarm: it is down", "none")
+            raised = is_open and device not in self._told_down
+            if down_s < self._down_s - TIME_S and raised and self._seen_down:
+                expected = f"no alarm before {self._down_s:g} s"
+                yield Complaint("device down early", "", device, expected, f"after {down_s:g} s")
+        self._told_down = {key.device for key in self._ledger.of_rule("device_down")}
 
     def _each(self, law: str, wrong: Flags, expected: str) -> Iterator[Complaint]:
         for card in np.flatnonzero(wrong).tolist():

@@ -33,6 +33,7 @@ def made(source: str) -> set[tuple[str, str]]:
     [
         ("return a < b", {("comparison", "return a > b"), ("border", "return a <= b")}),
         ("return a_ns < b", {("comparison", "return a_ns > b")}),
+        ("return a['b_ns'] < c", {("comparison", "return a['b_ns'] > c")}),
         ("return a in b", {("comparison", "return a not in b")}),
         ("return a + b", {("sign", "return a - b")}),
         ("return f'{1 + a}'", set()),

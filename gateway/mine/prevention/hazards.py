@@ -293,9 +293,7 @@ def _after(hazard: Hazard, step: HazardStep) -> Hazard:
 
 def _own_work(hazard: Hazard, checker: str) -> str:
     """Why someone can't check a hazard: nobody checks what they mended, or had to."""
-    mended_by = hazard.mended_by or next(
-        (step.operator for step in reversed(hazard.steps) if step.what is HazardInput.MEND), ""
-    )
+    mended_by = hazard.mended_by
     if checker not in (mended_by, hazard.assignee):
         return ""
     was = f"mended by {mended_by}" if mended_by else "mended"
