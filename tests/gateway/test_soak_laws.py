@@ -8,6 +8,7 @@ import pytest
 
 from gateway.mine.acts import ActBook
 from gateway.mine.alarms.book import AlarmBook
+from gateway.mine.change import EventKind
 from gateway.mine.devices.anchors import AnchorBook
 from gateway.mine.devices.notices import NoticeBook
 from gateway.mine.muster.book import MusterBook
@@ -58,31 +59,31 @@ def after_each(owner: type, name: str, change: Callable[[Any, Any], Any]) -> Pat
     return plant
 
 
-def skip_a_number(book: MusterBook) -> None:
-    book._last_number += 1
+def skip_a_number(muster: MusterBook) -> None:
+    muster._last_number += 1
 
 
-def forget_when_it_was_told(book: NoticeBook) -> None:
-    book._told_ns.clear()
+def forget_when_it_was_told(notices: NoticeBook) -> None:
+    notices._told_ns.clear()
 
 
-def tell_all_shifts(book: ExposureBook) -> None:
-    book._told = set(book._spent)
+def tell_all_shifts(exposure: ExposureBook) -> None:
+    exposure._told = set(exposure._spent)
 
 
 def keep_all_alarms(patch: pytest.MonkeyPatch) -> None:
     tick = AlarmBook.tick
 
-    def keep_and_tick(book: AlarmBook, record: StepRecord) -> None:
-        for key in book._alarms:
-            book._save(key, record)
-        tick(book, record)
+    def keep_and_tick(alarms: AlarmBook, record: StepRecord) -> None:
+        for key in alarms._alarms:
+            alarms._save(key, record)
+        tick(alarms, record)
 
     patch.setattr(AlarmBook, "tick", keep_and_tick)
 
 
-def forget_hazards(book: RiskBook) -> None:
-    book._hazards[:] = 0
+def forget_hazards(risk: RiskBook) -> None:
+    risk._hazards[:] = 0
 
 
 def keep_old_names(patch: pytest.MonkeyPatch) -> None:
@@ -102,7 +103,31 @@ def keep_old_names(patch: pytest.MonkeyPatch) -> None:
     after_each(RiskBook, "reload", put_back)(patch)
 
 
+def say_nothing_of_starts(patch: pytest.MonkeyPatch) -> None:
+    told = StepRecord.event
+
+    def event(record: StepRecord, kind: EventKind, *given: Any, **more: Any) -> None:
+        if kind is not EventKind.GATEWAY_STARTED:
+            told(record, kind, *given, **more)
+
+    patch.setattr(StepRecord, "event", event)
+
+
+def say_nothing_of_other_rules(patch: pytest.MonkeyPatch) -> None:
+    reload = AlarmBook.reload
+
+    def in_silence(self: AlarmBook, *given: Any) -> None:
+        with patch.context() as meanwhile:
+            meanwhile.setattr("gateway.mine.alarms.book.tell", lambda *_, **__: None)
+            reload(self, *given)
+
+    patch.setattr(AlarmBook, "reload", in_silence)
+
+
 BUGS: dict[str, Patch] = {
+    "start told": say_nothing_of_starts,
+    "changed unsaid": say_nothing_of_other_rules,
+    "kept anchor": lambda patch: patch.setattr(AnchorBook, "save", lambda *_: None),
     "muster told": after_each(MusterBook, "take", lambda *_: None),
     "muster's numbers": before_each(MusterBook, "_follow", skip_a_number),
     "lost data is grouped": before_each(NoticeBook, "note", forget_when_it_was_told),
