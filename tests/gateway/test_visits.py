@@ -5,6 +5,7 @@ from datetime import time
 
 import pytest
 
+from gateway.mine.change import Act, ActKind, Batch
 from gateway.mine.people.shifts import ShiftTime
 from gateway.mine.plan import AttendancePlan, Holder
 from gateway.mine.zones.visits import Visit
@@ -76,6 +77,21 @@ def test_old_shifts_are_forgotten_but_not_who_is_still_below() -> None:
     assert sorted(visit.card for visit in kept if visit.out_ns is not None) == ["1001", "1001"]
     assert [visit.shift.day for visit in kept if visit.card == "1002"] == ["2027-01-15"]
     assert sum(key.startswith("visit/") for key in walk.state) == 3
+
+
+def test_a_shift_whose_only_visit_went_on_with_another_card_is_none_of_those_kept() -> None:
+    walk = Walk(plan=PLANNED)
+    walk.begin(T0)
+    t_ns = walk.walk("1001", [*[100.0] * 15, 40.0, *[0.0] * 8], T0)  # of the early shift
+    t_ns = walk.walk("1002", [100.0] * 15, t_ns)
+    t_ns = walk.walk("7001", [100.0] * 15, walk.wait(600, t_ns))  # of the late one
+    assert {visit.shift.name for visit in visits(walk)} == {"early", "late"}
+    replaced = Act("request", "Zhao", ActKind.CARD_REPLACE, "1002/7001")
+    walk.step(Batch(acts=(replaced,)), t_ns + S)
+    tomorrow_ns = T0 + 16 * 3600 * S
+    walk.step(Batch(), tomorrow_ns)
+    walk.walk("1001", [100.0] * 15, tomorrow_ns)
+    assert sorted(visit.card for visit in visits(walk)) == ["1001", "1001", "7001"]
 
 
 def entries(*walks: Walk) -> list[tuple[str, int, int]]:

@@ -101,6 +101,8 @@ class VisitBook:
         visit = self._visits[key]
         self._forget(key, record)
         self._put(replace(visit, card=new), record)
+        if also is not None:  # it may have been the only one of its shift
+            self._starts = {one.shift.start_ns for one in self._visits.values()}
 
     def take(self) -> dict[tuple[int, str], Visit | None]:
         """What has changed since this was asked last, by key; None where it is forgotten."""
