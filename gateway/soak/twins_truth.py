@@ -23,7 +23,7 @@ EVERY_S: Final = 5
 NOISE_M: Final = 6.0
 PART_S: Final = 40.0
 #: Noise may have the core take two for apart, and begin anew: by then it has found them out.
-SURE: Final = 3.0
+SURE: Final = 4.0
 #: A card heard at places so far apart has leapt, whatever way it went.
 LEAP_M: Final = 300.0
 LEAP_S: Final = 45.0
