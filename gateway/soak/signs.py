@@ -193,7 +193,8 @@ class Signs:
             down_s = listened_s - self._device_s[device]
             if down_s > self._down_s + TIME_S and not is_open:
                 yield Complaint("device down", "", device, "an alarm: it is down", "none")
-            raised = is_open and device not in self._told_down
+            # One that is told in the step that knows it as down was down for longer.
+            raised = is_open and device not in self._told_down and down_s > 0.0
             if down_s < self._down_s - TIME_S and raised and self._seen_down:
                 expected = f"no alarm before {self._down_s:g} s"
                 yield Complaint("device down early", "", device, expected, f"after {down_s:g} s")
