@@ -202,11 +202,11 @@ def chosen(reached: dict[str, list[Bug]], count: int, seed: int) -> list[Bug]:
     return [picked[place] for place in rng.permutation(len(picked))]
 
 
-def missed_before(path: Path, reached: dict[str, list[Bug]]) -> list[Bug]:
-    """The bugs that the run which has written this did not find, wherever their lines are now."""
+def missed_before(shown: str, reached: dict[str, list[Bug]]) -> list[Bug]:
+    """The bugs that a run which has shown this did not find, wherever their lines are now."""
     known = {_without_line(bug.text()): bug for bugs in reached.values() for bug in bugs}
-    lines = path.read_text().splitlines()
-    missed = [line.partition("NOT FOUND")[2].strip() for line in lines if "NOT FOUND" in line]
+    lines = [line.partition("NOT FOUND") for line in shown.splitlines()]
+    missed = [text.strip() for _, found, text in lines if found]
     return [known[text] for text in map(_without_line, missed) if text in known]
 
 
@@ -309,9 +309,8 @@ def main() -> int:
     if given.module:
         reached = {given.module: reached.get(given.module, [])}
         all_of = {given.module: all_of[given.module]}
-    bugs = chosen(reached, given.count, given.seed)
-    if given.again:
-        bugs = missed_before(given.again, reached)
+    again = missed_before(given.again.read_text(), reached) if given.again else None
+    bugs = chosen(reached, given.count, given.seed) if again is None else again
     judged = [
         (bug, verdict)
         for bug, verdict in zip(bugs, verdicts(bugs, PATIENCE * cpu_s, end_s), strict=True)

@@ -108,6 +108,12 @@ def echo(own: Mine, mine: Mine) -> None:
     own._locator = cast("Locator", Echo(mine))
 
 
+def heard_by_anchors(mine: Mine) -> list[int]:
+    """How often the core has heard each anchor of its map, as it counts it."""
+    heard: list[int] = mine._locator.anchor_stats()["heard"].tolist()
+    return heard
+
+
 def left_out(mine: Mine) -> int:
     """How many ranges the locator of a core has left out because they came too late."""
     return mine._locator.rejections.too_old

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ from gateway.mine.devices.anchors import STATE_PREFIX
 from gateway.mine.prepared import Reload, prepare
 from gateway.soak.checks import Checks
 from gateway.soak.depths import Depths
-from gateway.soak.echo import left_out
+from gateway.soak.echo import heard_by_anchors, left_out
 from gateway.soak.faults import RING_S, Air
 from gateway.soak.kept import Kept
 from gateway.soak.ledger import Complaint
@@ -310,6 +310,16 @@ class Soak:
         yield from self._ledger.compare(changes, table.names())
         yield from self._kept.compare(changes)
 
+    def _anchors_kept(self) -> Iterator[Complaint]:
+        """At the end all is kept that was learnt of anchors; what has faded is not kept at once."""
+        heard = heard_by_anchors(self._mine)
+        for anchor, count in zip(self._plan.map.anchors, heard, strict=True):
+            kept = self._ledger.state.get(STATE_PREFIX + anchor.id)
+            known = json.loads(kept)["stats"]["heard"] if kept else 0
+            if known < count:
+                expected = f"heard {count} times"
+                yield Complaint("kept anchor", "", anchor.id, expected, str(known))
+
     def _note(self, changes: Changes, complaints: list[Complaint], now_ns: int) -> None:
         outcome, second = self.outcome, (now_ns - START_NS) // _S_NS
         outcome.seconds = second
@@ -331,7 +341,7 @@ class Soak:
         complaints = [*checks.ended(changes, self._listened_s), *self._shadows.end(changes)]
         self._kept.take(changes)
         complaints += self._rebuilt(self._now_ns)
-        complaints += _anchors_kept(self._mine, self._ledger.state)
+        complaints += self._anchors_kept()
         self._note(changes, complaints, self._now_ns)
         outcome.false_pairs = checks.truth.false_pairs
         outcome.below_mean = self._below / max(outcome.steps, 1)
@@ -339,16 +349,6 @@ class Soak:
         outcome.digest = self._ledger.digest
         outcome.acts = dict(checks.operators.done)
         return outcome
-
-
-def _anchors_kept(mine: Mine, state: Mapping[str, bytes]) -> Iterator[Complaint]:
-    """At the end all is kept that was learnt of anchors; what has faded is not kept at once."""
-    heard = mine._locator.anchor_stats()["heard"]  # noqa: SLF001  # it is told nowhere
-    for anchor, count in zip(mine._plan.map.anchors, heard.tolist(), strict=True):  # noqa: SLF001  # whose these are
-        kept = json.loads(state.get(STATE_PREFIX + anchor.id, b'{"stats": {"heard": 0}}'))
-        if kept["stats"]["heard"] < count:
-            found = str(kept["stats"]["heard"])
-            yield Complaint("kept anchor", "", anchor.id, f"heard {count} times", found)
 
 
 def _started(changes: Changes) -> Iterator[Complaint]:

@@ -114,8 +114,8 @@ class TwinsTruth:
         self._alone_s = alone_s
 
     def _doubles(self, given: Delivered, doubles: tuple[int, int]) -> Iterator[Complaint]:
-        self._doubled = card = doubles[0]
-        other = doubles[1]
+        card, other = doubles
+        self._doubled = card
         place_m, ledger = self._world.now.place_m, self._ledger
         if card >= 0 and other >= 0:
             self._doubled_s[card] = given.second

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.left_out import is_excluded
-from bench.mutants import Bug, chosen
+from bench.mutants import Bug, chosen, missed_before
 from bench.mutation import edits, mutated, reached_edits
 from tests.support.places import ENVIRONMENT, ROOT
 
@@ -109,6 +109,16 @@ def test_bugs_are_spread_over_modules_where_the_soaks_come() -> None:
     assert picked == chosen({"one": bugs, "two": few}, 3, seed=1)
     assert not is_excluded("some", every[0])
     assert is_excluded("alarms.families", every[0])
+
+
+def test_bugs_that_a_run_has_missed_are_known_again_where_lines_have_moved() -> None:
+    every = edits(ast.parse("def f(a):\n    return a + 1\n"))
+    moved = [Bug("some", number, edit) for number, edit in enumerate(every)]
+    shown = "\n".join(
+        f"{n} NOT FOUND  {bug.text().replace(':2 ', ':7 ')}" for n, bug in enumerate(moved)
+    )
+    assert missed_before(shown, {"some": moved}) == moved
+    assert missed_before(shown.replace("NOT FOUND", "risk"), {"some": moved}) == []
 
 
 def test_planted_bugs_are_found_in_processes_of_their_own() -> None:
