@@ -59,6 +59,9 @@ def _give_room(own: Mine, mine: Mine) -> None:
     room.attendance._settling_ns = other.attendance._settling_ns.copy()
     for name in ("_heard", "_speed_m_s", "_named", "_start_ns"):
         setattr(room._leaps, name, copy.copy(getattr(other._leaps, name)))
+    for card in other._leaps._open:  # whose alarm has ended is known by the next step
+        if not own._alarms.has_begun(other._leaps._key(card)):
+            room._leaps._open.add(card)
     room._twins._pairs = _with_others(room._twins._pairs, other._twins._pairs, "code")
     room._twins._before_m = other._twins._before_m.copy()
     room._twins._second = other._twins._second
