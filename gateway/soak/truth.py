@@ -93,6 +93,7 @@ class Truth:
         #: Whose number another card has as well: where they are told to be says nothing.
         self.doubled: Flags = np.zeros(shape[0], np.bool_)
         self.deep_m: Floats = self._deep_m[:, 0]
+        self._clear_after_s = np.zeros(shape[1])
         self.reload(plan)
         self.false_pairs = 0
         self._false: set[tuple[int, int]] = set()
@@ -108,9 +109,12 @@ class Truth:
         self._forbidden = forbidden
         kinds = {zone.id: zone.kind for zone in plan.map.zones}
         rules = [ENTRY_RULES.get(kinds[name]) for name in self._world.depths.names]
+        before_s, self._reload_s = self._clear_after_s, self._second
         self._clear_after_s = np.array(
             [plan.rules[rule].clear_after_s + 1.0 if rule else 0.0 for rule in rules]
         )
+        #: What was clearing when the delay changed may take the longer one.
+        self._clear_most_s = np.maximum(before_s, self._clear_after_s)
         #: Where an alarm stays until someone resets it.
         self._latches = np.array([rule is not None and plan.rules[rule].latch for rule in rules])
         if moved:
@@ -141,7 +145,9 @@ class Truth:
         yield from self._each("is out", wrong, zones, "outside", "in it")
         wrong = self.sure_in & self._forbidden & ~alarm
         yield from self._each("entry alarm", wrong, columns, "an alarm", "none")
-        wrong = self._out_for > SURE_ROUNDS + self._clear_after_s
+        lately = given.second - self._reload_s <= SURE_ROUNDS + self._clear_most_s.max()
+        clear_after_s = self._clear_most_s if lately else self._clear_after_s
+        wrong = self._out_for > SURE_ROUNDS + clear_after_s
         wrong = wrong & self.settled[:, None] & alarm
         if given.second - self._judged_s > self._clear_after_s.max() + 1:
             wrong |= ~self._forbidden & alarm
