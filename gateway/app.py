@@ -19,6 +19,7 @@ from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle
 from gateway.desk import Desk, audit_of
+from gateway.device_health import HealthBook
 from gateway.devices import DeviceSet
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
@@ -66,6 +67,7 @@ class Gateway:
         self._cards = IdTable()
         self._inbox = Inbox()
         self._desk = Desk(self._inbox)
+        self._health = HealthBook()
         # Of its own: steps must not wait for threads that look up the names of dead devices.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="step")
 
@@ -98,6 +100,7 @@ class Gateway:
                 self._cards,
                 journal,
                 self._desk.ask,
+                self._health,
                 reload=partial(reloader.reload, why="an operator asks"),
                 now_ns=now_ns,
             )
@@ -106,7 +109,7 @@ class Gateway:
             stack.push_async_callback(server.stop, STOP_GRACE_S)
             stack.callback(self._desk.close)
             ready(port)
-            devices = DeviceSet(self._inbox, self._cards, now_ns)
+            devices = DeviceSet(self._inbox, self._cards, self._health, now_ns)
             running = Running(mine, journal, server, reloader, devices)
             await self._serve(running, stop, again or asyncio.Event())
 

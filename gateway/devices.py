@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle, DeviceSetup
+from gateway.device_health import HealthBook
 from gateway.inbox import DeviceInbox, Inbox
 from positioning.observation import IdTable
 from protocols.supervise import Supervisor
@@ -25,8 +26,9 @@ class _Running:
 class DeviceSet:
     """Starts and stops what reads devices. On the event loop only."""
 
-    def __init__(self, inbox: Inbox, cards: IdTable, now_ns: Clock) -> None:
+    def __init__(self, inbox: Inbox, cards: IdTable, health: HealthBook, now_ns: Clock) -> None:
         self._inbox = inbox
+        self._health = health
         self._cards = cards
         self._now_ns = now_ns
         self._running: dict[str, _Running] = {}
@@ -55,10 +57,12 @@ class DeviceSet:
                 del self._running[name]
         before = {task for task in self._ending if not task.done()}
         self._ending = set(before)
+        self._health.keep(made_of)
         for setup in bundle.devices:
             name = setup.device.id
             if name in self._running:
                 continue
+            driver = setup.driver(name, setup.profile, setup.options)
             target = DeviceInbox(
                 name,
                 setup.profile.kind,
@@ -68,8 +72,8 @@ class DeviceSet:
                 readers=readers,
                 clock_tolerance_ns=tolerance_ns,
                 now_ns=self._now_ns,
+                health=self._health.begin(name, driver.describe(), self._now_ns()),
             )
-            driver = setup.driver(name, setup.profile, setup.options)
             supervisor = Supervisor(driver, target, silence_s=setup.profile.scan.silence_s)
             task = asyncio.create_task(_run(supervisor, before))
             task.add_done_callback(self._note_end)

@@ -20,6 +20,7 @@ from equipment.report import (
     Sample,
 )
 from gateway.clock import Clock
+from gateway.device_health import DeviceHealth
 from gateway.mine.change import Act, Batch
 from positioning.observation import MEASUREMENT, IdTable, Records, measurements
 from protocols.device_clock import DeviceClock
@@ -144,6 +145,7 @@ class DeviceInbox:
         readers: IdTable,
         clock_tolerance_ns: int,
         now_ns: Clock,
+        health: DeviceHealth,
     ) -> None:
         """`anchors` and `readers` give the indices of the map; `cards` gives out handles.
 
@@ -156,6 +158,7 @@ class DeviceInbox:
         #: What was last said of it, None before anything: an alarm of an earlier run may be open.
         self._told_shift_ns: int | None = None
         self._now_ns = now_ns
+        self._health = health
         self._retired = False
         self._tolerance_ns = 0
         self.use(anchors, readers, clock_tolerance_ns)
@@ -174,6 +177,15 @@ class DeviceInbox:
 
     def heard(self) -> None:
         """A sign of life needs no step."""
+        self._health.note_heard(self._now_ns())
+
+    def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
+        """How fast it answers needs no step either."""
+        now_ns = self._now_ns()
+        self._health.note_answer(took_s, now_ns)
+        if device_t_ns is not None:
+            # It was shown somewhere between the question and the answer.
+            self._health.note_clock(device_t_ns + round(took_s * 5e8) - now_ns, now_ns)
 
     def samples(self, samples: Sequence[Sample]) -> None:
         """Takes values of points.
@@ -187,6 +199,7 @@ class DeviceInbox:
                 raise ValueError(msg)
         if self._retired:
             return
+        self._health.note_samples(samples, self._now_ns())
         if self._has_room(len(samples), "values"):
             self._inbox.put_samples(samples)
 
@@ -213,6 +226,7 @@ class DeviceInbox:
         measured = measurements(found)
         measured["flags"] = flags
         measured = self._timely(measured, -shift_ns, latest_ns)
+        self._health.note_records(len(measured), now_ns)
         if len(measured) and self._has_room(len(measured), "records"):
             measured["t_ns"] += shift_ns
             self._inbox.put_measured(measured)
@@ -232,13 +246,16 @@ class DeviceInbox:
         """Takes word of lost or refused data."""
         if self._retired:
             return
+        self._health.note_loss(kind, count)
         self._inbox.put_notice(Notice(self._device, kind, count, text, self._now_ns()))
 
     def link(self, state: LinkState, reason: str) -> None:
         """Takes a change of the link."""
         if self._retired:
             return
-        self._inbox.put_link(LinkChange(self._device, state, reason, self._now_ns()))
+        change = LinkChange(self._device, state, reason, self._now_ns())
+        self._health.note_link(change)
+        self._inbox.put_link(change)
 
     def _has_room(self, count: int, what: str) -> bool:
         if self._inbox.room_for(count):
@@ -249,6 +266,7 @@ class DeviceInbox:
     def _checked_shift_ns(self, batch: RecordBatch, now_ns: int) -> int:
         if batch.device_t_ns is None:
             return self._clock.last_shift_ns
+        self._health.note_clock(batch.device_t_ns - now_ns, now_ns)
         shift_ns, changed = self._clock.shift_ns(batch.device_t_ns, now_ns)
         if shift_ns != self._told_shift_ns:
             self._told_shift_ns = shift_ns

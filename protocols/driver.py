@@ -31,6 +31,9 @@ class Sink(Protocol):
     def records(self, batch: RecordBatch) -> None:
         """Records of a reader, each exactly once; counts as heard."""
 
+    def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
+        """A request was answered after so long, and what the device's clock showed then."""
+
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         """Data that was lost or refused."""
 

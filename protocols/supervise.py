@@ -56,6 +56,7 @@ class _Session:
         if self.over:
             return
         self.heard_s = self._loop.time()
+        self._target.heard()
         if not self.up:
             self.up = True
             self._target.link(LinkState.UP, "")
@@ -69,6 +70,10 @@ class _Session:
         self.heard()
         if not self.over:
             self._target.records(batch)
+
+    def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
+        if not self.over:
+            self._target.answered(took_s, device_t_ns)
 
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         if not self.over:

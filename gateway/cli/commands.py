@@ -13,6 +13,7 @@ from gateway.cli.audit import audit
 from gateway.cli.cards import cards
 from gateway.cli.check import check
 from gateway.cli.demo import demo
+from gateway.cli.devices import devices
 from gateway.cli.evaluate import evaluate
 from gateway.cli.explain import explain
 from gateway.cli.hazards import hazards
@@ -63,6 +64,7 @@ for command in (
     sim,
     soak,
     watch,
+    devices,
     anchors,
     muster,
     attendance,

@@ -35,6 +35,7 @@ class Kind(IntEnum):
     ANCHOR_PAGE = 9
     ALARM_PAGE = 10
     MUSTER_PAGE = 11
+    DEVICE_PAGE = 13
     CARD_PAGE = 31
     VISIT_PAGE = 32
     EXPOSURE_PAGE = 33

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import grpc
 
-from equipment.report import Sample
+from equipment.report import LinkChange, Sample
 from gateway.clock import Clock
 from gateway.config.bundle import DeviceSetup
 from gateway.serve.cursor import Kind
@@ -129,20 +129,23 @@ class EquipmentHub:
 def describe(device: DeviceNow, since: int) -> equipment_pb2.Equipment:
     """A device with its link and the values that came after version `since`."""
     setup = device.setup.device
-    message = equipment_pb2.Equipment(
-        device_id=setup.id,
-        profile=setup.profile,
-        name=setup.name,
-        link_state=equipment_pb2.LINK_STATE_CONNECTING,
-    )
-    if device.link:
-        message.link_state = equipment_pb2.LinkState.ValueType(device.link.state)
-        message.link_reason = device.link.reason
-        message.link_change_time.FromNanoseconds(device.link.t_ns)
+    message = equipment_pb2.Equipment(device_id=setup.id, profile=setup.profile, name=setup.name)
+    describe_link(message, device.link)
     for version, sample in device.samples.values():
         if version > since:
             message.values.append(_point_value(sample, device.units.get(sample.point, "")))
     return message
+
+
+def describe_link(
+    message: equipment_pb2.Equipment | equipment_pb2.DeviceHealth, link: LinkChange | None
+) -> None:
+    """Says how the link to a device is; None: nothing was told of it yet."""
+    message.link_state = equipment_pb2.LINK_STATE_CONNECTING
+    if link:
+        message.link_state = equipment_pb2.LinkState.ValueType(link.state)
+        message.link_reason = link.reason
+        message.link_change_time.FromNanoseconds(link.t_ns)
 
 
 def _point_value(sample: Sample, unit: str) -> equipment_pb2.PointValue:

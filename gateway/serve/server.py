@@ -16,6 +16,7 @@ from grpc_reflection.v1alpha import reflection
 
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
+from gateway.device_health import HealthBook
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
@@ -66,6 +67,7 @@ class Server:
         cards: IdTable,
         journal: Journal,
         ask: Ask,
+        device_health: HealthBook,
         *,
         reload: AskReload | None = None,
         heartbeat_s: float = HEARTBEAT_S,
@@ -73,7 +75,14 @@ class Server:
     ) -> None:
         """`reload` has the configuration read again; None: this gateway can't."""
         self.services = Services(
-            bundle, cards, journal, ask, reload=reload, heartbeat_s=heartbeat_s, now_ns=now_ns
+            bundle,
+            cards,
+            journal,
+            ask,
+            device_health,
+            reload=reload,
+            heartbeat_s=heartbeat_s,
+            now_ns=now_ns,
         )
         settings = bundle.settings
         self._host, self._port = settings.grpc.address, settings.grpc.port

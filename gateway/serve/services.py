@@ -13,6 +13,7 @@ import grpc
 
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
+from gateway.device_health import HealthBook
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
@@ -22,6 +23,7 @@ from gateway.serve.attendance import AttendanceAnswers, ExposureAnswers
 from gateway.serve.calls import Methods, stream, unary
 from gateway.serve.configuration import AskReload, ConfigurationHub
 from gateway.serve.cursor import Kind
+from gateway.serve.devices import DeviceAnswers
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
@@ -60,6 +62,7 @@ class Services:
         cards: IdTable,
         journal: Journal,
         ask: Ask,
+        device_health: HealthBook,
         *,
         reload: AskReload | None,
         heartbeat_s: float,
@@ -85,6 +88,7 @@ class Services:
         #: None where nothing is smoothed.
         self.smoothed = hub(kind=Kind.SMOOTHED_POSITIONS) if lag_s else None
         self.equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
+        self.devices = DeviceAnswers(picture, device_health, epoch, now_ns)
         self.events = EventHub(journal, heartbeat_s, now_ns)
         self.anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self.alarms = AlarmAnswers(picture, epoch, ask)
@@ -99,14 +103,9 @@ class Services:
             now_ns=now_ns,
         )
         self.configuration = ConfigurationHub(bundle, reload, heartbeat_s, now_ns)
+        told = self.configuration.message
         self.answers = MineAnswers(
-            bundle,
-            cards,
-            roadways,
-            picture,
-            configuration=self.configuration.message,
-            epoch=epoch,
-            now_ns=now_ns,
+            bundle, cards, roadways, picture, configuration=told, epoch=epoch, now_ns=now_ns
         )
         self.hazards = HazardAnswers(epoch, ask)
         self.hazard_stream = HazardStream(epoch, heartbeat_s, now_ns)
@@ -217,6 +216,7 @@ class Services:
                 "ListEquipment": unary(
                     equipment_pb2.ListEquipmentRequest, self.equipment.list_equipment
                 ),
+                "ListDevices": unary(equipment_pb2.ListDevicesRequest, self.devices.list_devices),
                 "ListAnchors": unary(equipment_pb2.ListAnchorsRequest, self.anchors.list_anchors),
                 "WatchEquipment": stream(equipment_pb2.WatchEquipmentRequest, self.equipment.watch),
             },

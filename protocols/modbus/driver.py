@@ -12,7 +12,9 @@ from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
 from equipment.report import NoticeKind, RecordBatch
 from protocols.driver import DeviceError, Driver, DriverOptions, Sink
+from protocols.modbus.codec import Registers
 from protocols.modbus.line import Line
+from protocols.modbus.plan import Read
 from protocols.modbus.points import Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
 from protocols.modbus.ring import Loss, Poll, RingReader
@@ -131,10 +133,9 @@ class ModbusDriver:
         steps = ring.poll()
         read = next(steps)
         while True:
-            answer = await line.read(read)
+            answer = await _ask(line, read, sink)
             if isinstance(answer, Refused):
                 return answer
-            sink.heard()
             try:
                 read = steps.send(answer)
             except StopIteration as stop:
@@ -151,13 +152,20 @@ async def _run(points: PointReader, line: Line, sink: Sink) -> Scan:
     try:
         read = next(steps)
         while True:
-            data = await line.read(read)
-            if not isinstance(data, Refused):
-                sink.heard()
+            data = await _ask(line, read, sink)
             read = steps.send(Answer(data, time.time_ns()))
     except StopIteration as stop:
         scan: Scan = stop.value
         return scan
+
+
+async def _ask(line: Line, read: Read, sink: Sink) -> Registers | Refused:
+    asked_s = time.perf_counter()
+    answer = await line.read(read)
+    sink.answered(time.perf_counter() - asked_s)
+    if not isinstance(answer, Refused):
+        sink.heard()
+    return answer
 
 
 class _Losses:

@@ -27,7 +27,7 @@ from protocols.opcua.browse import (
     resolve,
 )
 from protocols.opcua.subscription import GONE, Item, Subscription
-from protocols.opcua.values import bad_sample, same, sample_of, status_of
+from protocols.opcua.values import bad_sample, same, sample_of, status_of, time_value_ns
 
 #: `ServerStatus.CurrentTime` is read at least this often. The answer may take `timeout_s`, as any:
 #: a busy server is not a dead one.
@@ -147,11 +147,13 @@ class Watch:
         In this order: what the server had sent before its answer is then taken in, even when this
         process itself was held up.
         """
+        sent_s = self._loop.time()
         (data,) = await self._client.uaclient.read_attributes([_CURRENT_TIME], AttributeIds.Value)
         if status_of(data):
             msg = f"the server doesn't tell its time ({data.StatusCode}): it may be stopping"
             raise DeviceError(msg)
         self._sink.heard()
+        self._sink.answered(self._loop.time() - sent_s, time_value_ns(data))
         self._subscription.check()
 
     async def _look_again(self) -> None:

@@ -14,6 +14,7 @@ from equipment.profile import Kind
 from equipment.report import LinkChange, LinkState, Quality, RecordBatch, Sample, Value
 from gateway.config.bundle import Bundle, load
 from gateway.config.comparison import compare
+from gateway.device_health import DeviceHealth
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
@@ -123,6 +124,7 @@ class Play(Desk):
                     readers=readers,
                     clock_tolerance_ns=tolerance_ns,
                     now_ns=lambda: self.now_ns,
+                    health=DeviceHealth(name, self.now_ns),
                 )
 
     def second(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field, replace
@@ -17,9 +18,11 @@ from equipment.device import Device
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
 from equipment.report import LinkChange, Quality, Sample, Value
+from gateway.clock import Clock
 from gateway.config.bundle import Bundle, DeviceSetup, MineSettings, Person
 from gateway.config.people import CardKind
 from gateway.desk import Desk
+from gateway.device_health import HealthBook
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
@@ -199,6 +202,7 @@ class Rig:
     port: int
     inbox: Inbox
     desk: Desk
+    health: HealthBook
     channels: list[grpc.aio.Channel] = field(default_factory=list)
 
     def channel(self) -> grpc.aio.Channel:
@@ -240,7 +244,12 @@ class Rig:
 
 @asynccontextmanager
 async def served(
-    folder: Path, bundle: Bundle | None = None, *, cards: int = 2, heartbeat_s: float = HEARTBEAT_S
+    folder: Path,
+    bundle: Bundle | None = None,
+    *,
+    cards: int = 2,
+    heartbeat_s: float = HEARTBEAT_S,
+    now_ns: Clock = time.time_ns,
 ) -> AsyncIterator[Rig]:
     """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
     table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
@@ -248,8 +257,11 @@ async def served(
         inbox = Inbox()
         desk = Desk(inbox)
         told = bundle or bundle_of()
-        server = Server(told, table, journal, desk.ask, heartbeat_s=heartbeat_s)
-        rig = Rig(server, journal, table, await server.start(), inbox, desk)
+        health = HealthBook()
+        server = Server(
+            told, table, journal, desk.ask, health, heartbeat_s=heartbeat_s, now_ns=now_ns
+        )
+        rig = Rig(server, journal, table, await server.start(), inbox, desk, health)
         try:
             yield rig
         finally:

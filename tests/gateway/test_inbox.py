@@ -8,6 +8,7 @@ import pytest
 from equipment.profile import Kind
 from equipment.report import LinkState, NoticeKind, Quality, RecordBatch, Sample
 from gateway import inbox as inbox_module
+from gateway.device_health import DeviceHealth
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.mine.change import Batch
 from positioning.observation import IdTable
@@ -28,6 +29,7 @@ class Rig:
     ) -> None:
         self.now_ns = NOW
         self.inbox = Inbox()
+        self.health = DeviceHealth("", NOW)
         self.device = DeviceInbox(
             "r1",
             kind,
@@ -37,6 +39,7 @@ class Rig:
             readers=IdTable(readers),
             clock_tolerance_ns=5 * S,
             now_ns=lambda: self.now_ns,
+            health=self.health,
         )
 
     def give(

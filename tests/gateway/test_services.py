@@ -329,7 +329,7 @@ async def test_reflection_names_the_services(rig: Rig) -> None:
 
 async def test_a_port_in_use_is_told(rig: Rig) -> None:
     bundle = bundle_of(port=rig.port)
-    second = Server(bundle, rig.cards, rig.journal, rig.desk.ask)
+    second = Server(bundle, rig.cards, rig.journal, rig.desk.ask, rig.health)
     with pytest.raises(ServeError, match=rf"127.0.0.1 port {rig.port}: Address already in use"):
         await second.start()
     await second.stop(0)
@@ -337,7 +337,7 @@ async def test_a_port_in_use_is_told(rig: Rig) -> None:
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "no-such-host.invalid"])
 async def test_an_address_that_is_not_ours_is_told(rig: Rig, address: str) -> None:
-    server = Server(bundle_of(address=address), rig.cards, rig.journal, rig.desk.ask)
+    server = Server(bundle_of(address=address), rig.cards, rig.journal, rig.desk.ask, rig.health)
     with pytest.raises(ServeError, match=f"can't listen at {address}"):
         await server.start()
     await server.stop(0)
@@ -372,7 +372,7 @@ async def test_a_mine_with_nothing_in_it_is_served(tmp_path: Path) -> None:
 
 
 async def test_a_server_can_be_stopped_twice_and_before_it_was_started(rig: Rig) -> None:
-    never = Server(bundle_of(), rig.cards, rig.journal, rig.desk.ask)
+    never = Server(bundle_of(), rig.cards, rig.journal, rig.desk.ask, rig.health)
     await never.stop(0)
     await rig.server.stop(0)
     await rig.server.stop(0)

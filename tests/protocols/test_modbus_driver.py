@@ -76,6 +76,13 @@ async def test_values_of_a_libmodbus_device(device: Start) -> None:
     await gives_what_is_known(device()[1])
 
 
+async def test_how_long_each_answer_takes_is_told(device: Start) -> None:
+    _, port = device()
+    async with running(driver_for(machine(KNOWN[0][0]), port)) as (told, _):
+        await until(lambda: len(told.answers) > 2)
+    assert all(took_s > 0 and device_t_ns is None for took_s, device_t_ns in told.answers)
+
+
 async def test_values_of_a_jsmodbus_device(node_device: int) -> None:
     await gives_what_is_known(node_device)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC
@@ -171,6 +172,16 @@ async def test_unchanged_values_are_confirmed(pump: Pump) -> None:
     first, second = told.of("still")[:2]
     assert (first.value, first.source_t_ns) == (second.value, second.source_t_ns)
     assert second.receive_t_ns > first.receive_t_ns
+
+
+async def test_the_servers_clock_is_told_with_how_long_its_answer_takes(pump: Pump) -> None:
+    await pump.add("Still", 3.0, ua.VariantType.Double)
+    async with running(pump.driver(profile(("still", "Still", "number")))) as (told, _):
+        await until(lambda: bool(told.answers))
+    (took_s, server_t_ns), *_ = told.answers
+    assert took_s > 0
+    assert server_t_ns is not None
+    assert abs(server_t_ns - time.time_ns()) < 60 * 1_000_000_000
 
 
 async def test_a_burst_arrives_in_order(pump: Pump) -> None:

@@ -21,6 +21,7 @@ class Told:
     batches: list[RecordBatch] = field(default_factory=list)
     notices: list[tuple[NoticeKind, int, str]] = field(default_factory=list)
     links: list[tuple[LinkState, str]] = field(default_factory=list)
+    answers: list[tuple[float, int | None]] = field(default_factory=list)
     heard_count: int = 0
 
     def heard(self) -> None:
@@ -31,6 +32,9 @@ class Told:
 
     def records(self, batch: RecordBatch) -> None:
         self.batches.append(batch)
+
+    def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
+        self.answers.append((took_s, device_t_ns))
 
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         self.notices.append((kind, count, text))

@@ -457,3 +457,180 @@ class ListAnchorsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListAnchorsResponse: _TypeAlias = ListAnchorsResponse  # noqa: Y015
+
+@_typing.final
+class DeviceHealth(_message.Message):
+    """How a device does. What is counted is counted since `begin_time`; what is of now is of the last
+    10 s.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    PROFILE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    LINK_STATE_FIELD_NUMBER: _builtins.int
+    LINK_REASON_FIELD_NUMBER: _builtins.int
+    LINK_CHANGE_TIME_FIELD_NUMBER: _builtins.int
+    BEGIN_TIME_FIELD_NUMBER: _builtins.int
+    HEARD_TIME_FIELD_NUMBER: _builtins.int
+    GOOD_TIME_FIELD_NUMBER: _builtins.int
+    VALUES_PER_S_FIELD_NUMBER: _builtins.int
+    RECORDS_PER_S_FIELD_NUMBER: _builtins.int
+    VALUE_COUNT_FIELD_NUMBER: _builtins.int
+    BAD_VALUE_COUNT_FIELD_NUMBER: _builtins.int
+    RECORD_COUNT_FIELD_NUMBER: _builtins.int
+    LOST_COUNT_FIELD_NUMBER: _builtins.int
+    REFUSED_COUNT_FIELD_NUMBER: _builtins.int
+    UP_COUNT_FIELD_NUMBER: _builtins.int
+    DOWN_COUNT_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_FIELD_NUMBER: _builtins.int
+    LAST_FAILURE_TIME_FIELD_NUMBER: _builtins.int
+    ROUND_TRIP_MEAN_S_FIELD_NUMBER: _builtins.int
+    ROUND_TRIP_MAX_S_FIELD_NUMBER: _builtins.int
+    CLOCK_AHEAD_S_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    profile: _builtins.str
+    name: _builtins.str
+    address: _builtins.str
+    """Where it is, in words: `modbus tcp 10.1.0.31:502 unit 1`."""
+    link_state: Global___LinkState.ValueType
+    link_reason: _builtins.str
+    values_per_s: _builtins.float
+    records_per_s: _builtins.float
+    value_count: _builtins.int
+    bad_value_count: _builtins.int
+    """Values that were bad."""
+    record_count: _builtins.int
+    lost_count: _builtins.int
+    """Records and values that are known to be lost, and those that could not be used."""
+    refused_count: _builtins.int
+    up_count: _builtins.int
+    """How often the link came up, and how often it went down or could not be had."""
+    down_count: _builtins.int
+    last_failure: _builtins.str
+    """Why it went down last, and when; absent if it never did."""
+    round_trip_mean_s: _builtins.float
+    """How long answers to requests take, seconds; absent where nothing was asked lately."""
+    round_trip_max_s: _builtins.float
+    clock_ahead_s: _builtins.float
+    """By how much the device's clock is ahead of the gateway's, seconds, as well as that can be known
+    over the line; absent where it shows none.
+    """
+    @_builtins.property
+    def link_change_time(self) -> _timestamp_pb2.Timestamp: ...
+    @_builtins.property
+    def begin_time(self) -> _timestamp_pb2.Timestamp:
+        """When the gateway began, or the device was last set up otherwise."""
+
+    @_builtins.property
+    def heard_time(self) -> _timestamp_pb2.Timestamp:
+        """The last sign of life; absent if there was none."""
+
+    @_builtins.property
+    def good_time(self) -> _timestamp_pb2.Timestamp:
+        """When a good value, or a record that could be used, last came; absent if none has."""
+
+    @_builtins.property
+    def last_failure_time(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        profile: _builtins.str = ...,
+        name: _builtins.str = ...,
+        address: _builtins.str = ...,
+        link_state: Global___LinkState.ValueType = ...,
+        link_reason: _builtins.str = ...,
+        link_change_time: _timestamp_pb2.Timestamp | None = ...,
+        begin_time: _timestamp_pb2.Timestamp | None = ...,
+        heard_time: _timestamp_pb2.Timestamp | None = ...,
+        good_time: _timestamp_pb2.Timestamp | None = ...,
+        values_per_s: _builtins.float = ...,
+        records_per_s: _builtins.float = ...,
+        value_count: _builtins.int = ...,
+        bad_value_count: _builtins.int = ...,
+        record_count: _builtins.int = ...,
+        lost_count: _builtins.int = ...,
+        refused_count: _builtins.int = ...,
+        up_count: _builtins.int = ...,
+        down_count: _builtins.int = ...,
+        last_failure: _builtins.str = ...,
+        last_failure_time: _timestamp_pb2.Timestamp | None = ...,
+        round_trip_mean_s: _builtins.float | None = ...,
+        round_trip_max_s: _builtins.float | None = ...,
+        clock_ahead_s: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_clock_ahead_s", b"_clock_ahead_s", "_round_trip_max_s", b"_round_trip_max_s", "_round_trip_mean_s", b"_round_trip_mean_s", "begin_time", b"begin_time", "clock_ahead_s", b"clock_ahead_s", "good_time", b"good_time", "heard_time", b"heard_time", "last_failure_time", b"last_failure_time", "link_change_time", b"link_change_time", "round_trip_max_s", b"round_trip_max_s", "round_trip_mean_s", b"round_trip_mean_s"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_clock_ahead_s", b"_clock_ahead_s", "_round_trip_max_s", b"_round_trip_max_s", "_round_trip_mean_s", b"_round_trip_mean_s", "address", b"address", "bad_value_count", b"bad_value_count", "begin_time", b"begin_time", "clock_ahead_s", b"clock_ahead_s", "device_id", b"device_id", "down_count", b"down_count", "good_time", b"good_time", "heard_time", b"heard_time", "last_failure", b"last_failure", "last_failure_time", b"last_failure_time", "link_change_time", b"link_change_time", "link_reason", b"link_reason", "link_state", b"link_state", "lost_count", b"lost_count", "name", b"name", "profile", b"profile", "record_count", b"record_count", "records_per_s", b"records_per_s", "refused_count", b"refused_count", "round_trip_max_s", b"round_trip_max_s", "round_trip_mean_s", b"round_trip_mean_s", "up_count", b"up_count", "value_count", b"value_count", "values_per_s", b"values_per_s"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__clock_ahead_s: _TypeAlias = _typing.Literal["clock_ahead_s"]  # noqa: Y015
+    _WhichOneofArgType__clock_ahead_s: _TypeAlias = _typing.Literal["_clock_ahead_s", b"_clock_ahead_s"]  # noqa: Y015
+    _WhichOneofReturnType__round_trip_max_s: _TypeAlias = _typing.Literal["round_trip_max_s"]  # noqa: Y015
+    _WhichOneofArgType__round_trip_max_s: _TypeAlias = _typing.Literal["_round_trip_max_s", b"_round_trip_max_s"]  # noqa: Y015
+    _WhichOneofReturnType__round_trip_mean_s: _TypeAlias = _typing.Literal["round_trip_mean_s"]  # noqa: Y015
+    _WhichOneofArgType__round_trip_mean_s: _TypeAlias = _typing.Literal["_round_trip_mean_s", b"_round_trip_mean_s"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__clock_ahead_s) -> _WhichOneofReturnType__clock_ahead_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__round_trip_max_s) -> _WhichOneofReturnType__round_trip_max_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__round_trip_mean_s) -> _WhichOneofReturnType__round_trip_mean_s | None: ...
+
+Global___DeviceHealth: _TypeAlias = DeviceHealth  # noqa: Y015
+
+@_typing.final
+class ListDevicesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many; 0 means 1,000, which is also the most."""
+    page_token: _builtins.str
+    """From the previous answer."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDevicesRequest: _TypeAlias = ListDevicesRequest  # noqa: Y015
+
+@_typing.final
+class ListDevicesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
+    @_builtins.property
+    def devices(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeviceHealth]: ...
+    @_builtins.property
+    def time(self) -> _timestamp_pb2.Timestamp:
+        """What the gateway's clock showed."""
+
+    def __init__(
+        self,
+        *,
+        devices: _abc.Iterable[Global___DeviceHealth] | None = ...,
+        next_page_token: _builtins.str = ...,
+        time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["devices", b"devices", "next_page_token", b"next_page_token", "time", b"time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListDevicesResponse: _TypeAlias = ListDevicesResponse  # noqa: Y015

@@ -45,6 +45,11 @@ class EquipmentServiceStub:
                 request_serializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentRequest.SerializeToString,
                 response_deserializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentResponse.FromString,
                 _registered_method=True)
+        self.ListDevices = channel.unary_unary(
+                '/lamproom.v1.EquipmentService/ListDevices',
+                request_serializer=lamproom_dot_v1_dot_equipment__pb2.ListDevicesRequest.SerializeToString,
+                response_deserializer=lamproom_dot_v1_dot_equipment__pb2.ListDevicesResponse.FromString,
+                _registered_method=True)
         self.ListAnchors = channel.unary_unary(
                 '/lamproom.v1.EquipmentService/ListAnchors',
                 request_serializer=lamproom_dot_v1_dot_equipment__pb2.ListAnchorsRequest.SerializeToString,
@@ -73,6 +78,15 @@ class EquipmentServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDevices(self, request, context):
+        """How each device does on its line: what it gives, how fast it answers, what has gone wrong.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAnchors(self, request, context):
         """What their ranges say of the anchors themselves, in the order of the map, renewed every 10 s.
 
@@ -95,6 +109,11 @@ def add_EquipmentServiceServicer_to_server(servicer, server):
                     servicer.WatchEquipment,
                     request_deserializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentRequest.FromString,
                     response_serializer=lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentResponse.SerializeToString,
+            ),
+            'ListDevices': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDevices,
+                    request_deserializer=lamproom_dot_v1_dot_equipment__pb2.ListDevicesRequest.FromString,
+                    response_serializer=lamproom_dot_v1_dot_equipment__pb2.ListDevicesResponse.SerializeToString,
             ),
             'ListAnchors': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAnchors,
@@ -157,6 +176,33 @@ class EquipmentService:
             '/lamproom.v1.EquipmentService/WatchEquipment',
             lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentRequest.SerializeToString,
             lamproom_dot_v1_dot_equipment__pb2.WatchEquipmentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDevices(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.v1.EquipmentService/ListDevices',
+            lamproom_dot_v1_dot_equipment__pb2.ListDevicesRequest.SerializeToString,
+            lamproom_dot_v1_dot_equipment__pb2.ListDevicesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,11 @@ class EquipmentServiceStub:
     NOT_FOUND: there is no device of that id.
     UNAVAILABLE: the gateway is stopping; come back.
     """
+    ListDevices: _grpc.UnaryUnaryMultiCallable[_equipment_pb2.ListDevicesRequest, _equipment_pb2.ListDevicesResponse]
+    """How each device does on its line: what it gives, how fast it answers, what has gone wrong.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     ListAnchors: _grpc.UnaryUnaryMultiCallable[_equipment_pb2.ListAnchorsRequest, _equipment_pb2.ListAnchorsResponse]
     """What their ranges say of the anchors themselves, in the order of the map, renewed every 10 s.
 
@@ -60,6 +65,11 @@ class EquipmentServiceAsyncStub(EquipmentServiceStub):
 
     NOT_FOUND: there is no device of that id.
     UNAVAILABLE: the gateway is stopping; come back.
+    """
+    ListDevices: _aio.UnaryUnaryMultiCallable[_equipment_pb2.ListDevicesRequest, _equipment_pb2.ListDevicesResponse]  # type: ignore[assignment]
+    """How each device does on its line: what it gives, how fast it answers, what has gone wrong.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
     """
     ListAnchors: _aio.UnaryUnaryMultiCallable[_equipment_pb2.ListAnchorsRequest, _equipment_pb2.ListAnchorsResponse]  # type: ignore[assignment]
     """What their ranges say of the anchors themselves, in the order of the map, renewed every 10 s.
@@ -89,6 +99,17 @@ class EquipmentServiceServicer(metaclass=_abc_1.ABCMeta):
 
         NOT_FOUND: there is no device of that id.
         UNAVAILABLE: the gateway is stopping; come back.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDevices(
+        self,
+        request: _equipment_pb2.ListDevicesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_equipment_pb2.ListDevicesResponse, _abc.Awaitable[_equipment_pb2.ListDevicesResponse]]:
+        """How each device does on its line: what it gives, how fast it answers, what has gone wrong.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
         """
 
     @_abc_1.abstractmethod
