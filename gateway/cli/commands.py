@@ -10,6 +10,7 @@ import typer
 from gateway.cli.anchors import anchors
 from gateway.cli.attendance import attendance, exposure
 from gateway.cli.audit import audit
+from gateway.cli.browse import browse
 from gateway.cli.cards import cards
 from gateway.cli.check import check
 from gateway.cli.demo import demo
@@ -74,5 +75,6 @@ for command in (
 ):
     app.command()(command)
 app.add_typer(audit, name="audit")
+app.add_typer(browse, name="browse")
 app.add_typer(cards, name="cards")
 app.add_typer(hazards, name="hazards")

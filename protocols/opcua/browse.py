@@ -112,7 +112,7 @@ def _target(
 ) -> ua.NodeId | NotFound:
     place = f"{_text(path[-1:])} in {'/'.join(('Objects', *map(_step_text, path[:-1])))}"
     local = {
-        _local(target.TargetId, namespaces)
+        local_node(target.TargetId, namespaces)
         for target in result.Targets or ()
         if target.RemainingPathIndex == _WHOLE_PATH
     }
@@ -127,7 +127,7 @@ def _target(
     return nodes[0]
 
 
-def _local(node: ua.NodeId, namespaces: tuple[str, ...]) -> ua.NodeId | None:
+def local_node(node: ua.NodeId, namespaces: tuple[str, ...]) -> ua.NodeId | None:
     """The node as this server numbers it; None where it is another server's.
 
     The library decodes an ExpandedNodeId without URI and server to a plain NodeId.
