@@ -66,26 +66,18 @@ def opcua(
     With --profile it writes [namespaces] and a [[point]] for each variable that is one number,
     text or flag; meanings are for you to write.
     """
-    from pydantic import ValidationError
-
     from protocols.driver import DeviceError
-    from protocols.opcua.options import OpcUaOptions
 
-    given = {
-        "url": url,
-        "root": root or "Objects",
-        "user": user or None,
-        "password_file": password_file and password_file.absolute(),
-        "security": security,
-        "certificate_folder": certificate_folder and certificate_folder.absolute(),
-    }
+    options = _options(
+        url=url,
+        root=root or "Objects",
+        user=user or None,
+        password_file=password_file and password_file.absolute(),
+        security=security,
+        certificate_folder=certificate_folder and certificate_folder.absolute(),
+    )
     try:
-        options = OpcUaOptions.model_validate(given)
         tree, prefixes = asyncio.run(_tree(options, root, depth, most))
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = first["loc"][0] if first["loc"] else "options"
-        fail(f"{key}: {first['msg'].removeprefix('Value error, ')}")
     except DeviceError as error:
         fail(f"{url}: {error}")
     found = [one for one in tree.found if search.lower() in _path_text(one).lower()]
@@ -98,6 +90,20 @@ def opcua(
         _show_tree(found, prefixes)
     if tree.is_cut:
         typer.echo(f"there is more than {most} nodes: say --root or --most", err=True)
+
+
+def _options(**given: object) -> OpcUaOptions:
+    """What was given, checked as in `devices.toml`; ends the command where it can't be."""
+    from pydantic import ValidationError
+
+    from protocols.opcua.options import OpcUaOptions
+
+    try:
+        return OpcUaOptions.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = first["loc"][0] if first["loc"] else "options"
+        fail(f"{key}: {first['msg'].removeprefix('Value error, ')}")
 
 
 async def _tree(
