@@ -94,7 +94,7 @@ class LowBattery(AlarmFamily):
 
 
 class LimitExceeded(AlarmFamily):
-    """`[alarm.limit_exceeded]`: a value is beyond a limit of `limits.toml`."""
+    """`[alarm.limit_exceeded]`: a value is beyond a limit, the mine's or a profile's."""
 
     level: Level = 1
 
