@@ -16,7 +16,7 @@ DeviceId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_len
 class Device(BaseModel):
     """One `[[device]]`. A reader's id is also that of its place (`reader`) on the map.
 
-    What stands beside id, profile and name is for the driver: `model_extra` holds it, the
+    What stands beside id, profile, name and limits is for the driver: `model_extra` holds it, the
     driver's own schema checks it.
     """
 
@@ -25,6 +25,8 @@ class Device(BaseModel):
     id: DeviceId
     profile: str
     name: str = ""
+    #: Whether what the profile calls not good raises alarms.
+    limits: bool = Field(default=True, strict=True)
 
     @property
     def options(self) -> dict[str, Any]:

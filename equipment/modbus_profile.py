@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from equipment.profile import Kind, Name, Point, Profile, Strict, refuse_twice
+from equipment.profile import (
+    Kind,
+    Name,
+    Profile,
+    Repeat,
+    RepeatedPoint,
+    Strict,
+    refuse_twice,
+)
 
 ADDRESSES: Final = 1 << 16
 
@@ -92,12 +100,19 @@ class RegisterField(Strict):
         return self
 
 
-class ModbusPoint(Point, RegisterField):
+class RepeatInRegisters(Repeat):
+    """Points of one form, each `step` addresses after the one before."""
+
+    step: int = Field(ge=1, lt=ADDRESSES)
+
+
+class ModbusPoint(RepeatedPoint, RegisterField):
     """A point in registers, coils or discrete inputs.
 
     `address` counts from 0, as on the wire. A `bool` in a register is bit `bit` of it (0 = lowest).
     """
 
+    repeat: RepeatInRegisters | None = None
     table: Table = Table.HOLDING
     address: int = Field(ge=0, lt=ADDRESSES)
     bit: int = Field(default=0, ge=0, le=15)
@@ -111,10 +126,26 @@ class ModbusPoint(Point, RegisterField):
         if self.address + self.width > ADDRESSES:
             msg = f"address {self.address} + {self.width} registers goes beyond 65535"
             raise ValueError(msg)
+        if self.repeat and self.repeat.step < self.width:
+            msg = f"repeat: step must be at least {self.width}, as many as each point takes"
+            raise ValueError(msg)
+        if self.repeat and self._last_address + self.width > ADDRESSES:
+            msg = f"repeat: the last point lies at {self._last_address}, beyond 65535"
+            raise ValueError(msg)
         if self.bit and (bits or self.type is not RegisterType.BOOL):
             msg = "bit is for type 'bool' in a register and for no other"
             raise ValueError(msg)
         return self
+
+    @property
+    def _last_address(self) -> int:
+        repeat = self.repeat
+        return self.address + ((repeat.count - 1) * repeat.step if repeat else 0)
+
+    def _differences(self, position: int, number: str) -> dict[str, Any]:
+        step = self.repeat.step if self.repeat else 0
+        moved = {"address": self.address + position * step}
+        return super()._differences(position, number) | moved
 
     @model_validator(mode="after")
     def _meaning_goes_with_the_type(self) -> Self:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from equipment.profile import Name, Point, Profile, refuse_twice
+from equipment.profile import NUMBER, Name, Profile, RepeatedPoint, refuse_twice
 
 #: Namespace 0, always there under this prefix.
 UA_URI: Final = "http://opcfoundation.org/UA/"
 
 
-class OpcUaPoint(Point):
+class OpcUaPoint(RepeatedPoint):
     """A variable, by its browse path from the machine's object.
 
     `path` is `prefix:BrowseName/prefix:BrowseName`; a prefix is one of the profile's `namespaces`,
@@ -26,6 +26,14 @@ class OpcUaPoint(Point):
     def steps(self) -> tuple[tuple[str, str], ...]:
         """The path as (prefix, browse name); the prefix is empty where none is written."""
         return split_path(self.path)
+
+    def numbered_texts(self) -> dict[str, str]:
+        """See `RepeatedPoint`: the path too."""
+        return super().numbered_texts() | {"path": self.path}
+
+    def _differences(self, position: int, number: str) -> dict[str, Any]:
+        moved = {"path": self.path.replace(NUMBER, number)}
+        return super()._differences(position, number) | moved
 
     @model_validator(mode="after")
     def _path_and_type_are_whole(self) -> Self:
@@ -59,10 +67,13 @@ class OpcUaProfile(Profile):
     protocol: Literal["opcua"]
     #: Prefix to namespace URI. Steps without a prefix are in namespace 0.
     namespaces: dict[Name, str] = Field(default_factory=dict)
-    point: tuple[OpcUaPoint, ...] = Field(min_length=1)
+    point: tuple[OpcUaPoint, ...] = ()
 
     @model_validator(mode="after")
     def _points_can_be_told_apart(self) -> Self:
+        if not self.point:  # no `min_length`: a mistake in the only point would be told as two
+            msg = "there is no [[point]]"
+            raise ValueError(msg)
         refuse_twice("points", [point.name for point in self.point])
         return self
 

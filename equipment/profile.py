@@ -7,29 +7,26 @@ is the same for every protocol is here; how a point is addressed is in `modbus_p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from math import inf, isfinite
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from equipment.limit import Bounds
+from equipment.machine import ActivePoint, MachineDefaults
 from equipment.report import Quality, Value
+from equipment.strict import Name, Strict, Words
+from equipment.toml_source import suggest
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=64)]
+__all__ = ["Kind", "Name", "Point", "Profile", "RepeatedPoint", "Scan", "Strict", "Words"]
 
+#: The longest faces have some 250 supports; no device has more parts of one form than this.
+REPEAT_MOST: Final = 1_000
 
-class Strict(BaseModel):
-    """A part of a configuration: unknown keys are refused, values are never changed."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Words(Strict):
-    """A text in both languages."""
-
-    en: str = Field(min_length=1)
-    zh: str = Field(min_length=1)
+#: Stands for the number in the texts of a point that is repeated.
+NUMBER: Final = "{n}"
 
 
 class Kind(StrEnum):
@@ -69,6 +66,8 @@ class Point(Strict):
     range: tuple[float, float] | None = None
     #: Names of the values of a state: `{ 0 = "stopped" }`. The value is then the name.
     states: dict[int, Name] = Field(default_factory=dict)
+    #: What of its values is not good, unless the mine says something else.
+    limit: tuple[Bounds, ...] = Field(default=(), max_length=4)
 
     @field_validator("scale")
     @classmethod
@@ -85,6 +84,40 @@ class Point(Strict):
             msg = "must be [lowest, highest]"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _limits_are_of_its_values(self) -> Self:
+        for limit in self.limit:
+            if self.is_number and limit.equals is not None:
+                msg = "limit: give above or below, its values are numbers"
+                raise ValueError(msg)
+            if not self.is_number and limit.equals is None:
+                msg = "limit: give equals, its values are no numbers"
+                raise ValueError(msg)
+            if limit.equals is not None:
+                self.check_value(limit.equals)
+        return self
+
+    @property
+    def is_number(self) -> bool:
+        """Whether its values are numbers, not names of states, texts or bits."""
+        return not self.states and getattr(self, "type", "") not in ("bool", "text")
+
+    def check_value(self, value: bool | int | str) -> None:  # noqa: FBT001 - a bit is a value
+        """Raises ValueError where a point without numbers can't have the value."""
+        known = [*self.states.values()]
+        if known and value not in known:
+            msg = f"{value!r} is none of its states ({', '.join(known)})"
+            raise ValueError(msg)
+        is_bit = getattr(self, "type", "") == "bool"
+        if isinstance(value, bool) != is_bit or not isinstance(value, bool | str):
+            what = "true or false" if is_bit else "a text"
+            msg = f"{value!r} is never its value, which is {what}"
+            raise ValueError(msg)
+
+    def instances(self) -> tuple[Self, ...]:
+        """The points that it stands for: itself."""
+        return (self,)
 
     def judge(self, raw: Value) -> tuple[Value | None, Quality, str]:
         """The value in `unit`, its quality, and why that is not good.
@@ -112,6 +145,65 @@ class Point(Strict):
         return ", ".join(f"{number} ({name})" for number, name in self.states.items())
 
 
+class Repeat(Strict):
+    """So many points of one form: `{n}` in the point's texts is `first` and the numbers after."""
+
+    count: int = Field(ge=1, le=REPEAT_MOST)
+    first: int = Field(default=1, ge=0, le=10_000)
+
+    def numbers(self) -> range:
+        """What `{n}` is, one after the other."""
+        return range(self.first, self.first + self.count)
+
+
+class RepeatedPoint(Point):
+    """A point, or many of one form: `support_{n}_pressure` with `repeat`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\{n\}[a-z0-9_]*)?$", max_length=64)]
+    repeat: Repeat | None = None
+
+    @model_validator(mode="after")
+    def _texts_say_which(self) -> Self:
+        texts = self.numbered_texts()
+        if self.repeat is None:
+            wrong = [key for key, text in texts.items() if NUMBER in text]
+            if wrong:
+                msg = f"{', '.join(wrong)}: {NUMBER} goes with repeat"
+                raise ValueError(msg)
+            return self
+        wrong = [key for key, text in texts.items() if NUMBER not in text]
+        if wrong:
+            msg = f"repeat: {', '.join(wrong)} must hold {NUMBER}, the number of the point"
+            raise ValueError(msg)
+        longest = self.name.replace(NUMBER, str(self.repeat.numbers()[-1]))
+        if len(longest) > 64:
+            msg = f"repeat: {longest!r} has more than 64 characters"
+            raise ValueError(msg)
+        return self
+
+    def numbered_texts(self) -> dict[str, str]:
+        """The texts, by key, that must say which of the points it is."""
+        return {"name": self.name, "meaning.en": self.meaning.en, "meaning.zh": self.meaning.zh}
+
+    def instances(self) -> tuple[Self, ...]:
+        """The points that it stands for, in order."""
+        if self.repeat is None:
+            return (self,)
+        return tuple(
+            self.model_copy(update=self._differences(position, str(number)))
+            for position, number in enumerate(self.repeat.numbers())
+        )
+
+    def _differences(self, position: int, number: str) -> dict[str, Any]:
+        """What is different in the point at `position` (from 0), whose `{n}` is `number`."""
+        meaning = {language: text.replace(NUMBER, number) for language, text in self.meaning}
+        return {
+            "repeat": None,
+            "name": self.name.replace(NUMBER, number),
+            "meaning": Words(**meaning),
+        }
+
+
 class Profile(Strict):
     """What one type of device is; each protocol adds how its points are addressed."""
 
@@ -120,6 +212,49 @@ class Profile(Strict):
     kind: Kind
     protocol: Literal["modbus", "opcua"]
     scan: Scan = Scan()
+    #: What a machine of this type is to people near it.
+    machine: MachineDefaults | None = None
+    #: In the order of the file; one that is repeated is there as many times.
+    point: tuple[Point, ...] = ()
+
+    @field_validator("point", check_fields=False)
+    @classmethod
+    def _with_all_instances(cls, points: tuple[Point, ...]) -> tuple[Point, ...]:
+        return tuple(one for point in points for one in point.instances())
+
+    def machine_problems(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
+        """What of `machine` does not go with the points: (key, problem, remedy) of each."""
+        if self.machine is None:
+            return
+        if self.kind is not Kind.MACHINE:
+            yield ("machine",), f"a {self.kind.value} is no machine", "delete the table"
+        along, active = self.machine.along, self.machine.active
+        points = {point.name: point for point in self.point}
+        named: list[tuple[tuple[str, ...], str]] = []
+        named += [(("machine", "along"), along)] if along else []
+        named += [(("machine", "active", "point"), active.point)] if active else []
+        for key, name in named:
+            if name not in points:
+                yield key, f"there is no point {name!r}", suggest(name, points)
+        if along in points and not (points[along].is_number and points[along].unit == "m"):
+            yield ("machine", "along"), f"{along} is no number in m", "name one that is"
+        if active and active.point in points:
+            yield from _condition_problems(active, points[active.point])
+
+
+def _condition_problems(
+    active: ActivePoint, point: Point
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    value = active.equals if active.equals is not None else active.unlike
+    if active.is_of_numbers != point.is_number:
+        remedy = "use above or below" if point.is_number else "use equals or unlike"
+        words = "a number" if point.is_number else "no number"
+        yield ("machine", "active"), f"{point.name} is {words}", remedy
+    elif value is not None:
+        try:
+            point.check_value(value)
+        except ValueError as error:
+            yield ("machine", "active"), f"{point.name}: {error}", ""
 
 
 def refuse_twice(what: str, names: Sequence[str]) -> None:

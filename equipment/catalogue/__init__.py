@@ -79,4 +79,7 @@ def parse_profile(text: str, file: str) -> Profile:
     if profile.id != expected:
         problem = f"must be the file's name, {expected!r}, not {profile.id!r}"
         raise ConfigurationError([Mistake(file, source.line_of(("id",)), "id", problem)])
+    mistakes = [source.mistake(*problem) for problem in profile.machine_problems()]
+    if mistakes:
+        raise ConfigurationError(mistakes)
     return profile

@@ -6,10 +6,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
+from equipment.limit import Level
 from gateway.config.section import Plain, Section
 
-#: 1 is the most severe, 4 the least.
-Level = Annotated[int, Field(ge=1, le=4)]
 #: A name that people know who they are by: `dispatcher`, `ventilation`, a team.
 Told = Annotated[tuple[Plain, ...], Field(max_length=16, strict=False)]
 #: Longer than a day nothing is urgent any more.
@@ -95,7 +94,7 @@ class LowBattery(AlarmFamily):
 
 
 class LimitExceeded(AlarmFamily):
-    """`[alarm.limit_exceeded]`: a value is beyond a limit of `limits.toml`."""
+    """`[alarm.limit_exceeded]`: a value is beyond a limit, the mine's or a profile's."""
 
     level: Level = 1
 

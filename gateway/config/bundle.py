@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml
+from gateway.config.defaults import fill_machines, profile_limits
 from gateway.config.devices import DeviceSetup, read_devices
 from gateway.config.files import noting_texts, read_text
 from gateway.config.limits import Limit, limit_mistakes, read_limits
@@ -35,7 +36,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """The configuration of one mine; all its parts are in the order of their files."""
+    """The configuration of one mine; all its parts are in the order of their files.
+
+    Machines have what their profiles say of them; limits of profiles come after the mine's own.
+    """
 
     folder: Path
     settings: MineSettings
@@ -117,6 +121,7 @@ def _load(folder: Path) -> Bundle:
         mistakes += stop_mistakes(routes, mine_map)
     mistakes += route_mistakes(roster, routes)
     mistakes += limit_mistakes(limits, devices, mine_map)
+    mistakes += fill_machines(machines, devices)
     mistakes += machine_mistakes(machines, devices, roster, mine_map)
     mistakes += risk_point_mistakes(risk_points, devices, mine_map)
     mistakes += [*roster.mistakes, *routes.mistakes, *limits.mistakes, *devices.mistakes]
@@ -131,7 +136,7 @@ def _load(folder: Path) -> Bundle:
         tuple(roster.people),
         setups,
         routes=tuple(routes.items.values()),
-        limits=tuple(limits.items.values()),
+        limits=(*limits.items.values(), *profile_limits(limits, devices)),
         machines=tuple(machines.items.values()),
         risk_points=tuple(risk_points.items.values()),
     )

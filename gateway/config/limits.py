@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
+from equipment.limit import Bounds
 from equipment.profile import Strict
 from equipment.toml_source import Mistake, suggest
-from gateway.config.alarms import Level
 from gateway.config.devices import Devices, DeviceSetup
 from gateway.config.listed import Listed, read_listed
 from gateway.config.section import Plain, Section
@@ -25,39 +25,18 @@ LimitId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_leng
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Limit(Section):
-    """A `[[limit]]`: exactly one of `above`, `below` and `equals` says what is not good."""
+class Limit(Section, Bounds):
+    """A `[[limit]]`: what value of a device's point is not good."""
 
     id: LimitId
     #: Shown to operators.
     name: Annotated[Plain, Field(max_length=64)]
     device: _Name
     point: _Name
-    above: float | None = None
-    below: float | None = None
-    #: A state's number, a text, or whether a bit is set.
-    equals: bool | int | str | None = None
-    #: How far a value must be back before it is good again.
-    deadband: float = Field(default=0.0, ge=0)
-    #: Whether it is a fault of the machine (`machine_fault`), or a limit (`limit_exceeded`).
-    fault: bool = False
-    #: None: that of the family.
-    level: Level | None = None
     #: The zone that it is about, a zone of the map.
     zone: _Name | None = None
     #: The zones that people must leave then, zones of the map: a muster is opened for them.
     muster: Annotated[tuple[_Name, ...], Field(strict=False, max_length=64)] = ()
-
-    @model_validator(mode="after")
-    def _says_what_is_not_good(self) -> Self:
-        given = [self.above is not None, self.below is not None, self.equals is not None]
-        if sum(given) != 1:
-            msg = "give exactly one of above, below and equals"
-            raise ValueError(msg)
-        if self.deadband and self.equals is not None:
-            msg = "a deadband goes with above or below, not with equals"
-            raise ValueError(msg)
-        return self
 
 
 class LimitsFile(Strict):
@@ -98,7 +77,7 @@ def _problems(
             remedy = suggest(limit.device, sorted(setups)) or "write it into devices.toml"
             yield "device", f"there is no device {limit.device!r} in devices.toml", remedy
     else:
-        points: dict[str, Any] = {one.name: one for one in getattr(setup.profile, "point", ())}
+        points: dict[str, Any] = {one.name: one for one in setup.profile.point}
         if limit.point not in points:
             problem = f"{limit.device} has no point {limit.point!r}"
             yield "point", problem, suggest(limit.point, sorted(points))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-import numpy as np
 from pydantic import Field, model_validator
-from shapely import Polygon
 
+from equipment.machine import Condition, Cutter, FenceShape, MachineKind
 from equipment.profile import Strict
 from equipment.toml_source import Mistake, suggest
 from gateway.config.devices import Devices, DeviceSetup
@@ -23,42 +21,23 @@ MACHINES_FILE: Final = "machines.toml"
 
 #: More than the largest mine has.
 MACHINES_MAX: Final = 1_000
-#: Nothing underground keeps people farther away; metres.
-FENCE_MOST_M: Final = 200.0
-#: As many corners as a drawing by hand has, and more.
-_CORNERS_MOST: Final = 100
 
 #: Begins with a letter, so that it is never taken for a card.
 MachineId = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9._-]*$", max_length=64)]
 _Name = Annotated[str, Field(min_length=1, max_length=64)]
 _CardId = Annotated[str, Field(pattern=r"^[0-9]{9,18}$")]
-_Metres = Annotated[float, Field(ge=-FENCE_MOST_M, le=FENCE_MOST_M)]
-_Length = Annotated[float, Field(ge=0, le=FENCE_MOST_M)]
 _Degrees = Annotated[float, Field(ge=-360, le=360)]
 _Coordinate = Annotated[float, Field(ge=-1e6, le=1e6)]
 _Sigma = Annotated[float, Field(gt=0, le=20)]
 
 
-class MachineKind(StrEnum):
-    """What kind of machine it is."""
-
-    SHEARER = "shearer"
-    ROADHEADER = "roadheader"
-    BOLTER_MINER = "bolter_miner"
-    SHIELD_MACHINE = "shield_machine"
-    DRILL_RIG = "drill_rig"
-    ADVANCE_SUPPORT = "advance_support"
-    ROOF_SUPPORT = "roof_support"
-    CONVEYOR = "conveyor"
-    VEHICLE = "vehicle"
-    OTHER = "other"
-
-
 class Along(Section):
     """`[machine.along]`: a value of a device says where along a roadway the machine is."""
 
-    device: _Name
-    point: _Name
+    #: None: the machine's own.
+    device: _Name | None = None
+    #: None: what the profile of the machine's device says.
+    point: _Name | None = None
     roadway: _Name
     #: The end of the centreline, as it is drawn, from which the value counts.
     count_from: Literal["start", "end"] = "start"
@@ -99,77 +78,26 @@ class Fixed(Section):
     sigma_m: _Sigma = 0.5
 
 
-class FenceShape(Section):
-    """`[machine.fence]`: a disc or capsule of `radius_m`, or a polygon, in the machine's frame."""
-
-    radius_m: Annotated[float, Field(gt=0, le=FENCE_MOST_M)] | None = None
-    ahead_m: _Length = 0.0
-    behind_m: _Length = 0.0
-    #: Corners, x ahead and y to the left of the machine.
-    polygon_m: (
-        Annotated[
-            tuple[Annotated[tuple[_Metres, _Metres], Field(strict=False)], ...],
-            Field(strict=False, min_length=3, max_length=_CORNERS_MOST),
-        ]
-        | None
-    ) = None
-    #: Cards farther above or below are on another level.
-    height_m: Annotated[float, Field(gt=0, le=50)] = 3.0
-    #: So much wider it is while the machine's place is too old.
-    margin_m: Annotated[float, Field(ge=0, le=50)] = 5.0
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Self:
-        if (self.radius_m is None) == (self.polygon_m is None):
-            msg = "give either radius_m or polygon_m"
-            raise ValueError(msg)
-        if self.polygon_m is not None:
-            if self.ahead_m or self.behind_m:
-                msg = "ahead_m and behind_m go with radius_m, not with polygon_m"
-                raise ValueError(msg)
-            shape = Polygon(np.array(self.polygon_m))
-            if not shape.is_valid or shape.area < 1e-6:
-                msg = "polygon_m must have an area, and its border must not cross itself"
-                raise ValueError(msg)
-        return self
-
-
-class Active(Section):
+class Active(Section, Condition):
     """`[machine.active]`: the fence stands while a value says so."""
 
-    device: _Name
+    #: None: the machine's own.
+    device: _Name | None = None
     point: _Name
-    above: float | None = None
-    below: float | None = None
-    equals: bool | int | str | None = None
-    #: Anything else than this.
-    unlike: bool | int | str | None = None
-
-    @model_validator(mode="after")
-    def _one_condition(self) -> Self:
-        given = (self.above, self.below, self.equals, self.unlike)
-        if sum(one is not None for one in given) != 1:
-            msg = "give exactly one of above, below, equals and unlike"
-            raise ValueError(msg)
-        return self
-
-
-class Cutter(Section):
-    """`[machine.cutter]`: where it cuts, in the machine's frame, metres."""
-
-    ahead_m: _Metres = 0.0
-    left_m: _Metres = 0.0
-    #: Above the floor.
-    up_m: _Metres = 0.0
 
 
 class Machine(Section):
-    """A `[[machine]]`: exactly one of `along`, `cards` and `fixed` says where it is."""
+    """A `[[machine]]`: exactly one of `along`, `cards` and `fixed` says where it is.
+
+    What it does not say and the profile of its `device` does, it has from there.
+    """
 
     id: MachineId
     #: Shown to operators.
     name: Annotated[Plain, Field(max_length=64)]
-    kind: Annotated[MachineKind, Field(strict=False)]
+    #: Whose profile says what is not said here.
+    device: _Name | None = None
+    kind: Annotated[MachineKind, Field(strict=False)] | None = None
     along: Along | None = None
     cards: OnCards | None = None
     fixed: Fixed | None = None
@@ -185,12 +113,6 @@ class Machine(Section):
     def _is_somewhere(self) -> Self:
         if sum(one is not None for one in (self.along, self.cards, self.fixed)) != 1:
             msg = "give exactly one of along, cards and fixed"
-            raise ValueError(msg)
-        if self.fence is None and self.cutter is None:
-            msg = "give a fence, a cutter or both: else nothing is to be done with it"
-            raise ValueError(msg)
-        if self.fence is None and (self.active is not None or self.crew):
-            msg = "active and crew go with a fence"
             raise ValueError(msg)
         return self
 
@@ -234,8 +156,8 @@ def _device_problems(
 ) -> Iterator[_Problem]:
     """`whole`: all devices could be read; else one may be there that is not among them."""
     for table, source in (("along", machine.along), ("active", machine.active)):
-        if source is None:
-            continue
+        if source is None or source.device is None or source.point is None:
+            continue  # told where machines are filled up
         setup = setups.get(source.device)
         if setup is None:
             if whole:
@@ -243,15 +165,13 @@ def _device_problems(
                 problem = f"there is no device {source.device!r} in devices.toml"
                 yield (table, "device"), problem, remedy
             continue
-        points: dict[str, Any] = {one.name: one for one in getattr(setup.profile, "point", ())}
+        points = {one.name: one for one in setup.profile.point}
         if source.point not in points:
             problem = f"{source.device} has no point {source.point!r}"
             yield (table, "point"), problem, suggest(source.point, sorted(points))
             continue
-        point = points[source.point]
-        is_number = point.type not in ("bool", "text") and not getattr(point, "states", None)
-        needs_number = isinstance(source, Along) or source.equals is source.unlike is None
-        if needs_number and not is_number:
+        needs_number = isinstance(source, Along) or source.is_of_numbers
+        if needs_number and not points[source.point].is_number:
             problem = f"{source.point} is no number"
             remedy = (
                 "use equals or unlike"

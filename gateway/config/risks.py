@@ -8,9 +8,9 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
+from equipment.limit import Level
 from equipment.profile import Strict
 from equipment.toml_source import Mistake, suggest
-from gateway.config.alarms import Level
 from gateway.config.devices import Devices
 from gateway.config.listed import Listed, read_listed
 from gateway.config.section import Plain, Section

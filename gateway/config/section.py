@@ -2,27 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
-from typing import Annotated
+from pydantic import ConfigDict
 
-from pydantic import AfterValidator, ConfigDict
+from equipment.strict import Plain, Strict, has_unprintable
 
-from equipment.profile import Strict
-
-
-def has_unprintable(text: str) -> bool:
-    """Whether `text` holds control characters or halves of characters."""
-    return any(unicodedata.category(letter) in {"Cc", "Cs"} for letter in text)
-
-
-def _plain(text: str) -> str:
-    if not text.strip() or has_unprintable(text):
-        msg = "must be text without control characters, and not empty"
-        raise ValueError(msg)
-    return text
-
-
-Plain = Annotated[str, AfterValidator(_plain)]
+__all__ = ["Plain", "Section", "has_unprintable"]
 
 
 class Section(Strict):

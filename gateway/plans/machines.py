@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gateway.config.machines import FenceShape, Machine
+from equipment.machine import FenceShape
+from gateway.config.machines import Machine
 from gateway.mine.machines import plan
 from gateway.mine.plan import ValueLimit
 from positioning.fences import capsule

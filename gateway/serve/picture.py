@@ -138,4 +138,4 @@ class Picture:
 
 def _units(setup: DeviceSetup) -> dict[str, str]:
     # Each protocol's profile has points of its own type; all have a name and a unit.
-    return {point.name: point.unit for point in getattr(setup.profile, "point", ())}
+    return {point.name: point.unit for point in setup.profile.point}

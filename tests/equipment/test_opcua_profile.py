@@ -10,16 +10,16 @@ from equipment.opcua_profile import OpcUaProfile, split_path
 from equipment.toml_source import ConfigurationError
 
 NODESETS = Path(__file__).parents[2] / ".." / "shared" / "nodesets"
-SHEARER_LOADER = "Opc.Ua.Mining.Extraction.ShearerLoader.NodeSet2.xml"
+#: Of each profile: the nodeset that it is modelled on, and the type.
+MODELS = {
+    "shearer_opc40560": ("Extraction.ShearerLoader", "ShearerLoaderType"),
+    "roof_support_opc40560": ("DevelopmentSupport.RoofSupportSystem", "RoofSupportSystemType"),
+    "afc_opc40560": ("TransportDumping.ArmouredFaceConveyor", "AFCType"),
+}
 UA = "{http://opcfoundation.org/UA/2011/03/UANodeSet.xsd}"
 TYPES = "{http://opcfoundation.org/UA/2008/02/Types.xsd}"
-#: Of a node's data type to what the profile calls it.
-KINDS = {
-    "Double": "number",
-    "ShearerDirectionEnum": "number",
-    "String": "text",
-    "LocalizedText": "text",
-}
+#: Of a node's data type to what the profile calls it; an enumeration is a number.
+KINDS = {"Double": "number", "String": "text", "LocalizedText": "text"}
 PUMP = """
 id = "pump"
 title = { en = "Pump", zh = "水泵" }
@@ -62,16 +62,16 @@ def test_states_of_a_text_are_refused() -> None:
     assert "states go with type 'number'" in mistakes(text)
 
 
-class ShearerLoaderType:
+class ObjectType:
     """The type's variables by path, read from the nodeset itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, nodeset: str, name: str) -> None:
         if not NODESETS.is_dir():
             pytest.skip("the official nodesets are not there (../shared/nodesets)")
-        self.tree = ET.parse(NODESETS / SHEARER_LOADER).getroot()
+        self.tree = ET.parse(NODESETS / f"Opc.Ua.Mining.{nodeset}.NodeSet2.xml").getroot()
         self.uris = [uri.text for uri in self.tree.findall(f"{UA}NamespaceUris/{UA}Uri")]
         self.nodes = {node.get("NodeId"): node for node in self.tree if node.get("NodeId")}
-        self.root = self.named("1:ShearerLoaderType")
+        self.root = self.named(f"1:{name}")
 
     def named(self, browse_name: str) -> ET.Element:
         return next(n for n in self.nodes.values() if n.get("BrowseName") == browse_name)
@@ -88,32 +88,40 @@ class ShearerLoaderType:
         found = [n for n in self.children(node) if n.get("BrowseName") == name]
         return found[0].findtext(f".//{TYPES}{tag}") if found else None
 
+    def states(self, data_type: str) -> dict[int, str]:
+        """The members of an enumeration of the nodeset; empty where it is none."""
+        found = [n for n in self.nodes.values() if n.get("BrowseName") == f"1:{data_type}"]
+        fields = found[0].findall(f".//{UA}Field") if found else []
+        return {int(f.get("Value", "")): f.get("Name", "").lower() for f in fields}
 
-def test_the_shearer_is_as_the_nodeset_says() -> None:
-    model = ShearerLoaderType()
-    profile = catalogue.load("shearer_opc40560")
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_profile_is_as_the_nodeset_says(name: str) -> None:
+    model = ObjectType(*MODELS[name])
+    profile = catalogue.load(name)
     assert isinstance(profile, OpcUaProfile)
     for point in profile.point:
         node = model.root
-        for prefix, name in point.steps:
-            node = model.child(node, profile.namespaces[prefix], name)
-        assert KINDS[node.get("DataType", "")] == point.type, point.name
+        for prefix, step in point.steps:
+            node = model.child(node, profile.namespaces[prefix], step)
+        data_type = node.get("DataType", "")
+        states = model.states(data_type)
+        assert (KINDS[data_type] if not states else "number") == point.type, point.name
         low = model.property_text(node, "EURange", "Low")
+        assert (low is None) == (point.range is None), point.name
         if low is not None:
             high = model.property_text(node, "EURange", "High")
             assert point.range == (float(low), float(high or "nan"))
             unit = model.property_text(node, "EngineeringUnits", f"DisplayName/{TYPES}Text")
             assert point.unit == unit
-        if node.get("DataType") == "ShearerDirectionEnum":
-            fields = model.named("1:ShearerDirectionEnum").findall(f".//{UA}Field")
-            states = {int(f.get("Value", "")): f.get("Name", "").lower() for f in fields}
-            assert states.keys() == point.states.keys()
-            assert all(point.states[n].startswith(name) for n, name in states.items())
+        assert states.keys() == point.states.keys(), point.name
+        assert all(point.states[n].startswith(text) for n, text in states.items()), point.name
 
 
-def test_all_scalars_of_the_type_are_in_the_profile() -> None:
-    model = ShearerLoaderType()
-    profile = catalogue.load("shearer_opc40560")
+@pytest.mark.parametrize("name", MODELS)
+def test_all_scalars_of_the_type_are_in_the_profile(name: str) -> None:
+    model = ObjectType(*MODELS[name])
+    profile = catalogue.load(name)
     assert isinstance(profile, OpcUaProfile)
     parameters = model.child(model.root, "http://opcfoundation.org/UA/DI/", "ParameterSet")
     scalars = {
@@ -121,4 +129,5 @@ def test_all_scalars_of_the_type_are_in_the_profile() -> None:
         for node in model.children(parameters)
         if node.get("ValueRank") is None
     }
-    assert scalars == {p.steps[-1][1] for p in profile.point if p.steps[-1][0] == "sl"}
+    read = {point.steps[1][1] for point in profile.point if point.steps[0][1] == "ParameterSet"}
+    assert scalars == read

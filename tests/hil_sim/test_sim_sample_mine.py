@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equipment.machine import MachineKind
 from equipment.profile import Kind
 from gateway.config.bundle import load
-from gateway.config.machines import MachineKind
 from gateway.config.summary import summary
 from hil_sim.folder import MineFolder, SimulationError, read_folder
 from hil_sim.radio import Radio

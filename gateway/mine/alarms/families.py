@@ -122,12 +122,15 @@ FAMILIES: Final[Mapping[str, Family]] = {
         "they are at a stop of the route in time, or out of the mine",
     ),
     "limit_exceeded": Family(
-        "超限", Category.ENVIRONMENT, "a value is beyond a limit of limits.toml", "it is good again"
+        "超限",
+        Category.ENVIRONMENT,
+        "a value is beyond a limit of limits.toml or of its profile",
+        "it is good again",
     ),
     "machine_fault": Family(
         "设备故障",
         Category.EQUIPMENT,
-        "a value says that a machine has a fault, by limits.toml",
+        "a value says that a machine has a fault, by limits.toml or its profile",
         "it says so no more",
     ),
     "overspeed": Family(

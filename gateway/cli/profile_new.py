@@ -1,0 +1,143 @@
+"""Files to begin a profile from (pure)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_ID: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+_TOP: Final = """\
+# What this is modelled on: name the maker's manual and its revision.
+id = "ID"
+title = { en = "New device", zh = "新设备" }
+kind = "machine"
+"""
+
+_MODBUS: Final = """\
+protocol = "modbus"
+# So many addresses that nobody asked for may be read along; 0 where the device refuses that.
+gap = 16
+
+# Every 0.5 s; down after 5 s without an answer.
+[scan]
+period_s = 0.5
+silence_s = 5.0
+
+# What goes with a machine of this type in machines.toml, where the mine says only its place.
+[machine]
+kind = "other"
+fence = { radius_m = 3.0 }
+active = { point = "running_state", unlike = "stopped" }
+
+# 40011 of a manual is address 10 of "holding", 30011 is address 10 of "input".
+[[point]]
+name = "pressure"
+meaning = { en = "outlet pressure", zh = "出口压力" }
+table = "holding"
+address = 10
+type = "uint16"
+scale = 0.01
+unit = "MPa"
+# What lies outside is BAD and has no value.
+range = [0.0, 60.0]
+# What is not good, unless the mine's limits.toml says something else of this point.
+limit = [{ above = 40.0, deadband = 1.0, level = 3 }]
+
+[[point]]
+name = "running_state"
+meaning = { en = "running state", zh = "运行状态" }
+table = "holding"
+address = 11
+type = "uint16"
+states = { 0 = "stopped", 1 = "running", 2 = "fault" }
+limit = [{ equals = "fault", fault = true }]
+
+# Bit 3 of a status word.
+[[point]]
+name = "remote_control"
+meaning = { en = "steered by remote control", zh = "遥控操作" }
+table = "holding"
+address = 12
+type = "bool"
+bit = 3
+
+# Four points of one form, two registers apart.
+[[point]]
+name = "temperature_{n}"
+meaning = { en = "temperature of bearing {n}", zh = "{n}号轴承温度" }
+table = "input"
+address = 20
+type = "float32"
+unit = "degC"
+range = [-40.0, 150.0]
+repeat = { count = 4, step = 2 }
+"""
+
+_OPCUA: Final = """\
+protocol = "opcua"
+
+# Told of every 0.5 s where it changes; down after 10 s without a sign of life.
+[scan]
+period_s = 0.5
+silence_s = 10.0
+
+# Prefixes of the paths. Namespaces are known by their URI, for servers number them as they like.
+[namespaces]
+di = "http://opcfoundation.org/UA/DI/"
+maker = "urn:maker:device"
+
+# What goes with a machine of this type in machines.toml, where the mine says only its place.
+[machine]
+kind = "other"
+fence = { radius_m = 3.0 }
+active = { point = "running_state", unlike = "stopped" }
+
+# From the device's `root` in devices.toml.
+[[point]]
+name = "pressure"
+meaning = { en = "outlet pressure", zh = "出口压力" }
+path = "di:ParameterSet/maker:Pressure"
+unit = "MPa"
+# What lies outside is BAD and has no value.
+range = [0.0, 60.0]
+# What is not good, unless the mine's limits.toml says something else of this point.
+limit = [{ above = 40.0, deadband = 1.0, level = 3 }]
+
+# An enumeration is a number with states.
+[[point]]
+name = "running_state"
+meaning = { en = "running state", zh = "运行状态" }
+path = "di:ParameterSet/maker:RunningState"
+states = { 0 = "stopped", 1 = "running", 2 = "fault" }
+limit = [{ equals = "fault", fault = true }]
+
+[[point]]
+name = "serial_number"
+meaning = { en = "serial number", zh = "出厂编号" }
+path = "di:SerialNumber"
+type = "text"
+
+# Four points of one form.
+[[point]]
+name = "temperature_{n}"
+meaning = { en = "temperature of bearing {n}", zh = "{n}号轴承温度" }
+path = "di:ParameterSet/maker:Temperature{n}"
+unit = "degC"
+range = [-40.0, 150.0]
+repeat = { count = 4 }
+"""
+
+#: A short example for each protocol; `ID` in it is the profile's id.
+TEMPLATES: Final = {"modbus": _TOP + _MODBUS, "opcua": _TOP + _OPCUA}
+
+
+def is_id(text: str) -> bool:
+    """Whether a profile can be called so."""
+    return _ID.fullmatch(text) is not None
+
+
+def begun_from(other: str, text: str, profile_id: str) -> str:
+    """The file `text` of the profile `other` as one with another id."""
+    renamed = re.sub(r'(?m)^id\s*=\s*"[^"\n]*"', f'id = "{profile_id}"', text, count=1)
+    return f"# Begun from the profile {other}, of which its notes speak.\n#\n{renamed}"
