@@ -26,7 +26,7 @@ from gateway.config.schema import MineSettings
 from gateway.mine.alarms.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
-from protocols.modbus.driver import ModbusOptions
+from protocols.modbus.options import ModbusOptions
 from protocols.opcua.options import OpcUaOptions
 from tests.support.places import ROOT
 
