@@ -42,11 +42,6 @@ NOISE_MOST_S: Final = 2.0
 #: How much of what came pymodbus may hold: late answers beside the one that is waited for.
 _HELD_MOST: Final = 4096
 
-#: How long an answer that is late may come: so many times what a unit was given, and at least so
-#: long. Devices stall for seconds; none answers a question of a quarter of a minute ago.
-_LATE_TIMEOUTS: Final = 10.0
-_LATE_LEAST_S: Final = 15.0
-
 _CHECK_NETWORK: Final = "check the address, the power and the network"
 _CHECK_SERIAL: Final = "check the name of the port, its rights and the adapter"
 _CHECK_DEVICE: Final = "check the device and what stands between"
@@ -77,7 +72,6 @@ class Connection:
     def __init__(self, endpoint: Endpoint, debts: Debts) -> None:
         """`debts`: what units on this line have yet to answer; for framing RTU only."""
         self._endpoint = endpoint
-        self._debts = debts
         self._gate = _gate_for(endpoint, debts)
         self._client = _client_for(endpoint, self._gate)
         self._client.ctx.max_buffer_size = _HELD_MOST
@@ -95,32 +89,32 @@ class Connection:
 
     async def connect(self, timeout_s: float) -> None:
         """Connects. Raises LineError with the reason."""
+        if isinstance(self._endpoint, SerialEndpoint):
+            await self._open_port(self._endpoint)
+            return
         try:
             async with asyncio.timeout(timeout_s):
-                if await self._connected():
+                if await self._client.connect():
                     return
-                reason = await self._why_not()
+                reason = await self._why_not(self._endpoint)
         except TimeoutError:
             reason = f"no answer within {timeout_s:g} s"
-        is_serial = isinstance(self._endpoint, SerialEndpoint)
-        remedy = _CHECK_SERIAL if is_serial else _CHECK_NETWORK
-        raise LineError(f"can't be reached ({reason})", remedy)
+        raise LineError(f"can't be reached ({reason})", _CHECK_NETWORK)
 
-    async def _connected(self) -> bool:
-        try:
-            connected = await self._client.connect()
-        except (termios.error, ValueError):
-            return False  # pyserial lets these through; `_why_not` has the words
-        # A serial port is listened to one turn of the loop later; closed before, it would fail.
+    async def _open_port(self, endpoint: SerialEndpoint) -> None:
+        # Tried first: pymodbus keeps the reason to itself, and a port with which it fails open.
+        reason = _why_no_port(endpoint)
+        if not reason and not await self._client.connect():
+            reason = "it could be opened only once"
+        if reason:
+            raise LineError(f"can't be reached ({reason})", _CHECK_SERIAL)
+        # It is listened to one turn of the loop later; closed before, that would fail.
         await asyncio.sleep(0)
-        return connected
 
-    async def _why_not(self) -> str:
-        """Tries once more, since pymodbus keeps the reason to itself."""
-        if isinstance(self._endpoint, SerialEndpoint):
-            return _why_no_port(self._endpoint)
+    async def _why_not(self, endpoint: TcpEndpoint) -> str:
+        """Asks the network once more, since pymodbus keeps the reason to itself."""
         try:
-            _, writer = await asyncio.open_connection(self._endpoint.host, self._endpoint.port)
+            _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
         except OSError as error:
             # asyncio's own words only repeat the address; a name that is not found has good ones.
             return _reason_of(error)
@@ -137,9 +131,9 @@ class Connection:
         if self._gate.problem and not self._gate.outlives_failures:
             raise LineError(self._gate.problem, _CHECK_DEVICE)
         await self._silence()
-        self._debts.forget(asyncio.get_running_loop().time())
-        if self._debts.owes(unit):
-            await self._settle(unit, read, timeout_s)
+        settling = self._gate.settling(unit, read)
+        if settling is not None:
+            await self._settle(unit, settling, timeout_s)
         return await self._answer(unit, read, timeout_s)
 
     async def _silence(self) -> None:
@@ -153,15 +147,15 @@ class Connection:
                 raise LineError(f"has had no silent line for {NOISE_MOST_S:g} s", _CHECK_WIRE)
             await asyncio.sleep(wait_s)
 
-    async def _settle(self, unit: int, read: Read, timeout_s: float) -> None:
-        """Makes sure that nothing that `unit` still owes can be taken for an answer to `read`.
+    async def _settle(self, unit: int, settling: Read, timeout_s: float) -> None:
+        """Makes sure that nothing that `unit` still owes can be taken for its next answer.
 
         Waiting alone would not do: how late an answer may be is not known. So it is asked for
         something whose answer looks like none that is owed. Where it refuses that, the refusal may
         be one that was owed: then there is no better way than to wait for as long as an answer may
         take.
         """
-        answer = await self._answer(unit, self._debts.distinct(unit, read), timeout_s)
+        answer = await self._answer(unit, settling, timeout_s)
         if isinstance(answer, Refused):
             await asyncio.sleep(timeout_s)
         self._gate.forgive(unit)
@@ -172,7 +166,7 @@ class Connection:
         end = End.CANCELLED
         try:
             async with asyncio.timeout(timeout_s) as limit:
-                self._gate.open(limit, unit, read)
+                self._gate.open(limit, unit, read, timeout_s)
                 answer = await self._ask[read.table](read.address, count=read.count, device_id=unit)
             end = End.FAILED
             checked = self._checked(answer, read)
@@ -186,9 +180,6 @@ class Connection:
             problem = self._gate.problem or str(error)
             raise LineError(f"{problem}, asked for {read}", _CHECK_DEVICE) from None
         finally:
-            if end is not End.ANSWERED:
-                late_s = max(_LATE_LEAST_S, _LATE_TIMEOUTS * timeout_s)
-                self._debts.owe(unit, read, loop.time() + late_s)
             self._gate.close(loop.time(), end)
         _let_be_cancelled()
         return checked
@@ -241,21 +232,23 @@ def _client_for(endpoint: Endpoint, gate: Gate) -> Client:
 
 
 def _why_no_port(endpoint: SerialEndpoint) -> str:
+    """Why a port can't be used; empty where it can."""
     try:
-        serial.Serial(
+        with serial.Serial(
             endpoint.path,
             baudrate=endpoint.baud,
             parity=_PARITIES[endpoint.parity],
             stopbits=endpoint.stop_bits,
             exclusive=True,
-        ).close()
+        ) as port:
+            port.timeout = 0  # sets all once more, and some drivers refuse only then
     except OSError as error:
         if error.errno == errno.EAGAIN:
             return "another program has it open"
         return _reason_of(error)
     except (termios.error, ValueError):
         return "it does not take this baud, parity or stop_bits"
-    return "it could not be opened once"
+    return ""
 
 
 def _reason_of(error: OSError) -> str:

@@ -50,14 +50,18 @@ class Gate(ABC):
         self._gone = gone
         self._limit: asyncio.Timeout | None = None
         self._unit = 0
+        self._read: Read | None = None
+        self._timeout_s = 0.0
         self._function = 0
         self._data_bytes = 0
         self._received = 0
 
-    def open(self, limit: asyncio.Timeout, unit: int, read: Read) -> None:
-        """A request begins; `limit` ends the wait for its answer."""
+    def open(self, limit: asyncio.Timeout, unit: int, read: Read, timeout_s: float) -> None:
+        """A request begins; `limit` ends the wait for its answer, after `timeout_s` at most."""
         self._limit = limit
+        self._timeout_s = timeout_s
         self._unit = unit
+        self._read = read
         self._function = FUNCTIONS[read.table]
         self._data_bytes = data_bytes_of(read)
         self._received = 0
@@ -104,6 +108,11 @@ class Gate(ABC):
         """Whether the line is waited for because of a request that was cancelled."""
         del now_s
         return False
+
+    def settling(self, unit: int, read: Read) -> Read | None:
+        """What `unit` has to be asked for before `read`; for framings without numbers."""
+        del unit, read
+        return None
 
     def forgive(self, unit: int) -> None:
         """All that `unit` owes has come, or never will. For framings without numbers."""

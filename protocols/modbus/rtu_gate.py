@@ -26,6 +26,11 @@ _AROUND: Final = 5
 #: frames, as converters and drivers pass a frame on in pieces.
 SILENCE_S: Final = 0.05
 
+#: How long an answer that is late may come: so many times what a unit was given, and at least so
+#: long. Devices stall for seconds; none answers a question of a quarter of a minute ago.
+_LATE_TIMEOUTS: Final = 10.0
+_LATE_LEAST_S: Final = 15.0
+
 #: How often it is looked whether the answer to a cancelled request has come.
 _LOOK_S: Final = 0.01
 
@@ -107,6 +112,7 @@ class RtuGate(Gate):
         self._done = 0
         self._held = 0
         self._heard_s = 0.0
+        self._noise = b""
         self._stray = b""
         self._is_noisy = False
         # Who spoke out of turn, and how many bytes.
@@ -126,16 +132,22 @@ class RtuGate(Gate):
         """See `Gate`: the unit may answer still, into whatever is asked then."""
         return now_s < self._busy_until_s and self._debts.owes(self._unit)
 
-    def open(self, limit: asyncio.Timeout, unit: int, read: Read) -> None:
+    def open(self, limit: asyncio.Timeout, unit: int, read: Read, timeout_s: float) -> None:
         """See `Gate`. What came unasked is noise, but for whole answers of `unit`."""
-        super().open(limit, unit, read)
+        super().open(limit, unit, read, timeout_s)
         self.problem = ""
         self._judge()
-        self._stray = b""
+        self._noise = self._stray = b""
         self._is_noisy = False
         if size := self._unasked.pop(unit, 0):
             # The answer that comes next may be another one of those.
             self.fail(f"sent {size} bytes that no one asked for")
+
+    def silence(self) -> str:
+        """See `Gate`."""
+        if self._noise:
+            return f"gave only noise, no answer in Modbus RTU ({self._noise[:8].hex(' ')})"
+        return super().silence()
 
     def close(self, now_s: float, end: End) -> None:
         """See `Gate`."""
@@ -143,11 +155,20 @@ class RtuGate(Gate):
         super().close(now_s, end)
         if end is End.ANSWERED:
             return
+        late_s = max(_LATE_LEAST_S, _LATE_TIMEOUTS * self._timeout_s)
+        assert self._read is not None
+        self._debts.owe(self._unit, self._read, now_s + late_s)
         self._done = self._held
         self._is_noisy = True  # the rest of what was wrong may be on its way
         self._heard_s = now_s
-        if end is End.CANCELLED and limit is not None:
+        if end is End.CANCELLED:
+            assert limit is not None
             self._busy_until_s = limit.when() or now_s
+
+    def settling(self, unit: int, read: Read) -> Read | None:
+        """See `Gate`."""
+        self._debts.forget(asyncio.get_running_loop().time())
+        return self._debts.distinct(unit, read) if self._debts.owes(unit) else None
 
     def forgive(self, unit: int) -> None:
         """All that `unit` owes has come, or never will."""
@@ -179,6 +200,13 @@ class RtuGate(Gate):
         self._received = len(rest)
         if not rest or (self._debts.owes(rest[0]) and len(rest) < _size_of(rest)):
             return b""
+        noise = self._noise_before(rest)
+        if noise is None:
+            self._noise = rest
+            return b""
+        self._noise = b""
+        self._done += noise
+        rest = rest[noise:]
         if problem := self._problem_with(rest):
             self.fail(problem)
             return b""
@@ -187,18 +215,38 @@ class RtuGate(Gate):
         self._held -= len(rest)  # pymodbus uses it up
         return rest
 
+    def _noise_before(self, data: bytes) -> int | None:
+        """How many bytes stand before what can be an answer; None where nothing can be.
+
+        A line that is turned round gives a byte or two of its own, and some adapters give back
+        what was sent. A whole right answer behind that is one.
+        """
+        if _whole(data) or not self._problem_with_start(data):
+            return 0
+        starts = range(1, len(data) - _AROUND + 1)
+        return next((at for at in starts if self._is_right(data[at:])), None)
+
+    def _is_right(self, data: bytes) -> bool:
+        return not self._problem_with(data) and _whole(data) == len(data)
+
     def _problem_with(self, data: bytes) -> str:
         """What is wrong with an answer, as far as it has come; empty where nothing is."""
-        problem = self._problem_with_head(data[0], data[1] if len(data) > 1 else self._function)
+        problem = self._problem_with_start(data)
         if problem or len(data) < _HEAD_BYTES:
             return problem
-        if data[1] < REFUSAL and data[2] != self._data_bytes:
-            return f"answered with {data[2]} bytes of data where {self._data_bytes} were asked"
         size = _size_of(data)
         if len(data) > size:
             return "sent more than was asked"
         if len(data) == size and not has_right_crc(data):
             return f"answered with a wrong checksum ({data[:16].hex(' ')})"
+        return ""
+
+    def _problem_with_start(self, data: bytes) -> str:
+        problem = self._problem_with_head(data[0], data[1] if len(data) > 1 else self._function)
+        if problem or len(data) < _HEAD_BYTES or data[1] >= REFUSAL:
+            return problem
+        if data[2] != self._data_bytes:
+            return f"answered with {data[2]} bytes of data where {self._data_bytes} were asked"
         return ""
 
     def _pays(self, frame: bytes, asked: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from protocols.modbus.gate import REFUSAL, Gate
+from protocols.modbus.gate import REFUSAL, End, Gate
 
 #: Header of a frame and the function after it, and how long its `length` can be.
 _HEADER: Final = struct.Struct(">HHHBB")
@@ -21,6 +21,12 @@ class TcpGate(Gate):
         super().__init__()
         self._transaction = 0
         self._expected = 0
+
+    def close(self, now_s: float, end: End) -> None:
+        """See `Gate`. What comes after a request without an answer may belong to either."""
+        super().close(now_s, end)
+        if end is not End.ANSWERED:
+            self.problem = self.problem or "did not answer an earlier request"
 
     def _sent(self, frame: bytes) -> int:
         self._transaction, _, _, _, function = _HEADER.unpack_from(frame)
