@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,10 +177,10 @@ def _note_disagreements(found: Devices) -> None:
             theirs = getattr(found.setups[other].options, key)
             if getattr(options, key) != theirs:
                 assert found.source is not None
-                number = found.source.line_of(("device", other, "id"))
+                at = found.source.line_of(("device", other, "id"))
+                name = found.setups[other].device.id
                 problem = (
-                    f"is {theirs!r} for the device {found.setups[other].device.id!r} at line "
-                    f"{number}, which has the same {', '.join(options.line_keys)}, "
-                    f"not {getattr(options, key)!r}"
+                    f"is {json.dumps(theirs)} for the device {name!r} at line {at}, which has the "
+                    f"same {', '.join(options.line_keys)}, not {json.dumps(getattr(options, key))}"
                 )
                 found.mistake(position, key, problem, "give both the same")
