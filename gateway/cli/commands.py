@@ -19,6 +19,7 @@ from gateway.cli.hazards import hazards
 from gateway.cli.init import init
 from gateway.cli.locate import locate
 from gateway.cli.muster import muster
+from gateway.cli.probe import probe
 from gateway.cli.reload import reload
 from gateway.cli.run import run
 from gateway.cli.sim import sim
@@ -74,3 +75,4 @@ for command in (
 app.add_typer(audit, name="audit")
 app.add_typer(cards, name="cards")
 app.add_typer(hazards, name="hazards")
+app.add_typer(probe, name="probe")

@@ -43,9 +43,12 @@ PAGES = (
 
 
 def samples(page: Path) -> dict[str, str]:
-    """The samples of a page that name a file."""
+    """The samples of a page that name a file; those of one file go together."""
     found = re.findall(r"```\w+ (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    return {str(name): str(text) for name, text in found}
+    files: dict[str, str] = {}
+    for name, text in found:
+        files[name] = f"{files[name]}\n{text}" if name in files else text
+    return files
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -73,6 +76,9 @@ root = "maker:Hoist"
     assert [setup.profile.id for setup in bundle.devices] == [
         "uwb_reader",
         "shearer_opc40560",
+        "pump",
+        "pump",
+        "pump",
         "pump",
         "hoist",
     ]
