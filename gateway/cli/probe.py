@@ -71,21 +71,16 @@ def modbus(
 
     if first + count > 65536:
         fail(f"--count: addresses end at 65535, {65536 - first} are left from {first} on")
-    if rtu and serial is not None:
-        fail("--rtu is for HOST: on a serial port frames are always such")
-    transport = "rtu" if serial is not None else "rtu_over_tcp" if rtu else "tcp"
-    given = {
-        "host": host,
-        "port": port,
-        "serial": serial,
-        "baud": baud,
-        "parity": parity,
-        "stop_bits": stop_bits,
-        "unit": unit,
-        "timeout_s": timeout,
-    }
     options = _options(
-        {"transport": transport, **{k: v for k, v in given.items() if v is not None}}
+        rtu=rtu,
+        host=host,
+        port=port,
+        serial=serial,
+        baud=baud,
+        parity=parity,
+        stop_bits=stop_bits,
+        unit=unit,
+        timeout_s=timeout,
     )
     kind = Table(table)
     found = _surveyed(options, kind, first, count)
@@ -94,12 +89,17 @@ def modbus(
         raise typer.Exit(1)
 
 
-def _options(given: dict[str, object]) -> ModbusOptions:
+def _options(*, rtu: bool, **options: object) -> ModbusOptions:
+    """The options as `devices.toml` has them; None: not given. Ends the command on mistakes."""
     from pydantic import ValidationError
 
     from equipment.wording import problem_of
     from protocols.modbus.options import ModbusOptions
 
+    given = {key: value for key, value in options.items() if value is not None}
+    if rtu and "serial" in given:
+        fail("--rtu is for HOST: on a serial port frames are always such")
+    given["transport"] = "rtu" if "serial" in given else "rtu_over_tcp" if rtu else "tcp"
     named = {"host": "HOST", "timeout_s": "--timeout"}
     try:
         return ModbusOptions.model_validate(given)
