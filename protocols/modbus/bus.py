@@ -7,8 +7,6 @@ session asks for one thing at a time, nobody has two turns while another waits.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Final
 
 from protocols.modbus.codec import Registers
@@ -57,8 +55,11 @@ class Bus:
         """
         self._lines.add(line)
         failures = self._failures
-        async with self._turn(line.unit):
+        ticket = await self._take_turn(line.unit)
+        try:
             await self._connected(line.timeout_s, failures)
+        finally:
+            self._give_back(ticket)
 
     def leave(self, line: SharedLine) -> None:
         """`line` is not used any more; after the last one the connection is closed."""
@@ -77,46 +78,55 @@ class Bus:
             LineError: there was no right answer, or no connection; others can go on asking.
         """
         failures = self._failures
-        async with self._turn(line.unit):
+        ticket = await self._take_turn(line.unit)
+        try:
             connection = await self._connected(line.timeout_s, failures)
-            loop = asyncio.get_running_loop()
-            begun_s = loop.time()
-            try:
-                answer = await connection.read(line.unit, read, line.timeout_s)
-            except LineError as error:
-                cost_s = loop.time() - begun_s
-                rest_s = self._rests.failed(line.unit, cost_s, loop.time())
-                raise LineError(error.problem, error.remedy, rest_s) from None
-            finally:
-                if not connection.is_usable:
-                    # Not in what comes next: the others begin with a connection of which all fits.
-                    self._drop()
-            if not isinstance(answer, Refused) or answer.code not in _SILENT_UNIT:
-                self._rests.answered(line.unit)
-                return answer
-            rest_s = self._rests.failed(line.unit, loop.time() - begun_s, loop.time())
-            if rest_s:
-                raise LineError(f"is silent ({answer})", answer.remedy, rest_s)
-            return answer
+            return await self._asked(connection, line, read)
+        finally:
+            self._give_back(ticket)
 
-    @asynccontextmanager
-    async def _turn(self, unit: int) -> AsyncIterator[None]:
-        """Waits for a turn to ask `unit`, and gives it back, whatever happens."""
+    async def _asked(
+        self, connection: Connection, line: SharedLine, read: Read
+    ) -> Registers | Refused:
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        try:
+            answer = await connection.read(line.unit, read, line.timeout_s)
+        except LineError as error:
+            rest_s = self._rests.failed(line.unit, loop.time() - begun_s, loop.time())
+            raise LineError(error.problem, error.remedy, rest_s) from None
+        finally:
+            if not connection.is_usable:
+                # Not in what comes next: the others begin with a connection of which all fits.
+                self._drop()
+        if not isinstance(answer, Refused) or answer.code not in _SILENT_UNIT:
+            self._rests.answered(line.unit)
+            return answer
+        rest_s = self._rests.failed(line.unit, loop.time() - begun_s, loop.time())
+        if rest_s:
+            raise LineError(f"is silent ({answer})", answer.remedy, rest_s)
+        return answer
+
+    async def _take_turn(self, unit: int) -> int:
+        """Waits for a turn to ask `unit`; it is to be given back, whatever happens."""
         ticket = self._turns.join(unit)
+        if self._turns.next() == ticket:
+            return ticket
         granted = self._granted[ticket] = asyncio.get_running_loop().create_future()
         try:
-            self._grant()
             await granted
-            yield
+        except BaseException:
+            self._give_back(ticket)
+            raise
         finally:
             del self._granted[ticket]
-            self._turns.leave(ticket)
-            self._grant()
+        return ticket
 
-    def _grant(self) -> None:
-        ticket = self._turns.next()
-        if ticket is not None:
-            self._granted[ticket].set_result(None)
+    def _give_back(self, ticket: int) -> None:
+        self._turns.leave(ticket)
+        following = self._turns.next()
+        if following is not None:
+            self._granted[following].set_result(None)
 
     async def _connected(self, timeout_s: float, failures: int) -> Connection:
         """`failures`: how many there were when the caller began to wait."""

@@ -130,7 +130,8 @@ class Connection:
         """
         if self._gate.problem and not self._gate.outlives_failures:
             raise LineError(self._gate.problem, _CHECK_DEVICE)
-        await self._silence()
+        if self._gate.wait_s(asyncio.get_running_loop().time()) > 0:
+            await self._silence()
         settling = self._gate.settling(unit, read)
         if settling is not None:
             await self._settle(unit, settling, timeout_s)

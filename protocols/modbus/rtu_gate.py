@@ -194,7 +194,9 @@ class RtuGate(Gate):
             self._stray = (self._stray + rest)[-_STRAY_MOST:]
             self._is_noisy = True
             return b""
-        while (size := _whole(rest)) and self._pays(rest[:size], asked=self._unit):
+        while rest and self._debts.owes(rest[0]) and (size := _whole(rest)):
+            if not self._pays(rest[:size], asked=self._unit):
+                break
             self._done += size
             rest = rest[size:]
         self._received = len(rest)
@@ -221,7 +223,7 @@ class RtuGate(Gate):
         A line that is turned round gives a byte or two of its own, and some adapters give back
         what was sent. A whole right answer behind that is one.
         """
-        if _whole(data) or not self._problem_with_start(data):
+        if not self._problem_with_start(data) or _whole(data):
             return 0
         starts = range(1, len(data) - _AROUND + 1)
         return next((at for at in starts if self._is_right(data[at:])), None)
