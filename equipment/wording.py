@@ -37,6 +37,9 @@ _MUST: Final[Mapping[str, str]] = {
     "too_long": "must have at most {max_length} elements, not {actual_length}",
 }
 
+#: The type of the error that a key is of no use beside another one, for models that say so.
+NO_USE: Final = "no_use"
+
 #: A longer value is cut where it is shown.
 _SHOWN_MOST: Final = 60
 
@@ -52,6 +55,7 @@ def problem_of(error: ErrorDetails) -> str:
     text = text.removeprefix("Value error, ")
     given = error["input"]
     hidden = any(word in str(error["loc"][-1:]).lower() for word in _SECRET)
+    hidden = hidden or error["type"] == NO_USE  # any value would be wrong there
     shown = "" if hidden or isinstance(given, dict | list | tuple) else f", not {_cut(given)}"
     return f"{text[:1].lower()}{text[1:]}{shown}"
 

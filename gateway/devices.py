@@ -11,6 +11,7 @@ from gateway.config.bundle import Bundle, DeviceSetup
 from gateway.device_health import HealthBook
 from gateway.inbox import DeviceInbox, Inbox
 from positioning.observation import IdTable
+from protocols.driver import Pool, Sharing
 from protocols.supervise import Supervisor
 
 
@@ -33,6 +34,7 @@ class DeviceSet:
         self._now_ns = now_ns
         self._running: dict[str, _Running] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self._pool = Pool()
         #: Set when a device's task ends by itself, which only a mistake of ours does.
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -74,6 +76,8 @@ class DeviceSet:
                 now_ns=self._now_ns,
                 health=self._health.begin(name, driver.describe(), self._now_ns()),
             )
+            if isinstance(driver, Sharing):
+                driver.share(self._pool)
             supervisor = Supervisor(driver, target, silence_s=setup.profile.scan.silence_s)
             task = asyncio.create_task(_run(supervisor, before))
             task.add_done_callback(self._note_end)

@@ -33,13 +33,14 @@ class SimulationError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ModbusDevice:
-    """A device to be served over Modbus TCP."""
+    """A device to be served over Modbus TCP; `rtu`: in the frames of a serial line."""
 
     id: str
     profile: ModbusProfile
     host: str
     port: int
     unit: int
+    rtu: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +124,19 @@ def _people(folder: Path) -> tuple[Person, ...]:
 
 def _modbus(device: Device, profile: ModbusProfile) -> ModbusDevice:
     options = device.options
+    transport = options.get("transport", "tcp")
+    if transport not in ("tcp", "rtu_over_tcp"):
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} is on a serial line, which the simulator does "
+            'not serve: write transport = "rtu_over_tcp" with host and port to use it'
+        )
+        raise SimulationError(msg)
     host, port = options.get("host"), options.get("port", MODBUS_PORT)
     unit = options.get("unit", 1)
     if not isinstance(host, str) or not isinstance(port, int) or not isinstance(unit, int):
         msg = f"{DEVICES_FILE}: device {device.id!r} needs host (a text), port and unit (numbers)"
         raise SimulationError(msg)
-    return ModbusDevice(device.id, profile, host, port, unit)
+    return ModbusDevice(device.id, profile, host, port, unit, transport == "rtu_over_tcp")
 
 
 def _opcua(device: Device, profile: OpcUaProfile) -> OpcUaDevice:
@@ -149,7 +157,15 @@ def _opcua(device: Device, profile: OpcUaProfile) -> OpcUaDevice:
 
 def _check_units(devices: tuple[ModbusDevice, ...]) -> None:
     first: dict[tuple[str, int, int], str] = {}
+    framing: dict[tuple[str, int], ModbusDevice] = {}
     for device in devices:
+        neighbour = framing.setdefault((device.host, device.port), device)
+        if neighbour.rtu != device.rtu:
+            msg = (
+                f"{DEVICES_FILE}: devices {neighbour.id!r} and {device.id!r} are at "
+                f"{device.host}:{device.port} with another transport each: give both the same"
+            )
+            raise SimulationError(msg)
         place = (device.host, device.port, device.unit)
         other = first.setdefault(place, device.id)
         if other != device.id:

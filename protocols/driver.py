@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
-from typing import Any, ClassVar, Final, Protocol
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,7 +17,13 @@ class DeviceError(Exception):
     """A device can't be read as configured; the text is for an operator: what, where, what to do.
 
     It ends the session; the supervisor reports the device down with this text and tries again.
+    `again_s`: after how many seconds, where that is not for the supervisor to choose: asking a
+    device that shares a line with others is a matter of that line. 0: it chooses.
     """
+
+    def __init__(self, text: str, *, again_s: float = 0.0) -> None:
+        super().__init__(text)
+        self.again_s = again_s
 
 
 class Sink(Protocol):
@@ -63,8 +70,20 @@ class DriverOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    #: The keys that say where the device is: no two devices may have the same values.
-    address_keys: ClassVar[tuple[str, ...]]
+    @property
+    def address_keys(self) -> tuple[str, ...]:
+        """The keys that say where the device is: no two devices may have the same values."""
+        raise NotImplementedError
+
+    @property
+    def line_keys(self) -> tuple[str, ...]:
+        """The keys that name what the device shares with those that have the same values."""
+        return ()
+
+    @property
+    def agreed_keys(self) -> tuple[str, ...]:
+        """The keys whose values must be the same for all that have the same `line_keys`."""
+        return ()
 
 
 class DriverClass(Protocol):
@@ -78,6 +97,32 @@ class DriverClass(Protocol):
         Raises:
             ValueError: the options do not go with the profile; the text begins with the key.
         """
+
+
+_T = TypeVar("_T")
+
+
+class Pool:
+    """What the drivers of one gateway share, such as a serial line.
+
+    Belongs to whoever makes the drivers. A thing is kept for as long as a driver holds it.
+    """
+
+    def __init__(self) -> None:
+        self._things: WeakValueDictionary[Hashable, Any] = WeakValueDictionary()
+
+    def get(self, key: Hashable, make: Callable[[], _T]) -> _T:
+        """What is shared under `key`; made where there is none."""
+        thing: _T = self._things.get(key) or self._things.setdefault(key, make())
+        return thing
+
+
+@runtime_checkable
+class Sharing(Protocol):
+    """A driver whose device may share a line with others. Alone, it has the line to itself."""
+
+    def share(self, pool: Pool) -> None:
+        """Uses what is shared in `pool` from the next session on."""
 
 
 #: Driver by protocol name (a profile's `protocol`), as `module:class`; imported on first use, so

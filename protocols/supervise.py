@@ -96,18 +96,18 @@ class Supervisor:
         self._target.link(LinkState.CONNECTING, self._driver.describe())
         while True:
             session = _Session(self._target, asyncio.get_running_loop())
-            reason = await self._session(session)
+            reason, again_s = await self._session(session)
             steady = session.up and session.heard_s - session.begun_s >= STEADY_S
             failures = 1 if steady else failures + 1
             self._target.link(LinkState.DOWN, reason)
-            await asyncio.sleep(self._pause_s(failures))
+            await asyncio.sleep(again_s or self._pause_s(failures))
 
     def _pause_s(self, failures: int) -> float:
         longest_s = min(PAUSE_MOST_S, PAUSE_FIRST_S * 2.0 ** min(failures - 1, 10))
         return longest_s * self._random.uniform(0.5, 1.0)
 
-    async def _session(self, session: _Session) -> str:
-        """Runs one session to its end; returns why it ended."""
+    async def _session(self, session: _Session) -> tuple[str, float]:
+        """Runs one session to its end; returns why it ended, and `again_s` of `DeviceError`."""
         loop = asyncio.get_running_loop()
         task = asyncio.create_task(self._drive(session))
         try:
@@ -123,7 +123,7 @@ class Supervisor:
                     return (
                         f"{self._driver.describe()} has given no sign of life for "
                         f"{silent_s:.1f} s; check the device and the network"
-                    )
+                    ), 0.0
             return self._why(task)
         finally:
             session.over = True
@@ -133,17 +133,17 @@ class Supervisor:
         # Within the task, so that whatever the driver raises is the session's end and no more.
         await self._driver.session(session)
 
-    def _why(self, task: asyncio.Task[None]) -> str:
+    def _why(self, task: asyncio.Task[None]) -> tuple[str, float]:
         if task.cancelled():
-            return f"{self._driver.describe()}: the session was cancelled"
+            return f"{self._driver.describe()}: the session was cancelled", 0.0
         error = task.exception()
         if error is None:
-            return f"{self._driver.describe()}: the session ended"
+            return f"{self._driver.describe()}: the session ended", 0.0
         if isinstance(error, DeviceError):
-            return str(error)
+            return str(error), error.again_s
         # A driver's own mistake must not stop other devices, but it must be seen.
         log.error("driver failed", device=self._driver.describe(), exc_info=error)
-        return f"{self._driver.describe()}: unexpected {type(error).__name__}: {error}"
+        return f"{self._driver.describe()}: unexpected {type(error).__name__}: {error}", 0.0
 
     async def _end(self, task: asyncio.Task[None]) -> None:
         """Cancels what is left of a session; one that does not end is left behind, and said."""

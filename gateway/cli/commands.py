@@ -21,6 +21,7 @@ from gateway.cli.hazards import hazards
 from gateway.cli.init import init
 from gateway.cli.locate import locate
 from gateway.cli.muster import muster
+from gateway.cli.probe import probe
 from gateway.cli.profile import profile
 from gateway.cli.reload import reload
 from gateway.cli.run import run
@@ -80,3 +81,4 @@ app.add_typer(browse, name="browse")
 app.add_typer(cards, name="cards")
 app.add_typer(hazards, name="hazards")
 app.add_typer(profile, name="profile")
+app.add_typer(probe, name="probe")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,7 @@ def read_devices(folder: Path) -> Devices:
     for position, given in enumerate(listed if isinstance(listed, list) else ()):
         _read_device(position, given, profiles, folder, found)
     _note_shared_addresses(found)
+    _note_disagreements(found)
     return found
 
 
@@ -160,3 +162,25 @@ def _note_shared_addresses(found: Devices) -> None:
             name = found.setups[other].device.id
             problem = f"the same {', '.join(keys)} as the device {name!r} at line {line}"
             found.mistake(position, keys[0], problem, "give each device its own")
+
+
+def _note_disagreements(found: Devices) -> None:
+    """Devices on one line are reached in one way: two bauds on one wire are none."""
+    first: dict[tuple[object, ...], int] = {}
+    for position, setup in found.setups.items():
+        options = setup.options
+        if not options.line_keys:
+            continue
+        line = tuple((key, getattr(options, key)) for key in options.line_keys)
+        other = first.setdefault((setup.profile.protocol, *line), position)
+        for key in options.agreed_keys:
+            theirs = getattr(found.setups[other].options, key)
+            if getattr(options, key) != theirs:
+                assert found.source is not None
+                at = found.source.line_of(("device", other, "id"))
+                name = found.setups[other].device.id
+                problem = (
+                    f"is {json.dumps(theirs)} for the device {name!r} at line {at}, which has the "
+                    f"same {', '.join(options.line_keys)}, not {json.dumps(getattr(options, key))}"
+                )
+                found.mistake(position, key, problem, "give both the same")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from equipment.modbus_profile import Table
@@ -91,19 +91,29 @@ class _Connection(asyncio.Protocol):
             self._transport.write(b"".join(answers))
 
 
+Made = Callable[[Mapping[int, Registers], set[asyncio.Transport]], asyncio.Protocol]
+
+
 class ModbusServer:
-    """Serves units on one port until `close`."""
+    """Serves units on one port until `close`, in the frames of TCP or those of a serial line."""
 
     def __init__(self, server: asyncio.Server, connections: set[asyncio.Transport]) -> None:
         self._server = server
         self._connections = connections
 
     @classmethod
-    async def start(cls, host: str, port: int, units: Mapping[int, Registers]) -> ModbusServer:
-        """Listens. Raises OSError where it can't."""
+    async def start(
+        cls, host: str, port: int, units: Mapping[int, Registers], connection: Made | None = None
+    ) -> ModbusServer:
+        """Listens; `connection` is what serves one client, else it is in the frames of TCP.
+
+        Raises:
+            OSError: it can't listen.
+        """
         connections: set[asyncio.Transport] = set()
+        made = connection or _Connection
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(units, connections), host, port)
+        server = await loop.create_server(lambda: made(units, connections), host, port)
         return cls(server, connections)
 
     async def close(self) -> None:

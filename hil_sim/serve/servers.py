@@ -12,6 +12,7 @@ from hil_sim.machines import Values
 from hil_sim.registers import Registers, claim_points, write_points
 from hil_sim.serve.modbus import ModbusServer
 from hil_sim.serve.opcua import OpcUaServer
+from hil_sim.serve.rtu import RtuConnection
 
 #: What is wrong, and what to do, when an address can't be listened on.
 _REASONS: Final = {
@@ -94,7 +95,8 @@ class Servers:
         units = {device.unit: self._registers[device.id] for device in devices}
 
         async def start() -> None:
-            self._modbus.append(await ModbusServer.start(host, port, units))
+            made = RtuConnection if devices[0].rtu else None
+            self._modbus.append(await ModbusServer.start(host, port, units, made))
 
         await _listen(devices[0].id, f"{host}:{port}", start)
 

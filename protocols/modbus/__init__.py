@@ -1,1 +1,1 @@
-"""Devices that speak Modbus TCP: points in registers and bits, rings of records."""
+"""Devices that speak Modbus, on TCP or a serial line: points and rings of records."""

@@ -1,19 +1,19 @@
-"""Reads a device over Modbus TCP."""
+"""Reads a device over Modbus."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, ClassVar, Final
-
-from pydantic import Field
+from typing import TYPE_CHECKING, Final
 
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
 from equipment.report import NoticeKind, RecordBatch
-from protocols.driver import DeviceError, Driver, DriverOptions, Sink
+from protocols.driver import DeviceError, Driver, Pool, Sharing, Sink
+from protocols.modbus.bus import Bus
 from protocols.modbus.codec import Registers
-from protocols.modbus.line import Line
+from protocols.modbus.line import Line, OwnLine
+from protocols.modbus.options import ModbusOptions
 from protocols.modbus.plan import Read
 from protocols.modbus.points import Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
@@ -32,23 +32,12 @@ READER_POINTS_S: Final = 1.0
 LOSSES_S: Final = 5.0
 
 
-class ModbusOptions(DriverOptions):
-    """The keys of a `[[device]]` that speaks Modbus TCP."""
-
-    address_keys: ClassVar = ("host", "port", "unit")
-
-    host: str = Field(min_length=1)
-    port: int = Field(default=502, ge=1, le=65535)
-    unit: int = Field(default=1, ge=0, le=255)
-    #: How long the connection and each answer may take.
-    timeout_s: float = Field(default=1.0, gt=0, le=60)
-
-
 class ModbusDriver:
     """Reads a device's points and ring each period; only ever reads, one request at a time.
 
     Where a ring's reading stands, which losses are not yet told, and which reads the device has
-    refused belong to the driver: they outlive a session.
+    refused belong to the driver: they outlive a session. So does the bus of a device that shares
+    its connection; `share` puts the driver on the same one as the others of its gateway.
     """
 
     Options = ModbusOptions
@@ -62,15 +51,27 @@ class ModbusDriver:
         self._ring = RingReader(profile.ring) if profile.ring else None
         self._points_s = READER_POINTS_S if profile.ring else 0.0
         self._losses = _Losses()
+        self._bus = Bus(options.endpoint) if options.shared else None
 
     def describe(self) -> str:
         """Such as `modbus tcp 10.0.0.5:502 unit 1`."""
-        return f"modbus tcp {self._options.host}:{self._options.port} unit {self._options.unit}"
+        return self._options.describe()
+
+    def share(self, pool: Pool) -> None:
+        """See `Sharing`."""
+        if self._bus is not None:
+            endpoint = self._options.endpoint
+            self._bus = pool.get(endpoint, lambda: Bus(endpoint))
+
+    def _line(self) -> Line:
+        options = self._options
+        if self._bus is not None:
+            return self._bus.line(self.describe(), options.unit, options.timeout_s)
+        return OwnLine(self.describe(), options.endpoint, options.unit, options.timeout_s)
 
     async def session(self, sink: Sink) -> None:
         """See `Driver.session`."""
-        options = self._options
-        line = Line(self.describe(), options.host, options.port, options.unit, options.timeout_s)
+        line = self._line()
         try:
             await line.connect()
             if self._points:
@@ -192,4 +193,7 @@ class _Losses:
 if TYPE_CHECKING:
 
     def _is_driver(driver: ModbusDriver) -> Driver:
+        return driver
+
+    def _is_sharing(driver: ModbusDriver) -> Sharing:
         return driver

@@ -26,7 +26,7 @@ from gateway.config.schema import MineSettings
 from gateway.mine.alarms.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
-from protocols.modbus.driver import ModbusOptions
+from protocols.modbus.options import ModbusOptions
 from protocols.opcua.options import OpcUaOptions
 from tests.support.places import ROOT
 
@@ -44,9 +44,12 @@ PAGES = (
 
 
 def samples(page: Path) -> dict[str, str]:
-    """The samples of a page that name a file."""
+    """The samples of a page that name a file; those of one file go together."""
     found = re.findall(r"```\w+ (\S+)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
-    return {str(name): str(text) for name, text in found}
+    files: dict[str, str] = {}
+    for name, text in found:
+        files[name] = f"{files[name]}\n{text}" if name in files else text
+    return files
 
 
 def write(folder: Path, files: dict[str, str]) -> Path:
@@ -74,6 +77,9 @@ root = "maker:Hoist"
     assert [setup.profile.id for setup in bundle.devices] == [
         "uwb_reader",
         "shearer_opc40560",
+        "pump",
+        "pump",
+        "pump",
         "pump",
         "hoist",
     ]

@@ -1,9 +1,11 @@
 /* A Modbus device of another make (libmodbus): known values in all tables, and a ring of records
  * of the layout of the profile "uwb_reader", to which it adds all the time.
  *
- *   modbus_device PORT RECORDS_PER_S BOOT_ID HEAD
+ *   modbus_device PORT|SERIAL RECORDS_PER_S BOOT_ID HEAD [UNIT]
  *
- * HEAD records were written before it starts. Prints "ready PORT" when it listens (PORT 0: any).
+ * HEAD records were written before it starts. Prints "ready PORT" when it listens (PORT 0: any). On
+ * a serial port (a path, 19200 baud, no parity) it speaks RTU as UNIT, whose number is holding
+ * register 52, and prints "ready SERIAL".
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -119,19 +121,43 @@ static void fill_values(void) {
         map->tab_input_bits[i] = i % 5 == 0;
 }
 
+/* Answers on a serial line until the test that started it is gone. */
+static int serve_serial(const char *path, int unit) {
+    modbus_t *bus = modbus_new_rtu(path, 19200, 'N', 8, 1);
+    map->tab_registers[52] = (uint16_t)unit;
+    if (!bus || modbus_set_slave(bus, unit) || modbus_connect(bus))
+        return fprintf(stderr, "%s: %s\n", path, modbus_strerror(errno)), 1;
+    modbus_set_indication_timeout(bus, 0, 100000);
+    /* For so long it takes what follows a request to another unit for that one's answer. */
+    modbus_set_response_timeout(bus, 0, 100000);
+    printf("ready %s\n", path);
+    fflush(stdout);
+    for (pid_t parent = getppid(); getppid() == parent;) {
+        uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
+        int received = modbus_receive(bus, query);
+        if (received > 0)
+            modbus_reply(bus, query, received, map);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv) {
-    if (argc != 5)
+    if (argc < 5)
         return 2;
     signal(SIGPIPE, SIG_IGN);
     uint64_t per_s = strtoull(argv[2], NULL, 10), start_us = now_us(), written = 0;
-    modbus_t *bus = modbus_new_tcp("127.0.0.1", atoi(argv[1]));
     map = modbus_mapping_new(64, 64, 128, INPUTS);
-    if (!bus || !map)
+    if (!map)
         return 1;
     fill_values();
     put32(map->tab_input_registers, (uint32_t)strtoul(argv[3], NULL, 10));
     for (uint32_t before = (uint32_t)strtoul(argv[4], NULL, 10); head < before;)
         add_record();
+    if (argv[1][0] == '/')
+        return serve_serial(argv[1], argc > 5 ? atoi(argv[5]) : 1);
+    modbus_t *bus = modbus_new_tcp("127.0.0.1", atoi(argv[1]));
+    if (!bus)
+        return 1;
     int listener = modbus_tcp_listen(bus, 8);
     if (listener < 0)
         return fprintf(stderr, "listen: %s\n", modbus_strerror(errno)), 1;

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from equipment.catalogue import parse_profile
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
-from protocols.modbus.driver import ModbusDriver, ModbusOptions
+from protocols.modbus.driver import ModbusDriver
+from protocols.modbus.options import ModbusOptions
 
 MACHINE = """
 id = "machine"

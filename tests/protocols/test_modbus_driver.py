@@ -14,7 +14,8 @@ from equipment import catalogue
 from equipment.modbus_profile import ModbusProfile
 from equipment.report import LinkState, NoticeKind, Quality
 from protocols.driver import DRIVERS, driver_class
-from protocols.modbus.driver import ModbusDriver, ModbusOptions
+from protocols.modbus.driver import ModbusDriver
+from protocols.modbus.options import ModbusOptions
 from protocols.supervise import Supervisor
 from tests.protocols.modbus_peer import KNOWN, answer, asked, bare_server, driver_for, machine
 from tests.support.places import PEERS, built_modbus_device, missing_node

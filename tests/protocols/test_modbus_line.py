@@ -13,7 +13,9 @@ import pytest
 from equipment.modbus_profile import Table
 from equipment.report import NoticeKind, Quality
 from protocols.driver import DeviceError
-from protocols.modbus.line import Line, ReadOnlyError
+from protocols.modbus.endpoint import TcpEndpoint
+from protocols.modbus.gate import ReadOnlyError
+from protocols.modbus.line import OwnLine
 from protocols.modbus.plan import Read
 from tests.protocols.modbus_peer import (
     Reply,
@@ -222,7 +224,7 @@ async def test_a_device_that_refuses_long_reads_is_read_in_smaller_ones() -> Non
 
 async def test_a_line_that_failed_gives_nothing_more() -> None:
     async with bare_server(changed(0, b"\x77\x77")) as port:
-        line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
+        line = OwnLine("here", TcpEndpoint("127.0.0.1", port), 1, TIMEOUT_S)
         await line.connect()
         for _ in range(2):
             with pytest.raises(DeviceError, match="answered transaction"):
@@ -233,7 +235,7 @@ async def test_a_line_that_failed_gives_nothing_more() -> None:
 
 async def test_a_line_that_is_closed_says_so() -> None:
     async with bare_server(lambda request: answer(request, RIGHT)) as port:
-        line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
+        line = OwnLine("here", TcpEndpoint("127.0.0.1", port), 1, TIMEOUT_S)
         await line.connect()
         line.close()
         with pytest.raises(DeviceError, match=r"^here .*asked for holding registers 0 to 1"):
@@ -263,8 +265,8 @@ async def test_a_device_that_takes_only_the_second_connection_is_tried_again_lat
         return False
 
     async with bare_server(lambda request: answer(request, RIGHT)) as port:
-        line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
-        monkeypatch.setattr(line._client, "connect", refused)
+        line = OwnLine("here", TcpEndpoint("127.0.0.1", port), 1, TIMEOUT_S)
+        monkeypatch.setattr(line._connection._client, "connect", refused)
         with pytest.raises(DeviceError, match="the connection was refused once"):
             await line.connect()
         line.close()
@@ -278,9 +280,9 @@ async def test_a_function_that_writes_never_leaves() -> None:
         return answer(request, RIGHT)
 
     async with bare_server(reply) as port:
-        line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
+        line = OwnLine("here", TcpEndpoint("127.0.0.1", port), 1, TIMEOUT_S)
         await line.connect()
-        client = line._client
+        client = line._connection._client
         for write in (
             client.write_coil(0, True),  # noqa: FBT003  the library's signature
             client.write_register(0, 1),
@@ -295,7 +297,7 @@ async def test_a_function_that_writes_never_leaves() -> None:
     assert [request[7] for request in received] == [3]
 
 
-async def _registers(line: Line) -> list[int]:
+async def _registers(line: OwnLine) -> list[int]:
     answered = await line.read(Read(Table.HOLDING, 0, 2))
     return list(answered)  # type: ignore[arg-type]  # a refusal would fail the test here
 
@@ -306,15 +308,15 @@ async def test_a_session_that_is_cancelled_as_its_answer_comes_ends() -> None:
 
     async with bare_server(lambda request: answer(request, RIGHT)) as port:
         for _ in range(20):
-            line = Line("here", "127.0.0.1", port, 1, TIMEOUT_S)
+            line = OwnLine("here", TcpEndpoint("127.0.0.1", port), 1, TIMEOUT_S)
             await line.connect()
 
-            async def ask(line: Line = line) -> None:
+            async def ask(line: OwnLine = line) -> None:
                 while True:
                     await line.read(Read(Table.HOLDING, 0, 2))
 
             task = asyncio.create_task(ask())
-            taken = line._gate.packet
+            taken = line._connection._gate.packet
 
             def cancel_then_take(
                 sending: bool,  # noqa: FBT001  pymodbus's signature
@@ -326,7 +328,7 @@ async def test_a_session_that_is_cancelled_as_its_answer_comes_ends() -> None:
                     asyncio.get_running_loop().call_soon(task.cancel)
                 return taken(sending, data)
 
-            line._client.ctx.trace_packet = cancel_then_take
+            line._connection._client.ctx.trace_packet = cancel_then_take
             done, _ = await asyncio.wait({task}, timeout=LONG_S)
             assert done
             assert task.cancelled()
