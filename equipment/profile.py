@@ -64,6 +64,12 @@ class Point(Strict):
     offset: float = 0.0
     #: Plausible values (inclusive), after scaling; what lies outside is marked BAD, never used.
     range: tuple[float, float] | None = None
+    #: Clients are told of a change of more than so much, in `unit`, or of so many per cent of
+    #: `range`; the gateway itself looks at every value.
+    deadband: float | None = Field(default=None, gt=0)
+    deadband_percent: float | None = Field(default=None, gt=0, le=100)
+    #: Without a new value for so long, the last one is UNCERTAIN.
+    stale_s: float | None = Field(default=None, gt=0, le=86_400)
     #: Names of the values of a state: `{ 0 = "stopped" }`. The value is then the name.
     states: dict[int, Name] = Field(default_factory=dict)
     #: What of its values is not good, unless the mine says something else.
@@ -84,6 +90,27 @@ class Point(Strict):
             msg = "must be [lowest, highest]"
             raise ValueError(msg)
         return value
+
+    @model_validator(mode="after")
+    def _deadband_is_of_numbers(self) -> Self:
+        given = [name for name in ("deadband", "deadband_percent") if getattr(self, name)]
+        if len(given) > 1:
+            msg = "deadband and deadband_percent: give one of them"
+            raise ValueError(msg)
+        if given and not self.is_number:
+            msg = f"{given[0]} goes with numbers, and its values are none"
+            raise ValueError(msg)
+        if self.deadband_percent and self.range is None:
+            msg = "deadband_percent is of the range: give range, or deadband"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def least_change(self) -> float:
+        """By how much more than this a value must differ to be told to clients; 0: any change."""
+        if self.deadband_percent and self.range:
+            return self.deadband_percent / 100.0 * (self.range[1] - self.range[0])
+        return self.deadband or 0.0
 
     @model_validator(mode="after")
     def _limits_are_of_its_values(self) -> Self:
@@ -221,6 +248,17 @@ class Profile(Strict):
     @classmethod
     def _with_all_instances(cls, points: tuple[Point, ...]) -> tuple[Point, ...]:
         return tuple(one for point in points for one in point.instances())
+
+    @model_validator(mode="after")
+    def _values_come_before_they_are_stale(self) -> Self:
+        for point in self.point:
+            if point.stale_s is not None and point.stale_s <= self.scan.period_s:
+                msg = (
+                    f"point {point.name!r}: stale_s ({point.stale_s:g}) must be longer than "
+                    f"period_s ({self.scan.period_s:g}), else it is stale between two reads"
+                )
+                raise ValueError(msg)
+        return self
 
     def machine_problems(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """What of `machine` does not go with the points: (key, problem, remedy) of each."""

@@ -146,6 +146,7 @@ class Gateway:
         while not ending.is_set():
             await self._inbox.filled(STEP_MOST_S)
             self._look_at_clock()
+            running.devices.tick()
             batch, order = self._inbox.take(), running.reloader.take()
             if order and order.bundle:
                 # At once with taking: what is in the batch has the old map's indices, and all

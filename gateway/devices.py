@@ -74,6 +74,7 @@ class DeviceSet:
                 readers=readers,
                 clock_tolerance_ns=tolerance_ns,
                 now_ns=self._now_ns,
+                stale_s={p.name: p.stale_s for p in setup.profile.point if p.stale_s},
                 health=self._health.begin(name, driver.describe(), self._now_ns()),
             )
             if isinstance(driver, Sharing):
@@ -82,6 +83,11 @@ class DeviceSet:
             task = asyncio.create_task(_run(supervisor, before))
             task.add_done_callback(self._note_end)
             self._running[name] = _Running(made_of[name], target, task)
+
+    def tick(self) -> None:
+        """Time goes on, also for values that do not come."""
+        for running in self._running.values():
+            running.target.tick()
 
     async def end(self) -> None:
         """Ends all sessions. Raises what a device's task has failed with."""

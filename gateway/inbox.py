@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,6 +22,7 @@ from equipment.report import (
 from gateway.clock import Clock
 from gateway.device_health import DeviceHealth
 from gateway.mine.change import Act, Batch
+from gateway.staleness import Staleness
 from positioning.observation import MEASUREMENT, IdTable, Records, measurements
 from protocols.device_clock import DeviceClock
 from protocols.readers import ranges_of, sightings_of
@@ -146,10 +147,12 @@ class DeviceInbox:
         clock_tolerance_ns: int,
         now_ns: Clock,
         health: DeviceHealth,
+        stale_s: Mapping[str, float] | None = None,
     ) -> None:
         """`anchors` and `readers` give the indices of the map; `cards` gives out handles.
 
-        What the gateway's clock `now_ns` says counts, not when a driver thinks that it read.
+        `stale_s`: after how long a value is too old, by point. What the gateway's clock `now_ns`
+        says counts, not when a driver thinks that it read.
         """
         self._device = device
         self._kind = kind
@@ -159,6 +162,7 @@ class DeviceInbox:
         self._told_shift_ns: int | None = None
         self._now_ns = now_ns
         self._health = health
+        self._staleness = Staleness(stale_s or {})
         self._retired = False
         self._tolerance_ns = 0
         self.use(anchors, readers, clock_tolerance_ns)
@@ -199,9 +203,17 @@ class DeviceInbox:
                 raise ValueError(msg)
         if self._retired:
             return
-        self._health.note_samples(samples, self._now_ns())
+        now_ns = self._now_ns()
+        self._health.note_samples(samples, now_ns)
+        self._staleness.note(samples, now_ns)
         if self._has_room(len(samples), "values"):
             self._inbox.put_samples(samples)
+
+    def tick(self) -> None:
+        """Time goes on: tells of values that have become too old."""
+        stale = self._staleness.due(self._now_ns())
+        if stale and not self._retired:
+            self._inbox.put_samples(stale)
 
     def records(self, batch: RecordBatch) -> None:
         """Takes records of a reader, with the device's clock checked."""

@@ -18,6 +18,9 @@ from gateway.mine.alarms.states import AlarmState
 from gateway.mine.change import Alarm, Changes, Headcount
 from positioning.observation import FIX, Records, put_rows, rows_of
 
+#: A value that changes little is told again after so long, so that its time is not too old.
+CONFIRM_NS: Final = 10_000_000_000
+
 _CARDS_AT_START: Final = 1024
 
 
@@ -70,10 +73,25 @@ class DeviceNow:
 
     setup: DeviceSetup
     units: dict[str, str]
+    #: By point: what change of its value is too small to be told.
+    small: dict[str, float]
     link: LinkChange | None = None
     link_version: int = 0
     samples: dict[str, tuple[int, Sample]] = field(default_factory=dict)
+    #: By point: the sample that clients were last told of, where small changes are not told.
+    told: dict[str, Sample] = field(default_factory=dict)
     setup_version: int = 0
+
+    def take(self, sample: Sample, version: int) -> bool:
+        """Takes the newest value of a point; returns whether clients are to be told."""
+        change = self.small.get(sample.point)
+        if change is not None and _is_small(change, self.told.get(sample.point), sample):
+            self.samples[sample.point] = (self.samples[sample.point][0], sample)
+            return False
+        if change is not None:
+            self.told[sample.point] = sample
+        self.samples[sample.point] = (version, sample)
+        return True
 
     @property
     def version(self) -> int:
@@ -108,7 +126,7 @@ class Picture:
             name = setup.device.id
             known = before.get(name)
             if known is None or known.setup != setup:
-                known = DeviceNow(setup, _units(setup), setup_version=version)
+                known = DeviceNow(setup, *_of_points(setup), setup_version=version)
             self.devices[name] = known
 
     def update(self, changes: Changes, version: int) -> bool:
@@ -131,11 +149,24 @@ class Picture:
         for link in changes.links:
             device = self.devices[link.device]
             device.link, device.link_version = link, version
+        news = False
         for sample in changes.samples:
-            self.devices[sample.device].samples[sample.point] = (version, sample)
-        return bool(changes.links or changes.samples)
+            news |= self.devices[sample.device].take(sample, version)
+        return news or bool(changes.links)
 
 
-def _units(setup: DeviceSetup) -> dict[str, str]:
-    # Each protocol's profile has points of its own type; all have a name and a unit.
-    return {point.name: point.unit for point in setup.profile.point}
+def _of_points(setup: DeviceSetup) -> tuple[dict[str, str], dict[str, float]]:
+    """Units, and least changes where there are any, by point."""
+    points = setup.profile.point
+    small = {point.name: point.least_change for point in points if point.least_change}
+    return {point.name: point.unit for point in points}, small
+
+
+def _is_small(change: float, told: Sample | None, sample: Sample) -> bool:
+    """Whether clients need not be told of `sample`: only its value differs, by `change` at most."""
+    if told is None or (told.quality, told.reason) != (sample.quality, sample.reason):
+        return False
+    if not isinstance(told.value, float) or not isinstance(sample.value, float):
+        return False
+    is_recent = sample.receive_t_ns - told.receive_t_ns < CONFIRM_NS
+    return is_recent and abs(sample.value - told.value) <= change
