@@ -42,6 +42,8 @@ class Scan(Strict):
 
     period_s: float = Field(default=1.0, gt=0, le=3600)
     silence_s: float = Field(default=5.0, gt=0, le=3600)
+    #: Periods of points that are read more often, or less: `{ slow = 10.0 }`.
+    classes: dict[Name, Annotated[float, Field(gt=0, le=3600)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _silence_is_longer(self) -> Self:
@@ -64,6 +66,8 @@ class Point(Strict):
     offset: float = 0.0
     #: Plausible values (inclusive), after scaling; what lies outside is marked BAD, never used.
     range: tuple[float, float] | None = None
+    #: Which of the profile's scan classes it is read by; None: with all others.
+    scan: Name | None = None
     #: Clients are told of a change of more than so much, in `unit`, or of so many per cent of
     #: `range`; the gateway itself looks at every value.
     deadband: float | None = Field(default=None, gt=0)
@@ -250,15 +254,37 @@ class Profile(Strict):
         return tuple(one for point in points for one in point.instances())
 
     @model_validator(mode="after")
-    def _values_come_before_they_are_stale(self) -> Self:
+    def _scan_classes_are_known(self) -> Self:
         for point in self.point:
-            if point.stale_s is not None and point.stale_s <= self.scan.period_s:
+            if point.scan is not None and point.scan not in self.scan.classes:
+                known = suggest(point.scan, self.scan.classes)
+                msg = f"point {point.name!r}: there is no scan class {point.scan!r} ({known})"
+                raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _values_come_in_time(self) -> Self:
+        for point in self.point:
+            period_s = self.period_s(point)
+            if point.stale_s is not None and point.stale_s <= period_s:
                 msg = (
-                    f"point {point.name!r}: stale_s ({point.stale_s:g}) must be longer than "
-                    f"period_s ({self.scan.period_s:g}), else it is stale between two reads"
+                    f"point {point.name!r}: stale_s ({point.stale_s:g}) must be longer than its "
+                    f"period ({period_s:g}), else it is stale between two reads"
+                )
+                raise ValueError(msg)
+        if self.point and self.kind is Kind.MACHINE:
+            shortest_s = min(map(self.period_s, self.point))
+            if shortest_s >= self.scan.silence_s:
+                msg = (
+                    f"silence_s ({self.scan.silence_s:g}) must be longer than {shortest_s:g} s, "
+                    "the shortest period of its points, else it is down between two reads"
                 )
                 raise ValueError(msg)
         return self
+
+    def period_s(self, point: Point) -> float:
+        """How often a point is read: as its scan class says, or as the profile does."""
+        return self.scan.period_s if point.scan is None else self.scan.classes[point.scan]
 
     def machine_problems(self) -> Iterator[tuple[tuple[str, ...], str, str]]:
         """What of `machine` does not go with the points: (key, problem, remedy) of each."""

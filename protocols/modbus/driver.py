@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from equipment.modbus_profile import ModbusProfile
+from equipment.modbus_profile import ModbusPoint, ModbusProfile
 from equipment.profile import Profile
 from equipment.report import NoticeKind, RecordBatch
 from protocols.driver import DeviceError, Driver, Pool, Sharing, Sink
@@ -46,10 +50,9 @@ class ModbusDriver:
         assert isinstance(profile, ModbusProfile)
         self._device = device
         self._options = options
-        self._period_s = profile.scan.period_s
-        self._points = PointReader(device, profile.point, profile.gap) if profile.point else None
         self._ring = RingReader(profile.ring) if profile.ring else None
-        self._points_s = READER_POINTS_S if profile.ring else 0.0
+        self._period_s = profile.scan.period_s
+        self._points = _readers(device, profile)
         self._losses = _Losses()
         self._bus = Bus(options.endpoint) if options.shared else None
 
@@ -74,36 +77,45 @@ class ModbusDriver:
         line = self._line()
         try:
             await line.connect()
-            if self._points:
-                self._points.wake()
+            for points in self._points.values():
+                points.wake()
             await self._cycles(line, sink)
         finally:
             line.close()
 
     async def _cycles(self, line: Line, sink: Sink) -> None:
         loop = asyncio.get_running_loop()
-        due_s = points_due_s = loop.time()
-        empty = 0
+        # The ring first: it overflows, points do not.
+        turns = [_Turn(self._period_s, loop.time(), None)] if self._ring else []
+        turns += [_Turn(s, loop.time(), points) for s, points in sorted(self._points.items())]
         while True:
-            failure = await self._drain(line, sink)
-            self._tell_losses(sink, loop.time())
-            if failure is None and self._points and loop.time() >= points_due_s:
-                failure = await self._scan(self._points, line, sink)
-                points_due_s = due_s + self._points_s
-            empty = empty + 1 if failure else 0
-            if failure and empty >= EMPTY_CYCLES_MOST:
+            turn = min(turns, key=lambda one: one.due_s)
+            await asyncio.sleep(max(0.0, turn.due_s - loop.time()))
+            if turn.points is None:
+                failure = await self._drain(line, sink)
+                self._tell_losses(sink, loop.time())
+            else:
+                failure = await self._scan(turn, turns, line, sink)
+            turn.failures = turn.failures + 1 if failure else 0
+            if turn.failures >= EMPTY_CYCLES_MOST:
                 raise DeviceError(f"{self.describe()}: {failure}")
-            # The schedule has no drift; cycles that were missed are left out, not caught up.
-            late_s = loop.time() - due_s
-            due_s += self._period_s * max(1, late_s // self._period_s)
-            await asyncio.sleep(max(0.0, due_s - loop.time()))
+            turn.next(loop.time())
 
-    async def _scan(self, points: PointReader, line: Line, sink: Sink) -> str | None:
-        """Reads all points once. Returns why the device gives nothing; a reader has its records."""
-        scan = await _run(points, line, sink)
+    async def _scan(
+        self, turn: _Turn, turns: Iterable[_Turn], line: Line, sink: Sink
+    ) -> str | None:
+        """Reads a turn's points. Returns why the device gives nothing.
+
+        A reader has its records; and what refuses all of one scan class may give others.
+        """
+        assert turn.points is not None
+        scan = await _run(turn.points, line, sink)
         for count, text in scan.news:
             sink.notice(NoticeKind.DATA_REFUSED, count, text)
-        if scan.failure and self._ring is None:
+        if scan.failure is None:
+            turn.gave_s = asyncio.get_running_loop().time()
+        others = any(one.gave_s > turn.gave_s for one in turns if one is not turn)
+        if scan.failure and self._ring is None and not others:
             return f"{scan.failure}; {scan.failure.remedy}"
         sink.samples(scan.samples)
         return None
@@ -146,6 +158,32 @@ class ModbusDriver:
     def _tell_losses(self, sink: Sink, now_s: float) -> None:
         for loss in self._losses.due(now_s):
             sink.notice(NoticeKind.DATA_LOST, loss.count, f"records lost: {loss.reason}")
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What is read once a period: points of one scan class, or the ring (None)."""
+
+    period_s: float
+    due_s: float
+    points: PointReader | None
+    #: How often in a row it gave nothing, and when it last gave something.
+    failures: int = 0
+    gave_s: float = -math.inf
+
+    def next(self, now_s: float) -> None:
+        """The schedule has no drift; turns that were missed are left out, not caught up."""
+        late_s = now_s - self.due_s
+        self.due_s += self.period_s * max(1, late_s // self.period_s)
+
+
+def _readers(device: str, profile: ModbusProfile) -> dict[float, PointReader]:
+    """The points by how often they are read: each period has its own reads."""
+    least_s = READER_POINTS_S if profile.ring else 0.0
+    by_period: defaultdict[float, list[ModbusPoint]] = defaultdict(list)
+    for point in profile.point:
+        by_period[max(least_s, profile.period_s(point))].append(point)
+    return {s: PointReader(device, points, profile.gap) for s, points in by_period.items()}
 
 
 async def _run(points: PointReader, line: Line, sink: Sink) -> Scan:

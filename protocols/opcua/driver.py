@@ -44,6 +44,7 @@ class OpcUaDriver:
             tuple(((*root, *point.steps), point) for point in profile.point),
             _prefixes(profile, options),
             publish_ms,
+            {point.name: profile.period_s(point) for point in profile.point if point.scan},
             probe_s=min(PROBE_MAX_S, profile.scan.silence_s / 3),
             reread_s=min(REREAD_MAX_S, profile.scan.silence_s / 2),
         )

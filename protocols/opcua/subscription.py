@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,8 +58,15 @@ class Item:
 class Subscription:
     """One subscription with parameters of its own; what comes goes to the sink at once."""
 
-    def __init__(self, client: Client, device: str, sink: Sink) -> None:
-        """Does nothing yet; `create` does. `client` is connected."""
+    def __init__(
+        self, client: Client, device: str, periods_s: Mapping[str, float], sink: Sink
+    ) -> None:
+        """Does nothing yet; `create` does. `client` is connected.
+
+        `periods_s`: how often the server is to look at a value, by point; else as often as it
+        sends.
+        """
+        self._periods_s = periods_s
         self._client = client
         self._device = device
         self._sink = sink
@@ -144,12 +151,14 @@ class Subscription:
         return item
 
     def _request(self, item: Item) -> ua.MonitoredItemCreateRequest:
+        usual_s = self.interval_s / SAMPLES_PER_MESSAGE
+        sampling_s = self._periods_s.get(item.point.name, usual_s)
         return ua.MonitoredItemCreateRequest(
             ItemToMonitor=ua.ReadValueId(NodeId=item.node, AttributeId=AttributeIds.Value),
             MonitoringMode=ua.MonitoringMode.Reporting,
             RequestedParameters=ua.MonitoringParameters(
                 ClientHandle=item.handle,
-                SamplingInterval=self.interval_s * 1000 / SAMPLES_PER_MESSAGE,
+                SamplingInterval=sampling_s * 1000,
                 QueueSize=QUEUE_SIZE,
                 DiscardOldest=True,
             ),

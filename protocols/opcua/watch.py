@@ -65,6 +65,8 @@ class Plan:
     #: Namespace URI by prefix.
     prefixes: dict[str, str]
     publish_ms: int
+    #: How often the server is to look at a value, by point, where not as often as usual.
+    periods_s: dict[str, float]
     #: A sign of life is asked for, and all values are read, this often.
     probe_s: float
     reread_s: float
@@ -86,7 +88,7 @@ class Watch:
         self._plan = plan
         self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self._subscription = Subscription(client, plan.device, sink)
+        self._subscription = Subscription(client, plan.device, plan.periods_s, sink)
         self._missing = {point.name: point for _, point in plan.points}
         self._paths = {point.name: path for path, point in plan.points}
         self._namespaces: tuple[str, ...] = ()

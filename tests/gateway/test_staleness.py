@@ -142,7 +142,7 @@ async def test_a_client_gets_the_newest_value_of_a_list_whatever_was_told(tmp_pa
         (f"{GOOD}; deadband_percent=2.0", "deadband_percent is of the range"),
         ('name="a"; address=0; type="bool"; deadband=1.0', "deadband goes with numbers"),
         ('name="a"; address=0; type="text"; length=2; deadband=1.0', "goes with numbers"),
-        (f"{GOOD}; stale_s=0.05", "must be longer than period_s"),
+        (f"{GOOD}; stale_s=0.05", "must be longer than its period"),
         (f"{GOOD}; deadband=0.0", "above 0"),
     ],
 )

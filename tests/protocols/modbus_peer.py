@@ -16,13 +16,13 @@ id = "machine"
 title = { en = "Machine", zh = "机器" }
 kind = "machine"
 protocol = "modbus"
-scan = { period_s = 0.05, silence_s = 2.0 }
 """
+SCAN = "{ period_s = 0.05, silence_s = 2.0 }"
 
 
-def machine(*points: str, more: str = "") -> ModbusProfile:
+def machine(*points: str, more: str = "", scan: str = SCAN) -> ModbusProfile:
     """A machine with points such as `name="a"; address=3; type="int16"`."""
-    text = MACHINE + more
+    text = f"{MACHINE}scan = {scan}\n{more}"
     for point in points:
         lines = "\n".join(part.strip() for part in point.split(";"))
         text += f'\n[[point]]\nmeaning = {{ en = "x", zh = "x" }}\n{lines}\n'

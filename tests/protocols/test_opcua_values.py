@@ -121,7 +121,7 @@ class Answers:
 
 async def subscribed(told: Told) -> tuple[Subscription, Any]:
     client = Answers()
-    subscription = Subscription(client, "m1", told)  # type: ignore[arg-type]  # stands in for it
+    subscription = Subscription(client, "m1", {}, told)  # type: ignore[arg-type]  # stands in for it
     await subscription.create(100)
     assert await subscription.add([(point(), ua.NodeId())]) == []
     return subscription, client.callback
