@@ -172,9 +172,6 @@ class DeviceInbox:
         """Takes nothing any more: the device is no longer configured, or set up anew."""
         self._retired = True
 
-    def heard(self) -> None:
-        """A sign of life needs no step."""
-
     def samples(self, samples: Sequence[Sample]) -> None:
         """Takes values of points.
 
