@@ -91,6 +91,7 @@ class DriverClass(Protocol):
 #: that a gateway loads only the protocols it speaks.
 DRIVERS: Final = {
     "modbus": "protocols.modbus.driver:ModbusDriver",
+    "mqtt": "protocols.mqtt.driver:MqttDriver",
     "opcua": "protocols.opcua.driver:OpcUaDriver",
 }
 
