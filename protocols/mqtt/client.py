@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import aiomqtt
+import aiomqtt.types
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
@@ -57,6 +58,10 @@ class ReadOnlyError(Exception):
     """A packet was stopped that a reader has no use for."""
 
 
+class NonsenseError(Exception):
+    """The broker has sent what is no MQTT."""
+
+
 @dataclass(frozen=True, slots=True)
 class Login:
     """How a client makes itself known. `persistent`: the broker keeps what comes meanwhile."""
@@ -87,7 +92,7 @@ class ReadOnlyClient(aiomqtt.Client):
             username=login.user,
             password=login.password,
             clean_session=None if version_5 else not login.persistent,
-            clean_start=not login.persistent,
+            clean_start=not login.persistent if version_5 else mqtt.MQTT_CLEAN_START_FIRST_ONLY,
             properties=_connect_properties(login) if version_5 else None,
             keepalive=KEEP_ALIVE_S,
             timeout=login.timeout_s,
@@ -148,8 +153,11 @@ class ReadOnlyClient(aiomqtt.Client):
                 except TimeoutError:
                     pass
         if not self._waiting and self._disconnected.done():
-            error = self._disconnected.exception()
-            raise error or aiomqtt.MqttError("the connection was closed")
+            error = self._disconnected.exception() or aiomqtt.MqttError("closed")
+            if isinstance(error, OSError | aiomqtt.MqttError | ReadOnlyError):
+                raise error
+            # Whatever the library stumbles over in what the broker has sent.
+            raise NonsenseError(repr(error)) from error
         messages = list(self._waiting)
         self._waiting.clear()
         self._waiting_bytes = 0
@@ -177,7 +185,7 @@ class ReadOnlyClient(aiomqtt.Client):
             if self._connected.done() and not self._disconnected.done():
                 paho.disconnect()
                 paho.loop_write()
-        except (OSError, ReadOnlyError, ValueError) as error:
+        except OSError as error:
             _LOGGER.debug("no goodbye: %s", error)
         paho._sock_close()  # noqa: SLF001 - there is no other way to drop a connection
         if descriptor >= 0:
@@ -229,6 +237,20 @@ class ReadOnlyClient(aiomqtt.Client):
             self._connected.set_exception(aiomqtt.MqttError("closed before an answer"))
         super()._on_disconnect(client, userdata, *rest)
         self._arrived.set()
+
+    def _on_socket_register_write(
+        self, client: mqtt.Client, userdata: Any, sock: aiomqtt.types.PahoSocket
+    ) -> None:
+        # The library does it a moment later, when the socket may be closed, or be another's.
+        del client, userdata
+        self._loop.add_writer(sock.fileno(), self._write)
+
+    def _write(self) -> None:
+        try:
+            self._client.loop_write()
+        except OSError as error:
+            if not self._disconnected.done():
+                self._disconnected.set_exception(error)
 
     def _on_log(self, client: mqtt.Client, userdata: Any, level: int, text: str) -> None:
         del client, userdata

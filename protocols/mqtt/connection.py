@@ -13,11 +13,11 @@ import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
 from protocols.driver import DeviceError
-from protocols.mqtt.client import Login, ReadOnlyClient, ReadOnlyError
+from protocols.mqtt.client import Login, NonsenseError, ReadOnlyClient, ReadOnlyError
 from protocols.mqtt.options import MqttOptions
 
 #: What a session may raise besides DeviceError; `explain` has words for each.
-FAILURES: Final = (OSError, aiomqtt.MqttError, ReadOnlyError, ValueError)
+FAILURES: Final = (OSError, aiomqtt.MqttError, ReadOnlyError, NonsenseError)
 
 #: Reason codes of version 5 (2.4); the library gives those of 3.1.1 as these.
 _VERSION, _CLIENT_ID, _PASSWORD, _FORBIDDEN = 0x84, 0x85, 0x86, 0x87
@@ -53,9 +53,12 @@ async def _connect(host: str, port: int) -> socket.socket:
     """The first address of the host that takes a connection. Raises OSError where none does."""
     loop = asyncio.get_running_loop()
     failure: OSError = OSError("no address")
-    for family, kind, protocol, _, address in await loop.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM
-    ):
+    try:
+        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        msg = f"host {host!r} can't be the name of a computer"
+        raise DeviceError(msg) from error
+    for family, kind, protocol, _, address in addresses:
         found = socket.socket(family, kind, protocol)
         try:
             found.settimeout(0)
