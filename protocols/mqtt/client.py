@@ -122,7 +122,8 @@ class ReadOnlyClient(aiomqtt.Client):
         """
         # It does not block: the socket is connected.
         self._client_connect()
-        await self._wait_for(self._connected, None)
+        # Whoever gives up waiting leaves the future as it is: the library looks at it later.
+        await self._wait_for(asyncio.shield(self._connected), None)
 
     async def listen(self, topics: tuple[str, ...], qos: int) -> list[tuple[str, int]]:
         """Subscribes; returns the topics that the broker refuses, and its reason codes.

@@ -88,6 +88,11 @@ async def _handshake(context: ssl.SSLContext, connected: socket.socket, host: st
                 await _ready(wrapped, loop.add_writer, loop.remove_writer)
             else:
                 return wrapped
+    except ConnectionError as error:
+        wrapped.close()
+        # A port that knows no TLS hangs up at its first bytes.
+        msg = "it hangs up"
+        raise ssl.SSLError(msg) from error
     except BaseException:
         wrapped.close()
         raise
