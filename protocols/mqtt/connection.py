@@ -192,8 +192,10 @@ def explain(error: BaseException, options: MqttOptions, client_id: str, complain
 
 def _explain_tls(error: ssl.SSLError, options: MqttOptions) -> str:
     if not isinstance(error, ssl.SSLCertVerificationError):
+        # Only what OpenSSL raises itself has a reason.
+        reason = getattr(error, "reason", None) or str(error)
         return (
-            f"no TLS ({error.reason or error}): check that port {options.port} is the one for TLS, "
+            f"no TLS ({reason}): check that port {options.port} is the one for TLS, "
             "and whether the broker asks for a certificate (certificate, private_key)"
         )
     if error.verify_code in (_OTHER_HOST, _OTHER_ADDRESS):
