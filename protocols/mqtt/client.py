@@ -50,6 +50,9 @@ ALLOWED: Final = frozenset(
     {mqtt.CONNECT, mqtt.SUBSCRIBE, mqtt.PUBACK, mqtt.PINGREQ, mqtt.DISCONNECT}
 )
 
+#: The connection was closed before CONNECT was answered.
+CLOSED_EARLY: Final = "closed before an answer"
+
 #: The library's words are told in ours; its warnings come once for each message.
 _LOGGER: Final = logging.getLogger("aiomqtt")
 
@@ -235,7 +238,7 @@ class ReadOnlyClient(aiomqtt.Client):
     def _on_disconnect(self, client: mqtt.Client, userdata: Any, *rest: Any) -> None:
         if not self._connected.done():
             # The library would wait on for an answer that can't come any more.
-            self._connected.set_exception(aiomqtt.MqttError("closed before an answer"))
+            self._connected.set_exception(aiomqtt.MqttError(CLOSED_EARLY))
         super()._on_disconnect(client, userdata, *rest)
         self._arrived.set()
 

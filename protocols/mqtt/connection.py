@@ -13,7 +13,7 @@ import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
 from protocols.driver import DeviceError
-from protocols.mqtt.client import Login, NonsenseError, ReadOnlyClient, ReadOnlyError
+from protocols.mqtt.client import CLOSED_EARLY, Login, NonsenseError, ReadOnlyClient, ReadOnlyError
 from protocols.mqtt.options import MqttOptions
 
 #: What a session may raise besides DeviceError; `explain` has words for each.
@@ -216,10 +216,16 @@ def _explain_close(text: str, options: MqttOptions, client_id: str, complaint: s
         return (
             f"the broker takes the connection, but gives no answer within {options.timeout_s:g} s"
         )
-    if "ALERT" in complaint.upper():
+    if text == CLOSED_EARLY and options.tls:
+        said = complaint.partition(": ")[2] or "it says nothing more"
         return (
-            f"the broker ends TLS ({complaint.partition(': ')[2]}): it refuses the gateway's "
-            "certificate, or asks for one: give certificate and private_key of a CA that it trusts"
+            f"the broker ends TLS before an answer ({said}): it refuses the gateway's certificate, "
+            "or asks for one: give certificate and private_key of a CA that it trusts"
+        )
+    if text == CLOSED_EARLY:
+        return (
+            f"the broker has closed the connection before an answer: check that it speaks MQTT "
+            f"{options.version} at port {options.port}, and whether it wants TLS there"
         )
     hint = f"another client may have taken client_id {client_id!r}: is there a second gateway?"
     return f"the broker has closed the connection: check its log; {hint}"

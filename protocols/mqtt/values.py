@@ -64,7 +64,7 @@ def parse(payload: bytes) -> Any:
 def _deeper_than(document: Any, most: int) -> bool:
     """Level by level, so that no depth overflows the stack."""
     level = [document]
-    for _ in range(most + 1):
+    for _ in range(most):
         inner: list[Any] = []
         for part in level:
             if isinstance(part, dict):
