@@ -35,6 +35,10 @@ class JsonFormat:
         self._records = RecordReader(profile.records) if profile.records else None
         self._record_topic = self._topic(profile.records.topic) if profile.records else ""
         self._filters = tuple(self._topic(topic) for topic in profile.topics)
+        self._waiting = (
+            f"the broker answers, but nothing that can be used comes on {_listed(self._filters)}; "
+            "check the device, topic, and that the broker lets this user read there"
+        )
         self._repeats = Repeats()
         self._pace = Pace()
         #: Points that had a value in this session, or were told to have none.
@@ -51,10 +55,7 @@ class JsonFormat:
     @property
     def waiting(self) -> str:
         """See `Format.waiting`."""
-        return (
-            f"the broker answers, but nothing that can be used comes on {_listed(self._filters)}; "
-            "check the device, topic, and that the broker lets this user read there"
-        )
+        return self._waiting
 
     def begin(self, t_ns: int) -> Taken:
         """See `Format.begin`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+#: Numbers go from 0 to 255 and begin anew (Sparkplug 3.0, 6.4.4).
 NUMBERS: Final = 256
 
 

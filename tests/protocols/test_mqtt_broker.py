@@ -209,3 +209,20 @@ async def test_comes_back_after_the_broker_was_frozen(tmp_path: Path) -> None:
     reasons = [reason for state, reason in told.links if state is LinkState.DOWN]
     assert "nothing that can be used comes" in reasons[0]
     assert any("it is frozen, or the network is broken" in reason for reason in reasons)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_session_that_is_cancelled_while_it_connects_leaves_nothing(tls: bool) -> None:  # noqa: FBT001 - a parameter
+    came, over = asyncio.Event(), asyncio.Event()
+
+    async def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        came.set()
+        await over.wait()
+
+    async with stream_server(say_nothing) as port:
+        async with running(driver_for(PUMP, port, tls=tls)) as (_, task):
+            await came.wait()
+            await asyncio.sleep(0)
+            assert not task.done()
+        assert task.cancelled()
+        over.set()
