@@ -11,8 +11,9 @@ import asyncio
 import logging
 import socket
 from collections import deque
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiomqtt
 import aiomqtt.types
@@ -50,11 +51,17 @@ ALLOWED: Final = frozenset(
     {mqtt.CONNECT, mqtt.SUBSCRIBE, mqtt.PUBACK, mqtt.PINGREQ, mqtt.DISCONNECT}
 )
 
+#: What was asked for is not answered in time.
+NO_ANSWER: Final = "no answer in time"
+
 #: The connection was closed before CONNECT was answered.
 CLOSED_EARLY: Final = "closed before an answer"
 
 #: The library's words are told in ours; its warnings come once for each message.
 _LOGGER: Final = logging.getLogger("aiomqtt")
+
+
+_T = TypeVar("_T")
 
 
 class ReadOnlyError(Exception):
@@ -202,6 +209,15 @@ class ReadOnlyClient(aiomqtt.Client):
         for state in (self._connected, self._disconnected):
             if state.done() and not state.cancelled():
                 state.exception()  # it was told, or is of no interest any more
+
+    async def _wait_for(self, fut: Awaitable[_T], timeout: float | None) -> _T:  # noqa: ASYNC109 - the library's
+        # The library's way, `asyncio.wait_for` of Python 3.11, loses a cancellation that comes
+        # together with the answer: the session would go on for ever.
+        try:
+            async with asyncio.timeout(self.timeout if timeout is None else timeout):
+                return await fut
+        except TimeoutError:
+            raise aiomqtt.MqttError(NO_ANSWER) from None
 
     def _only_allowed(
         self, command: int, packet: bytes | bytearray, mid: int, qos: int, info: Any = None

@@ -13,7 +13,14 @@ import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
 from protocols.driver import DeviceError
-from protocols.mqtt.client import CLOSED_EARLY, Login, NonsenseError, ReadOnlyClient, ReadOnlyError
+from protocols.mqtt.client import (
+    CLOSED_EARLY,
+    NO_ANSWER,
+    Login,
+    NonsenseError,
+    ReadOnlyClient,
+    ReadOnlyError,
+)
 from protocols.mqtt.options import MqttOptions
 
 #: What a session may raise besides DeviceError; `explain` has words for each.
@@ -212,7 +219,7 @@ def _explain_tls(error: ssl.SSLError, options: MqttOptions) -> str:
 
 
 def _explain_close(text: str, options: MqttOptions, client_id: str, complaint: str) -> str:
-    if "timed out" in text.lower():
+    if text == NO_ANSWER:
         return (
             f"the broker takes the connection, but gives no answer within {options.timeout_s:g} s"
         )

@@ -21,6 +21,9 @@ pytestmark = pytest.mark.parametrize("version", ["3.1.1", "5"])
 
 PRESSURE = 'name="pressure"; pointer="/pressure"; unit="MPa"; range=[0.0, 60.0]'
 RUNNING = 'name="running"; pointer="/on"; type="bool"'
+#: Of the profile that `machine` makes.
+SILENCE_S = 2.0
+
 LEVEL = 'name="level"; topic="tank/1"; pointer="/values/0"'
 
 
@@ -254,7 +257,7 @@ async def test_a_silent_device_is_down_its_session_goes_on_and_its_first_word_co
 ) -> None:
     driver = driver_for(machine(PRESSURE), broker.port, topic=topic, version=version)
     told = Told()
-    task = asyncio.create_task(Supervisor(driver, told, silence_s=0.5).run())
+    task = asyncio.create_task(Supervisor(driver, told, silence_s=SILENCE_S).run())
     try:
         async with publishing(broker.port) as device:
             await until(lambda: told.count(LinkState.DOWN), "silent from the start")

@@ -1,6 +1,7 @@
 """Nothing leaves the gateway over MQTT that could change anything, whatever a broker does."""
 
 import ast
+import asyncio
 import socket
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from tests.protocols.mqtt_recorder import (
     publish,
     recording,
 )
-from tests.support.sink import failure_of, running
+from tests.support.sink import Told, failure_of, running
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.parametrize("version", ["3.1.1", "5"])
@@ -123,3 +124,16 @@ def test_no_line_of_the_driver_publishes(version: str) -> None:
         if isinstance(node, ast.Attribute)
     }
     assert {name for name in names if name.startswith(forbidden)} == set()
+
+
+async def test_a_session_can_be_cancelled_at_any_moment(version: str) -> None:
+    """Also where the answer of the broker comes at the same moment."""
+    for steps in range(60):
+        async with recording(Recorder(version == "5")) as (recorder, port):
+            task = asyncio.create_task(driver_for(PUMP, port, version=version).session(Told()))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await until(task.done, f"ended, when cancelled after {steps} steps")
+            assert task.cancelled()
+        check(recorder)
