@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from equipment.mqtt_profile import MqttPoint, MqttProfile
-from equipment.report import Quality, Sample
+from equipment.report import Quality, Sample, Value
 from protocols.losses import Loss
 from protocols.mqtt.message import NOTHING, STRAY, Message, Taken, refusal
 from protocols.mqtt.records import Pace, RecordReader, Repeats
@@ -81,10 +81,14 @@ class JsonFormat:
             doubt = doubt or self._age_doubt(source_t_ns, t_ns)
         samples = []
         for point, pointer in points:
-            sample = self._sample(point, pointer, document, refused, topic)
-            if sample is not None:
-                times = replace(sample, source_t_ns=source_t_ns, receive_t_ns=t_ns)
-                samples.append(_doubted(times, doubt))
+            judged = self._judge(point, pointer, document, refused, topic)
+            if judged is None:
+                continue
+            value, quality, reason = judged
+            if doubt and quality is Quality.GOOD:
+                quality, reason = Quality.UNCERTAIN, doubt
+            name = point.name
+            samples.append(Sample(self._device, name, value, quality, reason, source_t_ns, t_ns))
         taken = Taken(heard=not message.retain)
         if records is not None:
             taken = self._records_of(records, message, document, source_t_ns, t_ns)
@@ -118,10 +122,10 @@ class JsonFormat:
             return ""
         return f"kept by the broker: it is {age_s:.0f} s old"
 
-    def _sample(
+    def _judge(
         self, point: MqttPoint, pointer: Pointer, document: Any, refused: list[Loss], topic: str
-    ) -> Sample | None:
-        """A point's value without its times; None where this message says nothing of it."""
+    ) -> tuple[Value | None, Quality, str] | None:
+        """A point's value, quality and reason; None where this message says nothing of it."""
         found = pointer.find(document)
         if found is MISSING:
             # Devices send what has changed; what was never there is a wrong pointer.
@@ -131,19 +135,16 @@ class JsonFormat:
             problem = f"messages of {topic} have nothing at {pointer}"
             remedy = "compare the profile with what the device publishes"
             refused.append(Loss(1, f"{point.name}: {problem}; {remedy}"))
-            return self._bad(point, f"{problem}; {remedy}")
+            return None, Quality.BAD, f"{problem}; {remedy}"
         self._seen.add(point.name)
         if found is None:
-            return self._bad(point, "the device gives no value (null)")
+            return None, Quality.BAD, "the device gives no value (null)"
         try:
             raw = raw_of(found, point.type)
         except WrongError as error:
             refused.append(Loss(1, f"{point.name}: {pointer} of {topic} {error}"))
-            return self._bad(point, str(error))
-        return Sample(self._device, point.name, *point.judge(raw), None, 0)
-
-    def _bad(self, point: MqttPoint, reason: str) -> Sample:
-        return Sample(self._device, point.name, None, Quality.BAD, reason, None, 0)
+            return None, Quality.BAD, str(error)
+        return point.judge(raw)
 
     def _records_of(
         self,
@@ -167,12 +168,6 @@ class JsonFormat:
             heard=columns is not None or not losses,
             refused=tuple(Loss(loss.count, f"{topic}: {loss.reason}") for loss in losses),
         )
-
-
-def _doubted(sample: Sample, doubt: str) -> Sample:
-    if not doubt or sample.quality is not Quality.GOOD:
-        return sample
-    return replace(sample, quality=Quality.UNCERTAIN, reason=doubt)
 
 
 def _listed(topics: tuple[str, ...]) -> str:
