@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from equipment.catalogue import load as load_profile
 from equipment.device import DEVICES_FILE, Device, parse_devices
 from equipment.modbus_profile import ModbusProfile
+from equipment.mqtt_profile import MqttProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.profile import Kind
 from equipment.toml_source import ConfigurationError
@@ -22,6 +23,7 @@ PEOPLE_FILE: Final = "people.csv"
 PROFILES_FOLDER: Final = "profiles"
 
 MODBUS_PORT: Final = 502
+MQTT_PORT: Final = 1883
 
 #: Kinds of what carries a card, beside people.
 DRIVEN: Final = ("vehicle", "robot")
@@ -54,12 +56,24 @@ class OpcUaDevice:
     namespaces: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class MqttDevice:
+    """A device that publishes to a broker; `topic` is where its topics begin."""
+
+    id: str
+    profile: MqttProfile
+    host: str
+    port: int
+    topic: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MineFolder:
     """What there is to simulate."""
 
     modbus: tuple[ModbusDevice, ...]
     opcua: tuple[OpcUaDevice, ...]
+    mqtt: tuple[MqttDevice, ...]
     map: MineMap
     people: tuple[Person, ...]
 
@@ -68,10 +82,14 @@ class MineFolder:
         return tuple(device for device in self.modbus if device.profile.kind is kind)
 
     @property
-    def machines(self) -> tuple[ModbusDevice | OpcUaDevice, ...]:
+    def devices(self) -> tuple[ModbusDevice | OpcUaDevice | MqttDevice, ...]:
+        """All devices, those on Modbus first."""
+        return (*self.modbus, *self.opcua, *self.mqtt)
+
+    @property
+    def machines(self) -> tuple[ModbusDevice | OpcUaDevice | MqttDevice, ...]:
         """The machines, those on Modbus first."""
-        both: tuple[ModbusDevice | OpcUaDevice, ...] = (*self.modbus, *self.opcua)
-        return tuple(device for device in both if device.profile.kind is Kind.MACHINE)
+        return tuple(device for device in self.devices if device.profile.kind is Kind.MACHINE)
 
 
 def read_folder(folder: Path) -> MineFolder:
@@ -96,8 +114,9 @@ def read_folder(folder: Path) -> MineFolder:
         raise SimulationError(f"{DEVICES_FILE}: {error.args[0]}") from None
     modbus = tuple(_modbus(d, p) for d, p in served if isinstance(p, ModbusProfile))
     opcua = tuple(_opcua(d, p) for d, p in served if isinstance(p, OpcUaProfile))
+    mqtt = tuple(_mqtt(d, p) for d, p in served if isinstance(p, MqttProfile))
     _check_units(modbus)
-    return MineFolder(modbus, opcua, mine_map, _people(folder))
+    return MineFolder(modbus, opcua, mqtt, mine_map, _people(folder))
 
 
 def _text(folder: Path, name: str) -> str:
@@ -153,6 +172,31 @@ def _opcua(device: Device, profile: OpcUaProfile) -> OpcUaDevice:
         )
         raise SimulationError(msg)
     return OpcUaDevice(device.id, profile, url, root, namespaces)
+
+
+def _mqtt(device: Device, profile: MqttProfile) -> MqttDevice:
+    options = device.options
+    host, port = options.get("host"), options.get("port", MQTT_PORT)
+    topic = options.get("topic")
+    if not isinstance(host, str) or not isinstance(port, int) or not isinstance(topic, str):
+        msg = f"{DEVICES_FILE}: device {device.id!r} needs host, topic (texts) and port (a number)"
+        raise SimulationError(msg)
+    if options.get("tls") or options.get("user") is not None:
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} asks for tls or a user, which the simulator "
+            "does not use: leave them out, and let the broker take clients without them"
+        )
+        raise SimulationError(msg)
+    if profile.kind is not Kind.MACHINE:
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} is a reader over MQTT; only machines are "
+            "simulated over it: give the reader a profile that speaks Modbus"
+        )
+        raise SimulationError(msg)
+    if profile.format == "sparkplug" and topic.count("/") not in (1, 2):
+        msg = f"{DEVICES_FILE}: device {device.id!r}: topic must be group/node/device for Sparkplug"
+        raise SimulationError(msg)
+    return MqttDevice(device.id, profile, host, port, topic)
 
 
 def _check_units(devices: tuple[ModbusDevice, ...]) -> None:

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from equipment.modbus_profile import ModbusPoint, ModbusProfile, RegisterType
+from equipment.mqtt_profile import MqttPoint, MqttProfile
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.report import Value
 from hil_sim.gas import GasStation
@@ -255,7 +256,7 @@ class Roadheader:
 class Steady:
     """Any other device: every point holds a value that its profile calls plausible."""
 
-    def __init__(self, profile: ModbusProfile | OpcUaProfile, serial: str) -> None:
+    def __init__(self, profile: ModbusProfile | OpcUaProfile | MqttProfile, serial: str) -> None:
         """Takes the values from the profile."""
         self._values = {point.name: _plausible(point) for point in profile.point}
         if "serial_number" in self._values:
@@ -269,7 +270,7 @@ class Steady:
         return self._values
 
 
-def _plausible(point: ModbusPoint | OpcUaPoint) -> Value:
+def _plausible(point: ModbusPoint | OpcUaPoint | MqttPoint) -> Value:
     if point.type in (RegisterType.TEXT, "text"):
         return "SIM"
     if point.states:
@@ -281,7 +282,7 @@ def _plausible(point: ModbusPoint | OpcUaPoint) -> Value:
 
 
 def make_machine(
-    profile: ModbusProfile | OpcUaProfile,
+    profile: ModbusProfile | OpcUaProfile | MqttProfile,
     serial: str,
     seed: Sequence[int],
     gas_s: float | None = None,

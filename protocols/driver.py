@@ -32,8 +32,18 @@ class Sink(Protocol):
     def heard(self) -> None:
         """The device answered, whether or not there was anything new."""
 
-    def samples(self, samples: Sequence[Sample]) -> None:
-        """Values of points; counts as heard."""
+    def alive(self, reason: str) -> None:
+        """The way to the device is good, though nothing may come of it; the session goes on.
+
+        For devices that speak by themselves, so that nothing that they say is missed between two
+        sessions. One that stays silent is down with this `reason`, and up once it is heard.
+        """
+
+    def gone(self, reason: str) -> None:
+        """The device is down, as was said by itself or for it; the session goes on."""
+
+    def samples(self, samples: Sequence[Sample], *, live: bool = True) -> None:
+        """Values of points. They count as heard unless they are not `live`: old, or BAD."""
 
     def records(self, batch: RecordBatch) -> None:
         """Records of a reader, each exactly once; counts as heard."""
@@ -129,6 +139,7 @@ class Sharing(Protocol):
 #: that a gateway loads only the protocols it speaks.
 DRIVERS: Final = {
     "modbus": "protocols.modbus.driver:ModbusDriver",
+    "mqtt": "protocols.mqtt.driver:MqttDriver",
     "opcua": "protocols.opcua.driver:OpcUaDriver",
 }
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from equipment.report import LinkState, NoticeKind, RecordBatch, Sample
-from protocols.driver import DeviceError, Driver, Sink
+from protocols.driver import DeviceError, Driver
 
 #: Pause after the first failure, and the longest: data must flow again within 15 s of a return.
 PAUSE_FIRST_S: Final = 0.5
@@ -35,34 +35,88 @@ STALL_LEAST_S: Final = 1.0
 log = structlog.get_logger()
 
 
-class Target(Sink, Protocol):
+class Target(Protocol):
     """Where a device's data and the state of its link go."""
+
+    def heard(self) -> None:
+        """See `Sink.heard`."""
+
+    def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
+        """See `Sink.answered`."""
+
+    def samples(self, samples: Sequence[Sample]) -> None:
+        """See `Sink.samples`."""
+
+    def records(self, batch: RecordBatch) -> None:
+        """See `Sink.records`."""
+
+    def notice(self, kind: NoticeKind, count: int, text: str) -> None:
+        """See `Sink.notice`."""
 
     def link(self, state: LinkState, reason: str) -> None:
         """The link has changed; `reason` is in words for an operator."""
 
 
 class _Session:
-    """The sink of one session: notes signs of life, and lets nothing through once it is over."""
+    """The sink of one session: notes signs of life, and lets nothing through once it is over.
+
+    The device and the session live apart: a session may go on, and say so, while its device is
+    silent or gone.
+    """
 
     def __init__(self, target: Target, loop: asyncio.AbstractEventLoop) -> None:
         self._target = target
         self._loop = loop
-        self.begun_s = self.heard_s = loop.time()
-        self.up = False
+        self.begun_s = self.heard_s = self.alive_s = loop.time()
+        #: Whether anything came of the session.
+        self.spoke = False
         self.over = False
+        self._up = False
+        #: Why the device is not heard, where the session says so; and what was told of that.
+        self._reason = ""
+        self._told_down = ""
 
     def heard(self) -> None:
         if self.over:
             return
-        self.heard_s = self._loop.time()
+        self.spoke = True
+        self.heard_s = self.alive_s = self._loop.time()
         self._target.heard()
-        if not self.up:
-            self.up = True
+        if not self._up:
+            self._up, self._told_down = True, ""
             self._target.link(LinkState.UP, "")
 
-    def samples(self, samples: Sequence[Sample]) -> None:
-        self.heard()
+    def alive(self, reason: str) -> None:
+        if self.over:
+            return
+        self.spoke = True
+        self.alive_s = self._loop.time()
+        self._reason = reason
+
+    def gone(self, reason: str) -> None:
+        if not self.over:
+            self.alive(reason)
+            self._down()
+
+    def look(self, silence_s: float) -> None:
+        """A device that was silent for so long is down, though its session goes on."""
+        if self._reason and self._loop.time() - self.heard_s > silence_s:
+            self._down()
+
+    def _down(self) -> None:
+        if self._told_down != self._reason:
+            self._up, self._told_down = False, self._reason
+            self._target.link(LinkState.DOWN, self._reason)
+
+    def stood_still(self, for_s: float) -> None:
+        """What the device said meanwhile has yet to be read."""
+        now_s = self._loop.time()
+        self.heard_s = min(self.heard_s + for_s, now_s)
+        self.alive_s = min(self.alive_s + for_s, now_s)
+
+    def samples(self, samples: Sequence[Sample], *, live: bool = True) -> None:
+        if live:
+            self.heard()
         if not self.over:
             self._target.samples(samples)
 
@@ -84,7 +138,10 @@ class Supervisor:
     """Runs a driver's sessions one after the other, for ever."""
 
     def __init__(self, driver: Driver, target: Target, *, silence_s: float) -> None:
-        """A device that gives no sign of life for `silence_s` is down, connected or not."""
+        """A device that gives no sign of life for `silence_s` is down, connected or not.
+
+        Its session ends then, unless the driver says that the way to the device is good.
+        """
         self._driver = driver
         self._target = target
         self._silence_s = silence_s
@@ -97,7 +154,7 @@ class Supervisor:
         while True:
             session = _Session(self._target, asyncio.get_running_loop())
             reason, again_s = await self._session(session)
-            steady = session.up and session.heard_s - session.begun_s >= STEADY_S
+            steady = session.spoke and session.alive_s - session.begun_s >= STEADY_S
             failures = 1 if steady else failures + 1
             self._target.link(LinkState.DOWN, reason)
             await asyncio.sleep(again_s or self._pause_s(failures))
@@ -116,9 +173,9 @@ class Supervisor:
                 await asyncio.wait({task}, timeout=LOOK_S)
                 late_s = loop.time() - looked_s - LOOK_S
                 if late_s > STALL_LEAST_S:
-                    # What the device said meanwhile has yet to be read.
-                    session.heard_s = min(session.heard_s + late_s, loop.time())
-                silent_s = loop.time() - session.heard_s
+                    session.stood_still(late_s)
+                session.look(self._silence_s)
+                silent_s = loop.time() - session.alive_s
                 if not task.done() and silent_s > self._silence_s:
                     return (
                         f"{self._driver.describe()} has given no sign of life for "

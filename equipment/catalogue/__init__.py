@@ -10,6 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from equipment.modbus_profile import ModbusProfile
+from equipment.mqtt_profile import MqttProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.profile import Profile
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml, suggest
@@ -17,6 +18,7 @@ from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, pars
 #: The schema of a profile, by its `protocol`.
 PROFILE_CLASSES: Final[dict[str, type[Profile]]] = {
     "modbus": ModbusProfile,
+    "mqtt": MqttProfile,
     "opcua": OpcUaProfile,
 }
 

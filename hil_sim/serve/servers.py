@@ -11,6 +11,7 @@ from hil_sim.folder import MineFolder, ModbusDevice, SimulationError
 from hil_sim.machines import Values
 from hil_sim.registers import Registers, claim_points, write_points
 from hil_sim.serve.modbus import ModbusServer
+from hil_sim.serve.mqtt import Link, links
 from hil_sim.serve.opcua import OpcUaServer
 from hil_sim.serve.rtu import RtuConnection
 
@@ -23,6 +24,12 @@ _REASONS: Final = {
 }
 
 
+#: What is wrong, and what to do, when a broker can't be reached.
+_NO_BROKER: Final = (
+    "has no broker that lets the simulator in: machines over MQTT need one, such as mosquitto"
+)
+
+
 class Servers:
     """Serves the devices of one folder."""
 
@@ -33,6 +40,7 @@ class Servers:
         self._machines: list[ModbusDevice] = []
         self._modbus: list[ModbusServer] = []
         self._opcua: dict[str, OpcUaServer] = {}
+        self._mqtt: list[Link] = []
         for device in folder.modbus:
             if device.id not in self._registers:
                 self._registers[device.id] = Registers()
@@ -52,6 +60,7 @@ class Servers:
                 await _listen(self._device_at(url), url, server.start)
             for (host, port), devices in self._modbus_ports().items():
                 await self._start_modbus(host, port, devices)
+            await self._start_mqtt(values)
         except BaseException:
             await self.close()
             raise
@@ -62,6 +71,8 @@ class Servers:
             write_points(self._registers[device.id], device.profile, values[device.id])
         for machine in self._folder.opcua:
             await self._opcua[machine.url].write(machine.id, values[machine.id])
+        for link in self._mqtt:
+            link.show(values)
 
     async def close(self) -> None:
         """Stops listening and breaks off every connection."""
@@ -69,7 +80,9 @@ class Servers:
             await modbus.close()
         for opcua in self._opcua.values():
             await opcua.close()
-        self._modbus, self._opcua = [], {}
+        for link in self._mqtt:
+            await link.close()
+        self._modbus, self._opcua, self._mqtt = [], {}, []
 
     async def _make_opcua(self) -> None:
         for machine in self._folder.opcua:
@@ -99,6 +112,17 @@ class Servers:
             self._modbus.append(await ModbusServer.start(host, port, units, made))
 
         await _listen(devices[0].id, f"{host}:{port}", start)
+
+    async def _start_mqtt(self, values: Mapping[str, Values]) -> None:
+        for link, device in links(self._folder.mqtt).items():
+            # From the first birth on they have their values.
+            link.show(values)
+            try:
+                await link.start()
+            except (OSError, EOFError) as error:
+                where = f"{DEVICES_FILE}: device {device.id!r}: {device.host}:{device.port}"
+                raise SimulationError(f"{where} {_NO_BROKER} ({error})") from None
+            self._mqtt.append(link)
 
     def _device_at(self, url: str) -> str:
         return next(machine.id for machine in self._folder.opcua if machine.url == url)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from equipment.device import Device
 from equipment.machine import MachineKind
 from equipment.modbus_profile import ModbusProfile, RegisterType, Table
+from equipment.mqtt_profile import TIME_UNITS, MqttProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.toml_source import ConfigurationError
 from gateway.config.alarms import AlarmSettings
@@ -27,6 +28,7 @@ from gateway.mine.alarms.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
 from protocols.modbus.options import ModbusOptions
+from protocols.mqtt.options import MqttOptions
 from protocols.opcua.options import OpcUaOptions
 from tests.support.places import ROOT
 
@@ -71,6 +73,16 @@ id = "hoist_1"
 profile = "hoist"
 url = "opc.tcp://10.1.0.60"
 root = "maker:Hoist"
+[[device]]
+id = "compressor_1"
+profile = "compressor"
+host = "10.1.0.70"
+topic = "mine/compressor_1"
+[[device]]
+id = "uwb_2"
+profile = "uwb_json"
+host = "10.1.0.70"
+topic = "mine/uwb_2"
 """
     bundle = load(write(tmp_path / "mine", files))
     assert bundle.settings.alarm.signal_lost.after_s == 20
@@ -82,6 +94,8 @@ root = "maker:Hoist"
         "pump",
         "pump",
         "hoist",
+        "compressor",
+        "uwb_json",
     ]
     assert [person.name for person in bundle.people] == ["张伟", "王建国", "李强"]
     assert [shift.name for shift in bundle.settings.shift] == ["早班", "中班"]
@@ -144,8 +158,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
     "model",
     [
         MineSettings, RoutesFile, LimitsFile, MachinesFile, RiskPointsFile, Device, ModbusOptions,
-        OpcUaOptions,
-        ModbusProfile, OpcUaProfile,
+        MqttOptions, OpcUaOptions,
+        ModbusProfile, MqttProfile, OpcUaProfile,
     ],
 )  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:
@@ -157,7 +171,7 @@ def test_every_key_is_documented(model: type[BaseModel]) -> None:
 def test_every_choice_is_documented() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     choices = [*Table, *RegisterType, *ZoneKind, *CardKind, *MachineKind]
-    choices += [*COLUMNS, *OPTIONAL, "yes", "no", "是", "否"]
+    choices += [*TIME_UNITS, *COLUMNS, *OPTIONAL, "yes", "no", "是", "否"]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
 
 

@@ -162,3 +162,51 @@ async def test_a_driver_that_can_not_even_begin_is_down() -> None:
     async with supervised(driver) as told:
         await until(lambda: told.count(LinkState.UP) == 1)
     assert "unexpected ZeroDivisionError: a bug" in told.links[1][1]
+
+
+async def wait_for_it(sink: Sink) -> None:
+    """Speaks once, and then says only that the way to it is good."""
+    sink.heard()
+    while True:
+        sink.alive("nothing comes; look at it")
+        await asyncio.sleep(0.01)
+
+
+async def test_a_silent_device_is_down_while_its_session_goes_on() -> None:
+    driver = Scripted(wait_for_it)
+    async with supervised(driver, silence_s=0.1) as told:
+        await until(lambda: told.count(LinkState.DOWN))
+        await asyncio.sleep(0.3)
+    assert driver.sessions == 1
+    assert told.links[1:] == [(LinkState.UP, ""), (LinkState.DOWN, "nothing comes; look at it")]
+
+
+async def test_a_device_that_is_gone_is_down_at_once_and_up_when_it_is_heard() -> None:
+    back = asyncio.Event()
+
+    async def leave(sink: Sink) -> None:
+        sink.heard()
+        sink.gone("it was switched off")
+        sink.gone("it was switched off")
+        sink.samples([SAMPLE], live=False)
+        await back.wait()
+        await wait_for_it(sink)
+
+    driver = Scripted(leave)
+    async with supervised(driver, silence_s=60.0) as told:
+        await until(lambda: told.got)
+        assert told.links[-1] == (LinkState.DOWN, "it was switched off")
+        back.set()
+        await until(lambda: told.links[-1][0] is LinkState.UP)
+    assert (driver.sessions, told.count(LinkState.DOWN)) == (1, 1)
+
+
+async def test_a_session_that_says_nothing_more_ends_though_it_was_alive() -> None:
+    async def hang(sink: Sink) -> None:
+        sink.alive("nothing comes")
+        await asyncio.Event().wait()
+
+    driver = Scripted(hang, talk)
+    async with supervised(driver, silence_s=0.1) as told:
+        await until(lambda: told.count(LinkState.UP))
+    assert any("no sign of life" in why for _, why in told.links)

@@ -23,12 +23,24 @@ class Told:
     links: list[tuple[LinkState, str]] = field(default_factory=list)
     answers: list[tuple[float, int | None]] = field(default_factory=list)
     heard_count: int = 0
+    #: Why it is not heard though the session goes on; and of what it was said to have died.
+    waits: list[str] = field(default_factory=list)
+    deaths: list[str] = field(default_factory=list)
+    #: For each sample of `got`, whether it was given as a sign of life.
+    lively: list[bool] = field(default_factory=list)
 
     def heard(self) -> None:
         self.heard_count += 1
 
-    def samples(self, samples: Sequence[Sample]) -> None:
+    def alive(self, reason: str) -> None:
+        self.waits.append(reason)
+
+    def gone(self, reason: str) -> None:
+        self.deaths.append(reason)
+
+    def samples(self, samples: Sequence[Sample], *, live: bool = True) -> None:
         self.got.extend(samples)
+        self.lively.extend([live] * len(samples))
 
     def records(self, batch: RecordBatch) -> None:
         self.batches.append(batch)

@@ -1,0 +1,72 @@
+"""What `devices.toml` says of a device that publishes over MQTT."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from equipment.mqtt_profile import check_topic
+from protocols.driver import DriverOptions
+
+#: The ports that IANA gave to MQTT, plain and with TLS.
+PORT: Final = 1883
+TLS_PORT: Final = 8883
+
+
+class MqttOptions(DriverOptions):
+    """The keys of a `[[device]]` that publishes over MQTT."""
+
+    address_keys: ClassVar = ("host", "port", "topic")
+
+    #: The broker.
+    host: str = Field(min_length=1)
+    #: 1883, or 8883 with `tls`.
+    port: int = Field(default=PORT, ge=1, le=65535)
+    #: Where the device's topics begin; for Sparkplug `group/node/device`, or `group/node`.
+    topic: Annotated[str, Field(min_length=1, max_length=512), AfterValidator(check_topic)]
+    version: Literal["3.1.1", "5"] = "5"
+    #: 1: what is sent again after a break is asked for. Sparkplug is published with 0.
+    qos: Literal[0, 1] = 1
+    #: By what the broker knows the connection; `lamproom-` and the device's id if None.
+    client_id: str | None = Field(default=None, min_length=1, max_length=128)
+    tls: bool = False
+    #: Who signs the broker's certificate (PEM); those that the computer trusts if None.
+    ca_file: Path | None = None
+    #: The gateway's certificate and key (PEM), for brokers that ask for them.
+    certificate: Path | None = None
+    private_key: Path | None = None
+    user: str | None = Field(default=None, min_length=1)
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    #: How long the broker may take to connect, and to answer.
+    timeout_s: float = Field(default=5.0, ge=1.0, le=60.0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _port_goes_with_tls(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("tls") is True and "port" not in given:
+            return {**given, "port": TLS_PORT}
+        return given
+
+    @model_validator(mode="after")
+    def _keys_go_together(self) -> Self:
+        if self.topic.startswith("$"):
+            msg = "topic must not begin with '$': those are the broker's own"
+            raise ValueError(msg)
+        if self.password is not None and self.password_file is not None:
+            msg = "password and password_file: give one of them"
+            raise ValueError(msg)
+        has_password = self.password is not None or self.password_file is not None
+        if (self.user is not None) != has_password:
+            msg = "user goes with password or password_file"
+            raise ValueError(msg)
+        if (self.certificate is None) != (self.private_key is None):
+            msg = "certificate and private_key go together"
+            raise ValueError(msg)
+        if not self.tls and (self.ca_file or self.certificate) is not None:
+            msg = "ca_file and certificate have no use without tls = true"
+            raise ValueError(msg)
+        return self
