@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Protocol, Self, TypeVar, runtime_checkable
 from weakref import WeakValueDictionary
 
 from pydantic import BaseModel, ConfigDict
@@ -94,6 +94,14 @@ class DriverOptions(BaseModel):
     def agreed_keys(self) -> tuple[str, ...]:
         """The keys whose values must be the same for all that have the same `line_keys`."""
         return ()
+
+    def aside(self, *, is_reader: bool) -> Self | None:
+        """Options for a look at the device beside the gateway that reads it.
+
+        None where such a look would take away what is meant for the gateway.
+        """
+        del is_reader
+        return self
 
 
 class DriverClass(Protocol):

@@ -15,10 +15,12 @@ from gateway.cli.cards import cards
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.devices import devices
+from gateway.cli.doctor import doctor
 from gateway.cli.evaluate import evaluate
 from gateway.cli.explain import explain
 from gateway.cli.hazards import hazards
 from gateway.cli.init import init
+from gateway.cli.listen import listen
 from gateway.cli.locate import locate
 from gateway.cli.muster import muster
 from gateway.cli.probe import probe
@@ -61,6 +63,7 @@ for command in (
     demo,
     init,
     check,
+    doctor,
     explain,
     run,
     reload,
@@ -80,5 +83,6 @@ app.add_typer(audit, name="audit")
 app.add_typer(browse, name="browse")
 app.add_typer(cards, name="cards")
 app.add_typer(hazards, name="hazards")
+app.add_typer(listen, name="listen")
 app.add_typer(profile, name="profile")
 app.add_typer(probe, name="probe")

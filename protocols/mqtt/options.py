@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -43,6 +44,12 @@ class MqttOptions(DriverOptions):
     password_file: Path | None = None
     #: How long the broker may take to connect, and to answer.
     timeout_s: float = Field(default=5.0, ge=1.0, le=60.0)
+
+    def aside(self, *, is_reader: bool) -> Self | None:
+        """See `DriverOptions.aside`: a broker keeps records for a client that it knows by name."""
+        if is_reader:
+            return None
+        return self.model_copy(update={"client_id": f"lamproom-look-{uuid.uuid4().hex[:8]}"})
 
     @model_validator(mode="before")
     @classmethod
