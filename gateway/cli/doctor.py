@@ -110,6 +110,7 @@ class _Look:
     """The sink of one look at a device: keeps what it gives, and says when that is enough."""
 
     points: frozenset[str]
+    is_reader: bool
     samples_of: dict[str, Sample] = field(default_factory=dict)
     record_count: int = 0
     answers_s: list[float] = field(default_factory=list)
@@ -136,15 +137,19 @@ class _Look:
     def samples(self, samples: Sequence[Sample], *, live: bool = True) -> None:
         self.was_heard |= live
         self.samples_of.update({sample.point: sample for sample in samples})
-        if self.samples_of.keys() >= self.points:
-            self.enough.set()
+        self._look()
 
     def records(self, batch: RecordBatch) -> None:
         self.was_heard = True
         self.record_count += len(batch.columns["card"])
         if batch.device_t_ns is not None:
             self.ahead_s.append((batch.device_t_ns - time.time_ns()) / 1e9)
-        self.enough.set()
+        self._look()
+
+    def _look(self) -> None:
+        has_records = self.record_count > 0 or not self.is_reader
+        if has_records and self.samples_of.keys() >= self.points:
+            self.enough.set()
 
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         del kind, count
@@ -164,7 +169,8 @@ async def _device(setup: DeviceSetup, pool: Any, seconds: float) -> Finding:
     from protocols.driver import DeviceError, Sharing
 
     name = setup.device.id
-    options = setup.options.aside(is_reader=setup.profile.kind is not Kind.MACHINE)
+    is_reader = setup.profile.kind is not Kind.MACHINE
+    options = setup.options.aside(is_reader=is_reader)
     if options is None:
         text = (
             "not read: a look would take records from the gateway, which tells `lamproom devices`"
@@ -173,7 +179,7 @@ async def _device(setup: DeviceSetup, pool: Any, seconds: float) -> Finding:
     driver = setup.driver(name, setup.profile, options)
     if isinstance(driver, Sharing):
         driver.share(pool)
-    look = _Look(frozenset(point.name for point in setup.profile.point))
+    look = _Look(frozenset(point.name for point in setup.profile.point), is_reader)
     session = asyncio.ensure_future(driver.session(look))
     enough = asyncio.ensure_future(look.enough.wait())
     await asyncio.wait({session, enough}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -196,7 +202,7 @@ def _of_look(name: str, address: str, look: _Look, seconds: float) -> Finding:
         return Finding(name, good=False, text=f"{address} gave nothing in {seconds:g} s: {why}")
     bad = [one for one in look.samples_of.values() if one.quality is Quality.BAD]
     parts = [f"{len(look.samples_of) - len(bad)} of {len(look.points)} points good"]
-    if look.record_count:
+    if look.is_reader:
         parts.append(f"{look.record_count} records")
     if look.answers_s:
         parts.append(f"answers in {1000 * sum(look.answers_s) / len(look.answers_s):.1f} ms")
