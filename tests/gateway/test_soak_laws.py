@@ -10,6 +10,7 @@ from gateway.mine.acts import ActBook
 from gateway.mine.alarms.book import AlarmBook
 from gateway.mine.change import EventKind
 from gateway.mine.devices.anchors import AnchorBook
+from gateway.mine.devices.links import Links
 from gateway.mine.devices.notices import NoticeBook
 from gateway.mine.muster.book import MusterBook
 from gateway.mine.people.exposure import ExposureBook
@@ -19,6 +20,7 @@ from gateway.mine.zones.visits import VisitBook
 from gateway.soak.plan import SoakSettings
 from gateway.soak.run import run
 
+S = 1_000_000_000
 #: All of it happens within minutes.
 DENSE = SoakSettings(
     hours=0.14,
@@ -124,7 +126,18 @@ def say_nothing_of_other_rules(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(AlarmBook, "reload", in_silence)
 
 
+def put_off_alarms(alarms: AlarmBook) -> None:
+    for key, pending in alarms._pending.items():
+        alarms._pending[key] = pending.later(S * 3 // 4)
+
+
+def hurry_devices(links: Links) -> None:
+    links._down = {device: (link, due_ns - S) for device, (link, due_ns) in links._down.items()}
+
+
 BUGS: dict[str, Patch] = {
+    "raised too late": before_each(AlarmBook, "tick", put_off_alarms),
+    "device down early": before_each(Links, "note", hurry_devices),
     "start told": say_nothing_of_starts,
     "changed unsaid": say_nothing_of_other_rules,
     "kept anchor": lambda patch: patch.setattr(AnchorBook, "save", lambda *_: None),
