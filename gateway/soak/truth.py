@@ -87,8 +87,9 @@ class Truth:
         self.sure_in: Flags = np.zeros(shape, np.bool_)
         self.sure_out: Flags = np.zeros(shape, np.bool_)
         self.settled: Flags = np.zeros(shape[0], np.bool_)
-        self._second = 0
-        self._judged_s = 0.0  # when it changed last who may be where
+        # When it changed last who may be where, and when delays did, in listened seconds; inf:
+        # since the last step.
+        self._judged_s = self._reload_s = np.inf
         self._forbidden: Flags = np.zeros(shape, np.bool_)
         #: Whose number another card has as well: where they are told to be says nothing.
         self.doubled: Flags = np.zeros(shape[0], np.bool_)
@@ -105,11 +106,11 @@ class Truth:
         self.person = self._holding.person
         forbidden = _rights(plan, self._world, self._ledger, self._holding)
         if not np.array_equal(forbidden, self._forbidden):
-            self._judged_s = self._second
+            self._judged_s = np.inf
         self._forbidden = forbidden
         kinds = {zone.id: zone.kind for zone in plan.map.zones}
         rules = [ENTRY_RULES.get(kinds[name]) for name in self._world.depths.names]
-        before_s, self._reload_s = self._clear_after_s, self._second
+        before_s, self._reload_s = self._clear_after_s, np.inf
         self._clear_after_s = np.array(
             [plan.rules[rule].clear_after_s + 1.0 if rule else 0.0 for rule in rules]
         )
@@ -134,6 +135,8 @@ class Truth:
 
     def check(self, changes: Changes, given: Delivered, unsettled_s: Floats) -> Iterator[Complaint]:
         """Compares after a step."""
+        self._judged_s = min(self._judged_s, given.listened_s)
+        self._reload_s = min(self._reload_s, given.listened_s)
         self._doubt(changes, given.numbers)
         self._look(given, unsettled_s)
         yield from self._crossings(changes, given)
@@ -145,18 +148,17 @@ class Truth:
         yield from self._each("is out", wrong, zones, "outside", "in it")
         wrong = self.sure_in & self._forbidden & ~alarm
         yield from self._each("entry alarm", wrong, columns, "an alarm", "none")
-        lately = given.second - self._reload_s <= SURE_ROUNDS + self._clear_most_s.max()
+        lately = given.listened_s - self._reload_s <= SURE_ROUNDS + self._clear_most_s.max()
         clear_after_s = self._clear_most_s if lately else self._clear_after_s
         wrong = self._out_for > SURE_ROUNDS + clear_after_s
         wrong = wrong & self.settled[:, None] & alarm
-        if given.second - self._judged_s > self._clear_after_s.max() + 1:
+        if given.listened_s - self._judged_s > self._clear_after_s.max() + 1:
             wrong |= ~self._forbidden & alarm
         wrong &= ~self._latches
         yield from self._each("no entry alarm", wrong, columns, "no alarm", "one")
 
     def advance(self, second: int) -> None:
         """Once a second of the world, also while the gateway is away."""
-        self._second = second
         depth_m, below = self._world.depth_m, self._world.now.below
         self._in_for *= (depth_m > self._deep_m) & below[:, None]
         self._out_for *= (depth_m < -self._deep_m) & below[:, None]
