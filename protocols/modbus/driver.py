@@ -14,6 +14,7 @@ from equipment.modbus_profile import ModbusPoint, ModbusProfile
 from equipment.profile import Profile
 from equipment.report import NoticeKind, RecordBatch
 from protocols.driver import DeviceError, Driver, Pool, Sharing, Sink
+from protocols.losses import Losses
 from protocols.modbus.bus import Bus
 from protocols.modbus.codec import Registers
 from protocols.modbus.line import Line, OwnLine
@@ -21,7 +22,7 @@ from protocols.modbus.options import ModbusOptions
 from protocols.modbus.plan import Read
 from protocols.modbus.points import Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
-from protocols.modbus.ring import Loss, Poll, RingReader
+from protocols.modbus.ring import Poll, RingReader
 
 #: Cycles in a row that may give nothing before the session ends: a device may be busy for a moment.
 EMPTY_CYCLES_MOST: Final = 3
@@ -31,9 +32,6 @@ POLLS_MOST: Final = 16
 
 #: A reader's points tell of its own health: once in so many seconds is enough beside its records.
 READER_POINTS_S: Final = 1.0
-
-#: Losses for one reason are told at most this often, so that a lasting one is no storm of events.
-LOSSES_S: Final = 5.0
 
 
 class ModbusDriver:
@@ -53,7 +51,7 @@ class ModbusDriver:
         self._ring = RingReader(profile.ring) if profile.ring else None
         self._period_s = profile.scan.period_s
         self._points = _readers(device, profile)
-        self._losses = _Losses()
+        self._losses = Losses()
         self._bus = Bus(options.endpoint) if options.shared else None
 
     def describe(self) -> str:
@@ -205,27 +203,6 @@ async def _ask(line: Line, read: Read, sink: Sink) -> Registers | Refused:
     if not isinstance(answer, Refused):
         sink.heard()
     return answer
-
-
-class _Losses:
-    """Losses that are not yet told, by reason."""
-
-    def __init__(self) -> None:
-        self._counts: dict[str, int] = {}
-        self._told_s = -float("inf")
-
-    def add(self, losses: tuple[Loss, ...]) -> None:
-        for loss in losses:
-            self._counts[loss.reason] = self._counts.get(loss.reason, 0) + loss.count
-
-    def due(self, now_s: float) -> list[Loss]:
-        """What is to be told now; it is then forgotten."""
-        if not self._counts or now_s - self._told_s < LOSSES_S:
-            return []
-        self._told_s = now_s
-        losses = [Loss(count, reason) for reason, count in self._counts.items()]
-        self._counts.clear()
-        return losses
 
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from equipment.modbus_profile import RING_HEADER_WIDTH, Ring
+from protocols.losses import Loss
 from protocols.modbus.codec import REGISTER, RecordLayout, Registers, Rows
 from protocols.modbus.plan import REGISTERS_MOST, Read
 
@@ -49,14 +50,6 @@ class Header:
         boot_id, head = np.ascontiguousarray(registers[:4]).view(">u4").tolist()
         (time_us,) = np.ascontiguousarray(registers[4:]).view(">u8").tolist()
         return cls(boot_id, head, time_us * 1000 if 0 < time_us < _TIME_US_MOST else None)
-
-
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """`count` records that were taken by the device and never read; 0 where it can't be known."""
-
-    count: int
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocols.losses import Loss
 from protocols.modbus.plan import REGISTERS_MOST
-from protocols.modbus.ring import POLL_READS, RESTARTED, TORN, Header, Loss, RingReader
+from protocols.modbus.ring import POLL_READS, RESTARTED, TORN, Header, RingReader
 from tests.protocols.ring_device import FIRST, HEADER, Device, Mine, drain, poll, ring
 
 WRITES = st.tuples(st.just("write"), st.integers(1, 120))

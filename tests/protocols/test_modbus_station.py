@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-import protocols.modbus.driver
+import protocols.losses
 from equipment import catalogue
 from equipment.modbus_profile import ModbusProfile, Ring
 from equipment.report import NoticeKind, Quality
@@ -110,7 +110,7 @@ async def test_lost_records_are_told_and_the_rest_comes() -> None:
 async def test_losses_are_told_now_and_then_and_none_is_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocols.modbus.driver, "LOSSES_S", 0.3)
+    monkeypatch.setattr(protocols.losses, "LOSSES_S", 0.3)
     station = Station()
     station.ring.add(1)
     async with (
