@@ -130,6 +130,7 @@ class Sharing(Protocol):
 DRIVERS: Final = {
     "modbus": "protocols.modbus.driver:ModbusDriver",
     "opcua": "protocols.opcua.driver:OpcUaDriver",
+    "text": "protocols.text.driver:TextDriver",
 }
 
 

@@ -12,12 +12,14 @@ from pydantic import ValidationError
 from equipment.modbus_profile import ModbusProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.profile import Profile
+from equipment.text_profile import TextProfile
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml, suggest
 
 #: The schema of a profile, by its `protocol`.
 PROFILE_CLASSES: Final[dict[str, type[Profile]]] = {
     "modbus": ModbusProfile,
     "opcua": OpcUaProfile,
+    "text": TextProfile,
 }
 
 
