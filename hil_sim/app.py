@@ -97,7 +97,7 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
     servers = Servers(folder, {name: s.registers for name, s in stations.by_device.items()})
     try:
         await servers.start(world.machine_values())
-        _say("READY", devices=len(folder.modbus) + len(folder.opcua))
+        _say("READY", devices=len(folder.modbus) + len(folder.opcua) + len(folder.text))
         _stop_after(wish.seconds, stop)
         done_s = 0.0
         while not await _sleep(stop, start_s + done_s + STEP_S - time.monotonic()):
@@ -105,6 +105,7 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
             due_s = STEP_S * int((time.monotonic() - start_s - done_s) / STEP_S)
             steps = world.advance(due_s)
             stations.add(steps, world.t_ns)
+            servers.send(stations.lines())
             await servers.show(world.machine_values())
             if truth:
                 truth.write(world, steps)
@@ -139,7 +140,8 @@ def _make_world(wish: Wish, folder: MineFolder, machines: Mapping[str, Machine])
 
 async def _play(wish: Wish, folder: MineFolder, recording: Path, stop: asyncio.Event) -> None:
     readers = folder.readers(Kind.UWB_READER)
-    if len(readers) != 1 or folder.opcua or len(folder.modbus) != 1:
+    others = folder.opcua or folder.text
+    if len(readers) != 1 or others or len(folder.modbus) != 1:
         msg = f"{wish.folder} was not made from a recording: it has other devices than one reader"
         raise SimulationError(msg)
     rows = read_rows(recording, wish.folder)

@@ -13,6 +13,7 @@ from equipment.device import DEVICES_FILE, Device, parse_devices
 from equipment.modbus_profile import ModbusProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.profile import Kind
+from equipment.text_profile import TextProfile
 from equipment.toml_source import ConfigurationError
 from hil_sim.people import Person
 from positioning.geojson import MapError, parse_map
@@ -54,6 +55,23 @@ class OpcUaDevice:
     namespaces: dict[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class TextDevice:
+    """A reader that sends lines of text: serves TCP at `host`, or sends from there.
+
+    `gateway`: where to, None where it listens on all addresses; `card`: of which the lines are,
+    where they do not say it.
+    """
+
+    id: str
+    profile: TextProfile
+    transport: str
+    host: str
+    port: int
+    gateway: str | None = None
+    card: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MineFolder:
     """What there is to simulate."""
@@ -62,10 +80,15 @@ class MineFolder:
     opcua: tuple[OpcUaDevice, ...]
     map: MineMap
     people: tuple[Person, ...]
+    text: tuple[TextDevice, ...] = ()
 
     def readers(self, kind: Kind) -> tuple[ModbusDevice, ...]:
-        """The readers of a kind, in the order of `devices.toml`."""
+        """The readers of a kind with rings, in the order of `devices.toml`."""
         return tuple(device for device in self.modbus if device.profile.kind is kind)
+
+    def text_readers(self, kind: Kind) -> tuple[TextDevice, ...]:
+        """The readers of a kind that send lines, in the order of `devices.toml`."""
+        return tuple(device for device in self.text if device.profile.kind is kind)
 
     @property
     def machines(self) -> tuple[ModbusDevice | OpcUaDevice, ...]:
@@ -96,8 +119,9 @@ def read_folder(folder: Path) -> MineFolder:
         raise SimulationError(f"{DEVICES_FILE}: {error.args[0]}") from None
     modbus = tuple(_modbus(d, p) for d, p in served if isinstance(p, ModbusProfile))
     opcua = tuple(_opcua(d, p) for d, p in served if isinstance(p, OpcUaProfile))
+    text = tuple(_text_device(d, p) for d, p in served if isinstance(p, TextProfile))
     _check_units(modbus)
-    return MineFolder(modbus, opcua, mine_map, _people(folder))
+    return MineFolder(modbus, opcua, mine_map, _people(folder), text)
 
 
 def _text(folder: Path, name: str) -> str:
@@ -153,6 +177,29 @@ def _opcua(device: Device, profile: OpcUaProfile) -> OpcUaDevice:
         )
         raise SimulationError(msg)
     return OpcUaDevice(device.id, profile, url, root, namespaces)
+
+
+def _text_device(device: Device, profile: TextProfile) -> TextDevice:
+    options = device.options
+    transport, bind = options.get("transport", "tcp"), options.get("bind")
+    host, port, card = options.get("host"), options.get("port"), options.get("card")
+    if not isinstance(host, str) or not isinstance(port, int):
+        msg = f"{DEVICES_FILE}: device {device.id!r} needs host (a text) and port (a number)"
+        raise SimulationError(msg)
+    if profile.kind is Kind.MACHINE:
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} is a machine that sends lines of text, of which "
+            "the simulator serves readers only: leave it out"
+        )
+        raise SimulationError(msg)
+    if transport not in ("tcp", "udp"):
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} connects to the gateway, which the simulator "
+            'does not do: write transport = "tcp" or "udp" to use it'
+        )
+        raise SimulationError(msg)
+    gateway = None if bind in (None, "0.0.0.0", "::") else str(bind)  # noqa: S104  only compared
+    return TextDevice(device.id, profile, transport, host, port, gateway, card)
 
 
 def _check_units(devices: tuple[ModbusDevice, ...]) -> None:
