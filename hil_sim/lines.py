@@ -10,15 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from equipment.text_profile import (
-    Checksum,
-    ChecksumKind,
-    FieldType,
-    Line,
-    LineField,
-    TextProfile,
-    TimeUnit,
-)
+from equipment.text_line import Checksum, ChecksumKind, FieldType, Line, LineField, TimeUnit
+from equipment.text_profile import TextProfile
 from hil_sim.ring import Column
 
 #: Groups of one line at most: what a kit hears in one cycle.

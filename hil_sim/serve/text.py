@@ -1,4 +1,4 @@
-"""A reader that sends lines of text: over TCP to all who connect, or in datagrams to the gateway."""
+"""A reader that sends lines of text: over TCP to who connects, or in datagrams to the gateway."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from equipment.text_profile import FieldType, LineField, TextPoint, TimeUnit
+from equipment.text_line import FieldType, LineField, TimeUnit
+from equipment.text_profile import TextPoint
 
 #: Times beyond what 64 bits of nanoseconds hold (the year 2262) are no times; 0 is "no clock".
 T_US_MOST: Final = (1 << 63) // 1000 - 1

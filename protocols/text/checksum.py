@@ -8,7 +8,7 @@ from typing import Final, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from equipment.text_profile import CHECKSUM_DIGITS, Checksum, ChecksumKind
+from equipment.text_line import CHECKSUM_DIGITS, Checksum, ChecksumKind
 
 #: What a line's checksum is, by position of the line: right, there and wrong, or not there.
 RIGHT, WRONG, NONE = range(3)

@@ -9,7 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from equipment.text_profile import Line, TextPoint
+from equipment.text_line import Line
+from equipment.text_profile import TextPoint
 from protocols.losses import Loss
 from protocols.text.cells import Array, Cells
 from protocols.text.checksum import NONE, RIGHT, Checksums

@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from equipment.text_profile import Groups, Line, Place
+from equipment.text_line import Groups, Line, Place
 
 _END = "\n"
 

@@ -14,6 +14,8 @@ from equipment.device import Device
 from equipment.machine import MachineKind
 from equipment.modbus_profile import ModbusProfile, RegisterType, Table
 from equipment.opcua_profile import OpcUaProfile
+from equipment.text_line import ChecksumKind, FieldType, TimeUnit
+from equipment.text_profile import TextProfile
 from equipment.toml_source import ConfigurationError
 from gateway.config.alarms import AlarmSettings
 from gateway.config.bundle import load
@@ -28,6 +30,7 @@ from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
 from protocols.modbus.options import ModbusOptions
 from protocols.opcua.options import OpcUaOptions
+from protocols.text.options import TextOptions
 from tests.support.places import ROOT
 
 CONFIGURATION = ROOT / "docs/configuration.md"
@@ -71,6 +74,11 @@ id = "hoist_1"
 profile = "hoist"
 url = "opc.tcp://10.1.0.60"
 root = "maker:Hoist"
+[[device]]
+id = "air_1"
+profile = "weather"
+host = "10.1.0.63"
+port = 4001
 """
     bundle = load(write(tmp_path / "mine", files))
     assert bundle.settings.alarm.signal_lost.after_s == 20
@@ -80,8 +88,11 @@ root = "maker:Hoist"
         "pump",
         "pump",
         "pump",
+        "uwb_text",
+        "uwb_text",
         "pump",
         "hoist",
+        "weather",
     ]
     assert [person.name for person in bundle.people] == ["张伟", "王建国", "李强"]
     assert [shift.name for shift in bundle.settings.shift] == ["早班", "中班"]
@@ -144,8 +155,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
     "model",
     [
         MineSettings, RoutesFile, LimitsFile, MachinesFile, RiskPointsFile, Device, ModbusOptions,
-        OpcUaOptions,
-        ModbusProfile, OpcUaProfile,
+        OpcUaOptions, TextOptions,
+        ModbusProfile, OpcUaProfile, TextProfile,
     ],
 )  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:
@@ -157,6 +168,7 @@ def test_every_key_is_documented(model: type[BaseModel]) -> None:
 def test_every_choice_is_documented() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     choices = [*Table, *RegisterType, *ZoneKind, *CardKind, *MachineKind]
+    choices += [*FieldType, *TimeUnit, *ChecksumKind]
     choices += [*COLUMNS, *OPTIONAL, "yes", "no", "是", "否"]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
 

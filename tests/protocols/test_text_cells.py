@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from equipment.text_profile import FieldType, TimeUnit
+from equipment.text_line import FieldType, TimeUnit
 from protocols.text.cells import (
     NO_NUMBER,
     NO_TEXT,
@@ -18,14 +18,14 @@ from protocols.text.cells import (
     WrongError,
 )
 
-FORMS = {
+FORMS: dict[str, Cells] = {
     "number": Cells("x", FieldType.NUMBER),
     "scaled": Cells("x", FieldType.NUMBER, none="-", scale=0.5, offset=1.0),
     "huge": Cells("x", FieldType.NUMBER, scale=1e300),
     "integer": Cells("x", FieldType.INTEGER),
     "mm": Cells("x", FieldType.INTEGER, none="", scale=0.001),
     "text": Cells("x", FieldType.TEXT),
-    **{unit: Cells("x", FieldType.TIME, unit=unit) for unit in TimeUnit},
+    **{unit.value: Cells("x", FieldType.TIME, unit=unit) for unit in TimeUnit},
 }
 
 CELLS = st.one_of(
@@ -44,18 +44,19 @@ def test_a_column_is_what_each_of_its_texts_is(name: str, texts: list[str]) -> N
     form = FORMS[name]
     column, wrong = form.read(texts)
     assert len(column) == len(texts)
+    reasons: dict[int, str] = {}
     for position, text in enumerate(texts):
         try:
             value = form.value(text)
         except WrongError as error:
-            assert wrong[position] == str(error)
+            reasons[position] = str(error)
             continue
-        assert position not in wrong
         found = column[position]
         both_none = isinstance(value, float) and math.isnan(value) and np.isnan(found)
         assert both_none or found == value
         if isinstance(value, float) and not math.isnan(value):
             assert math.isfinite(value)
+    assert wrong == reasons
 
 
 @pytest.mark.parametrize(

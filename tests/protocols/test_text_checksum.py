@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equipment.text_profile import Checksum, ChecksumKind
+from equipment.text_line import Checksum, ChecksumKind
 from protocols.text.checksum import NONE, RIGHT, WRONG, Checksums
 from tests.support.crc import crc16_bit_by_bit
 

@@ -176,7 +176,7 @@ async def test_time_of_arrival_counts_where_lines_have_none() -> None:
         batch = told.batches[0]
         assert batch.device_t_ns is None
         assert batch.columns[AGE_US].dtype == np.int64
-        assert (batch.columns[AGE_US] >= 0).all()
+        assert min(batch.columns[AGE_US].tolist()) >= 0
         assert "t_us" not in batch.columns
 
 

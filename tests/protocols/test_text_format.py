@@ -1,6 +1,7 @@
 """Lines become records and values; what is malformed is refused with its reason."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -238,7 +239,9 @@ def test_what_is_written_is_read(
     line["checksum"] = {"kind": checksum, "mark": ";"} if checksum else None
     made = type(shipped()).model_validate(given_keys)
     names = ("t_us", "card", "anchor", "range_m", "rssi_dbm", "flags")
-    sent = {name: [row[at] for row in ranges] for at, name in enumerate(names)}
+    sent: dict[str, list[Any]] = {
+        name: [row[at] for row in ranges] for at, name in enumerate(names)
+    }
     lines = LineWriter(made).write(sent)
     read = Format(made).read([line.rstrip() for line in lines], 0.0)
     assert read.refusals == []

@@ -76,7 +76,7 @@ class Caller:
 
     def received(self) -> bytes | None:
         """What the gateway has sent; None where it has closed, b"" where there is nothing."""
-        self.socket.setblocking(False)
+        self.socket.settimeout(0.0)
         try:
             return self.socket.recv(1024) or None
         except BlockingIOError:
@@ -100,7 +100,7 @@ class Sender:
         self.socket.sendto(data, ("127.0.0.1", self._port))
 
     def received(self) -> bytes:
-        self.socket.setblocking(False)
+        self.socket.settimeout(0.0)
         try:
             return self.socket.recv(1024)
         except BlockingIOError:
