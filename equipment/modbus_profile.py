@@ -16,6 +16,7 @@ from equipment.profile import (
     Strict,
     refuse_twice,
 )
+from equipment.reader_fields import Means, check_reader_fields
 
 ADDRESSES: Final = 1 << 16
 
@@ -245,21 +246,12 @@ class Ring(Strict):
         return self
 
 
-#: The fields that a reader's records must have, and of which types they can be.
-READER_FIELDS: Final = {
-    Kind.RFID_READER: {"t_us": WHOLE, "card": {RegisterType.TEXT}},
-    Kind.UWB_READER: {
-        "t_us": WHOLE,
-        "card": {RegisterType.TEXT},
-        "anchor": {RegisterType.TEXT},
-        "range_m": NUMBERS,
-    },
-}
-
-#: The fields that a reader's records may have besides, and of which types they can be then.
-READER_FIELDS_OPTIONAL: Final = {
-    Kind.RFID_READER: {"side": WHOLE, "flags": WHOLE},
-    Kind.UWB_READER: {"flags": WHOLE},
+#: Which types can be what a column of records means. A time is in whole microseconds.
+_TYPES: Final = {
+    Means.TIME: WHOLE,
+    Means.TEXT: frozenset({RegisterType.TEXT}),
+    Means.NUMBER: NUMBERS,
+    Means.WHOLE: WHOLE,
 }
 
 
@@ -285,15 +277,7 @@ class ModbusProfile(Profile):
 
     @model_validator(mode="after")
     def _records_have_what_a_reader_gives(self) -> Self:
-        types = {field.name: field.type for field in self.ring.field} if self.ring else {}
-        needed = READER_FIELDS.get(self.kind, {})
-        for name in needed:
-            if name not in types:
-                msg = f"records of a {self.kind.value} need a field {name!r}"
-                raise ValueError(msg)
-        for name, allowed in (needed | READER_FIELDS_OPTIONAL.get(self.kind, {})).items():
-            if name in types and types[name] not in allowed:
-                known = ", ".join(sorted(kind.value for kind in allowed))
-                msg = f"field {name!r} of a {self.kind.value} must be one of: {known}"
-                raise ValueError(msg)
+        if self.ring is not None:
+            given = {field.name: field.type for field in self.ring.field}
+            check_reader_fields(self.kind, given, _TYPES)
         return self

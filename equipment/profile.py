@@ -241,7 +241,7 @@ class Profile(Strict):
     id: Name
     title: Words
     kind: Kind
-    protocol: Literal["modbus", "mqtt", "opcua"]
+    protocol: Literal["modbus", "mqtt", "opcua", "text"]
     scan: Scan = Scan()
     #: What a machine of this type is to people near it.
     machine: MachineDefaults | None = None

@@ -25,7 +25,7 @@ from gateway.mine.change import Act, Batch
 from gateway.staleness import Staleness
 from positioning.observation import MEASUREMENT, IdTable, Records, measurements
 from protocols.device_clock import DeviceClock
-from protocols.readers import ranges_of, sightings_of
+from protocols.readers import ranges_of, sightings_of, with_times
 
 #: Records that may wait for a step: half a minute of 32,000 ranges a second. Beyond it the step
 #: has stood still for so long that new data are refused aloud rather than memory filled.
@@ -220,6 +220,7 @@ class DeviceInbox:
         if self._retired:
             return
         now_ns = self._now_ns()
+        batch = with_times(batch, now_ns)
         shift_ns = self._checked_shift_ns(batch, now_ns)
         if batch.device_t_ns is None:
             latest_ns = now_ns - shift_ns + self._tolerance_ns

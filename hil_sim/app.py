@@ -105,6 +105,7 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
             due_s = STEP_S * int((time.monotonic() - start_s - done_s) / STEP_S)
             steps = world.advance(due_s)
             stations.add(steps, world.t_ns)
+            servers.send(stations.lines())
             await servers.show(world.machine_values())
             if truth:
                 truth.write(world, steps)

@@ -14,6 +14,7 @@ from equipment.modbus_profile import ModbusProfile
 from equipment.mqtt_profile import MqttProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.profile import Kind
+from equipment.text_profile import TextProfile
 from equipment.toml_source import ConfigurationError
 from hil_sim.people import Person
 from positioning.geojson import MapError, parse_map
@@ -67,6 +68,23 @@ class MqttDevice:
     topic: str
 
 
+@dataclass(frozen=True, slots=True)
+class TextDevice:
+    """A reader that sends lines of text: serves TCP at `host`, or sends from there.
+
+    `gateway`: where to, None where it listens on all addresses; `card`: of which the lines are,
+    where they do not say it.
+    """
+
+    id: str
+    profile: TextProfile
+    transport: str
+    host: str
+    port: int
+    gateway: str | None = None
+    card: str | None = None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class MineFolder:
     """What there is to simulate."""
@@ -76,20 +94,27 @@ class MineFolder:
     mqtt: tuple[MqttDevice, ...]
     map: MineMap
     people: tuple[Person, ...]
+    text: tuple[TextDevice, ...] = ()
 
     def readers(self, kind: Kind) -> tuple[ModbusDevice, ...]:
-        """The readers of a kind, in the order of `devices.toml`."""
+        """The readers of a kind with rings, in the order of `devices.toml`."""
         return tuple(device for device in self.modbus if device.profile.kind is kind)
 
+    def text_readers(self, kind: Kind) -> tuple[TextDevice, ...]:
+        """The readers of a kind that send lines, in the order of `devices.toml`."""
+        return tuple(device for device in self.text if device.profile.kind is kind)
+
     @property
-    def devices(self) -> tuple[ModbusDevice | OpcUaDevice | MqttDevice, ...]:
+    def devices(self) -> tuple[ModbusDevice | OpcUaDevice | MqttDevice | TextDevice, ...]:
         """All devices, those on Modbus first."""
-        return (*self.modbus, *self.opcua, *self.mqtt)
+        return (*self.modbus, *self.opcua, *self.mqtt, *self.text)
 
     @property
     def machines(self) -> tuple[ModbusDevice | OpcUaDevice | MqttDevice, ...]:
         """The machines, those on Modbus first."""
-        return tuple(device for device in self.devices if device.profile.kind is Kind.MACHINE)
+        found: tuple[ModbusDevice | OpcUaDevice | MqttDevice, ...]
+        found = (*self.modbus, *self.opcua, *self.mqtt)
+        return tuple(device for device in found if device.profile.kind is Kind.MACHINE)
 
 
 def read_folder(folder: Path) -> MineFolder:
@@ -115,8 +140,9 @@ def read_folder(folder: Path) -> MineFolder:
     modbus = tuple(_modbus(d, p) for d, p in served if isinstance(p, ModbusProfile))
     opcua = tuple(_opcua(d, p) for d, p in served if isinstance(p, OpcUaProfile))
     mqtt = tuple(_mqtt(d, p) for d, p in served if isinstance(p, MqttProfile))
+    text = tuple(_text_device(d, p) for d, p in served if isinstance(p, TextProfile))
     _check_units(modbus)
-    return MineFolder(modbus, opcua, mqtt, mine_map, _people(folder))
+    return MineFolder(modbus, opcua, mqtt, mine_map, _people(folder), text)
 
 
 def _text(folder: Path, name: str) -> str:
@@ -197,6 +223,29 @@ def _mqtt(device: Device, profile: MqttProfile) -> MqttDevice:
         msg = f"{DEVICES_FILE}: device {device.id!r}: topic must be group/node/device for Sparkplug"
         raise SimulationError(msg)
     return MqttDevice(device.id, profile, host, port, topic)
+
+
+def _text_device(device: Device, profile: TextProfile) -> TextDevice:
+    options = device.options
+    transport, bind = options.get("transport", "tcp"), options.get("bind")
+    host, port, card = options.get("host"), options.get("port"), options.get("card")
+    if not isinstance(host, str) or not isinstance(port, int):
+        msg = f"{DEVICES_FILE}: device {device.id!r} needs host (a text) and port (a number)"
+        raise SimulationError(msg)
+    if profile.kind is Kind.MACHINE:
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} is a machine that sends lines of text, of which "
+            "the simulator serves readers only: leave it out"
+        )
+        raise SimulationError(msg)
+    if transport not in ("tcp", "udp"):
+        msg = (
+            f"{DEVICES_FILE}: device {device.id!r} connects to the gateway, which the simulator "
+            'does not do: write transport = "tcp" or "udp" to use it'
+        )
+        raise SimulationError(msg)
+    gateway = None if bind in (None, "0.0.0.0", "::") else str(bind)  # noqa: S104  only compared
+    return TextDevice(device.id, profile, transport, host, port, gateway, card)
 
 
 def _check_units(devices: tuple[ModbusDevice, ...]) -> None:

@@ -12,8 +12,9 @@ from equipment.device import DEVICES_FILE
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Kind
 from equipment.report import Value
-from hil_sim.folder import MineFolder, ModbusDevice, SimulationError
+from hil_sim.folder import MineFolder, ModbusDevice, SimulationError, TextDevice
 from hil_sim.incidents import Flags
+from hil_sim.lines import LineWriter
 from hil_sim.registers import Registers, claim_points, write_points
 from hil_sim.ring import Column, RingWriter
 from hil_sim.world import Heard
@@ -41,11 +42,30 @@ class Station:
         self.ring.append(columns, t_ns // 1000)
 
 
+class TextStation:
+    """One simulated reader that sends lines: those that are not yet sent."""
+
+    def __init__(self, device: TextDevice) -> None:
+        self._writer = LineWriter(device.profile, device.card)
+        self._lines: list[bytes] = []
+
+    def add(self, columns: Mapping[str, Column], t_ns: int) -> None:
+        """Writes records; each has its own time."""
+        del t_ns
+        self._lines += self._writer.write(columns)
+
+    def take(self) -> list[bytes]:
+        """The lines since the last call."""
+        lines, self._lines = self._lines, []
+        return lines
+
+
 class Stations:
     """All readers of a mine.
 
     The map's anchors, in its order, are shared out evenly to the UWB readers in the order of
-    `devices.toml`. An RFID reader stands where the map's reader of the same id is.
+    `devices.toml`, those with rings first. An RFID reader stands where the map's reader of the same
+    id is.
     """
 
     def __init__(self, folder: MineFolder, cards: Sequence[str], boot_id: int, t_ns: int) -> None:
@@ -56,12 +76,22 @@ class Stations:
         self.by_device = {
             device.id: Station(device.profile, boot_id, t_ns) for device in (*uwb, *rfid)
         }
-        shares = np.array_split(np.arange(len(self._anchors)), max(1, len(uwb)))
+        self._text = {device.id: TextStation(device) for device in folder.text}
+        ranging: list[ModbusDevice | TextDevice] = [*uwb, *folder.text_readers(Kind.UWB_READER)]
+        seeing: list[ModbusDevice | TextDevice] = [*rfid, *folder.text_readers(Kind.RFID_READER)]
+        shares = np.array_split(np.arange(len(self._anchors)), max(1, len(ranging)))
         self._uwb = [
-            (self.by_device[d.id], _member(share, len(self._anchors)))
-            for d, share in zip(uwb, shares, strict=False)
+            (self._station(d.id), _member(share, len(self._anchors)))
+            for d, share in zip(ranging, shares, strict=False)
         ]
-        self._rfid = [(self.by_device[d.id], _place_of(d, folder)) for d in rfid]
+        self._rfid = [(self._station(d.id), _place_of(d, folder)) for d in seeing]
+
+    def _station(self, device: str) -> Station | TextStation:
+        return self._text.get(device) or self.by_device[device]
+
+    def lines(self) -> dict[str, list[bytes]]:
+        """What the readers that send lines have yet to send, by device."""
+        return {device: station.take() for device, station in self._text.items()}
 
     def add(self, heard: Sequence[Heard], t_ns: int) -> None:
         """Takes over what was heard until `t_ns`; every reader's clock goes on."""
@@ -102,7 +132,7 @@ def _member(share: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
     return hears
 
 
-def _place_of(device: ModbusDevice, folder: MineFolder) -> int:
+def _place_of(device: ModbusDevice | TextDevice, folder: MineFolder) -> int:
     for number, reader in enumerate(folder.map.readers):
         if reader.id == device.id:
             return number

@@ -149,6 +149,7 @@ DRIVERS: Final = {
     "modbus": "protocols.modbus.driver:ModbusDriver",
     "mqtt": "protocols.mqtt.driver:MqttDriver",
     "opcua": "protocols.opcua.driver:OpcUaDriver",
+    "text": "protocols.text.driver:TextDriver",
 }
 
 

@@ -1,15 +1,17 @@
 """Records of readers as ranges and sightings; what can't be used is refused, with the reason. Pure.
 
 A reader's profile gives the columns: `t_us` (the reader's clock, microseconds since the Unix
-epoch), `card`, and for a UWB reader `anchor` and `range_m`; `rssi_dbm` and `first_path_dbm` where
-it has them. `flags` are what the card says of itself. A directional reader has `side`: 0 unknown,
-1 ahead, 2 behind. A card is heard also where its distance is none (NaN).
+epoch; where it has none there is `age_us`, see `with_times`), `card`, and for a UWB reader `anchor`
+and `range_m`; `rssi_dbm` and `first_path_dbm` where it has them. `flags` are what the card says of
+itself. A directional reader has `side`: 0 unknown, 1 ahead, 2 behind. A card is heard also where
+its distance is none (NaN).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Final, cast
 
 import numpy as np
@@ -40,6 +42,9 @@ Flags = NDArray[np.uint8]
 #: What was refused and why, in words, and how many records.
 Refusals = list[tuple[str, int]]
 
+#: The column of a reader without a clock: how long ago, when they are handed in, its records came.
+AGE_US: Final = "age_us"
+
 #: No radio reaches further in a roadway, in metres; the tracker would take none of these.
 RANGE_MOST_M: Final = 2000.0
 
@@ -47,6 +52,16 @@ RANGE_MOST_M: Final = 2000.0
 _SIDES: Final = np.array([0, 1, -1], np.int8)
 
 _REFUSED: Final = -1
+
+
+def with_times(batch: RecordBatch, now_ns: int) -> RecordBatch:
+    """`batch` with times; where the reader has none, those of arrival by the gateway's clock."""
+    if AGE_US not in batch.columns:
+        return batch
+    columns = dict(batch.columns)
+    age_us = cast("NDArray[np.int64]", columns.pop(AGE_US))
+    columns["t_us"] = now_ns // 1000 - age_us
+    return replace(batch, columns=columns)
 
 
 def ranges_of(

@@ -13,6 +13,7 @@ from equipment.modbus_profile import ModbusProfile
 from equipment.mqtt_profile import MqttProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.profile import Profile
+from equipment.text_profile import TextProfile
 from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml, suggest
 
 #: The schema of a profile, by its `protocol`.
@@ -20,6 +21,7 @@ PROFILE_CLASSES: Final[dict[str, type[Profile]]] = {
     "modbus": ModbusProfile,
     "mqtt": MqttProfile,
     "opcua": OpcUaProfile,
+    "text": TextProfile,
 }
 
 

@@ -128,8 +128,69 @@ range = [-40.0, 150.0]
 repeat = { count = 4 }
 """
 
+_TEXT: Final = """\
+protocol = "text"
+# A longer line is refused; lines that begin so are a sign of life and no more.
+line_bytes = 256
+ignore = ["#VER"]
+
+# It sends by itself; down after 5 s without a line that can be read.
+[scan]
+period_s = 1.0
+silence_s = 5.0
+
+# What goes with a machine of this type in machines.toml, where the mine says only its place.
+[machine]
+kind = "other"
+fence = { radius_m = 3.0 }
+active = { point = "running_state", unlike = "stopped" }
+
+# $PUMP,1,31.5,Z7,40.1,40.3,41.0,39.8*74 : eight fields, and the xor of all after the $.
+[[line]]
+name = "values"
+starts_with = "$PUMP,"
+separator = ","
+width = 8
+checksum = { kind = "xor", mark = "*", first = 1 }
+
+# Fields count from 0, which is $PUMP here.
+[[point]]
+name = "running_state"
+meaning = { en = "running state", zh = "运行状态" }
+at = 1
+states = { 0 = "stopped", 1 = "running", 2 = "fault" }
+limit = [{ equals = "fault", fault = true }]
+
+[[point]]
+name = "pressure"
+meaning = { en = "outlet pressure", zh = "出口压力" }
+at = 2
+unit = "MPa"
+# What the device writes where it has no value.
+none = "-"
+# What lies outside is BAD and has no value.
+range = [0.0, 60.0]
+# What is not good, unless the mine's limits.toml says something else of this point.
+limit = [{ above = 40.0, deadband = 1.0, level = 3 }]
+
+[[point]]
+name = "serial_number"
+meaning = { en = "serial number", zh = "出厂编号" }
+at = 3
+type = "text"
+
+# Four points of one form, one field after the other.
+[[point]]
+name = "temperature_{n}"
+meaning = { en = "temperature of bearing {n}", zh = "{n}号轴承温度" }
+at = 4
+unit = "degC"
+range = [-40.0, 150.0]
+repeat = { count = 4 }
+"""
+
 #: A short example for each protocol; `ID` in it is the profile's id.
-TEMPLATES: Final = {"modbus": _TOP + _MODBUS, "opcua": _TOP + _OPCUA}
+TEMPLATES: Final = {"modbus": _TOP + _MODBUS, "opcua": _TOP + _OPCUA, "text": _TOP + _TEXT}
 
 
 def is_id(text: str) -> bool:

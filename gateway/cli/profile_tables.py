@@ -10,6 +10,8 @@ from typing import Any, Final
 from equipment.modbus_profile import ModbusPoint, ModbusProfile
 from equipment.opcua_profile import OpcUaPoint
 from equipment.profile import Point, Profile
+from equipment.text_line import Line
+from equipment.text_profile import TextPoint, TextProfile
 
 _DIGITS: Final = re.compile(r"\d+")
 
@@ -42,6 +44,8 @@ def in_one_line(profile: Profile) -> str:
     parts = [profile.protocol, _many(len(profile.point), "point"), _many(limits, "limit")]
     if isinstance(profile, ModbusProfile) and profile.ring is not None:
         parts.append("a ring of records")
+    if isinstance(profile, TextProfile):
+        parts.append(_many(len(profile.line), "kind") + " of lines")
     if profile.machine:
         fence = " with a fence" if profile.machine.fence else ""
         parts.append(f"machine {profile.machine.kind.value}{fence}")
@@ -88,6 +92,21 @@ def print_profile(profile: Profile) -> None:
         ring = profile.ring
         fields = ", ".join(field.name for field in ring.field)
         _print(f"ring of {ring.capacity} records in {ring.table.value} registers: {fields}")
+    for form in profile.line if isinstance(profile, TextProfile) else ():
+        _print(_line_in_words(form))
+
+
+def _line_in_words(line: Line) -> str:
+    """Such as `lines range: begin with '#RNG,', 9 fields, checksum xor: sequence, card`."""
+    widths = line.widths
+    most = "" if len(widths) == 1 else f" to {widths[-1]}"
+    parts = [f"begin with {line.starts_with!r}", f"{widths[0]}{most} fields"]
+    if line.groups:
+        parts.append(f"groups of {line.groups.width}")
+    if line.checksum:
+        parts.append(f"checksum {line.checksum.kind.value}")
+    fields = ", ".join(field.name for field in line.field)
+    return f"lines {line.name}: {', '.join(parts)}{': ' if fields else ''}{fields}"
 
 
 def runs(points: Sequence[Point]) -> Iterator[tuple[Point, Point]]:
@@ -116,6 +135,8 @@ def _where(point: Point) -> str:
     if isinstance(point, ModbusPoint):
         bit = f".{point.bit}" if point.type == "bool" and point.table in _WORDS else ""
         return f"{point.table.value} {point.address}{bit} {_kind(point)}"
+    if isinstance(point, TextPoint):
+        return f"field {point.place}" if point.key is None else f"{point.key}="
     return point.path if isinstance(point, OpcUaPoint) else "-"
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from equipment.device import DEVICES_FILE
-from hil_sim.folder import MineFolder, ModbusDevice, SimulationError
+from hil_sim.folder import MineFolder, ModbusDevice, SimulationError, TextDevice
 from hil_sim.machines import Values
 from hil_sim.registers import Registers, claim_points, write_points
 from hil_sim.serve.modbus import ModbusServer
 from hil_sim.serve.mqtt import Link, links
 from hil_sim.serve.opcua import OpcUaServer
 from hil_sim.serve.rtu import RtuConnection
+from hil_sim.serve.text import TextServer
 
 #: What is wrong, and what to do, when an address can't be listened on.
 _REASONS: Final = {
@@ -41,6 +42,7 @@ class Servers:
         self._modbus: list[ModbusServer] = []
         self._opcua: dict[str, OpcUaServer] = {}
         self._mqtt: list[Link] = []
+        self._text: dict[str, TextServer] = {}
         for device in folder.modbus:
             if device.id not in self._registers:
                 self._registers[device.id] = Registers()
@@ -61,6 +63,8 @@ class Servers:
             for (host, port), devices in self._modbus_ports().items():
                 await self._start_modbus(host, port, devices)
             await self._start_mqtt(values)
+            for device in self._folder.text:
+                await self._start_text(device)
         except BaseException:
             await self.close()
             raise
@@ -74,6 +78,11 @@ class Servers:
         for link in self._mqtt:
             link.show(values)
 
+    def send(self, lines: Mapping[str, Sequence[bytes]]) -> None:
+        """Readers that send lines of text send these, by device."""
+        for device, sent in lines.items():
+            self._text[device].send(sent)
+
     async def close(self) -> None:
         """Stops listening and breaks off every connection."""
         for modbus in self._modbus:
@@ -82,7 +91,9 @@ class Servers:
             await opcua.close()
         for link in self._mqtt:
             await link.close()
-        self._modbus, self._opcua, self._mqtt = [], {}, []
+        for text in self._text.values():
+            await text.close()
+        self._modbus, self._opcua, self._mqtt, self._text = [], {}, [], {}
 
     async def _make_opcua(self) -> None:
         for machine in self._folder.opcua:
@@ -123,6 +134,12 @@ class Servers:
                 where = f"{DEVICES_FILE}: device {device.id!r}: {device.host}:{device.port}"
                 raise SimulationError(f"{where} {_NO_BROKER} ({error})") from None
             self._mqtt.append(link)
+
+    async def _start_text(self, device: TextDevice) -> None:
+        async def start() -> None:
+            self._text[device.id] = await TextServer.start(device)
+
+        await _listen(device.id, f"{device.host}:{device.port}", start)
 
     def _device_at(self, url: str) -> str:
         return next(machine.id for machine in self._folder.opcua if machine.url == url)

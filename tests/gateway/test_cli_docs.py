@@ -15,6 +15,8 @@ from equipment.machine import MachineKind
 from equipment.modbus_profile import ModbusProfile, RegisterType, Table
 from equipment.mqtt_profile import TIME_UNITS, MqttProfile
 from equipment.opcua_profile import OpcUaProfile
+from equipment.text_line import ChecksumKind, FieldType, TimeUnit
+from equipment.text_profile import TextProfile
 from equipment.toml_source import ConfigurationError
 from gateway.config.alarms import AlarmSettings
 from gateway.config.bundle import load
@@ -30,6 +32,7 @@ from positioning.mine_map import ZoneKind
 from protocols.modbus.options import ModbusOptions
 from protocols.mqtt.options import MqttOptions
 from protocols.opcua.options import OpcUaOptions
+from protocols.text.options import TextOptions
 from tests.support.places import ROOT
 
 CONFIGURATION = ROOT / "docs/configuration.md"
@@ -83,6 +86,10 @@ id = "uwb_2"
 profile = "uwb_json"
 host = "10.1.0.70"
 topic = "mine/uwb_2"
+id = "air_1"
+profile = "weather"
+host = "10.1.0.63"
+port = 4001
 """
     bundle = load(write(tmp_path / "mine", files))
     assert bundle.settings.alarm.signal_lost.after_s == 20
@@ -92,10 +99,13 @@ topic = "mine/uwb_2"
         "pump",
         "pump",
         "pump",
+        "uwb_text",
+        "uwb_text",
         "pump",
         "hoist",
         "compressor",
         "uwb_json",
+        "weather",
     ]
     assert [person.name for person in bundle.people] == ["张伟", "王建国", "李强"]
     assert [shift.name for shift in bundle.settings.shift] == ["早班", "中班"]
@@ -158,8 +168,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
     "model",
     [
         MineSettings, RoutesFile, LimitsFile, MachinesFile, RiskPointsFile, Device, ModbusOptions,
-        MqttOptions, OpcUaOptions,
-        ModbusProfile, MqttProfile, OpcUaProfile,
+        MqttOptions, OpcUaOptions, TextOptions,
+        ModbusProfile, MqttProfile, OpcUaProfile, TextProfile,
     ],
 )  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:
@@ -171,7 +181,8 @@ def test_every_key_is_documented(model: type[BaseModel]) -> None:
 def test_every_choice_is_documented() -> None:
     text = CONFIGURATION.read_text(encoding="utf-8")
     choices = [*Table, *RegisterType, *ZoneKind, *CardKind, *MachineKind]
-    choices += [*TIME_UNITS, *COLUMNS, *OPTIONAL, "yes", "no", "是", "否"]
+    choices += [*FieldType, *TimeUnit, *ChecksumKind, *TIME_UNITS]
+    choices += [*COLUMNS, *OPTIONAL, "yes", "no", "是", "否"]
     assert [choice for choice in choices if f"`{choice}`" not in text] == []
 
 

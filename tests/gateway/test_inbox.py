@@ -69,6 +69,21 @@ def sample(n: int) -> Sample:
     return Sample("r1", "p", float(n), Quality.GOOD, "", None, NOW)
 
 
+def test_records_without_a_clock_have_the_time_of_their_arrival() -> None:
+    rig = Rig()
+    columns = {
+        "age_us": np.array([2_000_000, 0], np.int64),
+        "card": np.array(["100", "101"], dtype=object),
+        "anchor": np.array(["A1", "A1"], dtype=object),
+        "range_m": np.array([5.0, 6.0]),
+    }
+    # What the driver takes for the time counts for nothing: it may be set by someone.
+    rig.device.records(RecordBatch("r1", columns, NOW + 3600 * S))
+    batch = rig.inbox.take()
+    assert batch.measurements["t_ns"].tolist() == [NOW - 2 * S, NOW]
+    assert (told(batch), batch.clocks) == ([], ())
+
+
 def test_what_gathers_comes_once_and_in_order() -> None:
     rig = Rig()
     rig.device.samples([sample(1), sample(2)])
