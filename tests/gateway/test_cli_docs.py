@@ -86,6 +86,7 @@ id = "uwb_2"
 profile = "uwb_json"
 host = "10.1.0.70"
 topic = "mine/uwb_2"
+[[device]]
 id = "air_1"
 profile = "weather"
 host = "10.1.0.63"
