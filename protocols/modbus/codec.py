@@ -18,10 +18,13 @@ from equipment.modbus_profile import (
     WordOrder,
 )
 from equipment.report import Value
-from protocols.modbus.plan import BIT_TABLES, Block
+from protocols.modbus.plan import BIT_TABLES, Block, Read
 
 #: Registers as they are on the wire.
 REGISTER: Final = np.dtype(">u2")
+
+#: The function of an answer and how many bytes it gives stand before them.
+_BODY_HEAD: Final = 2
 
 Registers = NDArray[np.uint16]
 Rows = NDArray[np.void]
@@ -260,6 +263,9 @@ class Crc16:
         return table
 
 
-def as_registers(values: Sequence[int]) -> Registers:
-    """Registers of an answer as an array."""
-    return np.array(values, dtype=REGISTER)
+def registers_of(body: bytes, read: Read) -> Registers:
+    """The registers, or the bits as 0 and 1, (count,), of an answer's `body` without checksum."""
+    if read.table in BIT_TABLES:
+        packed = np.frombuffer(body, np.uint8, offset=_BODY_HEAD)
+        return np.unpackbits(packed, count=read.count, bitorder="little").astype(REGISTER)
+    return np.frombuffer(body, REGISTER, offset=_BODY_HEAD)

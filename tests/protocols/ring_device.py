@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from equipment.modbus_profile import RecordField, RegisterType, Ring
-from protocols.modbus.codec import Registers, as_registers
+from protocols.modbus.codec import Registers
 from protocols.modbus.plan import REGISTERS_MOST, Read
 from protocols.modbus.ring import Loss, Poll, RingReader
+from tests.protocols.modbus_peer import as_registers
 from tests.support.crc import crc16_bit_by_bit
 
 HEADER, FIRST = 3, 20
