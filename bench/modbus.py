@@ -32,8 +32,8 @@ sys.path[:0] = [str(Path(__file__).parents[1])]  # benchmarks are not installed
 
 from pymodbus.client import AsyncModbusTcpClient
 
+from bench.sink import Counting
 from equipment.catalogue import parse_profile
-from equipment.report import NoticeKind, RecordBatch, Sample
 from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.options import ModbusOptions
 from tests.support.places import built_modbus_device
@@ -64,31 +64,6 @@ POINTS: Final = {
         f'type = "float32"\nrepeat = {{ count = {REGISTERS // 2}, step = 2 }}',
     ),
 }
-
-
-class Counting:
-    """A sink that counts values."""
-
-    def __init__(self) -> None:
-        self.values = 0
-
-    def heard(self) -> None:
-        """Nothing to count."""
-
-    def samples(self, samples: Sequence[Sample]) -> None:
-        """Counts."""
-        self.values += len(samples)
-
-    def records(self, batch: RecordBatch) -> None:
-        """There are none."""
-
-    def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
-        """Nothing to count."""
-
-    def notice(self, kind: NoticeKind, count: int, text: str) -> None:
-        """There is none. Raises ValueError."""
-        msg = f"{kind.name}: {count}, {text}"
-        raise ValueError(msg)
 
 
 class Bare:
