@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,12 +24,12 @@ class Quality(IntEnum):
     BAD = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(NamedTuple):
     """The value of one point of one device at one time.
 
     `value` is None where the device gave none (then `quality` is BAD and `reason` says why).
-    `source_t_ns` is the device's own time, None where it gives none.
+    `source_t_ns` is the device's own time, None where it gives none. One is made of every value
+    that is read: a tuple takes a fifth of the time of a frozen dataclass.
     """
 
     device: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -41,4 +40,4 @@ class Staleness:
     def _stale(self, point: str) -> Sample:
         _, sample = self._last.pop(point)
         reason = f"no new value for {self._stale_ns[point] / _S_NS:g} s"
-        return dataclasses.replace(sample, quality=Quality.UNCERTAIN, reason=reason)
+        return sample._replace(quality=Quality.UNCERTAIN, reason=reason)

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from functools import lru_cache
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from equipment.modbus_profile import RecordField, RegisterField, RegisterType, Ring, WordOrder
+from equipment.modbus_profile import (
+    RecordField,
+    RegisterField,
+    RegisterType,
+    Ring,
+    WordOrder,
+)
 from equipment.report import Value
-from protocols.modbus.plan import BIT_TABLES, Block
+from protocols.modbus.plan import BIT_TABLES, Block, Read
 
 #: Registers as they are on the wire.
 REGISTER: Final = np.dtype(">u2")
+
+#: The function of an answer and how many bytes it gives stand before them.
+_BODY_HEAD: Final = 2
 
 Registers = NDArray[np.uint16]
 Rows = NDArray[np.void]
@@ -30,6 +41,26 @@ _DTYPES: Final = {
     RegisterType.FLOAT64: ">f8",
 }
 
+#: Texts whose decoding is kept: names and serial numbers hardly ever change.
+TEXTS_KEPT: Final = 1024
+
+#: How `struct` calls them; a register with bits is two bytes.
+_TWO_BYTES: Final = "BB"
+_CODES: Final = {
+    RegisterType.INT16: "h",
+    RegisterType.UINT16: "H",
+    RegisterType.INT32: "i",
+    RegisterType.UINT32: "I",
+    RegisterType.INT64: "q",
+    RegisterType.UINT64: "Q",
+    RegisterType.FLOAT32: "f",
+    RegisterType.FLOAT64: "d",
+}
+
+#: The bits of each byte, the lowest first.
+_BITS: Final = tuple(tuple(bool(byte >> bit & 1) for bit in range(8)) for byte in range(256))
+_ALL_BITS: Final = tuple(range(16))
+
 
 def _dtype_of(field: RegisterField) -> str:
     return f"S{2 * field.width}" if field.type is RegisterType.TEXT else _DTYPES[field.type]
@@ -41,22 +72,67 @@ def _order_of(field: RegisterField, offset: int) -> list[int]:
     return registers[::-1] if field.word_order is WordOrder.LITTLE else registers
 
 
+class _Slot(NamedTuple):
+    """Registers of a block that make one value, or one with the bits of points in a row."""
+
+    registers: tuple[int, ...]
+    code: str
+    bits: tuple[int, ...] = ()
+
+
+def _slots(block: Block) -> list[_Slot]:
+    """Of a block of registers, in the order of its points; `registers` count from its first."""
+    slots: list[_Slot] = []
+    for point in block.points:
+        registers = tuple(_order_of(point, point.address - block.read.address))
+        if point.type is not RegisterType.BOOL:
+            text = point.type is RegisterType.TEXT
+            slots.append(_Slot(registers, f"{2 * point.width}s" if text else _CODES[point.type]))
+        elif slots and slots[-1].bits and slots[-1].registers == registers:
+            slots[-1] = slots[-1]._replace(bits=(*slots[-1].bits, point.bit))
+        else:
+            slots.append(_Slot(registers, _TWO_BYTES, (point.bit,)))
+    return slots
+
+
+def _packed(slots: Sequence[_Slot]) -> tuple[NDArray[np.intp] | None, str]:
+    """In which order the registers of `slots` are taken, and how they are unpacked then.
+
+    None: as they come, where the slots follow one another; gaps are left out by the unpacking.
+    """
+    codes: list[str] = []
+    end = 0
+    for registers, code, _ in slots:
+        first = registers[0]
+        if first < end or registers != tuple(range(first, first + len(registers))):
+            order = np.array([register for slot in slots for register in slot.registers])
+            return order, "".join(slot.code for slot in slots)
+        codes.append(f"{2 * (first - end)}x{code}")
+        end = first + len(registers)
+    return None, "".join(codes)
+
+
 class BlockLayout:
-    """How the values of a block's points lie in its answer."""
+    """How the values of a block's points lie in its answer: all are unpacked in one stroke."""
 
     def __init__(self, block: Block) -> None:
-        self._points = block.points
         start = block.read.address
-        self._bits: list[int] | None = None
+        self._flags: NDArray[np.intp] | None = None
         if block.read.table in BIT_TABLES:
-            self._bits = [point.address - start for point in block.points]
+            self._flags = np.array([point.address - start for point in block.points])
             return
-        order = [_order_of(point, point.address - start) for point in block.points]
-        self._order = np.array([register for part in order for register in part])
-        self._dtype = np.dtype([(p.name, _dtype_of(p)) for p in block.points])
-        numbered = list(enumerate(block.points))
+        slots = _slots(block)
+        self._order, form = _packed(slots)
+        self._struct = struct.Struct(f">{form}")
+        #: Where two bytes are in place of bits, the last first, and which bits (None: all).
+        self._bits: list[tuple[int, tuple[int, ...] | None]] = []
+        place = 0
+        for slot in slots:
+            if slot.bits:
+                self._bits.insert(0, (place, None if slot.bits == _ALL_BITS else slot.bits))
+            place += 2 if slot.bits else 1
+        numbered = enumerate(block.points)
         self._texts = [at for at, point in numbered if point.type is RegisterType.TEXT]
-        self._flags = [(at, p.bit) for at, p in numbered if p.type is RegisterType.BOOL]
 
     def values(self, answer: Registers) -> list[Value | None]:
         """What the device gave for each point, before scale and offset.
@@ -67,17 +143,22 @@ class BlockLayout:
         Returns:
             One value for each of the block's points, None for a text that is none.
         """
-        if self._bits is not None:
-            return [bool(answer[position]) for position in self._bits]
-        packed = answer.astype(REGISTER, copy=False)[self._order].view(self._dtype)
-        raw: list[Any] = list(packed[0].item())
+        if self._flags is not None:
+            flags: list[Value | None] = (answer[self._flags] != 0).tolist()
+            return flags
+        registers = answer if answer.dtype is REGISTER else answer.astype(REGISTER)
+        if self._order is not None:
+            registers = registers[self._order]
+        raw: list[Any] = list(self._struct.unpack(registers.tobytes()))
+        for at, wanted in self._bits:
+            bits = _BITS[raw[at + 1]] + _BITS[raw[at]]
+            raw[at : at + 2] = bits if wanted is None else [bits[bit] for bit in wanted]
         for at in self._texts:
             raw[at] = _text_or_none(raw[at])
-        for at, bit in self._flags:
-            raw[at] = bool(raw[at] >> bit & 1)
         return raw
 
 
+@lru_cache(TEXTS_KEPT)
 def _text_or_none(raw: bytes) -> str | None:
     try:
         text = _cut(raw).decode()
@@ -182,6 +263,9 @@ class Crc16:
         return table
 
 
-def as_registers(values: Sequence[int]) -> Registers:
-    """Registers of an answer as an array."""
-    return np.array(values, dtype=REGISTER)
+def registers_of(body: bytes, read: Read) -> Registers:
+    """The registers, or the bits as 0 and 1, (count,), of an answer's `body` without checksum."""
+    if read.table in BIT_TABLES:
+        packed = np.frombuffer(body, np.uint8, offset=_BODY_HEAD)
+        return np.unpackbits(packed, count=read.count, bitorder="little").astype(REGISTER)
+    return np.frombuffer(body, REGISTER, offset=_BODY_HEAD)

@@ -8,21 +8,20 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import struct
 import termios
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import serial
 from pymodbus import FramerType
 from pymodbus.client import AsyncModbusSerialClient, AsyncModbusTcpClient
-from pymodbus.exceptions import ModbusException
-from pymodbus.pdu import ModbusPDU
+from pymodbus.framer import FramerBase, FramerRTU, FramerSocket
 
-from equipment.modbus_profile import Table
-from protocols.modbus.codec import Registers, as_registers
+from protocols.modbus.codec import Registers, registers_of
+from protocols.modbus.deadline import Deadline
 from protocols.modbus.endpoint import Endpoint, SerialEndpoint, TcpEndpoint
-from protocols.modbus.gate import End, Gate
-from protocols.modbus.plan import BIT_TABLES, Read
+from protocols.modbus.gate import FUNCTIONS, REFUSAL, Answer, End, Gate
+from protocols.modbus.plan import Read
 from protocols.modbus.refusal import Refused
 from protocols.modbus.rtu_gate import Debts, RtuGate
 from protocols.modbus.tcp_gate import TcpGate
@@ -50,7 +49,9 @@ _CHECK_WIRE: Final = "check the line's termination, and that no other master ask
 _PARITIES: Final = {"none": "N", "even": "E", "odd": "O"}
 
 Client = AsyncModbusTcpClient | AsyncModbusSerialClient
-Ask = Callable[..., Awaitable[ModbusPDU]]
+
+#: Function, first address, how many (Modbus Application Protocol V1.1b3, 6.1 to 6.4).
+_REQUEST: Final = struct.Struct(">BHH")
 
 
 class LineError(Exception):
@@ -74,13 +75,12 @@ class Connection:
         self._endpoint = endpoint
         self._gate = _gate_for(endpoint, debts)
         self._client = _client_for(endpoint, self._gate)
-        self._client.ctx.max_buffer_size = _HELD_MOST
-        self._ask: dict[Table, Ask] = {
-            Table.COIL: self._client.read_coils,
-            Table.DISCRETE: self._client.read_discrete_inputs,
-            Table.HOLDING: self._client.read_holding_registers,
-            Table.INPUT: self._client.read_input_registers,
-        }
+        context = self._client.ctx
+        context.max_buffer_size = _HELD_MOST
+        tcp = isinstance(context.framer, FramerSocket)
+        context.framer = (_TcpFrames if tcp else _RtuFrames)(context.framer.decoder)
+        self._loop = asyncio.get_running_loop()
+        self._deadline = Deadline()
 
     @property
     def is_usable(self) -> bool:
@@ -130,7 +130,7 @@ class Connection:
         """
         if self._gate.problem and not self._gate.outlives_failures:
             raise LineError(self._gate.problem, _CHECK_DEVICE)
-        if self._gate.wait_s(asyncio.get_running_loop().time()) > 0:
+        if self._gate.wait_s(self._loop.time()) > 0:
             await self._silence()
         settling = self._gate.settling(unit, read)
         if settling is not None:
@@ -163,39 +163,57 @@ class Connection:
         await self._silence()
 
     async def _answer(self, unit: int, read: Read, timeout_s: float) -> Registers | Refused:
-        loop = asyncio.get_running_loop()
-        end = End.CANCELLED
+        if not self._client.connected:
+            problem = self._gate.problem or "is not connected"
+            raise LineError(f"{problem}, asked for {read}", _CHECK_DEVICE)
+        answer: Answer = self._loop.create_future()
+        self._gate.open(answer, unit, read, timeout_s)
         try:
-            async with asyncio.timeout(timeout_s) as limit:
-                self._gate.open(limit, unit, read, timeout_s)
-                answer = await self._ask[read.table](read.address, count=read.count, device_id=unit)
-            end = End.FAILED
-            checked = self._checked(answer, read)
-            end = End.ANSWERED
-        except TimeoutError:
-            end = End.FAILED
-            problem = self._gate.problem or f"{self._gate.silence()} within {timeout_s:g} s"
-            raise LineError(f"{problem}, asked for {read}", _CHECK_DEVICE) from None
-        except ModbusException as error:
-            end = End.FAILED
-            problem = self._gate.problem or str(error)
-            raise LineError(f"{problem}, asked for {read}", _CHECK_DEVICE) from None
+            self._deadline.set(answer, timeout_s)
+            self._send(unit, read)
+            body = await answer
+            if body is None or self._gate.problem:
+                problem = self._gate.problem or f"{self._gate.silence()} within {timeout_s:g} s"
+                raise LineError(f"{problem}, asked for {read}", _CHECK_DEVICE)
         finally:
-            self._gate.close(loop.time(), end)
-        _let_be_cancelled()
-        return checked
+            self._deadline.clear()
+            self._gate.close(self._loop.time(), self._end_of(answer))
+        return Refused(read, body[1]) if body[0] >= REFUSAL else registers_of(body, read)
 
-    def _checked(self, answer: ModbusPDU, read: Read) -> Registers | Refused:
-        if self._gate.problem:
-            raise LineError(f"{self._gate.problem}, asked for {read}", _CHECK_DEVICE)
-        if answer.isError():
-            return Refused(read, answer.exception_code)
-        values = as_registers(answer.bits if read.table in BIT_TABLES else answer.registers)
-        return values[: read.count]
+    def _send(self, unit: int, read: Read) -> None:
+        # Not by the client's own calls, which make three objects for each register.
+        context = self._client.ctx
+        request = _REQUEST.pack(FUNCTIONS[read.table], read.address, read.count)
+        frame = context.framer.encode(request, unit, context.getNextTID())
+        context.send(self._gate.packet(True, frame))  # noqa: FBT003  pymodbus's signature
+
+    def _end_of(self, answer: Answer) -> End:
+        if not answer.done() or answer.cancelled():
+            return End.CANCELLED
+        failed = answer.result() is None or self._gate.problem
+        return End.FAILED if failed else End.ANSWERED
 
     def close(self) -> None:
         """Closes the connection; can be called at any time, also twice."""
+        self._deadline.close()
         self._client.close()
+
+
+class _Frames(FramerBase):
+    """Makes frames; what has come is the gate's business alone."""
+
+    def handleFrame(  # noqa: N802  pymodbus's name
+        self, data: bytes, exp_devid: int, exp_tid: int
+    ) -> tuple[int, None]:
+        """How much of what came is used up."""
+        del exp_devid, exp_tid
+        return len(data), None
+
+
+class _TcpFrames(_Frames, FramerSocket): ...
+
+
+class _RtuFrames(_Frames, FramerRTU): ...
 
 
 def _gate_for(endpoint: Endpoint, debts: Debts) -> Gate:
@@ -256,14 +274,3 @@ def _reason_of(error: OSError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or str(error)
-
-
-def _let_be_cancelled() -> None:
-    """Ends a task that was cancelled just when its answer came.
-
-    Before Python 3.12 `asyncio.wait_for`, which pymodbus uses, then gives the answer and forgets
-    the cancellation: the session would go on for ever, with no one to hear it.
-    """
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError

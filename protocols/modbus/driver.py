@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from equipment.modbus_profile import ModbusPoint, ModbusProfile
@@ -87,7 +88,7 @@ class ModbusDriver:
         turns = [_Turn(self._period_s, loop.time(), None)] if self._ring else []
         turns += [_Turn(s, loop.time(), points) for s, points in sorted(self._points.items())]
         while True:
-            turn = min(turns, key=lambda one: one.due_s)
+            turn = min(turns, key=_due_s)
             await asyncio.sleep(max(0.0, turn.due_s - loop.time()))
             if turn.points is None:
                 failure = await self._drain(line, sink)
@@ -112,9 +113,10 @@ class ModbusDriver:
             sink.notice(NoticeKind.DATA_REFUSED, count, text)
         if scan.failure is None:
             turn.gave_s = asyncio.get_running_loop().time()
-        others = any(one.gave_s > turn.gave_s for one in turns if one is not turn)
-        if scan.failure and self._ring is None and not others:
-            return f"{scan.failure}; {scan.failure.remedy}"
+        elif self._ring is None:
+            others = any(one.gave_s > turn.gave_s for one in turns if one is not turn)
+            if not others:
+                return f"{scan.failure}; {scan.failure.remedy}"
         sink.samples(scan.samples)
         return None
 
@@ -173,6 +175,9 @@ class _Turn:
         """The schedule has no drift; turns that were missed are left out, not caught up."""
         late_s = now_s - self.due_s
         self.due_s += self.period_s * max(1, late_s // self.period_s)
+
+
+_due_s: Final = attrgetter("due_s")
 
 
 def _readers(device: str, profile: ModbusProfile) -> dict[float, PointReader]:

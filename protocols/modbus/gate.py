@@ -21,6 +21,10 @@ FUNCTIONS: Final = {Table.COIL: 1, Table.DISCRETE: 2, Table.HOLDING: 3, Table.IN
 REFUSAL: Final = 0x80
 
 
+#: The body of an answer; None: there is none, or none that can be used.
+Answer = asyncio.Future[bytes | None]
+
+
 class End(Enum):
     """How a request ended."""
 
@@ -48,7 +52,7 @@ class Gate(ABC):
         """`gone`: what is said when the connection ends."""
         self.problem = ""
         self._gone = gone
-        self._limit: asyncio.Timeout | None = None
+        self._answer: Answer | None = None
         self._unit = 0
         self._read: Read | None = None
         self._timeout_s = 0.0
@@ -56,9 +60,9 @@ class Gate(ABC):
         self._data_bytes = 0
         self._received = 0
 
-    def open(self, limit: asyncio.Timeout, unit: int, read: Read, timeout_s: float) -> None:
-        """A request begins; `limit` ends the wait for its answer, after `timeout_s` at most."""
-        self._limit = limit
+    def open(self, answer: Answer, unit: int, read: Read, timeout_s: float) -> None:
+        """A request begins; `answer` is what is waited for, `timeout_s` at most."""
+        self._answer = answer
         self._timeout_s = timeout_s
         self._unit = unit
         self._read = read
@@ -69,7 +73,7 @@ class Gate(ABC):
     def close(self, now_s: float, end: End) -> None:
         """The request is over; nothing may come until the next."""
         del now_s, end
-        self._limit = None
+        self._answer = None
 
     def wait_s(self, now_s: float) -> float:
         """How long the line has to be left alone before the next request; 0 or less: it is free."""
@@ -85,7 +89,10 @@ class Gate(ABC):
     def packet(self, sending: bool, data: bytes) -> bytes:  # noqa: FBT001  pymodbus's signature
         """Called by pymodbus with each frame to send, and with all it has received of one."""
         if not sending:
-            return self._taken(data)
+            frame = self._taken(data)
+            if frame and self._answer is not None and not self._answer.done():
+                self._answer.set_result(self._body(frame))
+            return frame
         function = self._sent(data)
         if function not in FUNCTIONS.values():
             msg = f"function {function} is none of those that read"
@@ -101,8 +108,8 @@ class Gate(ABC):
     def fail(self, problem: str) -> None:
         """Ends the wait for an answer. The first problem is the one that is told."""
         self.problem = self.problem or problem
-        if self._limit is not None and not self._limit.expired():
-            self._limit.reschedule(asyncio.get_running_loop().time())
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_result(None)
 
     def is_busy(self, now_s: float) -> bool:
         """Whether the line is waited for because of a request that was cancelled."""
@@ -125,6 +132,10 @@ class Gate(ABC):
     @abstractmethod
     def _taken(self, data: bytes) -> bytes:
         """Of all that came and that pymodbus has not yet used: the answer once it is whole."""
+
+    @abstractmethod
+    def _body(self, frame: bytes) -> bytes:
+        """What of an answer's frame follows the unit: function, then what it gives."""
 
     @abstractmethod
     def _is_partial(self) -> bool:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from equipment.modbus_profile import ModbusPoint
-from equipment.report import Quality, Sample
+from equipment.report import Quality, Sample, Value
 from protocols.modbus.codec import BlockLayout, Registers
 from protocols.modbus.plan import Block, Read, plan, split
 from protocols.modbus.refusal import FOR_SIZE, Refused
@@ -24,8 +23,7 @@ RESTING_SCANS: Final = 100
 NOT_TEXT: Final = "what it gives is not text"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came for a read, and when (nanoseconds since the Unix epoch)."""
 
     data: Registers | Refused
@@ -35,8 +33,7 @@ class Answer:
 Steps = Generator[Read, Answer, "Scan"]
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """What one scan gave.
 
     `samples` has one of every point. `failure` is one of the refusals where all was refused.
@@ -56,6 +53,36 @@ class _Part:
         self.layout = BlockLayout(block)
         self.refusal: Refused | None = None
         self.rests = 0
+        #: How raw values become plain numbers, which most are; the scale is 0 where they don't.
+        self._forms = [
+            (
+                point,
+                point.name,
+                point.scale if point.is_number else 0.0,
+                point.offset,
+                *point.bounds,
+            )
+            for point in block.points
+        ]
+
+    def samples(self, device: str, data: Registers, t_ns: int) -> list[Sample]:
+        """What `data` says of each point."""
+        raws: list[Any] = self.layout.values(data)
+        new, good = tuple.__new__, Quality.GOOD
+        # What is good to `judge`, without its detours: of each value that is read.
+        return [
+            new(Sample, (device, name, value, good, "", None, t_ns))
+            if scale and lowest <= (value := raw * scale + offset) <= highest
+            else _judged(device, point, raw, t_ns)
+            for (point, name, scale, offset, lowest, highest), raw in zip(
+                self._forms, raws, strict=True
+            )
+        ]
+
+
+def _judged(device: str, point: ModbusPoint, raw: Value | None, t_ns: int) -> Sample:
+    judged = (None, Quality.BAD, NOT_TEXT) if raw is None else point.judge(raw)
+    return Sample(device, point.name, *judged, None, t_ns)
 
 
 class PointReader:
@@ -92,7 +119,7 @@ class PointReader:
                 t_ns = answer.t_ns
                 if not isinstance(answer.data, Refused):
                     part.refusal, anything = None, True
-                    samples += self._samples(part, answer.data, t_ns)
+                    samples += part.samples(self._device, answer.data, t_ns)
                     done.append(part)
                     continue
                 smaller = split(part.block) if answer.data.code in FOR_SIZE else ()
@@ -105,14 +132,8 @@ class PointReader:
             samples += self._refused(part, t_ns)
             done.append(part)
         self._parts = done
-        return Scan(tuple(samples), tuple(self._news(done)), None if anything else failure)
-
-    def _samples(self, part: _Part, data: Registers, t_ns: int) -> list[Sample]:
-        samples = []
-        for point, raw in zip(part.block.points, part.layout.values(data), strict=True):
-            judged = (None, Quality.BAD, NOT_TEXT) if raw is None else point.judge(raw)
-            samples.append(Sample(self._device, point.name, *judged, None, t_ns))
-        return samples
+        news = tuple(self._news(done)) if failure else ()
+        return Scan(tuple(samples), news, None if anything else failure)
 
     def _refused(self, part: _Part, t_ns: int) -> list[Sample]:
         reason = str(part.refusal)

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from protocols.modbus.crc import has_right_crc
-from protocols.modbus.gate import FUNCTIONS, REFUSAL, End, Gate, data_bytes_of
+from protocols.modbus.gate import FUNCTIONS, REFUSAL, Answer, End, Gate, data_bytes_of
 from protocols.modbus.plan import BIT_TABLES, Read
 
 #: Bytes of a frame before its data (unit, function, how much), and with its checksum; a refusal
 #: has as many with its code instead.
 _HEAD_BYTES: Final = 3
 _AROUND: Final = 5
+_CRC_BYTES: Final = 2
 
 #: So long a line must be silent after noise or a failure: far beyond the 3.5 characters between
 #: frames, as converters and drivers pass a frame on in pieces.
@@ -117,8 +118,8 @@ class RtuGate(Gate):
         self._is_noisy = False
         # Who spoke out of turn, and how many bytes.
         self._unasked: dict[int, int] = {}
-        # Until when an answer to a request that was cancelled holds the wire.
-        self._busy_until_s = 0.0
+        # Until when a request may be answered, and one that was cancelled holds the wire.
+        self._until_s = self._busy_until_s = 0.0
 
     def wait_s(self, now_s: float) -> float:
         """See `Gate`."""
@@ -132,9 +133,10 @@ class RtuGate(Gate):
         """See `Gate`: the unit may answer still, into whatever is asked then."""
         return now_s < self._busy_until_s and self._debts.owes(self._unit)
 
-    def open(self, limit: asyncio.Timeout, unit: int, read: Read, timeout_s: float) -> None:
+    def open(self, answer: Answer, unit: int, read: Read, timeout_s: float) -> None:
         """See `Gate`. What came unasked is noise, but for whole answers of `unit`."""
-        super().open(limit, unit, read, timeout_s)
+        super().open(answer, unit, read, timeout_s)
+        self._until_s = asyncio.get_running_loop().time() + timeout_s
         self.problem = ""
         self._judge()
         self._noise = self._stray = b""
@@ -151,7 +153,6 @@ class RtuGate(Gate):
 
     def close(self, now_s: float, end: End) -> None:
         """See `Gate`."""
-        limit = self._limit
         super().close(now_s, end)
         if end is End.ANSWERED:
             return
@@ -162,8 +163,7 @@ class RtuGate(Gate):
         self._is_noisy = True  # the rest of what was wrong may be on its way
         self._heard_s = now_s
         if end is End.CANCELLED:
-            assert limit is not None
-            self._busy_until_s = limit.when() or now_s
+            self._busy_until_s = self._until_s
 
     def settling(self, unit: int, read: Read) -> Read | None:
         """See `Gate`."""
@@ -180,8 +180,11 @@ class RtuGate(Gate):
         self._done = self._held = 0  # pymodbus drops what it holds
         return frame[1]
 
+    def _body(self, frame: bytes) -> bytes:
+        return frame[1:-_CRC_BYTES]
+
     def _is_partial(self) -> bool:
-        return self._limit is not None and self._received > 0
+        return self._answer is not None and self._received > 0
 
     def _taken(self, data: bytes) -> bytes:
         self._heard_s = asyncio.get_running_loop().time()
@@ -189,7 +192,7 @@ class RtuGate(Gate):
             self._done = 0
         self._held = len(data)
         rest = data[self._done :]
-        if self._limit is None:
+        if self._answer is None:
             self._done = self._held
             self._stray = (self._stray + rest)[-_STRAY_MOST:]
             self._is_noisy = True

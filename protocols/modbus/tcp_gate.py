@@ -39,14 +39,17 @@ class TcpGate(Gate):
         if problem:
             self.fail(problem)
             return b""
-        return data
+        return data if len(data) == self._expected else b""
+
+    def _body(self, frame: bytes) -> bytes:
+        return frame[_HEADER.size - 1 :]
 
     def _is_partial(self) -> bool:
         return self._received not in (0, self._expected)
 
     def _problem_with(self, data: bytes) -> str:
         """What is wrong with an answer, as far as it has come; empty where nothing is."""
-        if self._limit is None:
+        if self._answer is None:
             return f"sent {len(data)} bytes that no one asked for"
         if len(data) < _HEADER.size:
             return ""

@@ -1,6 +1,5 @@
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +218,7 @@ async def test_equipment_is_listed_with_its_values(rig: Rig) -> None:
 
 
 async def test_a_value_that_is_missing_says_why(rig: Rig) -> None:
-    missing = replace(sample("speed", None), reason="sensor broken", source_t_ns=T0_NS - 1)
+    missing = sample("speed", None)._replace(reason="sensor broken", source_t_ns=T0_NS - 1)
     rig.server.publish(changes(samples=(missing,)))
     answer = await rig.equipment().ListEquipment(equipment_pb2.ListEquipmentRequest())
     (value,) = answer.equipment[0].values

@@ -31,7 +31,7 @@ GOOD = 'name="a"; address=0; type="uint16"; unit="A"'
 
 
 def at(value: float, t_ns: int = T0_NS) -> Sample:
-    return dataclasses.replace(sample("speed", value), receive_t_ns=t_ns)
+    return sample("speed", value)._replace(receive_t_ns=t_ns)
 
 
 def test_a_value_is_uncertain_once_it_is_too_old_and_good_again_with_the_next() -> None:
@@ -113,7 +113,7 @@ def test_small_changes_are_known_but_not_told(keys: dict[str, object]) -> None:
     assert not told(4.9)
     # Its time must not grow too old.
     assert told(4.9, T0_NS + CONFIRM_NS)
-    bad = dataclasses.replace(at(4.9), value=None, quality=Quality.BAD, reason="no answer")
+    bad = at(4.9)._replace(value=None, quality=Quality.BAD, reason="no answer")
     assert picture.update(changes(samples=(bad,)), 1)
     assert told(4.9)
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+
+import numpy as np
 
 from equipment.catalogue import parse_profile
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Profile
+from protocols.modbus.codec import REGISTER, Registers
 from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.options import ModbusOptions
 
@@ -60,6 +63,11 @@ KNOWN: tuple[tuple[str, object], ...] = (
 def driver_for(profile: Profile, port: int, timeout_s: float = 1.0) -> ModbusDriver:
     options = ModbusOptions(host="127.0.0.1", port=port, timeout_s=timeout_s)
     return ModbusDriver("dev", profile, options)
+
+
+def as_registers(values: Sequence[int]) -> Registers:
+    """Registers of an answer as an array."""
+    return np.array(values, dtype=REGISTER)
 
 
 # A server of a few lines, which can be made to answer anything.

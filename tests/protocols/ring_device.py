@@ -8,9 +8,10 @@ import pytest
 
 from equipment.modbus_profile import RecordField, RegisterType, Ring
 from protocols.losses import Loss
-from protocols.modbus.codec import Registers, as_registers
+from protocols.modbus.codec import Registers
 from protocols.modbus.plan import REGISTERS_MOST, Read
 from protocols.modbus.ring import Poll, RingReader
+from tests.protocols.modbus_peer import as_registers
 from tests.support.crc import crc16_bit_by_bit
 
 HEADER, FIRST = 3, 20

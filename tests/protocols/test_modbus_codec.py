@@ -20,9 +20,9 @@ from equipment.modbus_profile import (
     WordOrder,
 )
 from equipment.profile import Words
-from protocols.modbus.codec import BlockLayout, Crc16, RecordLayout, as_registers
+from protocols.modbus.codec import BlockLayout, Crc16, RecordLayout
 from protocols.modbus.plan import plan
-from tests.protocols.modbus_peer import machine
+from tests.protocols.modbus_peer import as_registers, machine
 
 ORACLE = {
     RegisterType.INT16: ModbusClientMixin.DATATYPE.INT16,

@@ -5,11 +5,11 @@ from collections.abc import Callable
 import numpy as np
 
 from equipment.report import Quality
-from protocols.modbus.codec import Registers, as_registers
+from protocols.modbus.codec import Registers
 from protocols.modbus.plan import Read
 from protocols.modbus.points import NOT_TEXT, RESTING_SCANS, Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
-from tests.protocols.modbus_peer import machine
+from tests.protocols.modbus_peer import as_registers, machine
 
 T_NS = 1_000
 Device = Callable[[Read], Registers | Refused]

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from equipment.modbus_profile import Table
-from protocols.modbus.codec import Registers, as_registers
+from protocols.modbus.codec import Registers
 from protocols.modbus.plan import Read
 from protocols.modbus.refusal import Refused
 from protocols.modbus.survey import Survey, letters, meanings, survey, texts
+from tests.protocols.modbus_peer import as_registers
 
 Device = Callable[[Read], Registers | Refused]
 
