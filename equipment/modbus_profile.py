@@ -254,12 +254,19 @@ READER_FIELDS: Final = {
         "anchor": {RegisterType.TEXT},
         "range_m": NUMBERS,
     },
+    Kind.POSITIONING_ENGINE: {
+        "t_us": WHOLE,
+        "card": {RegisterType.TEXT},
+        "x_m": NUMBERS,
+        "y_m": NUMBERS,
+    },
 }
 
 #: The fields that a reader's records may have besides, and of which types they can be then.
 READER_FIELDS_OPTIONAL: Final = {
     Kind.RFID_READER: {"side": WHOLE, "flags": WHOLE},
     Kind.UWB_READER: {"flags": WHOLE},
+    Kind.POSITIONING_ENGINE: {"z_m": NUMBERS, "sigma_m": NUMBERS, "flags": WHOLE},
 }
 
 
