@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from equipment.modbus_profile import ModbusPoint, ModbusProfile
-from equipment.opcua_profile import OpcUaPoint
+from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.profile import Point, Profile
 
 _DIGITS: Final = re.compile(r"\d+")
@@ -42,6 +42,8 @@ def in_one_line(profile: Profile) -> str:
     parts = [profile.protocol, _many(len(profile.point), "point"), _many(limits, "limit")]
     if isinstance(profile, ModbusProfile) and profile.ring is not None:
         parts.append("a ring of records")
+    if isinstance(profile, OpcUaProfile) and profile.event is not None:
+        parts.append("records by events")
     if profile.machine:
         fence = " with a fence" if profile.machine.fence else ""
         parts.append(f"machine {profile.machine.kind.value}{fence}")
@@ -88,6 +90,12 @@ def print_profile(profile: Profile) -> None:
         ring = profile.ring
         fields = ", ".join(field.name for field in ring.field)
         _print(f"ring of {ring.capacity} records in {ring.table.value} registers: {fields}")
+    if isinstance(profile, OpcUaProfile) and profile.event is not None:
+        _print(f"records by events of type {profile.event.type}:")
+        for one in profile.event.field:
+            members = (one.member,) if isinstance(one.member, str) else one.member
+            within = f" {' or '.join(members)}" if members else ""
+            _print(f"  {one.name}: {one.path}{within}")
 
 
 def runs(points: Sequence[Point]) -> Iterator[tuple[Point, Point]]:

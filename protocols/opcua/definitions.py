@@ -6,7 +6,6 @@ Only browses and reads.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from asyncua import ua
@@ -16,7 +15,8 @@ from asyncua.ua.object_ids import ObjectIds
 
 from protocols.driver import DeviceError
 from protocols.opcua.browse import BATCH, Path, local_node, resolve
-from protocols.opcua.structures import DEPTH_MOST, Layout, Layouts, Member
+from protocols.opcua.layouts import Definitions, layouts_of
+from protocols.opcua.structures import DEPTH_MOST, Layouts
 from protocols.opcua.values import status_of
 
 #: Types that a server may have below the one that is asked for; the standard has some 150 events.
@@ -155,7 +155,7 @@ async def read_layouts(
     """How the structures `types`, and all that are kinds of them or within them, lie in bytes."""
     reading = _Reading(client, namespaces)
     await reading.run([*types, *await subtypes(client, types, namespaces)])
-    return reading.layouts()
+    return layouts_of(reading.found)
 
 
 class _Reading:
@@ -164,11 +164,7 @@ class _Reading:
     def __init__(self, client: Client, namespaces: tuple[str, ...]) -> None:
         self._client = client
         self._namespaces = namespaces
-        self._definitions: dict[ua.NodeId, ua.StructureDefinition] = {}
-        #: The built-in types of those that are no structures.
-        self._builtin: dict[ua.NodeId, ua.VariantType] = {}
-        self._names: dict[ua.NodeId, str] = {}
-        self._unusable: dict[ua.NodeId, str] = {}
+        self.found = Definitions()
 
     async def run(self, types: Iterable[ua.NodeId]) -> None:
         level = list(dict.fromkeys(types))
@@ -183,7 +179,7 @@ class _Reading:
 
     def _needed(self, level: Iterable[ua.NodeId]) -> Iterable[ua.NodeId]:
         for node in level:
-            definition = self._definitions.get(node)
+            definition = self.found.structures.get(node)
             if definition is not None:
                 yield from (one.DataType for one in definition.Fields or ())
                 if definition.BaseDataType not in _ROOTS:
@@ -196,14 +192,16 @@ class _Reading:
             if builtin is None:
                 asked.append(node)
             else:
-                self._builtin[node] = builtin
+                self.found.builtin[node] = builtin
         definitions = await attributes(self._client, asked, AttributeIds.DataTypeDefinition)
         names = await attributes(self._client, asked, AttributeIds.BrowseName)
         others = []
         for node, definition, name in zip(asked, definitions, names, strict=True):
-            self._names[node] = str(name.Name) if isinstance(name, ua.QualifiedName) else str(node)
+            self.found.names[node] = (
+                str(name.Name) if isinstance(name, ua.QualifiedName) else str(node)
+            )
             if isinstance(definition, ua.StructureDefinition):
-                self._definitions[node] = definition
+                self.found.structures[node] = definition
             else:
                 others.append(node)
         for node in others:
@@ -221,58 +219,11 @@ class _Reading:
             above, steps = types[0][0], steps + 1
         builtin = _builtin_of(above)
         if builtin is None or above == _STRUCTURE:
-            self._unusable[node] = (
-                f"the server gives no definition (DataTypeDefinition) of {self._names[node]}"
+            self.found.unusable[node] = (
+                f"the server gives no definition (DataTypeDefinition) of {self.found.names[node]}"
             )
         else:
-            self._builtin[node] = builtin
-
-    def layouts(self) -> Layouts:
-        """What has been read."""
-        by_type = {}
-        for node in self._definitions:
-            layout = self._layout(node)
-            if isinstance(layout, Layout):
-                by_type[node] = layout
-            else:
-                self._unusable[node] = layout
-        by_encoding = {
-            definition.DefaultEncodingId: node
-            for node, definition in self._definitions.items()
-            if definition.DefaultEncodingId != ua.NodeId()
-        }
-        return Layouts(by_type, by_encoding, self._unusable)
-
-    def _layout(self, node: ua.NodeId, depth: int = DEPTH_MOST) -> Layout | str:
-        """How a structure lies in bytes, or why that is not known."""
-        definition, name = self._definitions[node], self._names[node]
-        members = []
-        for one in definition.Fields or ():
-            if one.ValueRank not in (ua.ValueRank.Scalar, ua.ValueRank.OneDimension):
-                return f"{name} has an array of several dimensions, {one.Name}"
-            members.append(
-                Member(
-                    str(one.Name),
-                    one.DataType,
-                    self._builtin.get(one.DataType),
-                    one.ValueRank == ua.ValueRank.OneDimension,
-                    bool(one.IsOptional),
-                )
-            )
-        layout = Layout(name, definition.StructureType, tuple(members))
-        return self._with_inherited(layout, definition.BaseDataType, depth)
-
-    def _with_inherited(self, layout: Layout, base: ua.NodeId, depth: int) -> Layout:
-        """With the members of its base, which some servers leave out (OPC 10000-3, 8.48)."""
-        if base not in self._definitions or layout.is_union or not depth:
-            return layout
-        above = self._layout(base, depth - 1)
-        if isinstance(above, str) or layout.members[: len(above.members)] == above.members:
-            return layout
-        kinds = {layout.kind, above.kind}
-        optional = ua.StructureType.StructureWithOptionalFields
-        kind = optional if optional in kinds else layout.kind
-        return replace(layout, kind=kind, members=(*above.members, *layout.members))
+            self.found.builtin[node] = builtin
 
 
 def _builtin_of(node: ua.NodeId) -> ua.VariantType | None:
