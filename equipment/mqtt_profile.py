@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from equipment.json_pointer import check_pointer
 from equipment.profile import Kind, Name, Point, Profile, Strict, refuse_twice
+from equipment.reader_fields import Means, check_reader_fields
 
 #: Topics of one device: one SUBSCRIBE names them all, and brokers bound it.
 TOPICS_MOST: Final = 64
@@ -110,16 +111,12 @@ class Records(Strict):
         return self
 
 
-#: The fields that a reader's records must have, and their types.
-READER_FIELDS: Final = {
-    Kind.RFID_READER: {"t_us": "time", "card": "text"},
-    Kind.UWB_READER: {"t_us": "time", "card": "text", "anchor": "text", "range_m": "number"},
-}
-
-#: The fields that a reader's records may have besides, and their types then.
-READER_FIELDS_OPTIONAL: Final = {
-    Kind.RFID_READER: {"rssi_dbm": "number", "side": "whole", "flags": "whole"},
-    Kind.UWB_READER: {"rssi_dbm": "number", "first_path_dbm": "number", "flags": "whole"},
+#: Which types can be what a column of records means.
+_TYPES: Final = {
+    Means.TIME: ("time",),
+    Means.TEXT: ("text",),
+    Means.NUMBER: ("number",),
+    Means.WHOLE: ("whole",),
 }
 
 
@@ -173,12 +170,5 @@ class MqttProfile(Profile):
     @model_validator(mode="after")
     def _records_have_what_a_reader_gives(self) -> Self:
         types = {field.name: field.type for field in self.records.field} if self.records else {}
-        needed = READER_FIELDS.get(self.kind, {})
-        for name, type_ in (needed | READER_FIELDS_OPTIONAL.get(self.kind, {})).items():
-            if name not in types and name in needed:
-                msg = f"records of a {self.kind.value} need a field {name!r}"
-                raise ValueError(msg)
-            if types.get(name, type_) != type_:
-                msg = f"field {name!r} of a {self.kind.value} must have type {type_!r}"
-                raise ValueError(msg)
+        check_reader_fields(self.kind, types, _TYPES)
         return self

@@ -1,4 +1,4 @@
-"""Profiles of OPC UA devices: points as browse paths, resolved by namespace URI."""
+"""Profiles of OPC UA devices: points as browse paths, resolved by namespace URI, and events."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from equipment.profile import NUMBER, Name, Profile, RepeatedPoint, refuse_twice
+from equipment.opcua_event import COLUMNS, EventSource, check_columns
+from equipment.opcua_paths import check_path, split_path
+from equipment.profile import NUMBER, Kind, Name, Profile, RepeatedPoint, refuse_twice
+
+__all__ = ["UA_URI", "OpcUaPoint", "OpcUaProfile", "check_path", "split_path"]
 
 #: Namespace 0, always there under this prefix.
 UA_URI: Final = "http://opcfoundation.org/UA/"
@@ -44,36 +48,37 @@ class OpcUaPoint(RepeatedPoint):
         return self
 
 
-def split_path(path: str) -> tuple[tuple[str, str], ...]:
-    """`a:X/b:Y` as (("a", "X"), ("b", "Y")); an empty prefix where none is written."""
-    steps = []
-    for step in path.split("/"):
-        prefix, colon, name = step.partition(":")
-        steps.append((prefix, name) if colon else ("", step))
-    return tuple(steps)
-
-
-def check_path(path: str) -> str:
-    """`path` as it is. Raises ValueError where a step has no browse name."""
-    if not all(name for _, name in split_path(path)):
-        msg = f"path {path!r} has a step without a browse name (write prefix:Name/prefix:Name)"
-        raise ValueError(msg)
-    return path
-
-
 class OpcUaProfile(Profile):
-    """The profile of an OPC UA device."""
+    """The profile of an OPC UA device; a reader has an `event`."""
 
     protocol: Literal["opcua"]
     #: Prefix to namespace URI. Steps without a prefix are in namespace 0.
     namespaces: dict[Name, str] = Field(default_factory=dict)
     point: tuple[OpcUaPoint, ...] = ()
+    event: EventSource | None = None
+
+    @model_validator(mode="after")
+    def _has_something_to_read(self) -> Self:
+        if self.kind is Kind.MACHINE:
+            if self.event is not None:
+                msg = "a machine has no [event], a reader has one"
+                raise ValueError(msg)
+            if not self.point:  # no `min_length`: a mistake in the only point would be two
+                msg = "there is no [[point]]"
+                raise ValueError(msg)
+        elif self.kind not in COLUMNS:
+            known = ", ".join(kind.value for kind in (Kind.MACHINE, *COLUMNS))
+            msg = f"a {self.kind.value} is not read over OPC UA, but: {known}"
+            raise ValueError(msg)
+        elif self.event is None:
+            msg = f"a {self.kind.value} needs an [event]"
+            raise ValueError(msg)
+        else:
+            check_columns(self.kind, self.event)
+        return self
 
     @model_validator(mode="after")
     def _points_can_be_told_apart(self) -> Self:
-        if not self.point:  # no `min_length`: a mistake in the only point would be told as two
-            msg = "there is no [[point]]"
-            raise ValueError(msg)
         refuse_twice("points", [point.name for point in self.point])
         return self
 
@@ -84,4 +89,8 @@ class OpcUaProfile(Profile):
             if unknown:
                 msg = f"point {point.name!r}: prefix {min(unknown)!r} is not in [namespaces]"
                 raise ValueError(msg)
+        unknown = (self.event.prefixes if self.event else set()) - {"", *self.namespaces}
+        if unknown:
+            msg = f"event: prefix {min(unknown)!r} is not in [namespaces]"
+            raise ValueError(msg)
         return self

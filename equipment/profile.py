@@ -36,6 +36,8 @@ class Kind(StrEnum):
     MACHINE = "machine"
     UWB_READER = "uwb_reader"
     RFID_READER = "rfid_reader"
+    #: Gives finished places of cards.
+    POSITIONING_ENGINE = "positioning_engine"
 
 
 class Scan(Strict):

@@ -30,6 +30,12 @@ READER_FIELDS: Final[Mapping[Kind, Mapping[str, Means]]] = {
         "anchor": Means.TEXT,
         "range_m": Means.NUMBER,
     },
+    Kind.POSITIONING_ENGINE: {
+        "t_us": Means.TIME,
+        "card": Means.TEXT,
+        "x_m": Means.NUMBER,
+        "y_m": Means.NUMBER,
+    },
 }
 
 #: The fields that a reader's records may have besides.
@@ -38,6 +44,11 @@ READER_FIELDS_OPTIONAL: Final[Mapping[Kind, Mapping[str, Means]]] = {
     Kind.UWB_READER: {
         "rssi_dbm": Means.NUMBER,
         "first_path_dbm": Means.NUMBER,
+        "flags": Means.WHOLE,
+    },
+    Kind.POSITIONING_ENGINE: {
+        "z_m": Means.NUMBER,
+        "sigma_m": Means.NUMBER,
         "flags": Means.WHOLE,
     },
 }

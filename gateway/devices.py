@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle, DeviceSetup
 from gateway.device_health import HealthBook
+from gateway.extent import extent_of
 from gateway.inbox import DeviceInbox, Inbox
 from positioning.observation import IdTable
 from protocols.driver import Pool, Sharing
@@ -47,11 +48,12 @@ class DeviceSet:
         """
         anchors = IdTable(tuple(anchor.id for anchor in bundle.map.anchors))
         readers = IdTable(tuple(reader.id for reader in bundle.map.readers))
+        extent = extent_of(bundle.map)
         tolerance_ns = round(bundle.settings.positioning.clock_tolerance_s * 1e9)
         made_of = {setup.device.id: _made_of(setup, bundle) for setup in bundle.devices}
         for name, running in list(self._running.items()):
             if made_of.get(name) == running.made_of:
-                running.target.use(anchors, readers, tolerance_ns)
+                running.target.use(anchors, readers, extent, tolerance_ns)
             else:
                 running.target.retire()
                 running.task.cancel()
@@ -72,6 +74,7 @@ class DeviceSet:
                 cards=self._cards,
                 anchors=anchors,
                 readers=readers,
+                extent=extent,
                 clock_tolerance_ns=tolerance_ns,
                 now_ns=self._now_ns,
                 stale_s={p.name: p.stale_s for p in setup.profile.point if p.stale_s},

@@ -23,9 +23,17 @@ from gateway.clock import Clock
 from gateway.device_health import DeviceHealth
 from gateway.mine.change import Act, Batch
 from gateway.staleness import Staleness
-from positioning.observation import MEASUREMENT, IdTable, Records, measurements
+from positioning.observation import MEASUREMENT, SIGHTING, IdTable, Records, measurements
 from protocols.device_clock import DeviceClock
-from protocols.readers import ranges_of, sightings_of, with_times
+from protocols.readers import (
+    Extent,
+    Flags,
+    Refusals,
+    places_of,
+    ranges_of,
+    sightings_of,
+    with_times,
+)
 
 #: Records that may wait for a step: half a minute of 32,000 ranges a second. Beyond it the step
 #: has stood still for so long that new data are refused aloud rather than memory filled.
@@ -133,7 +141,7 @@ class Inbox:
 
 
 class DeviceInbox:
-    """One device's way into the inbox: a reader's records become ranges or sightings here."""
+    """One device's way into the inbox: a reader's records become measurements here."""
 
     def __init__(
         self,
@@ -144,12 +152,15 @@ class DeviceInbox:
         cards: IdTable,
         anchors: IdTable,
         readers: IdTable,
+        extent: Extent,
         clock_tolerance_ns: int,
         now_ns: Clock,
         health: DeviceHealth,
         stale_s: Mapping[str, float] | None = None,
     ) -> None:
         """`anchors` and `readers` give the indices of the map; `cards` gives out handles.
+
+        `extent`: how far the map reaches.
 
         `stale_s`: after how long a value is too old, by point. What the gateway's clock `now_ns`
         says counts, not when a driver thinks that it read.
@@ -165,11 +176,14 @@ class DeviceInbox:
         self._staleness = Staleness(stale_s or {})
         self._retired = False
         self._tolerance_ns = 0
-        self.use(anchors, readers, clock_tolerance_ns)
+        self.use(anchors, readers, extent, clock_tolerance_ns)
 
-    def use(self, anchors: IdTable, readers: IdTable, clock_tolerance_ns: int) -> None:
+    def use(
+        self, anchors: IdTable, readers: IdTable, extent: Extent, clock_tolerance_ns: int
+    ) -> None:
         """Gives out the indices of another map from now on: the inbox must be empty."""
         self._anchors = anchors
+        self._extent = extent
         self._reader = readers.find(self._device)
         if clock_tolerance_ns != self._tolerance_ns:
             self._tolerance_ns = clock_tolerance_ns
@@ -226,14 +240,7 @@ class DeviceInbox:
             latest_ns = now_ns - shift_ns + self._tolerance_ns
         else:
             latest_ns = batch.device_t_ns + AHEAD_MOST_NS
-        if self._kind is Kind.UWB_READER:
-            found, refusals, flags = ranges_of(batch, self._cards, self._anchors)
-        elif self._reader is not None:
-            found, refusals, flags = sightings_of(batch, self._reader, self._cards)
-        else:
-            count = len(batch.columns["card"])
-            self.notice(NoticeKind.DATA_REFUSED, count, "it gives sightings but is not on the map")
-            return
+        found, refusals, flags = self._found(batch)
         for text, count in refusals:
             self.notice(NoticeKind.DATA_REFUSED, count, text)
         measured = measurements(found)
@@ -243,6 +250,18 @@ class DeviceInbox:
         if len(measured) and self._has_room(len(measured), "records"):
             measured["t_ns"] += shift_ns
             self._inbox.put_measured(measured)
+
+    def _found(self, batch: RecordBatch) -> tuple[Records, Refusals, Flags]:
+        """The measurements in records, by the kind of the device."""
+        if self._kind is Kind.UWB_READER:
+            return ranges_of(batch, self._cards, self._anchors)
+        if self._kind is Kind.POSITIONING_ENGINE:
+            return places_of(batch, self._cards, self._extent)
+        if self._reader is not None:
+            return sightings_of(batch, self._reader, self._cards)
+        count = len(batch.columns["card"])
+        nothing = np.empty(0, SIGHTING)
+        return nothing, [("it gives sightings but is not on the map", count)], np.empty(0, np.uint8)
 
     def _timely(self, found: Records, after_ns: int, latest_ns: int) -> Records:
         """Those later than `after_ns` and not after `latest_ns`; the others are refused aloud."""

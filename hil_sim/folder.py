@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,7 +14,7 @@ from equipment.device import DEVICES_FILE, Device, parse_devices
 from equipment.modbus_profile import ModbusProfile
 from equipment.mqtt_profile import MqttProfile
 from equipment.opcua_profile import OpcUaProfile
-from equipment.profile import Kind
+from equipment.profile import Kind, Profile
 from equipment.text_profile import TextProfile
 from equipment.toml_source import ConfigurationError
 from hil_sim.people import Person
@@ -141,8 +142,21 @@ def read_folder(folder: Path) -> MineFolder:
     opcua = tuple(_opcua(d, p) for d, p in served if isinstance(p, OpcUaProfile))
     mqtt = tuple(_mqtt(d, p) for d, p in served if isinstance(p, MqttProfile))
     text = tuple(_text_device(d, p) for d, p in served if isinstance(p, TextProfile))
+    _check_kinds(devices, [profile for _, profile in served])
     _check_units(modbus)
     return MineFolder(modbus, opcua, mqtt, mine_map, _people(folder), text)
+
+
+def _check_kinds(devices: Sequence[Device], profiles: Sequence[Profile]) -> None:
+    for device, profile in zip(devices, profiles, strict=True):
+        is_of_events = isinstance(profile, OpcUaProfile) and profile.kind is not Kind.MACHINE
+        if is_of_events or profile.kind is Kind.POSITIONING_ENGINE:
+            what = f"a {profile.kind.value} over {profile.protocol}"
+            msg = (
+                f"{DEVICES_FILE}: device {device.id!r} is {what}, which the simulator does not "
+                "serve: take it out to simulate the mine"
+            )
+            raise SimulationError(msg)
 
 
 def _text(folder: Path, name: str) -> str:

@@ -1,18 +1,19 @@
-"""Records of readers as ranges and sightings; what can't be used is refused, with the reason. Pure.
+"""Records of readers as ranges, sightings and places; what can't be used is refused aloud. Pure.
 
 A reader's profile gives the columns: `t_us` (the reader's clock, microseconds since the Unix
 epoch; where it has none there is `age_us`, see `with_times`), `card`, and for a UWB reader `anchor`
 and `range_m`; `rssi_dbm` and `first_path_dbm` where it has them. `flags` are what the card says of
-itself. A directional reader has `side`: 0 unknown, 1 ahead, 2 behind. A card is heard also where
-its distance is none (NaN).
+itself. A directional reader has `side`: 0 unknown, 1 ahead, 2 behind. A positioning engine has
+`x_m` and `y_m`, maybe `z_m` and `sigma_m`. A card is heard also where its distance or its place is
+none (NaN).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Final, cast
+from typing import Final, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from numpy.typing import NDArray
 from equipment.report import RecordBatch
 from positioning.observation import (
     KNOWN_FLAGS,
+    PLACE,
     RANGE,
     SIGHTING,
     IdTable,
@@ -47,6 +49,19 @@ AGE_US: Final = "age_us"
 
 #: No radio reaches further in a roadway, in metres; the tracker would take none of these.
 RANGE_MOST_M: Final = 2000.0
+
+#: An engine's place farther than this from the map is in another frame, in metres: surveyors' or
+#: geographic coordinates, or millimetres.
+FAR_MOST_M: Final = 1000.0
+#: No mine lies higher or deeper, in metres.
+HEIGHT_MOST_M: Final = 10_000.0
+
+#: What the standard deviation of an engine's place is taken for, along x as along y, where it
+#: tells none (or 0), in metres: what UWB engines reach in a roadway, where anchors are in a line.
+SIGMA_ASSUMED_M: Final = 2.0
+#: What an engine that is surer of itself is not believed, and what tells of no place, in metres.
+SIGMA_LEAST_M: Final = 0.05
+SIGMA_MOST_M: Final = 1000.0
 
 #: Sides by the numbers of the column: unknown, ahead, behind.
 _SIDES: Final = np.array([0, 1, -1], np.int8)
@@ -123,6 +138,72 @@ def sightings_of(
     sightings["rssi_dbm"] = _optional(batch, "rssi_dbm")[good]
     sightings["side"] = refused.sides(good)
     return sightings, refused.refusals, _flags(batch)[good]
+
+
+class Extent(NamedTuple):
+    """How far a map reaches, in metres."""
+
+    x_min_m: float
+    y_min_m: float
+    x_max_m: float
+    y_max_m: float
+
+
+def places_of(
+    batch: RecordBatch, cards: IdTable, extent: Extent
+) -> tuple[Records, Refusals, Flags]:
+    """The places in a positioning engine's records, in their order.
+
+    Args:
+        batch: columns `t_us` int64, `card` str, `x_m` and `y_m` float64, metres in the frame of the
+            map; maybe `z_m`, and `sigma_m`, the standard deviation along x as along y.
+        cards: gives a new card its handle.
+        extent: how far the map reaches.
+
+    Returns:
+        (n,) PLACE, and what was refused: bad card ids, impossible times, and places that can't be
+        true, which are NaN in the place: their card was heard. Last what the cards say of
+        themselves, one for each place. Heights are looked at and not kept: cards are carried so
+        high above the floor.
+    """
+    refused = _Refused(batch)
+    card = refused.handles(batch.columns["card"], _CardNames(cards))
+    good = refused.good
+    places = np.zeros(int(good.sum()), PLACE)
+    places["card"] = card[good]
+    places["t_ns"] = _t_us(batch)[good] * 1000
+    places["x_m"], places["y_m"] = batch.columns["x_m"][good], batch.columns["y_m"][good]
+    sigma_m = _optional(batch, "sigma_m")[good].astype(np.float64)
+    z_m = _optional(batch, "z_m")[good].astype(np.float64)
+    wrong = np.zeros(len(places), np.bool_)
+    for text, is_so, of in _doubts(places, z_m, sigma_m, extent):
+        fresh = is_so & ~wrong
+        if fresh.any():
+            shown = ", ".join(f"{column_m[fresh][0]:g} m" for column_m in of)
+            refused.refusals.append((f"{text}: {shown}", int(fresh.sum())))
+        wrong |= fresh
+    places["x_m"][wrong] = places["y_m"][wrong] = np.nan
+    sigma_m[np.isnan(sigma_m) | (sigma_m == 0.0) | wrong] = SIGMA_ASSUMED_M
+    variance_m2 = np.maximum(sigma_m, SIGMA_LEAST_M) ** 2
+    places["var_x_m2"], places["var_y_m2"] = variance_m2, variance_m2
+    return places, refused.refusals, _flags(batch)[good]
+
+
+def _doubts(
+    places: Records, z_m: NDArray[np.float64], sigma_m: NDArray[np.float64], extent: Extent
+) -> Iterator[tuple[str, NDArray[np.bool_], tuple[NDArray[np.float64], ...]]]:
+    """What can't be true of places, of which, and what shows it; NaN is no height, no deviation."""
+    x_m, y_m = places["x_m"], places["y_m"]
+    yield "x and y are no place", ~(np.isfinite(x_m) & np.isfinite(y_m)), (x_m, y_m)
+    # A comparison with NaN is false.
+    beside_m = np.maximum(np.maximum(extent.x_min_m - x_m, x_m - extent.x_max_m), 0.0)
+    above_m = np.maximum(np.maximum(extent.y_min_m - y_m, y_m - extent.y_max_m), 0.0)
+    far = f"no place that can be true (more than {FAR_MOST_M:g} m from all that is on the map)"
+    yield far, np.hypot(beside_m, above_m) > FAR_MOST_M, (x_m, y_m)
+    high = f"no height that can be true (within ±{HEIGHT_MOST_M:g} m)"
+    yield high, np.abs(z_m) > HEIGHT_MOST_M, (z_m,)
+    wide = f"no standard deviation that can be true (0 to {SIGMA_MOST_M:g} m)"
+    yield wide, (sigma_m < 0.0) | (sigma_m > SIGMA_MOST_M), (sigma_m,)
 
 
 def is_card_id(text: str) -> bool:

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from equipment.modbus_profile import ModbusPoint, ModbusProfile
-from equipment.opcua_profile import OpcUaPoint
+from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.profile import Point, Profile
 from equipment.text_line import Line
 from equipment.text_profile import TextPoint, TextProfile
@@ -46,6 +46,8 @@ def in_one_line(profile: Profile) -> str:
         parts.append("a ring of records")
     if isinstance(profile, TextProfile):
         parts.append(_many(len(profile.line), "kind") + " of lines")
+    if isinstance(profile, OpcUaProfile) and profile.event is not None:
+        parts.append("records by events")
     if profile.machine:
         fence = " with a fence" if profile.machine.fence else ""
         parts.append(f"machine {profile.machine.kind.value}{fence}")
@@ -94,6 +96,12 @@ def print_profile(profile: Profile) -> None:
         _print(f"ring of {ring.capacity} records in {ring.table.value} registers: {fields}")
     for form in profile.line if isinstance(profile, TextProfile) else ():
         _print(_line_in_words(form))
+    if isinstance(profile, OpcUaProfile) and profile.event is not None:
+        _print(f"records by events of type {profile.event.type}:")
+        for one in profile.event.field:
+            members = (one.member,) if isinstance(one.member, str) else one.member
+            within = f" {' or '.join(members)}" if members else ""
+            _print(f"  {one.name}: {one.path}{within}")
 
 
 def _line_in_words(line: Line) -> str:

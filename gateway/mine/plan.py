@@ -133,10 +133,10 @@ class MinePlan:
     card, None where there is no roster; `people_quota` is how many people may be below, None for
     any number, and `below_most_s` for how long. `limits` are those of devices' values, `routes` the
     stops of each planned one, by the local time of `timezone`. `uwb_readers` are those of the
-    devices that give ranges, `shifts` those of a day. `machines` are those with a fence or a
-    cutter; `near` says how near to vehicles is too near, `flood` when alarms are a flood (None:
-    never). `configuration` names the one that all this comes from; it may be empty. `prevention`
-    says what hazards and risk are judged by.
+    devices that give ranges, `engines` those that give places, `shifts` those of a day. `machines`
+    are those with a fence or a cutter; `near` says how near to vehicles is too near, `flood` when
+    alarms are a flood (None: never). `configuration` names the one that all this comes from; it may
+    be empty. `prevention` says what hazards and risk are judged by.
     """
 
     map: MineMap
@@ -153,6 +153,7 @@ class MinePlan:
     routes: Mapping[str, tuple[Stop, ...]] = field(default_factory=dict)
     timezone: tzinfo = UTC
     uwb_readers: frozenset[str] = frozenset()
+    engines: frozenset[str] = frozenset()
     configuration: str = ""
     shifts: tuple[ShiftTime, ...] = ()
     attendance: AttendancePlan = AttendancePlan()

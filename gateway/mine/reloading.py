@@ -207,7 +207,7 @@ def roadways_of(plan: MinePlan) -> IdTable:
 
 def hearing(plan: MinePlan) -> frozenset[str]:
     """The devices that hear cards."""
-    return plan.uwb_readers | {reader.id for reader in plan.map.readers}
+    return plan.uwb_readers | plan.engines | {reader.id for reader in plan.map.readers}
 
 
 def readers_of(plan: MinePlan) -> IdTable:

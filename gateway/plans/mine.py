@@ -48,6 +48,11 @@ def plan_of(bundle: Bundle) -> MinePlan:
         uwb_readers=frozenset(
             setup.device.id for setup in bundle.devices if setup.profile.kind is Kind.UWB_READER
         ),
+        engines=frozenset(
+            setup.device.id
+            for setup in bundle.devices
+            if setup.profile.kind is Kind.POSITIONING_ENGINE
+        ),
         **_attendance(bundle),
         prevention=prevention_plan(bundle),
         machines=tuple(map(machine_plan_of, bundle.machines)),

@@ -71,19 +71,23 @@ def number_prefixes(
 
 
 async def resolve(
-    client: Client, paths: Iterable[Path], indices: Mapping[str, int], namespaces: tuple[str, ...]
+    client: Client,
+    paths: Iterable[Path],
+    indices: Mapping[str, int],
+    namespaces: tuple[str, ...],
+    start: ua.NodeId = _OBJECTS,
 ) -> dict[Path, ua.NodeId | NotFound]:
-    """The node of each path from Objects; `indices` are those of the paths' prefixes.
+    """The node of each path from `start`; `indices` are those of the paths' prefixes.
 
     All beginnings of the paths are asked for too, so that the step that fails is known.
     """
     paths = tuple(paths)
     beginnings = sorted({path[:end] for path in paths for end in range(1, len(path) + 1)}, key=len)
     found: dict[Path, ua.NodeId | NotFound] = {}
-    for start in range(0, len(beginnings), BATCH):
-        batch = beginnings[start : start + BATCH]
+    for first in range(0, len(beginnings), BATCH):
+        batch = beginnings[first : first + BATCH]
         results = await client.uaclient.translate_browsepaths_to_nodeids(
-            [_browse_path(path, indices) for path in batch]
+            [_browse_path(start, path, indices) for path in batch]
         )
         for path, result in zip(batch, results, strict=True):
             # Beginnings come first: where one fails, its reason is that of all that go on from it.
@@ -94,7 +98,7 @@ async def resolve(
     return {path: found[path] for path in paths}
 
 
-def _browse_path(path: Path, indices: Mapping[str, int]) -> ua.BrowsePath:
+def _browse_path(start: ua.NodeId, path: Path, indices: Mapping[str, int]) -> ua.BrowsePath:
     elements = [
         ua.RelativePathElement(
             ReferenceTypeId=ua.NodeId(ua.Int32(ObjectIds.HierarchicalReferences)),
@@ -104,7 +108,7 @@ def _browse_path(path: Path, indices: Mapping[str, int]) -> ua.BrowsePath:
         )
         for prefix, name in path
     ]
-    return ua.BrowsePath(_OBJECTS, ua.RelativePath(elements))
+    return ua.BrowsePath(start, ua.RelativePath(elements))
 
 
 def _target(

@@ -22,11 +22,12 @@ FAILURES: Final = (OSError, UaError, ValueError, struct.error, InvalidSignature)
 
 
 class OpcUaDriver:
-    """Subscribes to a device's points; only reads, browses and subscribes, never writes or calls.
+    """Subscribes to a device's points and events; never writes or calls, and changes nothing.
 
     Each session resolves namespaces and browse paths anew. Points whose nodes are missing are BAD
     with the reason and are looked for every few seconds, while the others flow. Unchanged values
-    are confirmed at least once in the profile's `silence_s`.
+    are confirmed at least once in the profile's `silence_s`. A reader whose events can't be had is
+    down, with the reason.
     """
 
     Options = OpcUaOptions
@@ -41,6 +42,8 @@ class OpcUaDriver:
         publish_ms = options.publish_ms or round(profile.scan.period_s * 1000)
         self._plan = Plan(
             device,
+            root,
+            profile.event,
             tuple(((*root, *point.steps), point) for point in profile.point),
             _prefixes(profile, options),
             publish_ms,

@@ -1,10 +1,10 @@
-"""The points of one device as monitored items of one subscription."""
+"""The points and events of one device as monitored items of one subscription."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +22,12 @@ from protocols.opcua.values import overflowed, sample_of, status_of
 #: Values of one item that the server keeps between two messages: changes faster than the publish
 #: interval arrive in their order, a burst does not fill the server.
 QUEUE_SIZE: Final = 10
+
+#: Events that the server is asked to keep between two messages: a shift's rush past a reader.
+EVENT_QUEUE_SIZE: Final = 10_000
+
+#: Takes the events of a message: of each the values that its filter selects.
+TakeEvents = Callable[[list[list[ua.Variant]]], None]
 
 #: So a value is half a publish interval old when it is sent, not a whole one.
 SAMPLES_PER_MESSAGE: Final = 2
@@ -72,6 +78,8 @@ class Subscription:
         self._sink = sink
         self._loop = asyncio.get_running_loop()
         self._items: dict[int, Item] = {}
+        self._takers: dict[int, TakeEvents] = {}
+        self._last_message = 0
         self._next_handle = 1
         self._id = 0
         self._heard_s = self._loop.time()
@@ -143,6 +151,35 @@ class Subscription:
                 item.interval_s = max(self.interval_s, result.RevisedSamplingInterval / 1000)
         return refused
 
+    async def add_events(
+        self, node: ua.NodeId, wanted: ua.EventFilter, take: TakeEvents
+    ) -> ua.MonitoredItemCreateResult:
+        """Takes the events of an object from now on, unless the server refuses: see its answer."""
+        handle = self._next_handle
+        self._next_handle += 1
+        self._takers[handle] = take
+        item = ua.ReadValueId(NodeId=node, AttributeId=AttributeIds.EventNotifier)
+        (result,) = await self._client.uaclient.create_monitored_items(
+            ua.CreateMonitoredItemsParameters(
+                SubscriptionId=self._id,
+                TimestampsToReturn=ua.TimestampsToReturn.Source,
+                ItemsToCreate=[
+                    ua.MonitoredItemCreateRequest(
+                        ItemToMonitor=item,
+                        MonitoringMode=ua.MonitoringMode.Reporting,
+                        RequestedParameters=ua.MonitoringParameters(
+                            ClientHandle=handle,
+                            SamplingInterval=0,
+                            Filter=wanted,
+                            QueueSize=EVENT_QUEUE_SIZE,
+                            DiscardOldest=True,
+                        ),
+                    )
+                ],
+            )
+        )
+        return result
+
     def _new_item(self, point: OpcUaPoint, node: ua.NodeId) -> Item:
         # Known before the server is asked: its first values may come with the answer.
         item = Item(point, node, self._next_handle)
@@ -179,14 +216,39 @@ class Subscription:
         try:
             self._heard_s = self._loop.time()
             self._sink.heard()
+            self._count_messages(result.NotificationMessage)
             for notification in result.NotificationMessage.NotificationData or ():
                 if isinstance(notification, ua.DataChangeNotification):
                     self._changed(notification.MonitoredItems or ())
+                elif isinstance(notification, ua.EventNotificationList):
+                    self._happened(notification.Events or ())
                 elif isinstance(notification, ua.StatusChangeNotification):
                     name = notification.Status.name
                     self.failure = f"the server has ended the subscription ({name})"
         except Exception as error:  # noqa: BLE001 - ends the session, which raises it in words
             self.failure = f"a message of the server can't be used ({error!r})"
+
+    def _count_messages(self, message: ua.NotificationMessage) -> None:
+        """Tells of messages that are missing: the library drops what it can't read.
+
+        Values are read again now and then; an event comes only once.
+        """
+        if not message.NotificationData:
+            return  # a keep-alive has the number of the message that comes next
+        missing = message.SequenceNumber - self._last_message - 1
+        if self._takers and self._last_message and missing > 0:
+            text = "messages of the server, with events in them, were lost or could not be read"
+            self._sink.notice(NoticeKind.DATA_LOST, missing, text)
+        self._last_message = message.SequenceNumber
+
+    def _happened(self, events: Sequence[ua.EventFieldList]) -> None:
+        by_handle: dict[int, list[list[ua.Variant]]] = {}
+        for event in events:
+            by_handle.setdefault(event.ClientHandle, []).append(list(event.EventFields or ()))
+        for handle, found in by_handle.items():
+            take = self._takers.get(handle)
+            if take is not None:
+                take(found)
 
     def _changed(self, notifications: Sequence[ua.MonitoredItemNotification]) -> None:
         receive_t_ns = time.time_ns()

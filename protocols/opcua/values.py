@@ -70,16 +70,17 @@ def source_t_ns(data: ua.DataValue) -> int | None:
 
     A time before 1970 is how servers without a clock say that they have none.
     """
-    return _t_ns(data.SourceTimestamp)
+    return instant_ns(data.SourceTimestamp)
 
 
 def time_value_ns(data: ua.DataValue) -> int | None:
     """A value that is a time, in nanoseconds since the Unix epoch; None where it is none."""
     value = _variant_of(data).Value
-    return _t_ns(value) if isinstance(value, datetime) else None
+    return instant_ns(value) if isinstance(value, datetime) else None
 
 
-def _t_ns(stamp: datetime | None) -> int | None:
+def instant_ns(stamp: datetime | None) -> int | None:
+    """A time in nanoseconds since the Unix epoch; None where there is none, or one before 1970."""
     if stamp is None:
         return None
     if stamp.tzinfo is None:

@@ -15,6 +15,7 @@ from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 
+from equipment.opcua_event import EventSource
 from equipment.opcua_profile import OpcUaPoint
 from protocols.driver import DeviceError, Sink
 from protocols.opcua import connection
@@ -26,6 +27,7 @@ from protocols.opcua.browse import (
     read_namespaces,
     resolve,
 )
+from protocols.opcua.events import EventFeed
 from protocols.opcua.subscription import GONE, Item, Subscription
 from protocols.opcua.values import bad_sample, same, sample_of, status_of, time_value_ns
 
@@ -58,9 +60,11 @@ _CURRENT_TIME: Final = ua.NodeId(ua.Int32(ObjectIds.Server_ServerStatus_CurrentT
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to read of a device: `points` by their paths from Objects."""
+    """What to read of a device: `points` by their paths from Objects, `event` of `root`."""
 
     device: str
+    root: Path
+    event: EventSource | None
     points: tuple[tuple[Path, OpcUaPoint], ...]
     #: Namespace URI by prefix.
     prefixes: dict[str, str]
@@ -91,6 +95,9 @@ class Watch:
         self._subscription = Subscription(client, plan.device, plan.periods_s, sink)
         self._missing = {point.name: point for _, point in plan.points}
         self._paths = {point.name: path for path, point in plan.points}
+        self._feed: EventFeed | None = None
+        if plan.event is not None:
+            self._feed = EventFeed(client, plan.device, plan.root, plan.event, sink)
         self._namespaces: tuple[str, ...] = ()
         self._indices: dict[str, int] = {}
         #: Items whose new value was read, not notified: when that was, when it must have come.
@@ -104,10 +111,12 @@ class Watch:
             OSError, TimeoutError, UaError: a request failed; `connection.explain` has the words.
         """
         self._namespaces = await read_namespaces(self._client)
-        used = {prefix for path in self._paths.values() for prefix, _ in path}
+        used = {prefix for path in (self._plan.root, *self._paths.values()) for prefix, _ in path}
+        used |= self._plan.event.prefixes if self._plan.event else set()
         self._indices = number_prefixes(self._plan.prefixes, used, self._namespaces)
         await self._subscription.create(self._plan.publish_ms)
         await self._subscribe_missing()
+        await self._take_events()
         now = self._loop.time()
         renew_s = connection.renew_after_s(self._client)
         jobs = [
@@ -134,6 +143,11 @@ class Watch:
                 except TimeoutError:
                     continue
 
+    async def _take_events(self) -> None:
+        if self._feed is not None:
+            await self._probe()  # for the clock by which the events' times are to be judged
+            await self._feed.begin(self._subscription, self._indices, self._namespaces)
+
     async def _run_due(self, jobs: list[_Job]) -> None:
         for job in jobs:
             if job.due_s <= self._loop.time():
@@ -155,7 +169,10 @@ class Watch:
             msg = f"the server doesn't tell its time ({data.StatusCode}): it may be stopping"
             raise DeviceError(msg)
         self._sink.heard()
-        self._sink.answered(self._loop.time() - sent_s, time_value_ns(data))
+        took_s, device_t_ns = self._loop.time() - sent_s, time_value_ns(data)
+        self._sink.answered(took_s, device_t_ns)
+        if self._feed is not None:
+            self._feed.note_clock(took_s, device_t_ns)
         self._subscription.check()
 
     async def _look_again(self) -> None:
@@ -195,6 +212,8 @@ class Watch:
     async def _reread(self) -> None:
         """Reads all values: those that have not changed are confirmed, the others watched."""
         await self._check_namespaces()
+        if self._feed is not None:
+            await self._feed.check(self._indices, self._namespaces)
         sent_s = self._loop.time()
         samples = []
         for item, data in await self._read(self._subscription.items):

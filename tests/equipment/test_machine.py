@@ -108,12 +108,13 @@ def test_each_mistake_of_a_limit(old: str, new: str, told: str) -> None:
 def test_a_reader_is_no_machine() -> None:
     with pytest.raises(ConfigurationError) as failed:
         parse_profile(
-            'id = "x"\ntitle = { en = "X", zh = "X" }\nkind = "uwb_reader"\nprotocol = "opcua"\n'
-            '[[point]]\nname = "a"\nmeaning = { en = "a", zh = "a" }\npath = "a"\n'
+            'id = "x"\ntitle = { en = "X", zh = "X" }\nkind = "rfid_reader"\nprotocol = "opcua"\n'
+            '[event]\ntype = "A"\n[[event.field]]\nname = "t_us"\npath = "T"\n'
+            '[[event.field]]\nname = "card"\npath = "C"\n'
             '[machine]\nkind = "other"\nfence = { radius_m = 1.0 }\n',
             "x.toml",
         )
-    assert str(failed.value) == "x.toml:9: machine: a uwb_reader is no machine (delete the table)"
+    assert str(failed.value) == "x.toml:13: machine: a rfid_reader is no machine (delete the table)"
 
 
 def test_shapes_and_conditions_in_words() -> None:

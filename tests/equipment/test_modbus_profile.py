@@ -4,6 +4,7 @@ import pytest
 
 from equipment.catalogue import parse_profile
 from equipment.modbus_profile import ModbusProfile, RegisterType
+from equipment.profile import Kind
 from equipment.toml_source import ConfigurationError
 
 TOP = """id = "x"
@@ -58,6 +59,19 @@ def test_a_reader_may_tell_the_side() -> None:
     assert isinstance(profile, ModbusProfile)
     wrong = text.replace('name = "side"\ntype = "uint16"', 'name = "side"\ntype = "float32"')
     assert "field 'side' of a rfid_reader must be one of: int16" in mistakes_in(wrong)
+
+
+def test_a_ring_may_hold_places() -> None:
+    number = 'type = "int32"\nscale = 0.001'
+    places = {"x_m": number, "y_m": number, "sigma_m": number, "flags": 'type = "uint16"'}
+    text = reader(**places, anchor="", range_m="").replace("uwb_reader", "positioning_engine")
+    profile = parse_profile(text, "x.toml")
+    assert isinstance(profile, ModbusProfile)
+    assert profile.kind is Kind.POSITIONING_ENGINE
+    told = mistakes_in(text.replace('name = "y_m"', 'name = "yy_m"'))
+    assert "records of a positioning_engine need a field 'y_m'" in told
+    told = mistakes_in(text.replace(f'"sigma_m"\n{number}', '"sigma_m"\ntype = "bool"'))
+    assert "field 'sigma_m' of a positioning_engine must be one of: float32" in told
 
 
 def test_a_whole_reader() -> None:

@@ -99,7 +99,12 @@ def test_a_reader_has_records() -> None:
         (RECORDS, "", "rfid_reader", "a reader needs [records]"),
         ("", "", "uwb_reader", "records of a uwb_reader need a field 'anchor'"),
         ('"card"', '"tag"', "rfid_reader", "records of a rfid_reader need a field 'card'"),
-        ('type = "text"', 'type = "whole"', "rfid_reader", "'card' of a rfid_reader must have"),
+        (
+            'type = "text"',
+            'type = "whole"',
+            "rfid_reader",
+            "'card' of a rfid_reader must be one of: text",
+        ),
         (', unit = "ms"', "", "rfid_reader", "unit of a 'time' must be one of: s, ms, us, ns"),
         ('type = "text"', 'type = "text", scale = 2.0', "rfid_reader", "go with type 'number'"),
         ('type = "text"', 'type = "number", scale = 0.0', "rfid_reader", "scale must not be 0"),

@@ -15,6 +15,7 @@ from equipment.report import LinkChange, LinkState, Quality, RecordBatch, Sample
 from gateway.config.bundle import Bundle, load
 from gateway.config.comparison import compare
 from gateway.device_health import DeviceHealth
+from gateway.extent import extent_of
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
@@ -109,11 +110,12 @@ class Play(Desk):
         """Readers as the gateway has them: with the indices of the map."""
         anchors = IdTable(tuple(anchor.id for anchor in self.bundle.map.anchors))
         readers = IdTable(tuple(reader.id for reader in self.bundle.map.readers))
+        extent = extent_of(self.bundle.map)
         tolerance_ns = round(self.bundle.settings.positioning.clock_tolerance_s * S)
         for setup in self.bundle.devices:
             name, kind = setup.device.id, setup.profile.kind
             if name in self.devices:
-                self.devices[name].use(anchors, readers, tolerance_ns)
+                self.devices[name].use(anchors, readers, extent, tolerance_ns)
             else:
                 self.devices[name] = DeviceInbox(
                     name,
@@ -122,6 +124,7 @@ class Play(Desk):
                     cards=self.table,
                     anchors=anchors,
                     readers=readers,
+                    extent=extent,
                     clock_tolerance_ns=tolerance_ns,
                     now_ns=lambda: self.now_ns,
                     health=DeviceHealth(name, self.now_ns),

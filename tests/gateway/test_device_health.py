@@ -16,6 +16,7 @@ from gateway.device_health import WINDOW_S, DeviceHealth
 from gateway.inbox import DeviceInbox, Inbox
 from lamproom.v1 import equipment_pb2
 from positioning.observation import IdTable
+from protocols.readers import Extent
 from tests.gateway.serve_rig import T0_NS, S, changes, sample, served
 
 
@@ -94,6 +95,7 @@ def test_an_inbox_counts_what_passes() -> None:
         cards=IdTable(),
         anchors=IdTable(("A1",)),
         readers=IdTable(),
+        extent=Extent(0.0, 0.0, 1.0, 1.0),
         clock_tolerance_ns=5 * S,
         now_ns=lambda: now_ns,
         health=one,

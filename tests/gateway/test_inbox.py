@@ -12,9 +12,11 @@ from gateway.device_health import DeviceHealth
 from gateway.inbox import DeviceInbox, Inbox
 from gateway.mine.change import Batch
 from positioning.observation import IdTable
+from protocols.readers import Extent
 
 S = 1_000_000_000
 NOW = 1_800_000_000 * S
+EXTENT = Extent(0.0, 0.0, 100.0, 0.0)
 
 
 class Rig:
@@ -37,6 +39,7 @@ class Rig:
             cards=cards or IdTable(),
             anchors=IdTable(("A1",)),
             readers=IdTable(readers),
+            extent=EXTENT,
             clock_tolerance_ns=5 * S,
             now_ns=lambda: self.now_ns,
             health=self.health,
@@ -219,6 +222,31 @@ def test_ranges_and_sightings_come_in_the_order_of_their_arrival() -> None:
     assert (np.diff(measured["t_ns"]) > 0).all()
 
 
+def test_places_of_an_engine_are_measured_and_bounded_by_the_newest_map() -> None:
+    rig = Rig(Kind.POSITIONING_ENGINE, readers=())
+    columns = {
+        "t_us": np.array([NOW // 1000, NOW // 1000 + 1]),
+        "card": np.array(["100", "200"], dtype=object),
+        "x_m": np.array([50.0, 3000.0]),
+        "y_m": np.array([1.0, -2.0]),
+        "flags": np.array([0, 1]),
+    }
+    rig.device.records(RecordBatch("r1", columns, NOW, NOW))
+    first = rig.inbox.take()
+    assert first.measurements["kind"].tolist() == [3, 3]
+    assert first.measurements["value_m"][0] == 50.0
+    assert np.isnan(first.measurements["value_m"][1])
+    assert first.measurements["flags"].tolist() == [0, 1]
+    ((kind, count, text),) = told(first)
+    assert (kind, count) == (NoticeKind.DATA_REFUSED, 1)
+    assert "more than 1000 m from all that is on the map" in text
+    rig.device.use(IdTable(), IdTable(), Extent(0.0, 0.0, 4000.0, 0.0), 5 * S)
+    rig.device.records(RecordBatch("r1", columns, NOW, NOW))
+    second = rig.inbox.take()
+    assert second.measurements["value_m"].tolist() == [50.0, 3000.0]
+    assert second.notices == ()
+
+
 async def test_waiting_ends_with_data_or_with_the_time() -> None:
     rig = Rig()
     async with asyncio.timeout(5):
@@ -232,7 +260,7 @@ async def test_waiting_ends_with_data_or_with_the_time() -> None:
 def test_another_map_counts_from_the_moment_on_that_it_is_given() -> None:
     rig = Rig()
     first = rig.give(NOW, device_t_ns=NOW)
-    rig.device.use(IdTable(("A0", "A1")), IdTable(("r1",)), 5 * S)
+    rig.device.use(IdTable(("A0", "A1")), IdTable(("r1",)), EXTENT, 5 * S)
     second = rig.give(NOW, device_t_ns=NOW)
     assert [batch.measurements["source"].tolist() for batch in (first, second)] == [[0], [1]]
 

@@ -16,6 +16,7 @@ from gateway.serve.picture import CONFIRM_NS, Picture
 from gateway.staleness import Staleness
 from lamproom.v1 import equipment_pb2
 from positioning.observation import IdTable
+from protocols.readers import Extent
 from tests.gateway.serve_rig import (
     PROFILE,
     T0_NS,
@@ -64,6 +65,7 @@ def test_an_inbox_tells_of_old_values_as_time_goes_on() -> None:
         cards=IdTable(),
         anchors=IdTable(),
         readers=IdTable(),
+        extent=Extent(0.0, 0.0, 1.0, 1.0),
         clock_tolerance_ns=5 * S,
         now_ns=lambda: now_ns,
         health=DeviceHealth("", T0_NS),

@@ -9,7 +9,7 @@ import pytest
 from equipment.modbus_profile import Table
 from equipment.profile import Kind
 from hil_sim.app import Wish, run
-from hil_sim.folder import MineFolder, SimulationError
+from hil_sim.folder import MineFolder, SimulationError, read_folder
 from hil_sim.stations import Stations
 from hil_sim.world import World
 
@@ -64,6 +64,23 @@ def test_an_rfid_reader_without_a_place_is_told(sample: MineFolder) -> None:
     bare = replace(sample, map=replace(sample.map, readers=()))
     with pytest.raises(SimulationError, match="RFID reader 'rfid_1' has no place"):
         Stations(bare, (), 1, START_NS)
+
+
+@pytest.mark.parametrize(
+    ("profile", "what"),
+    [
+        ("rtls_autoid", "a positioning_engine over opcua"),
+        ("rfid_autoid_events", "a rfid_reader over opcua"),
+    ],
+)
+def test_a_reader_that_is_not_simulated_is_told(
+    sample_folder: Path, profile: str, what: str
+) -> None:
+    with (sample_folder / "devices.toml").open("a") as devices:
+        devices.write(f'\n[[device]]\nid = "other"\nprofile = "{profile}"\n')
+        devices.write('url = "opc.tcp://127.0.0.1"\nroot = "a"\n')
+    with pytest.raises(SimulationError, match=f"'other' is {what}, which the simulator does not"):
+        read_folder(sample_folder)
 
 
 @pytest.mark.parametrize(

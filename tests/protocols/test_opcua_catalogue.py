@@ -15,6 +15,8 @@ from asyncua.ua.object_ids import ObjectIds
 from equipment import catalogue
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from protocols.opcua.browse import NotFound, number_prefixes, read_namespaces, resolve
+from protocols.opcua.definitions import declared_types, find_event_types, read_layouts
+from protocols.opcua.structures import Layouts
 from tests.protocols.opcua_peer import NODESETS
 from tests.support.places import PEERS, missing_node
 from tests.support.processes import Process
@@ -43,6 +45,13 @@ TYPES: Final = {
     ),
     "afc_opc40560": ("AFCType", "Mining/TransportDumping/ArmouredFaceConveyor/", ""),
     "rfid_autoid": ("RfidReaderDeviceType", "AutoID/", "DeviceInfo ScanActive"),
+    "rfid_autoid_events": ("RfidReaderDeviceType", "AutoID/", ""),
+    "rtls_autoid": ("RtlsDeviceType", "AutoID/", ""),
+}
+#: Of what type the columns' members are that are no numbers.
+EVENT_TYPES: Final = {
+    "t_us": {ua.VariantType.DateTime},
+    "card": {ua.VariantType.String, ua.VariantType.ByteString},
 }
 UA_URI: Final = "http://opcfoundation.org/UA/"
 _ENUMERATION: Final = ua.NodeId(ua.Int32(ObjectIds.Enumeration))
@@ -126,6 +135,34 @@ async def states_of(client: Client, data_type: ua.NodeId) -> dict[int, str]:
     definition = (await node.read_attribute(AttributeIds.DataTypeDefinition)).Value
     assert definition is not None
     return {field.Value: field.Name.lower() for field in definition.Value.Fields}
+
+
+@pytest.mark.parametrize("name", [name for name, one in OPCUA.items() if one.event])
+async def test_every_member_of_an_event_is_of_the_columns_type(client: Client, name: str) -> None:
+    event = OPCUA[name].event
+    assert event is not None
+    namespaces = await read_namespaces(client)
+    indices = number_prefixes(OPCUA[name].namespaces, event.prefixes, namespaces)
+    prefix, type_name = event.step
+    wanted = ua.QualifiedName(type_name, indices[prefix])
+    event_type, _ = await find_event_types(client, wanted, event.type, namespaces)
+    paths = {one.steps for one in event.field}
+    declared = await declared_types(client, event_type, paths, indices, namespaces)
+    layouts = await read_layouts(client, set(declared.values()), namespaces)
+    for one in event.field:
+        for member in one.members:
+            assert layouts.holds(declared[one.steps], member), member
+            kind = last_of(layouts, declared[one.steps], member)
+            assert kind in EVENT_TYPES.get(one.name, {ua.VariantType.Double}), (one.name, member)
+
+
+def last_of(layouts: Layouts, data_type: ua.NodeId, path: tuple[str, ...]) -> ua.VariantType | None:
+    """The built-in type at the end of a path of members."""
+    member = None
+    for name in path:
+        member = next(one for one in layouts.members_of(data_type) if one.name == name)
+        data_type = member.data_type
+    return member.builtin if member else None
 
 
 def test_every_opcua_profile_has_a_type() -> None:

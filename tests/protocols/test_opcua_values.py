@@ -1,23 +1,28 @@
 """Data values, notifications, answers and errors of a server, one by one and without a server."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from asyncua import ua
+from asyncua.ua.object_ids import ObjectIds
 from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaError, UaStatusCodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from equipment import catalogue
+from equipment.opcua_event import EventSource
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.report import NoticeKind, Quality, Sample
 from protocols.driver import DeviceError
 from protocols.opcua.browse import NotFound, number_prefixes, read_namespaces, resolve
 from protocols.opcua.connection import explain
+from protocols.opcua.events import EventFeed
 from protocols.opcua.options import OpcUaOptions
+from protocols.opcua.records import EventDecoder
 from protocols.opcua.security import Identity
+from protocols.opcua.structures import Layouts
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.values import same, sample_of, source_t_ns
 from tests.support.sink import Told
@@ -25,6 +30,7 @@ from tests.support.sink import Told
 OPTIONS = OpcUaOptions(url="opc.tcp://10.0.0.5", root="a")
 IDENTITY = Identity(b"certificate", b"key", "urn:host:lamproom")
 PATH = (("", "A"),)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def point(name: str = "position") -> OpcUaPoint:
@@ -144,6 +150,71 @@ async def test_dropped_values_are_said_aloud() -> None:
     receive(message(change(1, data(1.0, 0x0480))))
     assert [s.value for s in told.got] == [1.0]
     assert [(kind, count) for kind, count, _ in told.notices] == [(NoticeKind.DATA_LOST, 1)]
+
+
+def numbered(number: int, *notifications: object) -> ua.PublishResult:
+    result = message(*notifications)
+    result.NotificationMessage.SequenceNumber = ua.UInt32(number)
+    return result
+
+
+async def test_messages_that_are_missing_are_said_aloud_where_events_are_taken() -> None:
+    told = Told()
+    subscription, receive = await subscribed(told)
+    receive(numbered(1, change(1, data(1.0))))
+    receive(numbered(3, change(1, data(2.0))))
+    assert told.notices == [], "values are read again"
+    events: list[list[ua.Variant]] = []
+    await subscription.add_events(ua.NodeId(), ua.EventFilter(), events.extend)
+    event = ua.EventFieldList(ClientHandle=2, EventFields=[ua.Variant(5)])
+    other = ua.EventFieldList(ClientHandle=9, EventFields=[ua.Variant(6)])
+    receive(numbered(4, ua.EventNotificationList(Events=[event, other])))
+    receive(numbered(5))
+    receive(numbered(5, change(1, data(2.0))))
+    assert told.notices == [], "a keep-alive has the number of the next message"
+    receive(numbered(8, ua.EventNotificationList(Events=[event])))
+    ((kind, count, text),) = told.notices
+    assert (kind, count) == (NoticeKind.DATA_LOST, 2)
+    assert "were lost or could not be read" in text
+    assert [[one.Value for one in fields] for fields in events] == [[5], [5]]
+    assert subscription.failure is None
+
+
+def feed(told: Told) -> EventFeed:
+    fields = [{"name": "t_us", "path": "Time"}, {"name": "card", "path": "Card"}]
+    event = EventSource.model_validate({"type": "SeenType", "field": fields})
+    one = EventFeed(None, "r1", PATH, event, told)  # type: ignore[arg-type]  # asks no server here
+    one._types = frozenset({ua.NodeId(ua.Int32(7))})
+    one._decoder = EventDecoder(event.field, Layouts({}, {}, {}))
+    return one
+
+
+def happened(event_type: int, *fields: object) -> list[ua.Variant]:
+    return [ua.Variant(ua.NodeId(ua.Int32(event_type))), *map(ua.Variant, fields)]
+
+
+async def test_a_full_queue_of_events_is_said_aloud_and_the_events_are_taken() -> None:
+    told = Told()
+    overflow = happened(ObjectIds.EventQueueOverflowEventType, None, None)
+    feed(told)._take([overflow, happened(7, NOW, "100"), happened(8, NOW, "other")])
+    ((kind, count, text),) = told.notices
+    assert (kind, count, text) == (
+        NoticeKind.DATA_LOST,
+        1,
+        "the server's queue of events was full: events are lost",
+    )
+    (batch,) = told.batches
+    assert batch.columns["card"].tolist() == ["100"]
+    assert batch.device_t_ns is None, "the server has shown no clock"
+
+
+async def test_events_with_other_fields_than_asked_for_are_refused() -> None:
+    told = Told()
+    feed(told)._take([happened(7, NOW), [], happened(7, NOW, "100")])
+    assert told.notices == [
+        (NoticeKind.DATA_REFUSED, 1, "events have other fields than were asked for")
+    ]
+    assert [batch.columns["card"].tolist() for batch in told.batches] == [["100"]]
 
 
 async def test_a_value_of_an_item_that_is_gone_is_ignored() -> None:
