@@ -90,7 +90,10 @@ class ModbusDriver:
         while True:
             turn = min(turns, key=_due_s)
             await asyncio.sleep(max(0.0, turn.due_s - loop.time()))
-            if turn.points is None:
+            if turn.points is not None and self._ring and turns[0].failures:
+                # A reader that does not give its records is not made heard by its points.
+                failure = None
+            elif turn.points is None:
                 failure = await self._drain(line, sink)
                 self._tell_losses(sink, loop.time())
             else:

@@ -12,6 +12,7 @@ from asyncua import ua
 from asyncua.client.client import Client
 from asyncua.ua.attribute_ids import AttributeIds
 from asyncua.ua.object_ids import ObjectIds
+from asyncua.ua.status_codes import StatusCodes
 
 from protocols.driver import DeviceError
 from protocols.opcua.browse import BATCH, Path, local_node, resolve
@@ -54,21 +55,40 @@ async def related(
             )
             for node in nodes[start : start + BATCH]
         ]
-        parameters = ua.BrowseParameters()
-        parameters.View.Timestamp = ua.get_win_epoch()
-        parameters.NodesToBrowse = asked
-        for result in await client.uaclient.browse(parameters):
-            references = list(result.References or ())
-            point = result.ContinuationPoint
-            while point:
-                following = ua.BrowseNextParameters(
-                    ReleaseContinuationPoints=False, ContinuationPoints=[point]
-                )
-                (more,) = await client.uaclient.browse_next(following)
-                references += more.References or ()
-                point = more.ContinuationPoint
+        for references in await _browse(client, asked):
             local = [(local_node(one.NodeId, namespaces), one.BrowseName) for one in references]
             found.append([(node, name) for node, name in local if node is not None])
+    return found
+
+
+async def _browse(
+    client: Client, asked: list[ua.BrowseDescription]
+) -> list[list[ua.ReferenceDescription]]:
+    """All references of each node, also those that the server sends piece by piece."""
+    parameters = ua.BrowseParameters()
+    parameters.View.Timestamp = ua.get_win_epoch()
+    parameters.NodesToBrowse = asked
+    found, again = [], []
+    for number, result in enumerate(await client.uaclient.browse(parameters)):
+        if result.StatusCode.value == StatusCodes.BadNoContinuationPoints:
+            again.append(number)
+        references, point = list(result.References or ()), result.ContinuationPoint
+        while point:
+            following = ua.BrowseNextParameters(
+                ReleaseContinuationPoints=False, ContinuationPoints=[point]
+            )
+            (more,) = await client.uaclient.browse_next(following)
+            references += more.References or ()
+            point = more.ContinuationPoint
+            if len(references) > TYPES_MOST:
+                msg = f"one of the server's nodes has more than {TYPES_MOST:,} references"
+                raise DeviceError(msg)
+        found.append(references)
+    if again and len(asked) == 1:
+        msg = "the server has no room to send the references of a node piece by piece"
+        raise DeviceError(msg)
+    for number in again:  # its few places for the rest of an answer were taken by the others'
+        (found[number],) = await _browse(client, [asked[number]])
     return found
 
 

@@ -54,6 +54,7 @@ class EventDecoder:
     def __init__(self, fields: Sequence[EventField], layouts: Layouts) -> None:
         """`fields` are in the order in which the server is asked for them."""
         self._fields = tuple(fields)
+        self._members = tuple(one.members for one in fields)
         self._layouts = layouts
         paths = [one.path for one in fields]
         #: Of each path the first field: an event's field is decoded once.
@@ -107,9 +108,9 @@ class EventDecoder:
 
     def _take_row(self, row: Mapping[str, Any], taken: Taken) -> None:
         made: dict[str, Any] = {}
-        for one in self._fields:
+        for one, members in zip(self._fields, self._members, strict=True):
             try:
-                made[one.name] = column_value(one, _raw_of(one, row[one.path]))
+                made[one.name] = column_value(one, _raw_of(one.path, members, row[one.path]))
             except UnusableError as error:
                 taken.refusals[f"{one.name}: {error}"] += 1
                 if one.name in (TIME, CARD):
@@ -119,19 +120,19 @@ class EventDecoder:
             taken.columns[name].append(value)
 
 
-def _raw_of(one: EventField, value: Any) -> Any:
-    """What a field names within an event's value; None where it holds none of that."""
-    if not one.members:
+def _raw_of(event_path: str, members: Sequence[tuple[str, ...]], value: Any) -> Any:
+    """What is at the paths `members` within an event's value; None where it holds none of them."""
+    if not members:
         if isinstance(value, dict):
-            msg = f"{one.path} is a structure: name a member of it"
+            msg = f"{event_path} is a structure: name a member of it"
             raise UnusableError(msg)
         return value
     if value is None:
         return None
     if not isinstance(value, dict):
-        msg = f"{one.path} is no structure, but {_kind(value)}"
+        msg = f"{event_path} is no structure, but {_kind(value)}"
         raise UnusableError(msg)
-    found = (_member(value, path) for path in one.members)
+    found = (_member(value, path) for path in members)
     # A time of 1601 is how servers say that they have none (OPC 10000-6, 5.2.2.5).
     return next((raw for raw in found if not _is_none(raw)), None)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from asyncua import ua
@@ -24,6 +24,21 @@ _UNIONS: Final = frozenset({ua.StructureType.Union, ua.StructureType.UnionWithSu
 _SUBTYPED: Final = frozenset(
     {ua.StructureType.StructureWithSubtypedValues, ua.StructureType.UnionWithSubtypedValues}
 )
+_FORMS: Final[Mapping[ua.VariantType | None, struct.Struct]] = {
+    ua.VariantType.Boolean: struct.Struct("<?"),
+    ua.VariantType.SByte: struct.Struct("<b"),
+    ua.VariantType.Byte: struct.Struct("<B"),
+    ua.VariantType.Int16: struct.Struct("<h"),
+    ua.VariantType.UInt16: struct.Struct("<H"),
+    ua.VariantType.Int32: struct.Struct("<i"),
+    ua.VariantType.UInt32: struct.Struct("<I"),
+    ua.VariantType.Int64: struct.Struct("<q"),
+    ua.VariantType.UInt64: struct.Struct("<Q"),
+    ua.VariantType.Float: struct.Struct("<f"),
+    ua.VariantType.Double: struct.Struct("<d"),
+}
+_INT32: Final = _FORMS[ua.VariantType.Int32]
+_UINT32: Final = _FORMS[ua.VariantType.UInt32]
 #: What the bytes of a value that can't be decoded make the library raise.
 _FAILURES: Final = (UaError, ValueError, struct.error, OverflowError, TypeError)
 
@@ -41,6 +56,12 @@ class Member:
     builtin: ua.VariantType | None
     is_array: bool = False
     is_optional: bool = False
+    #: How a number lies in bytes.
+    form: struct.Struct | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Finds out once what each of a thousand events a second asks for."""
+        object.__setattr__(self, "form", _FORMS.get(self.builtin))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +71,18 @@ class Layout:
     name: str
     kind: ua.StructureType
     members: tuple[Member, ...]
+    #: Whether it holds one of its members, or none; some of them, as a mask says; and whether kinds
+    #: of their types may stand in the place of members.
+    is_union: bool = field(init=False)
+    is_masked: bool = field(init=False)
+    is_subtyped: bool = field(init=False)
 
-    @property
-    def is_union(self) -> bool:
-        """Whether it holds one of its members, or none."""
-        return self.kind in _UNIONS
+    def __post_init__(self) -> None:
+        """Finds out once what each of a thousand events a second asks for."""
+        object.__setattr__(self, "is_union", self.kind in _UNIONS)
+        masked = self.kind is ua.StructureType.StructureWithOptionalFields
+        object.__setattr__(self, "is_masked", masked)
+        object.__setattr__(self, "is_subtyped", self.kind in _SUBTYPED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +157,22 @@ class Layouts:
     def _member(self, layout: Layout, member: Member, buffer: Buffer, depth: int) -> Any:
         if not member.is_array:
             return self._value(layout, member, buffer, depth)
-        count: int = unpack_uatype(ua.VariantType.Int32, buffer)
+        (count,) = _INT32.unpack(buffer.read(4))
         if count > min(ELEMENTS_MOST, len(buffer)):
             msg = f"holds an array of {count:,} elements, more than there can be"
             raise UndecodableError(msg)
         return [self._value(layout, member, buffer, depth) for _ in range(count)]
 
     def _value(self, layout: Layout, member: Member, buffer: Buffer, depth: int) -> Any:
-        builtin = member.builtin
-        if layout.kind in _SUBTYPED and member.is_optional:
+        builtin, form = member.builtin, member.form
+        if layout.is_subtyped and member.is_optional:
             # Here the flag says that a kind of the type may stand in its place.
             builtin = ua.VariantType.ExtensionObject if builtin is None else ua.VariantType.Variant
+            form = None
         if builtin is None:
             return self._structure(member.data_type, buffer, depth - 1)
+        if form is not None:
+            return form.unpack(buffer.read(form.size))[0]
         value = unpack_uatype(builtin, buffer)
         if isinstance(value, ua.Variant):
             value = value.Value
@@ -153,14 +184,14 @@ class Layouts:
 def _present(layout: Layout, buffer: Buffer) -> Iterator[Member]:
     """The members that the bytes at the start of `buffer` say are there, in their order."""
     if layout.is_union:
-        chosen: int = unpack_uatype(ua.VariantType.UInt32, buffer)
+        (chosen,) = _UINT32.unpack(buffer.read(4))
         if chosen > len(layout.members):
             msg = f"holds member {chosen} of {layout.name}, which has {len(layout.members)}"
             raise UndecodableError(msg)
         return iter(layout.members[chosen - 1 : chosen] if chosen else ())
-    if layout.kind is not ua.StructureType.StructureWithOptionalFields:
+    if not layout.is_masked:
         return iter(layout.members)
-    mask: int = unpack_uatype(ua.VariantType.UInt32, buffer)
+    (mask,) = _UINT32.unpack(buffer.read(4))
     bit, present = 1, []
     for member in layout.members:
         if not member.is_optional or mask & bit:

@@ -8,6 +8,10 @@ from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from asyncua import ua
+from asyncua.client.ua_client import UaClient
+from asyncua.ua.attribute_ids import AttributeIds
+from asyncua.ua.status_codes import StatusCodes
 
 import protocols.opcua.watch
 from equipment import catalogue
@@ -171,6 +175,48 @@ async def test_a_type_or_an_object_that_is_not_there_ends_the_session_in_words(
     root = "di:DeviceSet"
     text, _ = await failure_of(driver_for(READER, server.port, "Reader1", root=root))
     assert "the server gives no events of this object (its EventNotifier says so)" in text
+
+
+async def test_structures_that_a_server_does_not_define_end_the_session_in_words(
+    server: AutoIdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = UaClient.read_attributes
+
+    async def before_1_04(
+        client: UaClient, nodes: list[ua.NodeId], attribute: AttributeIds
+    ) -> list[ua.DataValue]:
+        if attribute == AttributeIds.DataTypeDefinition:
+            bad = ua.StatusCode(ua.UInt32(StatusCodes.BadAttributeIdInvalid))
+            return [ua.DataValue(StatusCode=bad) for _ in nodes]
+        return await read(client, nodes, attribute)
+
+    monkeypatch.setattr(UaClient, "read_attributes", before_1_04)
+    text, _ = await failure_of(driver_for(READER, server.port, "Reader1"))
+    assert (
+        "aid:ScanResult can't be read: the server gives no definition (DataTypeDefinition) of "
+        "RfidScanResult" in text
+    )
+
+
+async def test_types_that_a_server_tells_piece_by_piece_are_all_found(
+    server: AutoIdServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    browse = UaClient.browse
+    pieces: list[int] = []
+
+    async def few(client: UaClient, parameters: ua.BrowseParameters) -> list[ua.BrowseResult]:
+        parameters.RequestedMaxReferencesPerNode = ua.UInt32(1)
+        results = await browse(client, parameters)
+        pieces.extend(len(one.References or ()) for one in results)
+        return results
+
+    monkeypatch.setattr(UaClient, "browse", few)
+    async with running(driver_for(READER, server.port, "Reader1")) as (told, _):
+        await subscribed(told)
+        server.raise_event("Reader1", seen("100"))
+        await until(lambda: column(told, "card") == ["100"], "the record")
+    assert max(pieces) == 1
+    assert "BrowseNextRequest" in server.requests <= ONLY_READS
 
 
 @asynccontextmanager

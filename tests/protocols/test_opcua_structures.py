@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 from asyncua import ua
+from asyncua.ua.ua_binary import pack_uatype
 from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.opcua.layouts import Definitions, layouts_of
-from protocols.opcua.structures import Layouts, UndecodableError
+from protocols.opcua.structures import Layout, Layouts, Member, UndecodableError
 
 DOUBLE, INT32, STRING, ANY = (ua.NodeId(ua.Int32(number)) for number in (11, 6, 12, 24))
 BUILTIN = {
@@ -97,6 +98,32 @@ def test_a_value_of_any_type_is_what_it_holds() -> None:
     assert decoded(known, b"\x06" + struct.pack("<i", 3)) == {"V": 3}
     inner = b"\x16" + b"\x01\x02\x66\x00" + b"\x01" + struct.pack("<ii", 4, 8)
     assert decoded(known, inner) == {"V": {"N": 8}}
+
+
+def test_kinds_of_a_members_type_may_stand_in_its_place() -> None:
+    fields = [field("N", INT32, optional=True), field("In", node(2), optional=True)]
+    known = layouts(
+        (1, ua.StructureType.StructureWithSubtypedValues, [*fields, field("Last", INT32)]),
+        (2, PLAIN, [field("A", INT32)]),
+        (3, PLAIN, [field("A", INT32), field("B", INT32)]),
+    )
+    number = b"\x0b" + struct.pack("<d", 2.5)
+    inner = b"\x01\x02\x67\x00" + b"\x01" + struct.pack("<iii", 8, 4, 5)
+    body = number + inner + struct.pack("<i", 7)
+    assert decoded(known, body) == {"N": 2.5, "In": {"A": 4, "B": 5}, "Last": 7}
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"), [("Boolean", "?"), ("SByte", "b"), ("Byte", "B"), ("Int16", "h"),
+                       ("UInt16", "H"), ("Int32", "i"), ("UInt32", "I"), ("Int64", "q"),
+                       ("UInt64", "Q"), ("Float", "f"), ("Double", "d")],
+)  # fmt: skip
+def test_numbers_are_read_as_the_library_writes_them(kind: str, code: str) -> None:
+    builtin = ua.VariantType[kind]
+    member = Member("N", node(9), builtin)
+    known = Layouts({node(1): Layout("T", PLAIN, (member,))}, {node(101): node(1)}, {})
+    for value in (0, 1, 0.5 if code in "fd" else 100 if code != "?" else True):
+        assert decoded(known, pack_uatype(builtin, value)) == {"N": value}
 
 
 def test_inherited_members_that_a_server_leaves_out_come_first() -> None:
