@@ -40,6 +40,9 @@ class TextPoint(RepeatedPoint, Place):
             raise ValueError(msg)
         if self.type == "number":
             return self
+        if self.none is not None:
+            msg = "none goes with numbers, not with type 'text'"
+            raise ValueError(msg)
         if self.states or self.range or (self.scale, self.offset) != (1.0, 0.0):
             msg = f"states, scale, offset and range go with numbers, not with type {self.type!r}"
             raise ValueError(msg)

@@ -74,7 +74,8 @@ class TextDriver:
     def share(self, pool: Pool) -> None:
         """See `Sharing`."""
         if self._port is not None:
-            key = ("text", self._options.transport, self._options.port)
+            options = self._options
+            key = ("text", options.transport, options.bind, options.port)
             self._port = pool.get(key, self._new_port)
 
     def _new_port(self) -> Port:

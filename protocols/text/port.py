@@ -125,6 +125,8 @@ class UdpPort(Port):
         made = socket.socket(family, socket.SOCK_DGRAM)
         try:
             made.settimeout(0.0)
+            if family == socket.AF_INET6:  # as asyncio does for TCP
+                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _SYSTEM_BYTES)
             made.bind((self._bind, self._port))
         except BaseException:

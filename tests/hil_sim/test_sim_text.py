@@ -1,8 +1,8 @@
 """A simulated reader's lines, through the driver into ranges: each exactly once, as it was sent."""
 
 import asyncio
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from equipment.profile import Kind
 from equipment.text_profile import TextProfile
 from hil_sim.folder import SimulationError, TextDevice, read_folder
 from hil_sim.lines import LineWriter
+from hil_sim.ring import Column
 from hil_sim.serve.servers import Servers
 from hil_sim.serve.text import TextServer
 from hil_sim.stations import Stations
@@ -18,8 +19,9 @@ from hil_sim.world import World
 from positioning.observation import IdTable, Records
 from protocols.readers import ranges_of, with_times
 from protocols.text.driver import TextDriver
+from protocols.text.format import Format
 from protocols.text.options import TextOptions
-from tests.protocols.text_profiles import shipped
+from tests.protocols.text_profiles import RANGE, profile, shipped
 from tests.support.ports import free_port
 from tests.support.sink import Told, running
 from tests.support.waiting import until
@@ -34,7 +36,7 @@ def driver_for(device: TextDevice) -> TextDriver:
     return TextDriver(device.id, device.profile, TextOptions.model_validate(given))
 
 
-def measured(count: int) -> dict[str, Sequence[object]]:
+def measured(count: int) -> dict[str, list[Any]]:
     rng = np.random.default_rng(7)
     return {
         "t_us": (T_US + np.arange(count) * 137).tolist(),
@@ -58,7 +60,7 @@ def received(told: Told, cards: IdTable) -> tuple[Records, list[int]]:
 async def test_every_range_that_is_sent_arrives_once(transport: str) -> None:
     device = TextDevice("uwb_1", shipped(), transport, "127.0.0.1", free_port())
     sent = measured(3000)
-    lines = LineWriter(shipped()).write(sent)  # type: ignore[arg-type]  # columns of plain lists
+    lines = LineWriter(shipped()).write(sent)
     server = None if transport == "udp" else await TextServer.start(device)
     async with running(driver_for(device)) as (told, _):
         if server is None:
@@ -75,7 +77,7 @@ async def test_every_range_that_is_sent_arrives_once(transport: str) -> None:
     await server.close()
     cards = IdTable(CARDS)
     ranges, flags = received(told, cards)
-    assert ranges["t_ns"].tolist() == [t_us * 1000 for t_us in sent["t_us"]]  # type: ignore[operator]  # a list of int
+    assert ranges["t_ns"].tolist() == [t_us * 1000 for t_us in sent["t_us"]]
     assert [cards.name(card) for card in ranges["card"]] == sent["card"]
     assert [ANCHORS[anchor] for anchor in ranges["anchor"]] == sent["anchor"]
     assert ranges["range_m"].tolist() == pytest.approx(sent["range_m"])
@@ -104,6 +106,31 @@ def test_lines_of_a_tag_hold_its_ranges_in_groups() -> None:
         b"DIST,4,0,A,0,0,0,1.5,0,C,0,0,0,3,0,D,0,0,0,4,0,E,0,0,0,5\r\n",
         b"DIST,1,0,F,0,0,0,6.25\r\n",
     ]
+
+
+def test_lines_of_several_cards_and_with_keys_are_read_as_they_were_written() -> None:
+    grouped = RANGE.replace("width = 4", "width = 2\ngroups = { first = 2, width = 2 }")
+    keyed = RANGE.replace("at = 3", 'key = "m"').replace("width = 4", "width = 3\nwidth_most = 4")
+    sent: dict[str, Column] = {
+        "card": ["1", "1", "2"],
+        "anchor": ["A", "B", "A"],
+        "range_m": [1.5, np.nan, 2.0],
+    }
+    written = {
+        grouped: [b"R,1,A,1.5,B,-\r\n", b"R,2,A,2\r\n"],
+        keyed: [b"R,1,A,m=1.5\r\n", b"R,1,B,m=-\r\n", b"R,2,A,m=2\r\n"],
+    }
+    for text, lines in written.items():
+        made = profile(text)
+        assert LineWriter(made).write(sent) == lines
+        read = Format(made).read([line.rstrip() for line in lines], 0.0)
+        assert read.refusals == []
+        ((_, _, found),) = read.found
+        for name, column in sent.items():
+            wanted = list(column)
+            if name == "range_m":
+                wanted = [pytest.approx(value, nan_ok=True) for value in column]
+            assert found.columns[name].tolist() == wanted
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,18 @@ def test_groups_are_records() -> None:
     assert read.refusals == []
 
 
+def test_groups_without_a_number_go_to_the_end() -> None:
+    text = RANGE.replace("width = 4", "width = 2\ngroups = { first = 2, width = 2 }")
+    form = Format(profile(text))
+    read = form.read([b"R,1401,A,1.5,B,2.5", b"R,1402,C,3", b"R,1403", b"R,1404,D", b"R"], 0.0)
+    assert columns_of(read) == {
+        "card": ["1401", "1401", "1402"],
+        "anchor": ["A", "B", "C"],
+        "range_m": [1.5, 2.5, 3.0],
+    }
+    assert reasons(read) == {3: "a wrong number of fields (not 2 and groups of 2)", 4: UNKNOWN}
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
