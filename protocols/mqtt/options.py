@@ -7,18 +7,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from equipment.mqtt_profile import check_topic
-from protocols.driver import DriverOptions
+from protocols.login import LoginOptions
 
 #: The ports that IANA gave to MQTT, plain and with TLS.
 PORT: Final = 1883
 TLS_PORT: Final = 8883
 
 
-class MqttOptions(DriverOptions):
-    """The keys of a `[[device]]` that publishes over MQTT."""
+class MqttOptions(LoginOptions):
+    """The keys of a `[[device]]` that publishes over MQTT.
+
+    `certificate` and `private_key` (PEM) are for brokers that ask for them.
+    """
 
     address_keys: ClassVar = ("host", "port", "topic")
 
@@ -36,12 +39,6 @@ class MqttOptions(DriverOptions):
     tls: bool = False
     #: Who signs the broker's certificate (PEM); those that the computer trusts if None.
     ca_file: Path | None = None
-    #: The gateway's certificate and key (PEM), for brokers that ask for them.
-    certificate: Path | None = None
-    private_key: Path | None = None
-    user: str | None = Field(default=None, min_length=1)
-    password: SecretStr | None = None
-    password_file: Path | None = None
     #: How long the broker may take to connect, and to answer.
     timeout_s: float = Field(default=5.0, ge=1.0, le=60.0)
 
@@ -62,16 +59,6 @@ class MqttOptions(DriverOptions):
     def _keys_go_together(self) -> Self:
         if self.topic.startswith("$"):
             msg = "topic must not begin with '$': those are the broker's own"
-            raise ValueError(msg)
-        if self.password is not None and self.password_file is not None:
-            msg = "password and password_file: give one of them"
-            raise ValueError(msg)
-        has_password = self.password is not None or self.password_file is not None
-        if (self.user is not None) != has_password:
-            msg = "user goes with password or password_file"
-            raise ValueError(msg)
-        if (self.certificate is None) != (self.private_key is None):
-            msg = "certificate and private_key go together"
             raise ValueError(msg)
         if not self.tls and (self.ca_file or self.certificate) is not None:
             msg = "ca_file and certificate have no use without tls = true"

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import ClassVar, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from equipment.opcua_profile import check_path
 from equipment.profile import Name
-from protocols.driver import DriverOptions
+from protocols.login import LoginOptions
 
 #: The port that IANA gave to OPC UA, where the URL has none.
 DEFAULT_PORT: Final = 4840
@@ -18,8 +18,11 @@ DEFAULT_PORT: Final = 4840
 Security = Literal["none", "basic256sha256", "aes128", "aes256"]
 
 
-class OpcUaOptions(DriverOptions):
-    """The keys of a `[[device]]` that speaks OPC UA."""
+class OpcUaOptions(LoginOptions):
+    """The keys of a `[[device]]` that speaks OPC UA.
+
+    Without a `certificate` (DER or PEM) and its `private_key` it makes a self-signed pair.
+    """
 
     address_keys: ClassVar = ("url", "root")
 
@@ -33,12 +36,6 @@ class OpcUaOptions(DriverOptions):
     publish_ms: int | None = Field(default=None, ge=50, le=60_000)
     #: Anything but "none" signs and encrypts.
     security: Security = "none"
-    user: str | None = Field(default=None, min_length=1)
-    password: SecretStr | None = None
-    password_file: Path | None = None
-    #: The gateway's certificate (DER or PEM) and key. Without them it makes a self-signed pair.
-    certificate: Path | None = None
-    private_key: Path | None = None
     #: Where a self-signed pair is kept, so that a server has to be told only once to trust it.
     #: Without it the pair lasts as long as the gateway runs.
     certificate_folder: Path | None = None
@@ -72,16 +69,6 @@ class OpcUaOptions(DriverOptions):
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> Self:
-        if self.password is not None and self.password_file is not None:
-            msg = "password and password_file: give one of them"
-            raise ValueError(msg)
-        has_password = self.password is not None or self.password_file is not None
-        if (self.user is not None) != has_password:
-            msg = "user goes with password or password_file"
-            raise ValueError(msg)
-        if (self.certificate is None) != (self.private_key is None):
-            msg = "certificate and private_key go together"
-            raise ValueError(msg)
         if self.certificate is not None and self.certificate_folder is not None:
             msg = "certificate_folder is for a certificate that is made: give no other with it"
             raise ValueError(msg)

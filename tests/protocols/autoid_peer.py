@@ -1,20 +1,16 @@
 """What the tests of events share: a server of another make that raises them, and drivers for it."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 from equipment import catalogue
 from equipment.opcua_profile import OpcUaProfile
 from equipment.profile import Profile
 from protocols.opcua.driver import OpcUaDriver
 from protocols.opcua.options import OpcUaOptions
-from tests.protocols.opcua_peer import NODESETS, SITE
-from tests.support.places import PEERS, missing_node
-from tests.support.processes import Process
+from tests.protocols.opcua_peer import SITE, NodeServer
 from tests.support.sink import Told
 from tests.support.waiting import until
 
@@ -22,32 +18,10 @@ from tests.support.waiting import until
 T_MS = 1_767_225_600_000
 
 
-class AutoIdServer(Process):
+class AutoIdServer(NodeServer):
     """node-opcua with the official AutoID nodeset, a reader and an engine, by itself."""
 
-    def __init__(self, pki: Path, **options: object) -> None:
-        if why := missing_node("node-opcua"):
-            pytest.skip(why)
-        if not NODESETS.is_dir():
-            pytest.skip("the official nodesets are not there (../shared/nodesets)")
-        pki.mkdir(parents=True, exist_ok=True)
-        words = {"nodesets": NODESETS, "pki": pki} | options
-        command = ["node", "opcua_autoid.js", *(f"{key}={value}" for key, value in words.items())]
-        super().__init__(command, pki, "opcua-autoid", cwd=PEERS)
-
-    @property
-    def requests(self) -> set[str]:
-        """The kinds of requests that the server has got."""
-        return {line.split()[1] for line in self.out.splitlines() if line.startswith("REQUEST ")}
-
-    @property
-    def ready(self) -> bool:
-        return self.count("READY ") > 0
-
-    @property
-    def port(self) -> int:
-        """Where it listens, once it does."""
-        return int(self.word_after("READY"))
+    script = "opcua_autoid.js"
 
     def raise_event(self, device: str, *results: dict[str, Any]) -> None:
         """Raises one event with so many results."""

@@ -18,6 +18,8 @@ SITE = "urn:lamproom:test:mine"
 class NodeServer(Process):
     """node-opcua with the official nodesets and one shearer, in a process of its own."""
 
+    script = "opcua_server.js"
+
     def __init__(self, pki: Path, **options: object) -> None:
         if why := missing_node("node-opcua"):
             pytest.skip(why)
@@ -25,8 +27,8 @@ class NodeServer(Process):
             pytest.skip("the official nodesets are not there (../shared/nodesets)")
         pki.mkdir(parents=True, exist_ok=True)
         words = {"nodesets": NODESETS, "pki": pki} | options
-        command = ["node", "opcua_server.js", *(f"{key}={value}" for key, value in words.items())]
-        super().__init__(command, pki, "opcua-server", cwd=PEERS)
+        command = ["node", self.script, *(f"{key}={value}" for key, value in words.items())]
+        super().__init__(command, pki, Path(self.script).stem, cwd=PEERS)
 
     @property
     def requests(self) -> set[str]:
