@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _VALUE_LETTERS: Final = 60
 
 browse = typer.Typer(
-    help="Show what a server has, and write the lines of a profile for it.",
+    help="Show what a server has, as a profile names it.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -29,7 +29,7 @@ browse = typer.Typer(
 
 @browse.callback()
 def _only_groups() -> None:
-    """Show what a server has, and write the lines of a profile for it."""
+    """Show what a server has, as a profile names it."""
 
 
 @browse.command("opcua")

@@ -30,6 +30,12 @@ COMMANDS = (
     "locate",
     "evaluate",
     "audit",
+    "doctor",
+    "devices",
+    "browse",
+    "listen",
+    "profile",
+    "probe",
 )
 
 
