@@ -18,6 +18,7 @@ from equipment.modbus_profile import (
     WordOrder,
 )
 from equipment.report import Value
+from protocols.modbus.crc import Crc16
 from protocols.modbus.plan import BIT_TABLES, Block, Read
 
 #: Registers as they are on the wire.
@@ -220,47 +221,6 @@ def _column(field: RecordField, raw: NDArray[np.generic]) -> NDArray[np.generic]
     if field.none is not None:
         scaled[raw == field.none] = np.nan
     return scaled
-
-
-class Crc16:
-    """CRC-16/MODBUS over many messages of one length.
-
-    The checksum is linear over GF(2): that of a message is that of as many zero bytes, xor what
-    each byte adds by itself, which depends only on its value and place (Modbus over Serial Line
-    V1.02, 6.2.2 gives the checksum). So a table turns it into one look-up for each byte.
-    """
-
-    _POLYNOMIAL: Final = 0xA001
-    _START: Final = 0xFFFF
-
-    def __init__(self, length: int) -> None:
-        """`length`: bytes of a message, at least 1."""
-        step = self._bytewise()
-        # What a byte adds when it is the last; each byte after it carries that on by one step.
-        added = step.copy()
-        table = np.empty((length, 256), np.uint16)
-        zeros = self._START
-        for place in range(length - 1, -1, -1):
-            table[place] = added
-            added = (added >> np.uint16(8)) ^ step[added & np.uint16(0xFF)]
-            zeros = (zeros >> 8) ^ int(step[zeros & 0xFF])
-        self._table = table
-        self._zeros = np.uint16(zeros)
-        self._places = np.arange(length)
-
-    def of(self, messages: NDArray[np.uint8]) -> NDArray[np.uint16]:
-        """The checksums of (k, length) bytes: (k,) uint16."""
-        parts = self._table[self._places, messages]
-        folded = np.bitwise_xor.reduce(parts, axis=1) ^ self._zeros
-        return cast(NDArray[np.uint16], folded)
-
-    @classmethod
-    def _bytewise(cls) -> NDArray[np.uint16]:
-        table = np.arange(256, dtype=np.uint16)
-        for _ in range(8):
-            odd = (table & np.uint16(1)).astype(bool)
-            table = np.where(odd, (table >> 1) ^ cls._POLYNOMIAL, table >> 1).astype(np.uint16)
-        return table
 
 
 def registers_of(body: bytes, read: Read) -> Registers:

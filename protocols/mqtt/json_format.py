@@ -9,8 +9,9 @@ from equipment.mqtt_profile import MqttPoint, MqttProfile
 from equipment.report import Quality, Sample, Value
 from protocols.losses import Loss
 from protocols.mqtt.message import NOTHING, STRAY, Message, Taken, refusal
-from protocols.mqtt.records import Pace, RecordReader, Repeats
+from protocols.mqtt.records import RecordReader, Repeats
 from protocols.mqtt.values import MISSING, Pointer, WrongError, parse, raw_of, time_ns
+from protocols.pace import Pace
 
 #: Why a value that the broker had kept is not good, where it has no time of its own.
 KEPT: Final = "kept by the broker: how old it is, is not known"

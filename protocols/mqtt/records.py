@@ -20,11 +20,6 @@ RECORDS_MOST: Final = 10_000
 #: Messages whose like is known again: what a broker or a device sends twice comes soon after.
 REMEMBERED_MOST: Final = 4096
 
-#: How long a device's time must go no faster than ours until messages are taken to come as they
-#: are made; and by how much the one may hurry before the other.
-SETTLED_NS: Final = 2_000_000_000
-HURRY_NS: Final = 500_000_000
-
 #: Fields without which a record is none. Others may be missing or null: the reader has none.
 _NEEDED: Final = frozenset({"t_us", "card", "anchor"})
 
@@ -124,25 +119,3 @@ class Repeats:
         if len(self._seen) > REMEMBERED_MOST:
             del self._seen[next(iter(self._seen))]
         return False
-
-
-class Pace:
-    """Tells messages that come as they are made from those that the broker had kept for us.
-
-    What was kept comes faster than it was made. Only from the others can be told what the
-    device's clock shows now.
-    """
-
-    def __init__(self) -> None:
-        self._since: tuple[int, int] | None = None
-
-    def settled(self, device_t_ns: int, receive_t_ns: int) -> bool:
-        """Whether a message of this time, received then, comes as it was made."""
-        if self._since is None:
-            self._since = device_t_ns, receive_t_ns
-            return False
-        device_ns, receive_ns = device_t_ns - self._since[0], receive_t_ns - self._since[1]
-        if device_ns > receive_ns + HURRY_NS or min(device_ns, receive_ns) < 0:
-            self._since = device_t_ns, receive_t_ns
-            return False
-        return receive_ns >= SETTLED_NS

@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from equipment.text_line import FieldType, LineField, TimeUnit
 from equipment.text_profile import TextPoint
-
-#: Times beyond what 64 bits of nanoseconds hold (the year 2262) are no times; 0 is "no clock".
-T_US_MOST: Final = (1 << 63) // 1000 - 1
+from protocols.readers import T_US_MOST
 
 #: Whole numbers have 64 bits.
 _WHOLE_LEAST, _WHOLE_MOST = -(1 << 63), (1 << 63) - 1

@@ -15,12 +15,12 @@ from equipment.report import NoticeKind, RecordBatch
 from equipment.text_profile import TextProfile
 from protocols.driver import DeviceError, Driver, Pool, Sharing, Sink
 from protocols.losses import Loss, Losses
+from protocols.pace import Pace
 from protocols.readers import AGE_US, is_card_id
 from protocols.text.feed import Feed, Piece
 from protocols.text.format import Format, Read
 from protocols.text.kind import Found
 from protocols.text.options import TextOptions
-from protocols.text.pace import Pace
 from protocols.text.port import Port, TcpPort, UdpPort
 from protocols.text.refusals import Refusals
 from protocols.text.samples import samples_of

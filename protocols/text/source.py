@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Final, Protocol
 
 from protocols.driver import DeviceError
 from protocols.text.feed import Feed
@@ -13,7 +13,7 @@ from protocols.text.words import addresses_of, no_port, reason_of
 
 #: Nobody else waits for a port as everyone does for a network: it is opened again at once, for a
 #: device that finds it closed may try again only after long.
-AGAIN_S = 0.1
+AGAIN_S: Final = 0.1
 
 
 class Source(Protocol):

@@ -20,7 +20,8 @@ from equipment.modbus_profile import (
     WordOrder,
 )
 from equipment.profile import Words
-from protocols.modbus.codec import BlockLayout, Crc16, RecordLayout
+from protocols.modbus.codec import BlockLayout, RecordLayout
+from protocols.modbus.crc import Crc16
 from protocols.modbus.plan import plan
 from tests.protocols.modbus_peer import as_registers, machine
 

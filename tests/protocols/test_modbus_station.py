@@ -10,7 +10,7 @@ import protocols.losses
 from equipment import catalogue
 from equipment.modbus_profile import ModbusProfile, Ring
 from equipment.report import NoticeKind, Quality
-from protocols.modbus.codec import Crc16
+from protocols.modbus.crc import Crc16
 from tests.protocols.modbus_peer import answer, asked, bare_server, driver_for, refusal
 from tests.support.sink import failure_of, running
 from tests.support.waiting import until

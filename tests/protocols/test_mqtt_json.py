@@ -14,7 +14,8 @@ from equipment.profile import Kind
 from equipment.report import Quality
 from protocols.mqtt.json_format import JsonFormat
 from protocols.mqtt.message import Message, Taken
-from protocols.mqtt.records import Pace, Repeats
+from protocols.mqtt.records import Repeats
+from protocols.pace import Pace
 from tests.protocols.mqtt_peer import UWB, machine, parsed
 
 NOW_NS = 1_772_366_400_000_000_000

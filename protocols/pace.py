@@ -1,6 +1,6 @@
-"""Whether lines come as they are made: only then do they tell what the device's clock shows. Pure.
+"""Whether records come as they are made: only then do they tell what a device's clock shows. Pure.
 
-A device that was cut off may send what it kept, which comes faster than it was made; and one wrong
+What a device that was cut off, or a broker, had kept comes faster than it was made; and one wrong
 time, where there is no checksum, must not move all others.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: For how long times must go as fast as ours until lines are taken to come as they are made.
+#: For how long times must go as fast as ours until records are taken to come as they are made.
 SETTLED_NS: Final = 2_000_000_000
 
 #: By how much they may hurry, or go back, meanwhile: what a network delays.
@@ -16,7 +16,7 @@ HURRY_NS: Final = 500_000_000
 
 
 class Pace:
-    """Follows the newest time of each batch of lines."""
+    """Follows the newest time of each batch of records."""
 
     def __init__(self) -> None:
         self._since: tuple[int, int] | None = None

@@ -1,6 +1,6 @@
-"""Only lines that come as they are made tell what the device's clock shows."""
+"""Only what comes as it is made tells what the device's clock shows."""
 
-from protocols.text.pace import HURRY_NS, SETTLED_NS, Pace
+from protocols.pace import HURRY_NS, SETTLED_NS, Pace
 
 S = 1_000_000_000
 DEVICE, HERE = 5_000 * S, 1_764_500_000 * S
