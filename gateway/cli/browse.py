@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.options import checked
 from gateway.cli.show import plain, show
 
 if TYPE_CHECKING:
@@ -67,8 +68,11 @@ def opcua(
     text or flag; meanings are for you to write.
     """
     from protocols.driver import DeviceError
+    from protocols.opcua.options import OpcUaOptions
 
-    options = _options(
+    options = checked(
+        OpcUaOptions,
+        {"url": "URL"},
         url=url,
         root=root or "Objects",
         user=user or None,
@@ -90,20 +94,6 @@ def opcua(
         _show_tree(found, prefixes)
     if tree.is_cut:
         typer.echo(f"there is more than {most} nodes: say --root or --most", err=True)
-
-
-def _options(**given: object) -> OpcUaOptions:
-    """What was given, checked as in `devices.toml`; ends the command where it can't be."""
-    from pydantic import ValidationError
-
-    from protocols.opcua.options import OpcUaOptions
-
-    try:
-        return OpcUaOptions.model_validate(given)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = first["loc"][0] if first["loc"] else "options"
-        fail(f"{key}: {first['msg'].removeprefix('Value error, ')}")
 
 
 async def _tree(
@@ -152,20 +142,6 @@ def _value_of(one: Found) -> Any:
     return None if value is None else str(getattr(value, "Text", value))
 
 
-def _kind_of(one: Found) -> str:
-    """What a profile calls its type; empty where it is no single value."""
-    value = one.data.Value if one.data else None
-    if value is None or value.is_array:
-        return ""
-    name = value.VariantType.name
-    if name == "Boolean":
-        return "bool"
-    if name in ("String", "LocalizedText"):
-        return "text"
-    whole = ("SByte", "Byte", "Int16", "UInt16", "Int32", "UInt32", "Int64", "UInt64")
-    return "number" if name in (*whole, "Float", "Double") else ""
-
-
 def _row(one: Found) -> dict[str, Any]:
     kind = one.data.Value.VariantType.name if one.data and one.data.Value else ""
     return {
@@ -199,10 +175,12 @@ def _show_tree(found: list[Found], prefixes: dict[str, str]) -> None:
 
 
 def _profile_lines(found: list[Found], prefixes: dict[str, str]) -> str:
+    from protocols.opcua.values import point_type
+
     lines = ["[namespaces]", *(f"{prefix} = {_quoted(uri)}" for prefix, uri in prefixes.items())]
     names: set[str] = set()
     for one in found:
-        kind = _kind_of(one)
+        kind = point_type(one.data)
         if not kind:
             continue
         words = one.path[-1][1]

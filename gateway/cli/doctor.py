@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import shutil
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -91,16 +90,12 @@ def _journal(folder: Path) -> Finding:
 
 
 def _port(host: str, port: int) -> Finding:
+    from gateway.serve.server import ServeError, check_free
+
     try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        text = (
-            f"{host} port {port}: {error.strerror or error}; if this mine's gateway runs already, "
-            "ask it with `lamproom devices`"
-        )
+        check_free(host, port)
+    except ServeError as error:
+        text = f"{error}; if it is this mine's gateway, ask it with `lamproom devices`"
         return Finding("grpc", good=False, text=text)
     return Finding("grpc", good=True, text=f"{host} port {port} is free")
 

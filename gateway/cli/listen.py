@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.options import checked
 from gateway.cli.show import plain, show
 
 if TYPE_CHECKING:
@@ -65,18 +66,21 @@ def mqtt(
     Of a JSON message each value stands under its JSON Pointer, as a profile names it; of a
     Sparkplug B message each metric with its value. It only subscribes. Status 1 when nothing came.
     """
-    given = {
-        "host": host,
-        "port": port,
-        "version": version,
-        "user": user or None,
-        "password_file": password_file,
-        "tls": tls,
-        "ca_file": ca_file,
-    }
-    options = _options({key: value for key, value in given.items() if value is not None})
     from protocols.driver import DeviceError
+    from protocols.mqtt.options import MqttOptions
 
+    options = checked(
+        MqttOptions,
+        {"host": "HOST"},
+        host=host,
+        port=port,
+        topic="any",  # that of a device has no wildcards; what is listened to is asked for apart
+        version=version,
+        user=user or None,
+        password_file=password_file,
+        tls=tls,
+        ca_file=ca_file,
+    )
     try:
         came = asyncio.run(_print(options, topic, count, seconds, as_json=as_json))
     except DeviceError as error:
@@ -85,24 +89,6 @@ def mqtt(
         raise typer.Exit(0) from None
     if not came:
         fail(f"{host}: nothing came on {topic}")
-
-
-def _options(given: dict[str, object]) -> MqttOptions:
-    """What was given, checked as in `devices.toml`; ends the command where it can't be."""
-    from pydantic import ValidationError
-
-    from equipment.wording import problem_of
-    from protocols.mqtt.options import MqttOptions
-
-    try:
-        # The topic of a device has no wildcards; what is listened to is asked for apart.
-        return MqttOptions.model_validate({**given, "topic": "any"})
-    except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            key = f"--{item['loc'][0]}: ".replace("_", "-") if item["loc"] else ""
-            lines.append(f"{key}{problem_of(item)}")
-        fail("\n".join(lines))
 
 
 async def _print(

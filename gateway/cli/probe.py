@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gateway.cli.fail import fail
+from gateway.cli.options import checked
 from gateway.cli.show import show
 
 if TYPE_CHECKING:
@@ -68,11 +69,14 @@ def modbus(
     but 0 and sizes from 1e-6 to 1e10. Status 1 when nothing could be read.
     """
     from equipment.modbus_profile import Table
+    from protocols.modbus.options import ModbusOptions
 
     if first + count > 65536:
         fail(f"--count: addresses end at 65535, {65536 - first} are left from {first} on")
-    options = _options(
-        rtu=rtu,
+    options = checked(
+        ModbusOptions,
+        {"host": "HOST", "timeout_s": "--timeout"},
+        transport=_transport(serial, rtu=rtu),
         host=host,
         port=port,
         serial=serial,
@@ -89,26 +93,12 @@ def modbus(
         raise typer.Exit(1)
 
 
-def _options(*, rtu: bool, **options: object) -> ModbusOptions:
-    """The options as `devices.toml` has them; None: not given. Ends the command on mistakes."""
-    from pydantic import ValidationError
-
-    from equipment.wording import problem_of
-    from protocols.modbus.options import ModbusOptions
-
-    given = {key: value for key, value in options.items() if value is not None}
-    if rtu and "serial" in given:
+def _transport(serial: str | None, *, rtu: bool) -> str:
+    if rtu and serial is not None:
         fail("--rtu is for HOST: on a serial port frames are always such")
-    given["transport"] = "rtu" if "serial" in given else "rtu_over_tcp" if rtu else "tcp"
-    named = {"host": "HOST", "timeout_s": "--timeout"}
-    try:
-        return ModbusOptions.model_validate(given)
-    except ValidationError as error:
-        lines = []
-        for item in error.errors():
-            key = str(item["loc"][0])
-            lines.append(f"{named.get(key, '--' + key.replace('_', '-'))}: {problem_of(item)}")
-        fail("\n".join(lines))
+    if serial is not None:
+        return "rtu"
+    return "rtu_over_tcp" if rtu else "tcp"
 
 
 def _surveyed(options: ModbusOptions, table: Table, first: int, count: int) -> Survey:

@@ -96,7 +96,7 @@ class Server:
             ServeError: the address is taken, or is not one of this machine.
         """
         address = f"[{self._host}]" if ":" in self._host else self._host
-        _check_free(self._host, self._port)
+        check_free(self._host, self._port)
         server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX)
         services = self.services.table()
         for name, methods in services.items():
@@ -151,7 +151,7 @@ class Server:
             await self._server.stop(grace_s)
 
 
-def _check_free(host: str, port: int) -> None:
+def check_free(host: str, port: int) -> None:
     """Raises ServeError where nothing can listen, with the system's own reason."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]

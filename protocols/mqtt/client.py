@@ -119,8 +119,8 @@ class ReadOnlyClient(aiomqtt.Client):
         self.complaint = ""
         paho = self._client
         self._queue_packet = paho._packet_queue  # noqa: SLF001 - all that is sent goes through it
-        paho._packet_queue = self._only_allowed  # type: ignore[method-assign]  # noqa: SLF001 - see there
-        paho._create_socket = lambda: connected  # type: ignore[method-assign]  # noqa: SLF001 - see the module
+        paho._packet_queue = self._only_allowed  # type: ignore[method-assign]  # noqa: SLF001 - all that is sent goes through it
+        paho._create_socket = lambda: connected  # type: ignore[method-assign]  # noqa: SLF001 - the library's own blocks, see the module
         paho.manual_ack_set(True)  # noqa: FBT003 - the library's order
         paho.on_log = self._on_log
 
@@ -210,7 +210,7 @@ class ReadOnlyClient(aiomqtt.Client):
             if state.done() and not state.cancelled():
                 state.exception()  # it was told, or is of no interest any more
 
-    async def _wait_for(self, fut: Awaitable[_T], timeout: float | None) -> _T:  # noqa: ASYNC109 - the library's
+    async def _wait_for(self, fut: Awaitable[_T], timeout: float | None) -> _T:  # noqa: ASYNC109 - the library calls it so
         # The library's way, `asyncio.wait_for` of Python 3.11, loses a cancellation that comes
         # together with the answer: the session would go on for ever.
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from asyncua import ua
 from asyncua.client.client import Client
@@ -18,7 +18,7 @@ from asyncua.ua.object_ids import ObjectIds
 from equipment.opcua_profile import UA_URI
 from protocols.driver import DeviceError
 from protocols.opcua.browse import BATCH, NotFound, Path, local_node, resolve
-from protocols.opcua.values import status_of
+from protocols.opcua.definitions import attributes
 
 #: The properties of an analogue value (OPC 10000-8, 5.3.2.3); they are told with it.
 _UNITS: Final = "EngineeringUnits"
@@ -84,9 +84,12 @@ async def read_tree(
     walk = _Walk(client, namespaces, most)
     await walk.run(start, depth)
     variables = [one for one in walk.found if one.is_variable]
-    data = await _read(client, [one.node for one in variables], AttributeIds.Value)
-    for one, value in zip(variables, data, strict=True):
-        one.data = value
+    for first in range(0, len(variables), BATCH):
+        batch = variables[first : first + BATCH]
+        nodes = [one.node for one in batch]
+        data = await client.uaclient.read_attributes(nodes, AttributeIds.Value)
+        for one, value in zip(batch, data, strict=True):
+            one.data = value
     await _add_properties(client, walk.properties)
     await _add_states(client, variables)
     return Tree(tuple(walk.found), walk.is_cut)
@@ -155,25 +158,11 @@ class _Walk:
         ]
 
 
-async def _read(
-    client: Client, nodes: Sequence[ua.NodeId], attribute: AttributeIds
-) -> list[ua.DataValue]:
-    data: list[ua.DataValue] = []
-    for start in range(0, len(nodes), BATCH):
-        batch = list(nodes[start : start + BATCH])
-        data += await client.uaclient.read_attributes(batch, attribute)
-    return data
-
-
-def _value(data: ua.DataValue) -> Any:
-    return data.Value.Value if data.Value is not None and not status_of(data) else None
-
-
 async def _add_properties(
     client: Client, properties: Sequence[tuple[Found, str, ua.NodeId]]
 ) -> None:
-    data = await _read(client, [node for _, _, node in properties], AttributeIds.Value)
-    for (one, name, _), value in zip(properties, map(_value, data), strict=True):
+    values = await attributes(client, [node for _, _, node in properties], AttributeIds.Value)
+    for (one, name, _), value in zip(properties, values, strict=True):
         if name == _UNITS and isinstance(value, ua.EUInformation):
             one.unit = value.DisplayName.Text or ""
         elif name == _RANGE and isinstance(value, ua.Range) and value.Low < value.High:
@@ -182,15 +171,14 @@ async def _add_properties(
 
 async def _add_states(client: Client, variables: Sequence[Found]) -> None:
     """The names of enumerations' values (OPC 10000-3, 8.49), each data type asked for once."""
-    types = await _read(client, [one.node for one in variables], AttributeIds.DataType)
-    own = [_value(data) for data in types]
+    own = await attributes(client, [one.node for one in variables], AttributeIds.DataType)
     asked = sorted(
         {kind for kind in own if isinstance(kind, ua.NodeId) and kind.NamespaceIndex}, key=str
     )
-    definitions = await _read(client, asked, AttributeIds.DataTypeDefinition)
+    definitions = await attributes(client, asked, AttributeIds.DataTypeDefinition)
     states: Mapping[ua.NodeId, dict[int, str]] = {
         kind: {int(one.Value): str(one.Name) for one in definition.Fields}
-        for kind, definition in zip(asked, map(_value, definitions), strict=True)
+        for kind, definition in zip(asked, definitions, strict=True)
         if isinstance(definition, ua.EnumDefinition)
     }
     for one, kind in zip(variables, own, strict=True):

@@ -37,6 +37,9 @@ _NUMBERS: Final = frozenset(
 )
 
 
+_TEXTS: Final = frozenset({ua.VariantType.String, ua.VariantType.LocalizedText})
+
+
 class _WrongTypeError(Exception):
     """A value is not of the type that the profile names; the text says what it is."""
 
@@ -114,6 +117,18 @@ def bad_sample(
     return Sample(device, point.name, None, Quality.BAD, reason, source_ns, receive_t_ns)
 
 
+def point_type(data: ua.DataValue | None) -> str:
+    """What a profile calls a value's type: number, text or bool; empty where it can be none."""
+    variant = _variant_of(data) if data is not None else ua.Variant()
+    if variant.is_array or isinstance(variant.Value, list):
+        return ""
+    if variant.VariantType in _NUMBERS:
+        return "number"
+    return {**dict.fromkeys(_TEXTS, "text"), ua.VariantType.Boolean: "bool"}.get(
+        variant.VariantType, ""
+    )
+
+
 def _raw_of(point: OpcUaPoint, variant: ua.Variant) -> Value:
     raw, kind = variant.Value, variant.VariantType
     if raw is None:
@@ -129,7 +144,7 @@ def _raw_of(point: OpcUaPoint, variant: ua.Variant) -> Value:
             msg = f"{raw} is not the number of a state"
             raise _WrongTypeError(msg)
         return float(raw)
-    if point.type == "text" and kind in (ua.VariantType.String, ua.VariantType.LocalizedText):
+    if point.type == "text" and kind in _TEXTS:
         text = raw if isinstance(raw, str) else raw.Text or ""
         if len(text) > TEXT_LENGTH_MAX:
             msg = f"is a text of {len(text)} letters, more than {TEXT_LENGTH_MAX}"

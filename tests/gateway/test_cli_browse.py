@@ -136,9 +136,9 @@ async def test_what_is_wrong_is_told_in_words(url: str) -> None:
     assert status == 1
     assert "connection refused: check that the server runs" in err
     status, _, err = await asked("http://127.0.0.1")
-    assert (status, err) == (1, "url: must be opc.tcp://host:port\n")
+    assert (status, err) == (1, "URL: must be opc.tcp://host:port, not 'http://127.0.0.1'\n")
     status, _, err = await asked(url, "--user", "reader")
-    assert (status, err) == (1, "options: user goes with password or password_file\n")
+    assert (status, err) == (1, "user goes with password or password_file\n")
 
 
 def test_prefixes_are_short_and_each_its_own() -> None:

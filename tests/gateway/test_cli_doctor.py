@@ -7,7 +7,6 @@ import shutil
 import socket
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.commands import app
@@ -109,7 +108,13 @@ def test_a_look_takes_no_records_from_the_gateway() -> None:
     assert beside.client_id not in (None, options.client_id)
 
 
-@pytest.mark.parametrize("arguments", [["--seconds", "0"], []])
-def test_a_folder_must_be_there(tmp_path: Path, arguments: list[str]) -> None:
-    result = CliRunner().invoke(app, ["doctor", str(tmp_path / "none"), *arguments])
-    assert result.exit_code != 0
+def test_a_folder_must_be_there(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", str(tmp_path / "none")])
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'none'}: there is no such folder" in result.output
+
+
+def test_a_moment_must_be_longer_than_none(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", str(tmp_path), "--seconds", "0"])
+    assert result.exit_code == 2
+    assert "--seconds" in result.output

@@ -3,7 +3,6 @@
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import Message
 
 _Field = descriptor_pb2.FieldDescriptorProto
 
@@ -83,13 +82,13 @@ def payload(
     seq: int | None = None, *metrics: dict[str, Any], timestamp: int | None = None
 ) -> bytes:
     """A payload of metrics such as `{"name": "P", "double": 1.5, "alias": 3}`."""
-    made: Message = PAYLOAD()
+    made: Any = PAYLOAD()
     if seq is not None:
-        made.seq = seq  # type: ignore[attr-defined]  # made above
+        made.seq = seq
     if timestamp is not None:
-        made.timestamp = timestamp  # type: ignore[attr-defined]  # made above
+        made.timestamp = timestamp
     for given in metrics:
-        metric = made.metrics.add()  # type: ignore[attr-defined]  # made above
+        metric = made.metrics.add()
         for word, value in given.items():
             if word == "quality":
                 metric.properties.keys.append("Quality")

@@ -1,6 +1,6 @@
 """Who asks when on a shared line: turns, rests and debts, under a clock of the test's own."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 import pytest
@@ -116,7 +116,7 @@ class Bus:
     rests: Rests = field(default_factory=Rests)
     due_s: dict[int, float] = field(default_factory=dict)
     scans: Counter[int] = field(default_factory=Counter)
-    taken_s: Counter[int] = field(default_factory=Counter)
+    taken_s: defaultdict[int, float] = field(default_factory=lambda: defaultdict(float))
     late_s: dict[int, float] = field(default_factory=dict)
     heard_s: dict[int, float] = field(default_factory=dict)
 
@@ -142,7 +142,7 @@ class Bus:
         cost_s = self.timeout_s if unit in self.dead else self.answer_s
         self.now_s += cost_s
         if unit in self.dead:
-            self.taken_s[unit] += cost_s  # type: ignore[assignment]  # seconds are counted
+            self.taken_s[unit] += cost_s
             rest_s = self.rests.failed(unit, cost_s, self.now_s)
             self.due_s[unit] = self.now_s + (rest_s or 0.5)
             return

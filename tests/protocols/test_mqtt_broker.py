@@ -212,7 +212,7 @@ async def test_comes_back_after_the_broker_was_frozen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tls", [False, True])
-async def test_a_session_that_is_cancelled_while_it_connects_leaves_nothing(tls: bool) -> None:  # noqa: FBT001 - a parameter
+async def test_a_session_that_is_cancelled_while_it_connects_leaves_nothing(*, tls: bool) -> None:
     came, over = asyncio.Event(), asyncio.Event()
 
     async def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:

@@ -29,6 +29,8 @@ from tests.support.sink import Told
 
 OPTIONS = OpcUaOptions(url="opc.tcp://10.0.0.5", root="a")
 IDENTITY = Identity(b"certificate", b"key", "urn:host:lamproom")
+#: The server that is not asked here.
+NOBODY: Any = None
 PATH = (("", "A"),)
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -183,7 +185,7 @@ async def test_messages_that_are_missing_are_said_aloud_where_events_are_taken()
 def feed(told: Told) -> EventFeed:
     fields = [{"name": "t_us", "path": "Time"}, {"name": "card", "path": "Card"}]
     event = EventSource.model_validate({"type": "SeenType", "field": fields})
-    one = EventFeed(None, "r1", PATH, event, told)  # type: ignore[arg-type]  # asks no server here
+    one = EventFeed(NOBODY, "r1", PATH, event, told)
     one._types = frozenset({ua.NodeId(ua.Int32(7))})
     one._decoder = EventDecoder(event.field, Layouts({}, {}, {}))
     return one

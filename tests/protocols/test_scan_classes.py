@@ -1,6 +1,7 @@
 """Points that are read more often, or less, than the others of their device."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from asyncua import ua
@@ -16,6 +17,8 @@ from tests.protocols.modbus_peer import answer, asked, bare_server, driver_for, 
 from tests.support.sink import Told, failure_of, running
 from tests.support.waiting import until
 
+#: The server that is not asked here.
+NOBODY: Any = None
 CLASSES = "classes = { slow = 1.5, fast = 0.1 }"
 SCAN = 'name="{}"; address={}; type="int16"'
 
@@ -117,7 +120,7 @@ async def test_an_opcua_server_is_asked_to_look_at_a_class_as_often_as_it_says()
     driver = OpcUaDriver("m1", opcua_profile(), OpcUaOptions(url="opc.tcp://127.0.0.1:1", root="M"))
     periods_s = driver._plan.periods_s
     assert periods_s == {"rarely": 30.0}
-    subscription = Subscription(None, "m1", periods_s, Told())  # type: ignore[arg-type]  # unasked
+    subscription = Subscription(NOBODY, "m1", periods_s, Told())
     subscription.interval_s = 1.0
     usual, rarely = (subscription._new_item(p, ua.NodeId()) for p in opcua_profile().point)
     intervals_ms = [

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,8 +30,8 @@ def refused(told: Told) -> list[str]:
 
 
 @asynccontextmanager
-async def connected(peer: Device, **more: object) -> AsyncIterator[Told]:
-    async with running(driver_for(peer.port, **more)) as (told, _):  # type: ignore[arg-type]  # any option
+async def connected(peer: Device, **more: Any) -> AsyncIterator[Told]:
+    async with running(driver_for(peer.port, **more)) as (told, _):
         await until(lambda: peer.writers, "the connection")
         yield told
 
@@ -203,7 +204,7 @@ async def test_a_machine_s_lines_are_values_of_points() -> None:
 async def test_a_clock_is_told_once_lines_come_as_they_are_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("protocols.text.pace.SETTLED_NS", 0)
+    monkeypatch.setattr("protocols.pace.SETTLED_NS", 0)
     async with device() as peer, connected(peer) as told:
         peer.send(block(1, 1))
         await until(lambda: len(told.batches) == 1)
