@@ -27,7 +27,7 @@ import numpy as np
 from pymodbus.client.mixin import ModbusClientMixin
 
 from equipment.modbus_profile import WIDTH, ModbusPoint, RegisterType, WordOrder
-from equipment.profile import Words
+from equipment.strict import Words
 from protocols.modbus.codec import REGISTER, BlockLayout
 from protocols.modbus.plan import Block, plan
 

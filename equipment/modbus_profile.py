@@ -7,16 +7,9 @@ from typing import Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from equipment.profile import (
-    Kind,
-    Name,
-    Profile,
-    Repeat,
-    RepeatedPoint,
-    Strict,
-    refuse_twice,
-)
+from equipment.profile import Kind, Profile, Repeat, RepeatedPoint, refuse_twice
 from equipment.reader_fields import Means, check_reader_fields
+from equipment.strict import Name, Strict
 
 ADDRESSES: Final = 1 << 16
 

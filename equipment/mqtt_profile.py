@@ -7,8 +7,9 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from equipment.json_pointer import check_pointer
-from equipment.profile import Kind, Name, Point, Profile, Strict, refuse_twice
+from equipment.profile import Kind, Point, Profile, refuse_twice
 from equipment.reader_fields import Means, check_reader_fields
+from equipment.strict import Name, Strict
 
 #: Topics of one device: one SUBSCRIBE names them all, and brokers bound it.
 TOPICS_MOST: Final = 64

@@ -8,7 +8,8 @@ from pydantic import Field, model_validator
 
 from equipment.opcua_event import COLUMNS, EventSource, check_columns
 from equipment.opcua_paths import check_path, split_path
-from equipment.profile import NUMBER, Kind, Name, Profile, RepeatedPoint, refuse_twice
+from equipment.profile import NUMBER, Kind, Profile, RepeatedPoint, refuse_twice
+from equipment.strict import Name
 
 __all__ = ["UA_URI", "OpcUaPoint", "OpcUaProfile", "check_path", "split_path"]
 

@@ -2,7 +2,7 @@
 
 The gateway reads a device by its profile and the simulator serves one by the same profile. What
 is the same for every protocol is here; how a point is addressed is in `modbus_profile`,
-`mqtt_profile` and `opcua_profile`.
+`mqtt_profile`, `opcua_profile` and `text_profile`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,6 @@ from equipment.machine import ActivePoint, MachineDefaults
 from equipment.report import Quality, Value
 from equipment.strict import Name, Strict, Words
 from equipment.toml_source import suggest
-
-__all__ = ["Kind", "Name", "Point", "Profile", "RepeatedPoint", "Scan", "Strict", "Words"]
 
 #: The longest faces have some 250 supports; no device has more parts of one form than this.
 REPEAT_MOST: Final = 1_000

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from equipment.profile import Kind, Name, Profile, Repeat, RepeatedPoint, refuse_twice
+from equipment.profile import Kind, Profile, Repeat, RepeatedPoint, refuse_twice
 from equipment.reader_fields import Means, check_reader_fields
+from equipment.strict import Name
 from equipment.text_line import FIELDS_MOST, FieldType, Line, Literally, Place
 
 #: Bytes of a line: what goes into one frame of Ethernet, and then some.

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from equipment.limit import Bounds
-from equipment.profile import Strict
+from equipment.strict import Strict
 from equipment.toml_source import Mistake, suggest
 from gateway.config.devices import Devices, DeviceSetup
 from gateway.config.listed import Listed, read_listed

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
 
-from equipment.profile import Strict
+from equipment.strict import Strict
 from equipment.toml_source import ConfigurationError, Mistake, TomlSource, mistakes_of, parse_toml
 from gateway.config.files import read_text
 

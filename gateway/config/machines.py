@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from equipment.machine import Condition, Cutter, FenceShape, MachineKind
-from equipment.profile import Strict
+from equipment.strict import Strict
 from equipment.toml_source import Mistake, suggest
 from gateway.config.devices import Devices, DeviceSetup
 from gateway.config.listed import Listed, read_listed

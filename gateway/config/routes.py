@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from equipment.profile import Strict
+from equipment.strict import Strict
 from gateway.config.listed import Listed, read_listed
 from gateway.config.section import Plain
 from gateway.config.times import DaySpan

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import struct
 import termios
 from typing import Final
@@ -25,6 +24,7 @@ from protocols.modbus.plan import Read
 from protocols.modbus.refusal import Refused
 from protocols.modbus.rtu_gate import Debts, RtuGate
 from protocols.modbus.tcp_gate import TcpGate
+from protocols.system_errors import reason_of
 
 #: pymodbus keeps time for itself as well; later than any device's timeout, so that it is never the
 #: one to speak.
@@ -116,8 +116,7 @@ class Connection:
         try:
             _, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
         except OSError as error:
-            # asyncio's own words only repeat the address; a name that is not found has good ones.
-            return _reason_of(error)
+            return reason_of(error)
         writer.close()
         return "the connection was refused once"
 
@@ -264,13 +263,7 @@ def _why_no_port(endpoint: SerialEndpoint) -> str:
     except OSError as error:
         if error.errno == errno.EAGAIN:
             return "another program has it open"
-        return _reason_of(error)
+        return reason_of(error)
     except (termios.error, ValueError):
         return "it does not take this baud, parity or stop_bits"
     return ""
-
-
-def _reason_of(error: OSError) -> str:
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator, model_validator
 
 from equipment.opcua_profile import check_path
-from equipment.profile import Name
+from equipment.strict import Name
 from protocols.login import LoginOptions
 
 #: The port that IANA gave to OPC UA, where the URL has none.

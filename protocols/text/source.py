@@ -6,10 +6,11 @@ import asyncio
 from typing import Final, Protocol
 
 from protocols.driver import DeviceError
+from protocols.system_errors import reason_of
 from protocols.text.feed import Feed
 from protocols.text.port import Port, TakenError
 from protocols.text.stream import Stream
-from protocols.text.words import addresses_of, no_port, reason_of
+from protocols.text.words import addresses_of, no_port
 
 #: Nobody else waits for a port as everyone does for a network: it is opened again at once, for a
 #: device that finds it closed may try again only after long.

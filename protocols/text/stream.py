@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
+from protocols.system_errors import reason_of
 from protocols.text.feed import Feed
-from protocols.text.words import reason_of
 
 #: Bytes of one read; what comes faster waits in the system until there is room.
 _READ_BYTES: Final = 1 << 16

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 from ipaddress import IPv6Address, ip_address
 from typing import Final
+
+from protocols.system_errors import reason_of
 
 #: What is wrong, and what to do, when a port can't be listened on.
 _NO_PORT: Final = {
@@ -17,13 +18,6 @@ _NO_PORT: Final = {
     errno.EACCES: "needs more rights: have the device send to a port from 1024 on",
     errno.EADDRNOTAVAIL: "can't be had, as bind is no address of this computer: leave bind out",
 }
-
-
-def reason_of(error: BaseException | None) -> str:
-    """Why a call failed, without the address, which the message has already."""
-    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return str(getattr(error, "strerror", None) or error)
 
 
 def no_port(error: OSError) -> str:

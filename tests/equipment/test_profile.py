@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from equipment.profile import Point, Scan, Words
+from equipment.profile import Point, Scan
 from equipment.report import Quality, Value
+from equipment.strict import Words
 
 NAME = Words(en="x", zh="甲")
 

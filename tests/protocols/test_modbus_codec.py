@@ -19,7 +19,7 @@ from equipment.modbus_profile import (
     Ring,
     WordOrder,
 )
-from equipment.profile import Words
+from equipment.strict import Words
 from protocols.modbus.codec import BlockLayout, RecordLayout
 from protocols.modbus.crc import Crc16
 from protocols.modbus.plan import plan

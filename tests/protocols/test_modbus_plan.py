@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from equipment import catalogue
 from equipment.modbus_profile import ModbusPoint, ModbusProfile, RegisterType, Table
-from equipment.profile import Words
+from equipment.strict import Words
 from protocols.modbus.plan import BIT_TABLES, BITS_MOST, REGISTERS_MOST, Block, Read, plan, split
 from tests.protocols.modbus_peer import machine
 
