@@ -1,6 +1,6 @@
 """A reader's records as lines of text, written from the profile's contract. Pure.
 
-Shares no line with what reads them: checksums are reckoned bit by bit.
+Shares no line with what reads them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from equipment.text_line import Checksum, ChecksumKind, FieldType, Line, LineField, TimeUnit
 from equipment.text_profile import TextProfile
-from hil_sim.ring import Column
+from hil_sim.ring import Column, crc16
 
 #: Groups of one line at most: what a kit hears in one cycle.
 GROUPS_MOST: Final = 4
@@ -125,20 +125,15 @@ def _tail(checksum: Checksum, body: bytes) -> bytes:
         for byte in over:
             xor ^= byte
         return f"{checksum.mark}{xor:02X}".encode()
-    reflected = checksum.kind is ChecksumKind.CRC16_MODBUS
-    crc = 0xFFFF
-    for byte in over:
-        crc = _reflected(crc ^ byte) if reflected else _straight(crc ^ byte << 8)
+    crc = crc16(over) if checksum.kind is ChecksumKind.CRC16_MODBUS else _ccitt(over)
     return f"{checksum.mark}{crc:04X}".encode()
 
 
-def _reflected(crc: int) -> int:
-    for _ in range(8):
-        crc = crc >> 1 ^ (0xA001 if crc & 1 else 0)
-    return crc
-
-
-def _straight(crc: int) -> int:
-    for _ in range(8):
-        crc = crc << 1 & 0xFFFF ^ (0x1021 if crc & 0x8000 else 0)
+def _ccitt(data: bytes) -> int:
+    """CRC-16/CCITT-FALSE: polynomial 0x1021, starting with 0xFFFF."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = crc << 1 & 0xFFFF ^ (0x1021 if crc & 0x8000 else 0)
     return crc

@@ -49,8 +49,8 @@ def answer(units: Mapping[int, Registers], unit: int, pdu: bytes) -> bytes:
     return bytes((function, len(data))) + data
 
 
-class _Connection(asyncio.Protocol):
-    """One client: whole frames in, answers out in the order of the requests."""
+class Connection(asyncio.Protocol):
+    """One client, in whatever frames it asks; one that takes no answers is not read from."""
 
     def __init__(self, units: Mapping[int, Registers], open_: set[asyncio.Transport]) -> None:
         self._units = units
@@ -58,22 +58,30 @@ class _Connection(asyncio.Protocol):
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Called by asyncio."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._open.add(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Called by asyncio."""
         del exc
         self._open.discard(self._transport)
 
     def pause_writing(self) -> None:
-        # A client that does not take its answers is not read from either: memory stays bounded.
+        """Called by asyncio: memory stays bounded."""
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        """Called by asyncio."""
         self._transport.resume_reading()
 
+
+class _TcpConnection(Connection):
+    """Whole frames in, answers out in the order of the requests."""
+
     def data_received(self, data: bytes) -> None:
+        """Called by asyncio."""
         self._buffer += data
         answers = []
         while len(self._buffer) > _HEAD.size:
@@ -111,7 +119,7 @@ class ModbusServer:
             OSError: it can't listen.
         """
         connections: set[asyncio.Transport] = set()
-        made = connection or _Connection
+        made = connection or _TcpConnection
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: made(units, connections), host, port)
         return cls(server, connections)

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from hil_sim.registers import Registers
-from hil_sim.serve.modbus import answer
+from hil_sim.ring import crc16
+from hil_sim.serve.modbus import Connection, answer
 
 #: Bytes of a request by its function, checksum and all; 5 and 6 write, and are refused as a whole.
 _REQUEST_BYTES: Final = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8}
@@ -26,44 +27,15 @@ _SILENCE_S: Final = 0.1
 
 def crc_of(data: bytes) -> bytes:
     """The checksum as it is on the wire, low byte first (6.2.2)."""
-    crc = 0xFFFF
-    for byte in data:
-        crc ^= byte
-        for _ in range(8):
-            carry = crc & 1
-            crc >>= 1
-            if carry:
-                crc ^= 0xA001
-    return bytes((crc & 0xFF, crc >> 8))
+    return crc16(data).to_bytes(2, "little")
 
 
-class RtuConnection(asyncio.Protocol):
+class RtuConnection(Connection):
     """One client, who asks one thing at a time."""
 
     def __init__(self, units: Mapping[int, Registers], open_: set[asyncio.Transport]) -> None:
-        self._units = units
-        self._open = open_
-        self._buffer = b""
+        super().__init__(units, open_)
         self._heard_s = 0.0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Called by asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._open.add(transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Called by asyncio."""
-        del exc
-        self._open.discard(self._transport)
-
-    def pause_writing(self) -> None:
-        """Called by asyncio. Who does not take their answers is not read from either."""
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """Called by asyncio."""
-        self._transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
