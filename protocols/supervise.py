@@ -205,6 +205,9 @@ class Supervisor:
     async def _end(self, task: asyncio.Task[None]) -> None:
         """Cancels what is left of a session; one that does not end is left behind, and said."""
         if task.done():
+            # Asked for, or asyncio complains of an error that nobody saw: a supervisor that is
+            # cancelled in the very moment in which its session fails comes here first.
+            _ = task.cancelled() or task.exception()
             return
         task.cancel()
         done, _ = await asyncio.wait({task}, timeout=CLEAN_UP_S)

@@ -37,6 +37,8 @@ class StreamClient(Generic[Answer]):
 
     async def refusal(self) -> grpc.aio.AioRpcError:
         """The error that the stream must end with."""
-        with pytest.raises(grpc.aio.AioRpcError) as failure:
-            await self.until("nothing")
+        # As a whole: a stream that is not refused beats for ever.
+        async with asyncio.timeout(LONG_S):
+            with pytest.raises(grpc.aio.AioRpcError) as failure:
+                await self.until("nothing")
         return failure.value

@@ -1,6 +1,7 @@
 """The supervisor with drivers that fail in every way a driver can."""
 
 import asyncio
+import gc
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -210,3 +211,21 @@ async def test_a_session_that_says_nothing_more_ends_though_it_was_alive() -> No
     async with supervised(driver, silence_s=0.1) as told:
         await until(lambda: told.count(LinkState.UP))
     assert any("no sign of life" in why for _, why in told.links)
+
+
+async def test_a_session_that_fails_as_its_supervisor_is_stopped_leaves_no_complaint() -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: complaints.append(what))
+
+    async def stop_and_fail(sink: Sink) -> None:
+        tasks[0].cancel()
+        await refuse(sink)
+
+    supervisor = Supervisor(Scripted(stop_and_fail), Told(), silence_s=5.0)
+    tasks = [asyncio.create_task(supervisor.run())]
+    with pytest.raises(asyncio.CancelledError):
+        await tasks[0]
+    tasks.clear()
+    await asyncio.sleep(0)  # the loop itself holds what woke this test
+    gc.collect()
+    assert complaints == []
