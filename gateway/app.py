@@ -6,6 +6,7 @@ The only place that knows them all.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -34,6 +35,12 @@ from positioning.warm_up import warm_up
 
 #: Time goes on at least this often, so that silence and delays are noticed without any data.
 STEP_MOST_S: Final = 0.2
+
+#: Steps that take less are done on the event loop: half of what a thread waits for Python's lock.
+HERE_MOST_S: Final = 0.0025
+
+#: How much of the longest time such a step took is remembered at the next.
+QUIET_FADES: Final = 0.9
 
 #: How long streams may take to end when the gateway stops.
 STOP_GRACE_S: Final = 1.0
@@ -70,6 +77,8 @@ class Gateway:
         self._health = HealthBook()
         # Of its own: steps must not wait for threads that look up the names of dead devices.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="step")
+        # How long a step without measurements takes, at most of late.
+        self._quiet_step_s = 2 * HERE_MOST_S
 
     async def run(
         self,
@@ -153,11 +162,29 @@ class Gateway:
                 # that comes from here on those of the new one.
                 running.devices.use(order.bundle)
             _log_links(batch)
-            changes = await self._blocking(mine.step, batch, self._clock.now_ns())
+            changes = await self._step(mine, batch)
             await self._commit(changes, journal, server)
             if order:
                 await self._take_over(order, running)
         await self._commit(mine.end(self._clock.now_ns()), journal, server)
+
+    async def _step(self, mine: Mine, batch: Batch) -> Changes:
+        """One step: off the event loop, but for those that are soon done.
+
+        A thread gets Python's lock only every few milliseconds: what takes less is no less in the
+        way of others there, and going to a thread and back costs as much as a short step itself.
+        Steps with measurements may be of any length.
+        """
+        here = not len(batch.measurements) and self._quiet_step_s < HERE_MOST_S
+        begun_s = time.perf_counter()
+        if here:
+            changes = mine.step(batch, self._clock.now_ns())
+        else:
+            changes = await self._blocking(mine.step, batch, self._clock.now_ns())
+        if not len(batch.measurements):
+            took_s = time.perf_counter() - begun_s
+            self._quiet_step_s = max(took_s, QUIET_FADES * self._quiet_step_s)
+        return changes
 
     async def _take_over(self, order: Order, running: Running) -> None:
         """Has the core and then clients take over a configuration, or tells that it is refused."""

@@ -26,8 +26,8 @@ STEADY_S: Final = 10.0
 #: How long a cancelled session may take to clean up before it is left behind.
 CLEAN_UP_S: Final = 3.0
 
-#: How often a session is looked at for silence.
-LOOK_S: Final = 0.25
+#: A session is looked at for silence when it could have lasted long enough, and not more often.
+LOOK_LEAST_S: Final = 0.25
 
 #: A look that comes so much late shows that the gateway itself stood still.
 STALL_LEAST_S: Final = 1.0
@@ -170,8 +170,9 @@ class Supervisor:
         try:
             while not task.done():
                 looked_s = loop.time()
-                await asyncio.wait({task}, timeout=LOOK_S)
-                late_s = loop.time() - looked_s - LOOK_S
+                wait_s = max(LOOK_LEAST_S, session.heard_s + self._silence_s - looked_s)
+                await asyncio.wait({task}, timeout=wait_s)
+                late_s = loop.time() - looked_s - wait_s
                 if late_s > STALL_LEAST_S:
                     session.stood_still(late_s)
                 session.look(self._silence_s)

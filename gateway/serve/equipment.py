@@ -1,7 +1,7 @@
 """Machines and readers: what each is doing, and what has changed.
 
-Values that came within one interval make one version. A client is sent what has changed since the
-version that it has; the newest value wins.
+What one step took in makes a version. A client is sent at once what has changed of each device
+since it was last told of it; where it does not keep up, the newest value wins.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from typing import Any, Final
 
 import grpc
 
-from equipment.report import LinkChange, Sample
+from equipment.report import LinkChange
 from gateway.clock import Clock
 from gateway.config.bundle import DeviceSetup
 from gateway.serve.cursor import Kind
-from gateway.serve.encode import heartbeat_message, sync_message
+from gateway.serve.encode import delimited, heartbeat_message, sync_message
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_of
 from gateway.serve.picture import DeviceNow, Picture
-from gateway.serve.wake import Pace, Signal
+from gateway.serve.values import encode_values
+from gateway.serve.wake import Signal
 from lamproom.v1 import equipment_pb2
 from lamproom.v1.equipment_pb2 import WatchEquipmentResponse
 
-#: The shortest time between two versions: machines are read about once a second.
-VERSION_INTERVAL_S: Final = 0.1
-
 #: Since before anything came: every device, whether or not it was ever heard.
 _ALL: Final = -1
+
+_EQUIPMENT_FIELD: Final = WatchEquipmentResponse.EQUIPMENT_FIELD_NUMBER
 
 
 class EquipmentHub:
@@ -38,7 +38,6 @@ class EquipmentHub:
         self._epoch = epoch
         self._heartbeat_s = heartbeat_s
         self._now_ns = now_ns
-        self._pace = Pace(VERSION_INTERVAL_S, self._make_version)
         self._signal = Signal()
         self._version = 0
         #: The messages of the newest version, by device and since which version they tell.
@@ -50,8 +49,10 @@ class EquipmentHub:
         return self._version + 1
 
     def publish(self) -> None:
-        """Tells clients soon of what has come into the picture."""
-        self._pace.request()
+        """Tells clients of what has come into the picture."""
+        self._version = self.gathering
+        self._encoded.clear()
+        self._signal.fire()
 
     def reload(self, setups: Iterable[DeviceSetup]) -> None:
         """Takes over other devices, and tells clients."""
@@ -60,13 +61,7 @@ class EquipmentHub:
 
     def close(self) -> None:
         """Ends all streams."""
-        self._pace.cancel()
         self._signal.close()
-
-    def _make_version(self) -> None:
-        self._version = self.gathering
-        self._encoded.clear()
-        self._signal.fire()
 
     async def watch(self, request: equipment_pb2.WatchEquipmentRequest) -> AsyncGenerator[bytes]:
         """The messages of one `WatchEquipment`, for ever.
@@ -75,21 +70,22 @@ class EquipmentHub:
             RequestError: there is no such device, or the gateway is stopping.
         """
         asked = [device.setup.device.id for device in self._asked_for(request.device_ids)]
-        shown, seen = dict.fromkeys(asked), _ALL
+        told, seen = dict.fromkeys(asked, _ALL), _ALL
         while True:
             self._signal.check()
             if seen < self._version:
-                since, seen = seen, self._version
+                first, seen = seen == _ALL, self._version
                 now = self._picture.devices
-                for gone in [name for name in shown if name not in now]:
-                    del shown[gone]
+                for gone in [name for name in told if name not in now]:
+                    del told[gone]
                     yield _wrap(removed_device_id=gone)
-                shown |= dict.fromkeys(asked if request.device_ids else now)
-                for name in list(shown):
+                told = dict.fromkeys(asked if request.device_ids else now, _ALL) | told
+                for name, since in list(told.items()):
                     device = now.get(name)
                     if device and device.version > since:
+                        told[name] = device.version
                         yield self._message(device, since)
-                if since == _ALL:
+                if first:
                     yield _wrap(sync=sync_message(self._now_ns()))
             elif not await self._signal.wait(self._heartbeat_s):
                 yield _wrap(heartbeat=heartbeat_message(self._now_ns()))
@@ -106,7 +102,10 @@ class EquipmentHub:
             request.page_token,
         )
         return equipment_pb2.ListEquipmentResponse(
-            equipment=[describe(device, _ALL) for device in devices], next_page_token=token
+            equipment=[
+                equipment_pb2.Equipment.FromString(encode(device, _ALL)) for device in devices
+            ],
+            next_page_token=token,
         )
 
     def _asked_for(self, ids: Iterable[str]) -> list[DeviceNow]:
@@ -121,20 +120,18 @@ class EquipmentHub:
         key = (device.setup.device.id, since)
         message = self._encoded.get(key)
         if message is None:
-            message = _wrap(equipment=describe(device, since))
+            message = delimited(_EQUIPMENT_FIELD, encode(device, since))
             self._encoded[key] = message
         return message
 
 
-def describe(device: DeviceNow, since: int) -> equipment_pb2.Equipment:
-    """A device with its link and the values that came after version `since`."""
+def encode(device: DeviceNow, since: int) -> bytes:
+    """An `Equipment`: a device with its link and the values that came after version `since`."""
     setup = device.setup.device
     message = equipment_pb2.Equipment(device_id=setup.id, profile=setup.profile, name=setup.name)
     describe_link(message, device.link)
-    for version, sample in device.samples.values():
-        if version > since:
-            message.values.append(_point_value(sample, device.units.get(sample.point, "")))
-    return message
+    fresh = (sample for version, sample in device.samples.values() if version > since)
+    return message.SerializeToString() + encode_values(fresh, device.units)
 
 
 def describe_link(
@@ -146,28 +143,6 @@ def describe_link(
         message.link_state = equipment_pb2.LinkState.ValueType(link.state)
         message.link_reason = link.reason
         message.link_change_time.FromNanoseconds(link.t_ns)
-
-
-def _point_value(sample: Sample, unit: str) -> equipment_pb2.PointValue:
-    message = equipment_pb2.PointValue(
-        point=sample.point,
-        unit=unit,
-        quality=equipment_pb2.Quality.ValueType(sample.quality),
-        quality_reason=sample.reason,
-    )
-    match sample.value:
-        case bool():
-            message.flag = sample.value
-        case str():
-            message.text = sample.value
-        case None:
-            pass
-        case number:
-            message.number = number
-    if sample.source_t_ns is not None:
-        message.source_time.FromNanoseconds(sample.source_t_ns)
-    message.receive_time.FromNanoseconds(sample.receive_t_ns)
-    return message
 
 
 def _wrap(**message: Any) -> bytes:

@@ -81,23 +81,25 @@ class DeviceNow:
     #: By point: the sample that clients were last told of, where small changes are not told.
     told: dict[str, Sample] = field(default_factory=dict)
     setup_version: int = 0
+    #: The newest version of a value that clients are told of.
+    values_version: int = 0
 
     def take(self, sample: Sample, version: int) -> bool:
         """Takes the newest value of a point; returns whether clients are to be told."""
-        change = self.small.get(sample.point)
+        change = self.small.get(sample.point) if self.small else None
         if change is not None and _is_small(change, self.told.get(sample.point), sample):
             self.samples[sample.point] = (self.samples[sample.point][0], sample)
             return False
         if change is not None:
             self.told[sample.point] = sample
         self.samples[sample.point] = (version, sample)
+        self.values_version = version
         return True
 
     @property
     def version(self) -> int:
         """The newest version of anything in it; 0 where nothing has come."""
-        came = (version for version, _ in self.samples.values())
-        return max((self.setup_version, self.link_version, *came))
+        return max(self.setup_version, self.link_version, self.values_version)
 
 
 class Picture:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -84,9 +85,11 @@ class ModbusDriver:
 
     async def _cycles(self, line: Line, sink: Sink) -> None:
         loop = asyncio.get_running_loop()
+        spread = 0.5 + zlib.crc32(self._device.encode()) / 2**33
         # The ring first: it overflows, points do not.
-        turns = [_Turn(self._period_s, loop.time(), None)] if self._ring else []
-        turns += [_Turn(s, loop.time(), points) for s, points in sorted(self._points.items())]
+        ring: list[tuple[float, PointReader | None]] = [(self._period_s, None)]
+        parts = [*(ring if self._ring else ()), *sorted(self._points.items())]
+        turns = [_Turn(s, loop.time(), points, first_s=spread * s) for s, points in parts]
         while True:
             turn = min(turns, key=_due_s)
             await asyncio.sleep(max(0.0, turn.due_s - loop.time()))
@@ -170,12 +173,18 @@ class _Turn:
     period_s: float
     due_s: float
     points: PointReader | None
+    #: Until the second turn: half a period to a whole one, by device, or all that began together
+    #: would ask together ever after.
+    first_s: float
     #: How often in a row it gave nothing, and when it last gave something.
     failures: int = 0
     gave_s: float = -math.inf
 
     def next(self, now_s: float) -> None:
         """The schedule has no drift; turns that were missed are left out, not caught up."""
+        if self.first_s:
+            self.due_s, self.first_s = self.due_s + self.first_s, 0.0
+            return
         late_s = now_s - self.due_s
         self.due_s += self.period_s * max(1, late_s // self.period_s)
 

@@ -76,7 +76,7 @@ SAMPLE = Sample("d", "p", 1.0, Quality.GOOD, "", None, 0)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocols.supervise, "PAUSE_FIRST_S", 0.01)
     monkeypatch.setattr(protocols.supervise, "PAUSE_MOST_S", 0.05)
-    monkeypatch.setattr(protocols.supervise, "LOOK_S", 0.01)
+    monkeypatch.setattr(protocols.supervise, "LOOK_LEAST_S", 0.01)
     monkeypatch.setattr(protocols.supervise, "STALL_LEAST_S", 0.1)
     monkeypatch.setattr(protocols.supervise, "CLEAN_UP_S", 0.05)
 
