@@ -33,7 +33,9 @@ from gateway.serve.server import Server
 from positioning.observation import IdTable
 from positioning.warm_up import warm_up
 
-#: Time goes on at least this often, so that silence and delays are noticed without any data.
+#: Time goes on at least this often, so that silence and delays are noticed without any data. Values
+#: of machines wait for it, who are read about once a second: a step for each answer would cost more
+#: than all else that is done with it. Clients are told of them at once.
 STEP_MOST_S: Final = 0.2
 
 #: Steps that take less are done on the event loop: half of what a thread waits for Python's lock.
@@ -152,10 +154,17 @@ class Gateway:
     async def _steps(self, running: Running, ending: asyncio.Event) -> None:
         """Takes all that has gathered, steps, keeps, tells; a slow step makes a larger batch."""
         mine, journal, server = running.mine, running.journal, running.server
+        loop = asyncio.get_running_loop()
+        due_s = loop.time()
         while not ending.is_set():
-            await self._inbox.filled(STEP_MOST_S)
+            await self._inbox.filled(max(0.0, due_s - loop.time()))
+            server.publish_devices(*self._inbox.news())
+            if loop.time() < due_s and not self._inbox.presses:
+                continue
+            due_s = loop.time() + STEP_MOST_S
             self._look_at_clock()
             running.devices.tick()
+            server.publish_devices(*self._inbox.news())
             batch, order = self._inbox.take(), running.reloader.take()
             if order and order.bundle:
                 # At once with taking: what is in the batch has the old map's indices, and all

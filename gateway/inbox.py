@@ -63,6 +63,17 @@ class Inbox:
         self._clocks: dict[str, ClockCheck] = {}
         self._waiting = 0
         self._filled = asyncio.Event()
+        #: How much of the samples and links clients were told of before the step.
+        self._told = (0, 0)
+        #: Whether there is more than values, which can wait a little.
+        self.presses = False
+
+    def news(self) -> tuple[list[Sample], list[LinkChange]]:
+        """The samples and changes of links that came since the last call, or since `take`."""
+        samples, links = self._told
+        self._told = len(self._samples), len(self._links)
+        self._filled.clear()
+        return self._samples[samples:], self._links[links:]
 
     def take(self) -> Batch:
         """All that has gathered, in the order of its arrival; the inbox is empty then."""
@@ -78,6 +89,7 @@ class Inbox:
             part.clear()
         self._clocks.clear()
         self._waiting = 0
+        self._told, self.presses = (0, 0), False
         self._filled.clear()
         return batch
 
@@ -91,6 +103,7 @@ class Inbox:
 
     def wake(self) -> None:
         """Asks for a step soon, though there is nothing in it."""
+        self.presses = True
         self._filled.set()
 
     def room_for(self, count: int) -> bool:
@@ -103,29 +116,30 @@ class Inbox:
     def put_measured(self, measured: Records) -> None:
         """Takes (n,) MEASUREMENT."""
         self._measured.append(measured)
-        self._filled.set()
+        self.wake()
 
     def put_samples(self, samples: Sequence[Sample]) -> None:
-        """Takes values of points."""
+        """Takes values of points: clients are told at once, the step may wait."""
         self._samples.extend(samples)
         self._filled.set()
 
     def put_act(self, act: Act) -> None:
         """Takes what an operator asks for."""
         self._acts.append(act)
-        self._filled.set()
+        self.wake()
 
     def put_clock(self, check: ClockCheck) -> None:
         """Takes word of a device's clock: the newest counts."""
         self._clocks[check.device] = check
-        self._filled.set()
+        self.wake()
 
     def put_link(self, link: LinkChange) -> None:
         """Takes a change of a link."""
         if len(self._links) >= LINKS_MOST:
             self._links = list({one.device: one for one in self._links}.values())
+            self._told = (self._told[0], 0)
         self._links.append(link)
-        self._filled.set()
+        self.wake()
 
     def put_notice(self, notice: Notice) -> None:
         """Takes word of lost or refused data; the same words are summed."""
@@ -137,7 +151,7 @@ class Inbox:
             count = waiting.count + notice.count
             notice = dataclasses.replace(notice, count=count, text=waiting.text)
         self._notices[key] = notice
-        self._filled.set()
+        self.wake()
 
 
 class DeviceInbox:

@@ -258,8 +258,6 @@ class Changes:
     anchors: Records | None = None
     events: tuple[Event, ...] = ()
     zones: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    samples: tuple[Sample, ...] = ()
-    links: tuple[LinkChange, ...] = ()
     alarms: Mapping[str, Alarm] = field(default_factory=dict)
     answers: tuple[Answer, ...] = ()
     muster: MusterChange | None = None

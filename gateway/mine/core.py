@@ -387,8 +387,6 @@ class Mine(Reloading):
             anchors=anchors,
             events=tuple(record.events),
             zones=self._occupancy.zones_of(sorted(moved)),
-            samples=batch.samples,
-            links=batch.links,
             alarms=record.alarms,
             answers=tuple(record.answers),
             muster=self._muster.take(),

@@ -5,7 +5,7 @@ It is written and read on the event loop only.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -131,11 +131,8 @@ class Picture:
                 known = DeviceNow(setup, *_of_points(setup), setup_version=version)
             self.devices[name] = known
 
-    def update(self, changes: Changes, version: int) -> bool:
-        """Takes the changes of one step; `version` is that of the devices' values.
-
-        Returns whether a device has changed.
-        """
+    def update(self, changes: Changes) -> None:
+        """Takes the changes of one step."""
         self.headcount = changes.headcount
         self.headcount_t_ns = changes.now_ns
         self.seen.update(dict.fromkeys(self.fixes.missing(changes.fixes["card"])))
@@ -148,13 +145,21 @@ class Picture:
                 self.alarms[alarm.number] = alarm
         if changes.anchors is not None:
             self.anchors = changes.anchors
-        for link in changes.links:
+
+    def update_devices(
+        self, samples: Iterable[Sample], links: Sequence[LinkChange], version: int
+    ) -> bool:
+        """Takes what has come of devices; `version` is that of their values.
+
+        Returns whether clients are to be told.
+        """
+        for link in links:
             device = self.devices[link.device]
             device.link, device.link_version = link, version
         news = False
-        for sample in changes.samples:
+        for sample in samples:
             news |= self.devices[sample.device].take(sample, version)
-        return news or bool(changes.links)
+        return news or bool(links)
 
 
 def _of_points(setup: DeviceSetup) -> tuple[dict[str, str], dict[str, float]]:

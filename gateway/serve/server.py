@@ -14,6 +14,7 @@ import structlog
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from equipment.report import LinkChange, Sample
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.device_health import HealthBook
@@ -122,8 +123,12 @@ class Server:
         return port
 
     def publish(self, changes: Changes) -> None:
-        """Sends one step's positions and equipment; its events wait for `publish_events`."""
+        """Sends what one step has changed; its events wait for `publish_events`."""
         self.services.publish(changes)
+
+    def publish_devices(self, samples: Sequence[Sample], links: Sequence[LinkChange]) -> None:
+        """Sends what has come of devices, which no step needs to have seen."""
+        self.services.publish_devices(samples, links)
 
     def reload(self, bundle: Bundle) -> None:
         """Takes over a configuration that the core has taken over, before its changes."""

@@ -11,6 +11,7 @@ from functools import partial
 
 import grpc
 
+from equipment.report import LinkChange, Sample
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.device_health import HealthBook
@@ -115,10 +116,9 @@ class Services:
         self.exposure = ExposureAnswers(epoch, settings.attendance.shifts_kept)
 
     def publish(self, changes: Changes) -> None:
-        """Sends one step's positions and equipment; its events wait for `publish_events`."""
+        """Sends what one step has changed; its events wait for `publish_events`."""
         changes = self._roadways.named(changes)
-        if self._picture.update(changes, self.equipment.gathering):
-            self.equipment.publish()
+        self._picture.update(changes)
         if changes.muster:
             self.muster.publish(changes.muster)
         if changes.issued is not None:
@@ -135,6 +135,11 @@ class Services:
         self.positions.publish(changes.fixes)
         if self.smoothed:
             self.smoothed.publish(changes.lagged)
+
+    def publish_devices(self, samples: Sequence[Sample], links: Sequence[LinkChange]) -> None:
+        """Sends what has come of devices, which no step needs to have seen."""
+        if self._picture.update_devices(samples, links, self.equipment.gathering):
+            self.equipment.publish()
 
     def reload(self, bundle: Bundle) -> None:
         """Takes over a configuration that the core has taken over, before its changes."""

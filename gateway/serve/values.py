@@ -13,12 +13,12 @@ from typing import Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from equipment.report import Quality, Sample
+from equipment.report import Quality, Sample, Value
 from gateway.serve.encode import delimited, varint
 from lamproom.v1 import equipment_pb2
 from lamproom.v1.equipment_pb2 import Equipment, PointValue
 
-#: Points whose names and units are kept as bytes: more than any mine has.
+#: Names and meanings that are kept as bytes: more than any mine has points.
 POINTS_KEPT: Final = 65_536
 
 #: A number is in 64 bits; its field's key is before it.
@@ -29,25 +29,22 @@ _NUMBER_KEY: Final = PointValue.NUMBER_FIELD_NUMBER << 3 | 1
 def encode_values(samples: Iterable[Sample], units: dict[str, str]) -> bytes:
     """The field `values` of an `Equipment`: each of `samples`, with its unit by point."""
     parts: list[bytes] = []
-    receive_t_ns, came = -1, b""
-    for sample in samples:
-        if sample.receive_t_ns != receive_t_ns:
+    last_t_ns, came = -1, b""
+    for _, point, value, quality, reason, source_t_ns, receive_t_ns in samples:
+        if receive_t_ns != last_t_ns:
             # Those of one answer have one time.
-            receive_t_ns = sample.receive_t_ns
+            last_t_ns = receive_t_ns
             came = _time(PointValue.RECEIVE_TIME_FIELD_NUMBER, receive_t_ns)
-        unit = units.get(sample.point, "")
-        before, good = _ends(sample.point, unit)
-        is_good = sample.quality is Quality.GOOD and not sample.reason
-        after = good if is_good else _doubts(sample, unit)
-        if sample.source_t_ns is not None:
-            after += _time(PointValue.SOURCE_TIME_FIELD_NUMBER, sample.source_t_ns)
-        parts.append(b"".join((before, _value(sample), after, came)))
-    key = varint(Equipment.VALUES_FIELD_NUMBER << 3 | 2)
-    return b"".join([key + varint(len(part)) + part for part in parts])
+        unit = units.get(point, "")
+        is_good = quality is Quality.GOOD and not reason
+        body = _value(value) + (_good(unit) if is_good else _meaning(unit, quality, reason))
+        if source_t_ns is not None:
+            body += _time(PointValue.SOURCE_TIME_FIELD_NUMBER, source_t_ns)
+        parts += (_head(point, len(body) + len(came)), body, came)
+    return b"".join(parts)
 
 
-def _value(sample: Sample) -> bytes:
-    value = sample.value
+def _value(value: Value | None) -> bytes:
     if isinstance(value, float):
         return _NUMBER.pack(_NUMBER_KEY, value)
     if value is None:
@@ -60,17 +57,22 @@ def _value(sample: Sample) -> bytes:
 
 
 @lru_cache(POINTS_KEPT)
-def _ends(point: str, unit: str) -> tuple[bytes, bytes]:
-    """What stands before a value and, where it is good, after it."""
-    good = PointValue(unit=unit, quality=equipment_pb2.QUALITY_GOOD)
-    return delimited(PointValue.POINT_FIELD_NUMBER, point.encode()), good.SerializeToString()
+def _head(point: str, rest: int) -> bytes:
+    """What begins a point's entry, with the name; `rest` bytes follow."""
+    name = delimited(PointValue.POINT_FIELD_NUMBER, point.encode())
+    return varint(Equipment.VALUES_FIELD_NUMBER << 3 | 2) + varint(len(name) + rest) + name
 
 
-def _doubts(sample: Sample, unit: str) -> bytes:
-    """What stands after a value that is not good."""
-    quality = equipment_pb2.Quality.ValueType(sample.quality)
-    message = PointValue(unit=unit, quality=quality, quality_reason=sample.reason)
-    return message.SerializeToString()
+@lru_cache(POINTS_KEPT)
+def _good(unit: str) -> bytes:
+    """What stands after a good value."""
+    return _meaning(unit, Quality.GOOD, "")
+
+
+def _meaning(unit: str, quality: Quality, reason: str) -> bytes:
+    """What stands after a value."""
+    told = equipment_pb2.Quality.ValueType(quality)
+    return PointValue(unit=unit, quality=told, quality_reason=reason).SerializeToString()
 
 
 def _time(field: int, t_ns: int) -> bytes:

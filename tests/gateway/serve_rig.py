@@ -146,8 +146,6 @@ def changes_with(*alarms: Alarm) -> Changes:
 def changes(
     fixes: Records | None = None,
     *,
-    samples: tuple[Sample, ...] = (),
-    links: tuple[LinkChange, ...] = (),
     zones: dict[int, tuple[str, ...]] | None = None,
     headcount: Headcount | None = None,
     lagged: Records | None = None,
@@ -159,8 +157,6 @@ def changes(
         fixes=np.empty(0, FIX) if fixes is None else fixes,
         lagged=np.empty(0, FIX) if lagged is None else lagged,
         anchors=anchors,
-        samples=samples,
-        links=links,
         zones=zones or {},
     )
 
@@ -228,6 +224,11 @@ class Rig:
 
     def mine(self) -> mine_pb2_grpc.MineServiceAsyncStub:
         return mine_pb2_grpc.MineServiceStub(self.channel())
+
+    def tell(self, *news: Sample | LinkChange) -> None:
+        """Values and changes of links, as devices give them."""
+        samples = [one for one in news if isinstance(one, Sample)]
+        self.server.publish_devices(samples, [one for one in news if isinstance(one, LinkChange)])
 
     def move(self, *rows: tuple[int, float], t_ns: int = T0_NS) -> None:
         self.server.publish(changes(fixes_of(rows, t_ns)))

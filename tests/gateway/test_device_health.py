@@ -17,7 +17,7 @@ from gateway.inbox import DeviceInbox, Inbox
 from lamproom.v1 import equipment_pb2
 from positioning.observation import IdTable
 from protocols.readers import Extent
-from tests.gateway.serve_rig import T0_NS, S, changes, sample, served
+from tests.gateway.serve_rig import T0_NS, S, sample, served
 
 
 def health() -> DeviceHealth:
@@ -127,7 +127,7 @@ async def test_a_client_is_told_how_each_device_does(tmp_path: Path) -> None:
         one.note_samples([sample("speed", 1.0), sample("state", None)], T0_NS + S)
         link = LinkChange("shearer-1", LinkState.DOWN, "no answer within 1 s", T0_NS + 2 * S)
         one.note_link(link)
-        rig.server.publish(changes(links=(link,)))
+        rig.tell(link)
         answer = await rig.equipment().ListDevices(equipment_pb2.ListDevicesRequest())
         first, second = answer.devices
         assert (first.device_id, first.profile, first.name) == ("shearer-1", "shearer", "No. 1")
@@ -149,7 +149,7 @@ async def test_devices_are_a_table_and_why_one_is_down_a_sentence(tmp_path: Path
         one = rig.health.begin("shearer-1", "modbus tcp 10.0.0.5:502 unit 1", now_ns - 60 * S)
         one.note_answer(0.0125, now_ns - 2 * S)
         link = LinkChange("shearer-1", LinkState.DOWN, "no answer; check\nit", now_ns - 9 * S)
-        rig.server.publish(changes(links=(link,)))
+        rig.tell(link)
         address = f"127.0.0.1:{rig.port}"
         status, out = await asyncio.to_thread(run, address)
         header, first, second, reason = out.splitlines()

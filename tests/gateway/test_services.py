@@ -195,7 +195,7 @@ async def test_wrong_pages_are_refused(rig: Rig, page: dict[str, Any]) -> None:
 async def test_equipment_is_listed_with_its_values(rig: Rig) -> None:
     link = LinkChange("shearer-1", LinkState.DOWN, "no answer for 5 s", T0_NS + 5)
     samples = (sample("speed", 4.5), sample("state", "cutting"), sample("running", value=True))
-    rig.server.publish(changes(samples=samples, links=(link,)))
+    rig.tell(*samples, link)
     stub = rig.equipment()
     answer = await stub.ListEquipment(equipment_pb2.ListEquipmentRequest())
     first, second = answer.equipment
@@ -219,7 +219,7 @@ async def test_equipment_is_listed_with_its_values(rig: Rig) -> None:
 
 async def test_a_value_that_is_missing_says_why(rig: Rig) -> None:
     missing = sample("speed", None)._replace(reason="sensor broken", source_t_ns=T0_NS - 1)
-    rig.server.publish(changes(samples=(missing,)))
+    rig.tell(missing)
     answer = await rig.equipment().ListEquipment(equipment_pb2.ListEquipmentRequest())
     (value,) = answer.equipment[0].values
     assert value.WhichOneof("value") is None
@@ -246,7 +246,7 @@ class EquipmentWatch(StreamClient[WatchEquipmentResponse]):
 
 
 async def test_equipment_is_watched_snapshot_sync_changes_heartbeat(rig: Rig) -> None:
-    rig.server.publish(changes(samples=(sample("speed", 1.0), sample("state", "idle"))))
+    rig.tell(sample("speed", 1.0), sample("state", "idle"))
     watches = [EquipmentWatch(rig), EquipmentWatch(rig)]
     for watch in watches:
         first, second = await watch.until_sync()
@@ -255,8 +255,8 @@ async def test_equipment_is_watched_snapshot_sync_changes_heartbeat(rig: Rig) ->
     # What the snapshot held does not come once more.
     for watch in watches:
         assert (await watch.read()).WhichOneof("message") == "heartbeat"
-    rig.server.publish(changes(samples=(sample("speed", 2.0),)))
-    rig.server.publish(changes(samples=(sample("speed", 3.0),)))  # before anyone was told
+    rig.tell(sample("speed", 2.0))
+    rig.tell(sample("speed", 3.0))  # before anyone was told
     for watch in watches:
         change = await watch.change()
         assert (change.device_id, change.values[0].number) == ("shearer-1", 3.0)
@@ -265,13 +265,13 @@ async def test_equipment_is_watched_snapshot_sync_changes_heartbeat(rig: Rig) ->
 
 
 async def test_a_change_of_the_link_is_sent_without_values(rig: Rig) -> None:
-    rig.server.publish(changes(samples=(sample("speed", 1.0),)))
+    rig.tell(sample("speed", 1.0))
     watch = EquipmentWatch(rig)
     await watch.until_sync()
     while (await watch.read()).WhichOneof("message") != "heartbeat":
         pass
     link = LinkChange("shearer-1", LinkState.DOWN, "no answer", T0_NS)
-    rig.server.publish(changes(links=(link,)))
+    rig.tell(link)
     change = await watch.change()
     assert (change.link_state, len(change.values)) == (equipment_pb2.LINK_STATE_DOWN, 0)
 
@@ -279,7 +279,7 @@ async def test_a_change_of_the_link_is_sent_without_values(rig: Rig) -> None:
 async def test_only_the_devices_asked_for(rig: Rig) -> None:
     watch = EquipmentWatch(rig, "shearer-2")
     assert [one.device_id for one in await watch.until_sync()] == ["shearer-2"]
-    rig.server.publish(changes(samples=(sample("speed", 1.0), sample("speed", 2.0, "shearer-2"))))
+    rig.tell(sample("speed", 1.0), sample("speed", 2.0, "shearer-2"))
     change = await watch.change()
     assert (change.device_id, change.values[0].number) == ("shearer-2", 2.0)
 

@@ -22,7 +22,6 @@ from tests.gateway.serve_rig import (
     T0_NS,
     S,
     bundle_of,
-    changes,
     sample,
     served,
 )
@@ -104,7 +103,7 @@ def test_small_changes_are_known_but_not_told(keys: dict[str, object]) -> None:
     picture = with_deadband(**keys)
 
     def told(value: float, t_ns: int = T0_NS) -> bool:
-        return picture.update(changes(samples=(at(value, t_ns),)), 1)
+        return picture.update_devices([at(value, t_ns)], [], 1)
 
     assert told(4.0)
     assert not told(4.5)  # as much as the deadband, not more
@@ -116,22 +115,22 @@ def test_small_changes_are_known_but_not_told(keys: dict[str, object]) -> None:
     # Its time must not grow too old.
     assert told(4.9, T0_NS + CONFIRM_NS)
     bad = at(4.9)._replace(value=None, quality=Quality.BAD, reason="no answer")
-    assert picture.update(changes(samples=(bad,)), 1)
+    assert picture.update_devices([bad], [], 1)
     assert told(4.9)
 
 
 def test_without_a_deadband_every_value_is_told() -> None:
     picture = with_deadband()
-    assert picture.update(changes(samples=(at(4.0),)), 1)
-    assert picture.update(changes(samples=(at(4.0),)), 2)
+    assert picture.update_devices([at(4.0)], [], 1)
+    assert picture.update_devices([at(4.0)], [], 2)
 
 
 async def test_a_client_gets_the_newest_value_of_a_list_whatever_was_told(tmp_path: Path) -> None:
     picture = with_deadband(deadband=0.5)
     setups = tuple(device.setup for device in picture.devices.values())
     async with served(tmp_path, dataclasses.replace(bundle_of(), devices=setups)) as rig:
-        rig.server.publish(changes(samples=(at(4.0),)))
-        rig.server.publish(changes(samples=(at(4.2),)))
+        rig.tell(at(4.0))
+        rig.tell(at(4.2))
         request = equipment_pb2.ListEquipmentRequest()
         (device,) = (await rig.equipment().ListEquipment(request)).equipment
         assert device.values[0].number == 4.2
