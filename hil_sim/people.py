@@ -120,11 +120,12 @@ class People:
         """
         self._graph = graph
         self._rng = np.random.default_rng(seed)
-        self._gate = graph.gate(mine.zones)
+        # A mine of machines alone needs no way in.
+        self._gate = graph.gate(mine.zones) if people else Spot(0, 0.0)
         self._forbidden = _stretches(graph, mine, ZoneKind.RESTRICTED)
         self._refuges = _stretches(graph, mine, ZoneKind.REFUGE)
         self._withdrawn = False
-        self._workplaces = _workplaces(graph, mine, self._forbidden)
+        self._workplaces = _workplaces(graph, mine, self._forbidden) if people else []
         count = len(people)
         self.edge: Ints = np.full(count, self._gate.edge, np.int64)
         self.s_m: Floats = np.full(count, self._gate.s_m)

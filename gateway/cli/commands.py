@@ -29,6 +29,7 @@ from gateway.cli.reload import reload
 from gateway.cli.run import run
 from gateway.cli.sim import sim
 from gateway.cli.soak import soak
+from gateway.cli.values import values
 from gateway.cli.watch import watch
 
 app = typer.Typer(
@@ -70,6 +71,7 @@ for command in (
     sim,
     soak,
     watch,
+    values,
     devices,
     anchors,
     muster,

@@ -11,8 +11,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from equipment import catalogue
-from equipment.device import DEVICES_FILE, Device, parse_devices
-from equipment.profile import Profile
+from equipment.device import DEVICES_FILE, Device, parse_devices, written_devices
+from equipment.profile import NUMBER, Profile
 from equipment.toml_source import (
     ConfigurationError,
     Mistake,
@@ -41,14 +41,23 @@ class DeviceSetup:
 class Devices:
     """What could be read of the devices, and what was wrong."""
 
-    setups: dict[int, DeviceSetup] = field(default_factory=dict)  # by the position in the file
+    setups: dict[int, DeviceSetup] = field(default_factory=dict)  # by the device's number
     mistakes: list[Mistake] = field(default_factory=list)
     source: TomlSource | None = None
+    #: By the device's number: which `[[device]]` of the file it is of.
+    places: list[int] = field(default_factory=list)
 
-    def mistake(self, position: int, key: str, problem: str, remedy: str = "") -> None:
-        """Notes a mistake at a key of the device at `position`."""
+    def mistake(self, number: int, key: str, problem: str, remedy: str = "") -> None:
+        """Notes a mistake at a key of a device; one that many of one form have is noted once."""
         assert self.source is not None
-        self.mistakes.append(self.source.mistake(("device", position, key), problem, remedy))
+        found = self.source.mistake(("device", self.places[number], key), problem, remedy)
+        if found not in self.mistakes:
+            self.mistakes.append(found)
+
+    def line_of(self, number: int) -> int:
+        """The line on which a device has its id."""
+        assert self.source is not None
+        return self.source.line_of(("device", self.places[number], "id"))
 
 
 def read_devices(folder: Path) -> Devices:
@@ -67,8 +76,10 @@ def read_devices(folder: Path) -> Devices:
     if listed == ():
         remedy = "each [[device]] names a profile and says how it is reached"
         found.mistakes.append(Mistake(DEVICES_FILE, 0, "", "there is no [[device]]", remedy))
-    for position, given in enumerate(listed if isinstance(listed, list) else ()):
-        _read_device(position, given, profiles, folder, found)
+    written, _ = written_devices(found.source)  # what is wrong with it was told above
+    found.places = [one.position for one in written]
+    for number, one in enumerate(written):
+        _read_device(number, one.keys, profiles, folder, found)
     _note_shared_addresses(found)
     _note_disagreements(found)
     return found
@@ -97,7 +108,7 @@ def _own_profile_names(folder: Path, mistakes: list[Mistake]) -> Iterator[str]:
 
 
 def _read_device(
-    position: int,
+    number: int,
     given: Any,
     profiles: Mapping[str, Profile | None],
     folder: Path,
@@ -108,25 +119,26 @@ def _read_device(
         device = Device.model_validate(given)
     except ValidationError:
         return  # told by parse_devices
-    profile = _profile(position, device.profile, profiles, found)
+    profile = _profile(number, device.profile, profiles, found)
     if profile is None:
         return
     driver = driver_class(profile.protocol)
     try:
         options = driver.Options.model_validate(device.options)
     except ValidationError as error:
-        prefix = ("device", position)
-        besides = Device.model_fields
-        found.mistakes += mistakes_of(error, found.source, driver.Options, prefix, besides)
+        prefix = ("device", found.places[number])
+        besides = (*Device.model_fields, "repeat")
+        wrong = mistakes_of(error, found.source, driver.Options, prefix, besides)
+        found.mistakes += (one for one in wrong if one not in found.mistakes)
         return
     options = _from_folder(options, folder)
     try:
         driver(device.id, profile, options)
     except ValueError as error:
         key, _, problem = str(error).partition(": ")
-        found.mistake(position, key, problem)
+        found.mistake(number, key, problem)
         return
-    found.setups[position] = DeviceSetup(device, profile, driver, options)
+    found.setups[number] = DeviceSetup(device, profile, driver, options)
 
 
 def _from_folder(options: DriverOptions, folder: Path) -> DriverOptions:
@@ -136,14 +148,14 @@ def _from_folder(options: DriverOptions, folder: Path) -> DriverOptions:
 
 
 def _profile(
-    position: int, profile_id: str, own: Mapping[str, Profile | None], found: Devices
+    number: int, profile_id: str, own: Mapping[str, Profile | None], found: Devices
 ) -> Profile | None:
     if profile_id in own:
         return own[profile_id]
     shipped = catalogue.shipped()
     if profile_id not in shipped:
         remedy = suggest(profile_id, [*own, *shipped])
-        found.mistake(position, "profile", f"there is no profile {profile_id!r}", remedy)
+        found.mistake(number, "profile", f"there is no profile {profile_id!r}", remedy)
         return None
     return catalogue.load(profile_id)
 
@@ -151,36 +163,35 @@ def _profile(
 def _note_shared_addresses(found: Devices) -> None:
     """Two devices at one address are one device read twice, or a copied line."""
     first: dict[tuple[object, ...], int] = {}
-    for position, setup in found.setups.items():
+    for number, setup in found.setups.items():
         protocol = setup.profile.protocol
         keys = setup.options.address_keys
         address = (protocol, *(getattr(setup.options, key) for key in keys))
-        other = first.setdefault(address, position)
-        if other != position:
-            assert found.source is not None
-            line = found.source.line_of(("device", other, "id"))
-            name = found.setups[other].device.id
+        other = first.setdefault(address, number)
+        if other != number:
+            name, line = found.setups[other].device.id, found.line_of(other)
             problem = f"the same {', '.join(keys)} as the device {name!r} at line {line}"
-            found.mistake(position, keys[0], problem, "give each device its own")
+            remedy = "give each device its own"
+            if found.places[other] == found.places[number]:
+                remedy += f": with {NUMBER} in a text, or by step of repeat"
+            found.mistake(number, keys[0], problem, remedy)
 
 
 def _note_disagreements(found: Devices) -> None:
     """Devices on one line are reached in one way: two bauds on one wire are none."""
     first: dict[tuple[object, ...], int] = {}
-    for position, setup in found.setups.items():
+    for number, setup in found.setups.items():
         options = setup.options
         if not options.line_keys:
             continue
         line = tuple((key, getattr(options, key)) for key in options.line_keys)
-        other = first.setdefault((setup.profile.protocol, *line), position)
+        other = first.setdefault((setup.profile.protocol, *line), number)
         for key in options.agreed_keys:
             theirs = getattr(found.setups[other].options, key)
             if getattr(options, key) != theirs:
-                assert found.source is not None
-                at = found.source.line_of(("device", other, "id"))
-                name = found.setups[other].device.id
+                name, at = found.setups[other].device.id, found.line_of(other)
                 problem = (
                     f"is {json.dumps(theirs)} for the device {name!r} at line {at}, which has the "
                     f"same {', '.join(options.line_keys)}, not {json.dumps(getattr(options, key))}"
                 )
-                found.mistake(position, key, problem, "give both the same")
+                found.mistake(number, key, problem, "give both the same")

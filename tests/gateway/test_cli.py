@@ -31,6 +31,7 @@ COMMANDS = (
     "evaluate",
     "audit",
     "doctor",
+    "values",
     "devices",
     "browse",
     "listen",

@@ -43,6 +43,7 @@ PAGES = (
     "docs/catalogue.md",
     "docs/clients.md",
     "docs/configuration.md",
+    "docs/machines.md",
     "docs/risk.md",
     "docs/soak.md",
 )
