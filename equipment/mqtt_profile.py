@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -123,6 +123,8 @@ _TYPES: Final = {
 
 class MqttProfile(Profile):
     """The profile of a device that publishes over MQTT; a reader has `records`."""
+
+    is_asked: ClassVar = False
 
     protocol: Literal["mqtt"]
     format: Literal["json", "sparkplug"] = "json"

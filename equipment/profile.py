@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from math import inf, isfinite
 from sys import float_info
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -245,6 +245,9 @@ class RepeatedPoint(Point):
 class Profile(Strict):
     """What one type of device is; each protocol adds how its points are addressed."""
 
+    #: Whether the gateway says how often points are read; else the device sends when it likes.
+    is_asked: ClassVar[bool] = True
+
     id: Name
     title: Words
     kind: Kind
@@ -262,6 +265,9 @@ class Profile(Strict):
 
     @model_validator(mode="after")
     def _scan_classes_are_known(self) -> Self:
+        if self.scan.classes and not self.is_asked:
+            msg = f"scan: classes have no use over {self.protocol}, the device sends by itself"
+            raise ValueError(msg)
         for point in self.point:
             if point.scan is not None and point.scan not in self.scan.classes:
                 known = suggest(point.scan, self.scan.classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -62,6 +62,8 @@ _TYPES: Final = {
 class TextProfile(Profile):
     """The profile of a device that sends lines of text; those of a reader hold records."""
 
+    is_asked: ClassVar = False
+
     protocol: Literal["text"]
     encoding: Literal["ascii", "utf-8"] = "ascii"
     #: A longer line is refused.
@@ -102,9 +104,6 @@ class TextProfile(Profile):
     @model_validator(mode="after")
     def _has_something_to_read(self) -> Self:
         refuse_twice("points", [point.name for point in self.point])
-        if self.scan.classes:
-            msg = "scan: classes have no use, the device sends by itself"
-            raise ValueError(msg)
         if self.kind is Kind.MACHINE and not self.point:
             msg = "there is no [[point]]"
             raise ValueError(msg)

@@ -49,6 +49,12 @@ def test_points_of_json_and_of_sparkplug() -> None:
 @pytest.mark.parametrize(
     ("points", "more", "after", "words"),
     [
+        (
+            ['pointer = "/a"'],
+            "scan = { classes = { slow = 10.0 } }",
+            "",
+            "classes have no use over mqtt, the device sends by itself",
+        ),
         ((), "", "", "there is no [[point]]"),
         (('metric = "A"',), "", "", "format 'json' needs pointer, and no metric"),
         (('pointer = "/a"',), 'format = "sparkplug"', "", "needs metric, and no topic, pointer"),
