@@ -36,6 +36,9 @@ class Counting:
     def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
         """Nothing to count."""
 
+    def clock(self, device_t_ns: int) -> None:
+        """Nothing to count."""
+
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         """There is none. Raises ValueError."""
         msg = f"{kind.name}: {count}, {text}"

@@ -219,6 +219,11 @@ class DeviceInbox:
             # It was shown somewhere between the question and the answer.
             self._health.note_clock(device_t_ns + round(took_s * 5e8) - now_ns, now_ns)
 
+    def clock(self, device_t_ns: int) -> None:
+        """What its clock shows needs no step."""
+        now_ns = self._now_ns()
+        self._health.note_clock(device_t_ns - now_ns, now_ns)
+
     def samples(self, samples: Sequence[Sample]) -> None:
         """Takes values of points.
 

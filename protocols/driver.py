@@ -51,6 +51,9 @@ class Sink(Protocol):
     def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
         """A request was answered after so long, and what the device's clock showed then."""
 
+    def clock(self, device_t_ns: int) -> None:
+        """What the device's clock shows now, as far as what it just sent tells."""
+
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         """Data that was lost or refused."""
 

@@ -44,6 +44,9 @@ class Target(Protocol):
     def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
         """See `Sink.answered`."""
 
+    def clock(self, device_t_ns: int) -> None:
+        """See `Sink.clock`."""
+
     def samples(self, samples: Sequence[Sample]) -> None:
         """See `Sink.samples`."""
 
@@ -128,6 +131,10 @@ class _Session:
     def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
         if not self.over:
             self._target.answered(took_s, device_t_ns)
+
+    def clock(self, device_t_ns: int) -> None:
+        if not self.over:
+            self._target.clock(device_t_ns)
 
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         if not self.over:

@@ -129,6 +129,9 @@ class _Look:
         if device_t_ns is not None:
             self.ahead_s.append((device_t_ns - time.time_ns()) / 1e9 + took_s / 2)
 
+    def clock(self, device_t_ns: int) -> None:
+        self.ahead_s.append((device_t_ns - time.time_ns()) / 1e9)
+
     def samples(self, samples: Sequence[Sample], *, live: bool = True) -> None:
         self.was_heard |= live
         self.samples_of.update({sample.point: sample for sample in samples})

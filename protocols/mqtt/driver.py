@@ -111,6 +111,9 @@ class MqttDriver:
             sink.heard()
         if taken.samples:
             sink.samples(taken.samples, live=taken.heard)
+            times_ns = [one.source_t_ns for one in taken.samples if one.source_t_ns is not None]
+            if taken.heard and times_ns:
+                sink.clock(max(times_ns))
         if taken.columns is not None:
             sink.records(
                 RecordBatch(self._device, taken.columns, time.time_ns(), taken.device_t_ns)

@@ -165,6 +165,8 @@ class TextDriver:
             if found.points and len(found.kept):
                 self._note_values(found, positions, lines)
                 sink.samples(samples_of(self._device, found, now_ns))
+                if device_t_ns is not None:
+                    sink.clock(device_t_ns)
 
     def _device_t_ns(self, read: Read, now_ns: int) -> int | None:
         """What the device's clock shows now, where its lines tell that."""

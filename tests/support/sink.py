@@ -28,6 +28,7 @@ class Told:
     deaths: list[str] = field(default_factory=list)
     #: For each sample of `got`, whether it was given as a sign of life.
     lively: list[bool] = field(default_factory=list)
+    clocks: list[int] = field(default_factory=list)
 
     def heard(self) -> None:
         self.heard_count += 1
@@ -47,6 +48,9 @@ class Told:
 
     def answered(self, took_s: float, device_t_ns: int | None = None) -> None:
         self.answers.append((took_s, device_t_ns))
+
+    def clock(self, device_t_ns: int) -> None:
+        self.clocks.append(device_t_ns)
 
     def notice(self, kind: NoticeKind, count: int, text: str) -> None:
         self.notices.append((kind, count, text))
