@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from equipment.ethernetip_profile import EthernetIpPoint
 from equipment.modbus_profile import ModbusPoint, ModbusProfile
+from equipment.mqtt_profile import MqttPoint
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.profile import Point, Profile
 from equipment.text_line import Line
@@ -145,6 +147,10 @@ def _where(point: Point) -> str:
         return f"{point.table.value} {point.address}{bit} {_kind(point)}"
     if isinstance(point, TextPoint):
         return f"field {point.place}" if point.key is None else f"{point.key}="
+    if isinstance(point, EthernetIpPoint):
+        return point.tag
+    if isinstance(point, MqttPoint):
+        return point.metric or f"{point.topic} {point.pointer}".strip()
     return point.path if isinstance(point, OpcUaPoint) else "-"
 
 

@@ -11,6 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from equipment.device import Device
+from equipment.ethernetip_profile import EthernetIpProfile
 from equipment.machine import MachineKind
 from equipment.modbus_profile import ModbusProfile, RegisterType, Table
 from equipment.mqtt_profile import TIME_UNITS, MqttProfile
@@ -29,6 +30,7 @@ from gateway.config.schema import MineSettings
 from gateway.mine.alarms.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
+from protocols.ethernetip.options import EthernetIpOptions
 from protocols.modbus.options import ModbusOptions
 from protocols.mqtt.options import MqttOptions
 from protocols.opcua.options import OpcUaOptions
@@ -102,6 +104,7 @@ port = 4001
         "pump",
         "uwb_text",
         "uwb_text",
+        "drive",
         "pump",
         "hoist",
         "compressor",
@@ -169,8 +172,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
     "model",
     [
         MineSettings, RoutesFile, LimitsFile, MachinesFile, RiskPointsFile, Device, ModbusOptions,
-        MqttOptions, OpcUaOptions, TextOptions,
-        ModbusProfile, MqttProfile, OpcUaProfile, TextProfile,
+        EthernetIpOptions, MqttOptions, OpcUaOptions, TextOptions,
+        EthernetIpProfile, ModbusProfile, MqttProfile, OpcUaProfile, TextProfile,
     ],
 )  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:
