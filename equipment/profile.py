@@ -248,7 +248,7 @@ class Profile(Strict):
     id: Name
     title: Words
     kind: Kind
-    protocol: Literal["ethernetip", "modbus", "mqtt", "opcua", "text"]
+    protocol: Literal["ethernetip", "llrp", "modbus", "mqtt", "opcua", "text"]
     scan: Scan = Scan()
     #: What a machine of this type is to people near it.
     machine: MachineDefaults | None = None

@@ -147,6 +147,7 @@ class Sharing(Protocol):
 #: that a gateway loads only the protocols it speaks.
 DRIVERS: Final = {
     "ethernetip": "protocols.ethernetip.driver:EthernetIpDriver",
+    "llrp": "protocols.llrp.driver:LlrpDriver",
     "modbus": "protocols.modbus.driver:ModbusDriver",
     "mqtt": "protocols.mqtt.driver:MqttDriver",
     "opcua": "protocols.opcua.driver:OpcUaDriver",

@@ -130,6 +130,34 @@ range = [-40.0, 150.0]
 repeat = { count = 4, first = 0 }
 """
 
+_LLRP: Final = """\
+# What this is modelled on: name the maker's manual and its revision.
+id = "ID"
+title = { en = "New RFID reader", zh = "新 RFID 读写器" }
+kind = "rfid_reader"
+protocol = "llrp"
+
+# The gateway gives the reader one ROSpec of its own, or none (rospec = "existing" in devices.toml).
+# Asked every 2.5 s whether it works; down after 10 s without an answer.
+[scan]
+silence_s = 10.0
+
+# The card is in the last bytes of a tag's EPC: as hexadecimal digits ("hex", at most 9 bytes), as
+# one number ("decimal", at most 7) or as letters ("text", at most 18). Cards have to differ there,
+# and be written as people.csv has them, which knows digits only.
+[epc]
+form = "decimal"
+last_bytes = 5
+# So many digits at least, with zeros ahead.
+digits = 12
+
+# Which side of a gate an antenna looks to, by its number: 1 ahead, in the direction of the reader's
+# `heading_deg` on the map, 2 behind. Without [sides] the gate does not say who goes which way.
+[sides]
+1 = 1
+2 = 2
+"""
+
 _MQTT: Final = """\
 protocol = "mqtt"
 # JSON, or Sparkplug B ("sparkplug"): then points have a metric, and no topic and pointer.
@@ -299,6 +327,7 @@ repeat = { count = 4 }
 #: A short example for each protocol; `ID` in it is the profile's id.
 TEMPLATES: Final = {
     "ethernetip": _TOP + _ETHERNETIP,
+    "llrp": _LLRP,
     "modbus": _TOP + _MODBUS,
     "mqtt": _TOP + _MQTT,
     "opcua": _TOP + _OPCUA,
