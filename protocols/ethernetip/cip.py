@@ -86,7 +86,7 @@ def _member(index: int) -> bytes:
 
 
 def merged(requests: Sequence[bytes]) -> bytes:
-    """The data of a Multiple Service Packet (CIP Volume 1, A-4.10)."""
+    """The data of a Multiple Service Packet (CIP Volume 1, Appendix A)."""
     count = len(requests)
     at = 2 + 2 * count
     offsets = []

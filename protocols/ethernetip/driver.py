@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from equipment.ethernetip_profile import EthernetIpPoint, EthernetIpProfile
 from equipment.profile import Profile
-from equipment.report import NoticeKind, Quality, Sample
+from equipment.report import NoticeKind
 from protocols.driver import DeviceError, Driver, Sink
 from protocols.ethernetip import cip
 from protocols.ethernetip.controller import Controller
@@ -22,6 +22,9 @@ from protocols.ethernetip.tags import TagReader
 
 #: Cycles in a row that may give nothing before the session ends: a program may just be loaded.
 EMPTY_CYCLES_MOST: Final = 3
+
+#: A controller ends a connection on which nothing comes for 120 s, as it is set when delivered.
+IDLE_MOST_S: Final = 30.0
 
 
 class EthernetIpDriver:
@@ -61,28 +64,43 @@ class EthernetIpDriver:
         turns = [_Turn(s, loop.time(), reader) for s, reader in self._readers.items()]
         while True:
             turn = min(turns, key=_due_s)
-            await asyncio.sleep(max(0.0, turn.due_s - loop.time()))
-            samples = await self._scan(turn.reader, controller, sink)
+            await self._rest(turn.due_s, controller, sink)
+            failure = await self._scan(turn.reader, controller, sink)
             for count, text in turn.reader.news():
                 sink.notice(NoticeKind.DATA_REFUSED, count, text)
-            turn.judge(samples, turns, loop.time())
+            turn.judge(failure, turns, loop.time())
             turn.next(loop.time())
 
-    async def _scan(self, reader: TagReader, controller: Controller, sink: Sink) -> list[Sample]:
-        samples: list[Sample] = []
+    async def _rest(self, until_s: float, controller: Controller, sink: Sink) -> None:
+        """Waits, and shows the controller now and then that its client is there."""
+        loop = asyncio.get_running_loop()
+        while (left_s := until_s - loop.time()) > IDLE_MOST_S:
+            await asyncio.sleep(min(IDLE_MOST_S, left_s))
+            await self._asked([cip.READ_STATUS], controller, sink)
+        await asyncio.sleep(max(0.0, left_s))
+
+    async def _scan(self, reader: TagReader, controller: Controller, sink: Sink) -> str:
+        """Reads all points of `reader`. Returns why the controller gives none, empty if it does."""
+        failure, gave = "", False
         for group in list(reader.groups(controller.size)):
-            asked_s = time.perf_counter()
-            parts = await controller.ask(group.requests)
-            sink.answered(time.perf_counter() - asked_s)
+            parts = await self._asked(group.requests, controller, sink)
             try:
                 taken = reader.take(group, parts, time.time_ns())
             except cip.NonsenseError as error:
                 msg = f"its answer makes no sense ({error}): check that it is a Logix controller"
                 raise DeviceError(msg) from error
-            gave = any(sample.quality is not Quality.BAD for sample in taken)
-            sink.samples(taken, live=gave)
-            samples += taken
-        return samples
+            sink.samples(taken.samples, live=taken.gave)
+            gave = gave or taken.gave
+            failure = failure or taken.samples[0].reason
+        return "" if gave else failure
+
+    async def _asked(
+        self, requests: Sequence[bytes], controller: Controller, sink: Sink
+    ) -> list[cip.Part]:
+        asked_s = time.perf_counter()
+        parts = await controller.ask(requests)
+        sink.answered(time.perf_counter() - asked_s)
+        return parts
 
 
 @dataclass(slots=True)
@@ -96,22 +114,21 @@ class _Turn:
     failures: int = 0
     gave_s: float = -math.inf
 
-    def judge(self, samples: Sequence[Sample], turns: Sequence[_Turn], now_s: float) -> None:
-        """Notes what came of the turn.
+    def judge(self, failure: str, turns: Sequence[_Turn], now_s: float) -> None:
+        """Notes what came of the turn: `failure` says why it gave nothing.
 
         Raises:
             DeviceError: neither it nor another one has given anything for some time.
         """
-        if any(sample.quality is not Quality.BAD for sample in samples):
+        if not failure:
             self.failures, self.gave_s = 0, now_s
-            return
-        if any(one.gave_s > self.gave_s for one in turns if one is not self):
+        elif any(one.gave_s > self.gave_s for one in turns if one is not self):
             self.failures = 0
-            return
-        self.failures += 1
-        if self.failures >= EMPTY_CYCLES_MOST:
-            msg = f"it gives nothing that is asked for; {samples[0].reason}"
-            raise DeviceError(msg)
+        else:
+            self.failures += 1
+            if self.failures >= EMPTY_CYCLES_MOST:
+                msg = f"it gives nothing that is asked for; {failure}"
+                raise DeviceError(msg)
 
     def next(self, now_s: float) -> None:
         """The schedule has no drift; turns that were missed are left out, not caught up."""

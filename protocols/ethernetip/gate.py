@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-#: Encapsulation commands (CIP Volume 2, 2-3.2).
+#: Encapsulation commands (CIP Volume 2, chapter 2).
 REGISTER_SESSION: Final = 0x65
 UNREGISTER_SESSION: Final = 0x66
 SEND_RR_DATA: Final = 0x6F

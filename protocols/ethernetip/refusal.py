@@ -15,7 +15,7 @@ _BEYOND: Final = frozenset({0x2104, 0x2105})
 _FORBIDDEN: Final = frozenset({0x2100, 0x2111})
 _DOWNLOAD: Final = 0x2108
 
-#: Extended statuses of a connection that is refused (CIP Volume 1, Table 3-5.29).
+#: Extended statuses of a connection that is refused (CIP Volume 1, chapter 3).
 _FULL: Final = frozenset({0x0113, 0x011A, 0x0302})
 _NO_ROUTE: Final = frozenset({0x0204, 0x0311, 0x0312, 0x0315})
 

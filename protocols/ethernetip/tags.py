@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from equipment.ethernetip_profile import EthernetIpPoint
 from equipment.logix_tag import LogixTag, parse_tag
@@ -26,7 +26,7 @@ _TEXT_BYTES: Final = 92
 #: Elements of an array of BOOL that lie in one word.
 _BOOLS: Final = 32
 
-#: The Identity object's status (CIP Volume 1, Table 5-2.4): bits 4 to 7 are what the controller
+#: The Identity object's status (CIP Volume 1, chapter 5): bits 4 to 7 are what the controller
 #: does, of which 7 is "idle"; bits 10 and 11 are major faults.
 _IDLE: Final = 7
 _FAULTS: Final = 0x0C00
@@ -69,6 +69,13 @@ class Group:
         return [cip.READ_STATUS, *(tag.request for tag in self.tags)]
 
 
+class Taken(NamedTuple):
+    """The samples of an answer, and whether the controller gave any of what was asked for."""
+
+    samples: list[Sample]
+    gave: bool
+
+
 class TagReader:
     """How a device's points are read; what was refused is remembered."""
 
@@ -99,18 +106,22 @@ class TagReader:
         if group:
             yield Group(tuple(group))
 
-    def take(self, group: Group, parts: list[cip.Part], t_ns: int) -> list[Sample]:
-        """The samples of a group's points. Raises NonsenseError for an answer that can't be."""
+    def take(self, group: Group, parts: list[cip.Part], t_ns: int) -> Taken:
+        """What the answers say of a group's points. Raises NonsenseError where one can't be."""
         doubt = _doubt(parts[0])
         samples: list[Sample] = []
+        gave = False
         for tag, part in zip(group.tags, parts[1:], strict=True):
             if part.service != cip.READ_TAG[0]:
                 msg = "an answer to something else"
                 raise cip.NonsenseError(msg)
-            if part.status in TOO_LONG and not tag.alone:
-                tag.alone = len(group.tags) > 1
-            samples += self._samples(tag, part, doubt, t_ns)
-        return samples
+            if part.status in TOO_LONG and len(group.tags) > 1:
+                tag.alone = True
+            for taker in tag.takers:
+                raw = taker.take(part.data) if part.status == 0 else None
+                gave = gave or raw is not None
+                samples.append(self._sample(taker, raw, part, doubt, t_ns))
+        return Taken(samples, gave)
 
     def news(self) -> Iterator[tuple[int, str]]:
         """Points that the controller does not give, each told once: how many, why."""
@@ -121,22 +132,21 @@ class TagReader:
         for reason, those in names.items():
             yield len(those), f"{', '.join(those)}: {reason}"
 
-    def _samples(self, tag: _Tag, part: cip.Part, doubt: str, t_ns: int) -> Iterator[Sample]:
-        for taker in tag.takers:
-            name = taker.point.name
-            raw = taker.take(part.data) if part.status == 0 else None
-            if raw is None:
-                reason = _why(taker, part)
-                if name not in self._told:
-                    self._told.add(name)
-                    self._news[name] = reason
-                yield Sample(self._device, name, None, Quality.BAD, reason, None, t_ns)
-                continue
-            self._told.discard(name)
-            value, quality, reason = taker.point.judge(raw)
-            if doubt and quality is Quality.GOOD:
-                quality, reason = Quality.UNCERTAIN, doubt
-            yield Sample(self._device, name, value, quality, reason, None, t_ns)
+    def _sample(
+        self, taker: _Taker, raw: Value | None, part: cip.Part, doubt: str, t_ns: int
+    ) -> Sample:
+        name = taker.point.name
+        if raw is None:
+            reason = _why(taker, part)
+            if name not in self._told:
+                self._told.add(name)
+                self._news[name] = reason
+            return Sample(self._device, name, None, Quality.BAD, reason, None, t_ns)
+        self._told.discard(name)
+        value, quality, reason = taker.point.judge(raw)
+        if doubt and quality is Quality.GOOD:
+            quality, reason = Quality.UNCERTAIN, doubt
+        return Sample(self._device, name, value, quality, reason, None, t_ns)
 
 
 def _plan(point: EthernetIpPoint) -> tuple[bytes, _Taker]:

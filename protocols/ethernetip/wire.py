@@ -19,7 +19,7 @@ from protocols.system_errors import reason_of
 #: At most so much is taken from the system at once; an answer has at most 65,535 bytes.
 _CHUNK_BYTES: Final = 65_536
 
-#: Statuses of the encapsulation (CIP Volume 2, Table 2-3.3).
+#: Statuses of the encapsulation (CIP Volume 2, chapter 2).
 _STATUSES: Final = {
     0x01: "it does not know the command",
     0x02: "it has no memory left",

@@ -25,7 +25,7 @@ TICK_S: Final = 1.0
 #: How often at least it is asked whether the reader does its work.
 LOOK_MOST_S: Final = 5.0
 
-#: Why a connection is not taken (ConnectionAttemptEvent, 17.2.7.8.9).
+#: Why a connection is not taken (the status of ConnectionAttemptEvent).
 _ATTEMPTS: Final = {
     1: "it has a connection that it made itself: have it make none",
     2: "it has another client already, and room for one: is there a second gateway?",
@@ -83,15 +83,18 @@ class LlrpDriver:
 
     async def _greeting(self, at: _Session) -> None:
         """A reader speaks first: whether it takes the connection."""
+        begun_s = asyncio.get_running_loop().time()
         message = await at.connection.next(self._options.timeout_s)
         if message is None or message.kind != wire.READER_EVENT_NOTIFICATION:
             what = "no greeting" if message is None else f"a message {message.kind} as greeting"
             msg = f"{what} within {self._options.timeout_s:g} s: check that it is an LLRP reader"
             raise DeviceError(msg)
         self._take(message, at)
-        if event_of(message.body).attempt is None:
+        greeting = event_of(message.body)
+        if greeting.attempt is None:
             msg = "its greeting does not say whether it takes the connection: check its firmware"
             raise DeviceError(msg)
+        at.sink.answered(asyncio.get_running_loop().time() - begun_s, greeting.t_ns)
 
     async def _prepare(self, at: _Session) -> None:
         """Has the reader do its work, where that is for the gateway to say."""
@@ -109,10 +112,6 @@ class LlrpDriver:
                 await self._ask(wire.DELETE_ROSPEC, number, "replace the ROSpec", at)
             await self._ask(wire.ADD_ROSPEC, own, "take the ROSpec", at)
             await self._ask(wire.ENABLE_ROSPEC, number, "enable the ROSpec", at)
-            found = await self._own_rospecs(at)
-        if State.ACTIVE not in [one.state for one in found]:
-            # Enabled it is to start by itself, which not all do. That it does is looked at later.
-            at.connection.send(wire.START_ROSPEC, number)
         at.connection.send(wire.ENABLE_EVENTS_AND_REPORTS)
 
     async def _own_rospecs(self, at: _Session) -> list[RoSpec]:
@@ -154,28 +153,30 @@ class LlrpDriver:
         while True:
             if loop.time() >= look_s:
                 answer = await self._ask(wire.GET_ROSPECS, b"", "tell its ROSpecs", at)
-                self._judge(answer, at.sink)
+                self._judge(answer, at)
                 look_s = loop.time() + self._look_s
             self._tell(at.sink, loop.time())
             message = await at.connection.next(min(TICK_S, max(0.0, look_s - loop.time())))
             if message is not None:
                 self._take(message, at)
 
-    def _judge(self, answer: bytes, sink: Sink) -> None:
+    def _judge(self, answer: bytes, at: _Session) -> None:
         """Whether the reader works: one that is connected and looks for no tags sees none."""
         rospecs = list(rospec.rospecs_of(answer))
         if self._own is None:
             # One that waits for its trigger is as it is meant to be.
             if any(one.state != State.DISABLED for one in rospecs):
-                sink.heard()
+                at.sink.heard()
             else:
-                sink.alive(f"{self.describe()} has no ROSpec that is enabled: have it run one")
+                at.sink.alive(f"{self.describe()} has no ROSpec that is enabled: have it run one")
             return
         states = [one.state for one in rospecs if one.id == self._options.rospec_id]
         if State.ACTIVE in states:
-            sink.heard()
+            at.sink.heard()
         elif State.INACTIVE in states:
-            sink.alive(f"{self.describe()} does other work: another client's ROSpec goes first")
+            # Enabled it is to start by itself, which not all do; of lowest priority it stops none.
+            at.connection.send(wire.START_ROSPEC, self._own[4:8])
+            at.sink.alive(f"{self.describe()} does other work: another client's ROSpec goes first")
         else:
             msg = f"its ROSpec {self._options.rospec_id} was deleted or disabled by someone else"
             raise DeviceError(msg)
@@ -203,7 +204,6 @@ class LlrpDriver:
         event = event_of(body)
         if event.t_ns is not None:
             at.clock.note(event.t_ns, time.time_ns())
-            at.sink.answered(0.0, event.t_ns)
         self._lost.add(Loss(0, reason) for reason in event.lost)
         if event.attempt:
             why = _ATTEMPTS.get(event.attempt, f"connection attempt status {event.attempt}")

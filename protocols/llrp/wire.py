@@ -1,7 +1,7 @@
 """Messages and parameters of LLRP as bytes. Pure.
 
-Numbers and forms are those of EPCglobal's Low Level Reader Protocol 1.1, chapters 16 and 17, in the
-version of 1.0.1, which readers of both speak until something else is agreed on.
+Numbers and forms are those of the binary encoding of EPCglobal's Low Level Reader Protocol, 1.1, in
+the version of 1.0.1, which readers of both speak until something else is agreed on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _VERSIONS: Final = (1, 2)
 #: Bytes of one message: a report of thousands of tags has some hundred thousand.
 MESSAGE_BYTES_MOST: Final = 1 << 20
 
-# Types of messages (16.1).
+# Types of messages.
 SET_READER_CONFIG: Final = 3
 CLOSE_CONNECTION_RESPONSE: Final = 4
 SET_READER_CONFIG_RESPONSE: Final = 13
@@ -51,7 +51,7 @@ ANSWERS: Final = {
     GET_ROSPECS: GET_ROSPECS_RESPONSE,
 }
 
-# Types of parameters with a length (17.1).
+# Types of parameters with a length.
 UTC_TIMESTAMP: Final = 128
 ROSPEC: Final = 177
 RO_BOUNDARY_SPEC: Final = 178

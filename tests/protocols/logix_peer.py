@@ -174,7 +174,7 @@ def _answer(service: int, data: bytes, status: int = 0, extended: int | None = N
 
 
 def _name(path: bytes) -> str:
-    """A path of symbols and members as text (CIP Volume 1, C-1.4)."""
+    """A path of symbols and members as text (CIP Volume 1, Appendix C)."""
     name, at = "", 0
     while at < len(path):
         kind = path[at]

@@ -39,7 +39,7 @@ from tests.support.waiting import until
 
 EPC = "300833b2ddd9014000000001"
 OWN = 14_150
-BEGIN = [SET_CONFIG, GET, ADD, ENABLE, GET, EVENTS]
+BEGIN = [SET_CONFIG, GET, ADD, ENABLE, EVENTS]
 
 
 @pytest.fixture
@@ -82,6 +82,7 @@ async def test_a_reader_is_given_one_rospec_and_what_it_sees_becomes_records() -
     assert batch.device_t_ns is not None
     assert abs(batch.device_t_ns - NOW_US * 1000) < 60_000_000_000
     assert told.notices == []
+    assert told.answers[0][1] == NOW_US * 1000
 
 
 async def test_tags_of_a_reader_without_a_clock_have_the_time_of_arrival() -> None:
@@ -140,11 +141,13 @@ async def test_one_that_does_not_start_by_itself_is_started() -> None:
         reader(enabled=1) as device,
         running(driver_for(device.port)) as (told, _),
     ):
-        await until(lambda: device.kinds.count(GET) > 2, "that it listens")
-        assert device.kinds[5] == START
-        assert device.rospecs[OWN][0] == 2
+        await until(lambda: device.rospecs.get(OWN, (0,))[0] == 2, "the start")
+        assert device.kinds[6] == START
+        await until(lambda: told.heard_count, "that it works")
+        device.refusals[START] = (402, "another one runs")
         device.rospecs[OWN] = (1, device.rospecs[OWN][1])
-        await until(lambda: told.waits, "that it waits")
+        before = len(told.waits)
+        await until(lambda: len(told.waits) > before + 1, "that it waits")
     assert "another client's ROSpec goes first" in told.waits[-1]
 
 
