@@ -41,7 +41,8 @@ def test_messages_are_the_same_however_the_stream_is_cut(
     bodies: list[bytes], sizes: list[int]
 ) -> None:
     stream = b"".join(message(61, n, body) for n, body in enumerate(bodies))
-    splitter, found, at, turn = Splitter(), [], 0, 0
+    splitter, at, turn = Splitter(), 0, 0
+    found: list[Message] = []
     while at < len(stream):
         size = sizes[turn % len(sizes)]
         found += splitter.feed(stream[at : at + size])
