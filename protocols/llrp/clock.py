@@ -26,4 +26,7 @@ class ReaderClock:
         if newest_ns is not None and self._pace.settled(newest_ns, receive_t_ns):
             self._ahead_ns = newest_ns - receive_t_ns
             return newest_ns
-        return None if self._ahead_ns is None else receive_t_ns + self._ahead_ns
+        if self._ahead_ns is None:
+            return None
+        # It was set meanwhile if it showed more when the tag was seen.
+        return max(receive_t_ns + self._ahead_ns, newest_ns or 0)

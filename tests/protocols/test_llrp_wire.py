@@ -101,6 +101,8 @@ def test_a_clock_is_known_by_the_greeting_until_what_is_seen_tells_it() -> None:
     clock.note(1_000 * second, 100 * second)
     # What the reader had kept is old, and does not tell what its clock shows now.
     assert clock.shows_ns(400 * second, 101 * second) == 1_001 * second
+    # One that was set since has shown no less than what it gave a tag.
+    assert clock.shows_ns(5_000 * second, 102 * second) == 5_000 * second
     for t in range(4):
         shown_ns = clock.shows_ns((5_000 + t) * second, (102 + t) * second)
     assert shown_ns == 5_003 * second
