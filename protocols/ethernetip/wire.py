@@ -131,11 +131,11 @@ class Wire:
             (number,) = struct.unpack_from("<H", answer, _UNIT_SEQUENCE_AT)
             if (number,) != struct.unpack_from("<H", self._asked, _UNIT_SEQUENCE_AT):
                 raise self._nonsense("to another request")
-        if command in (SEND_RR_DATA, SEND_UNIT_DATA):
-            self._note_status(answer, _UNIT_SERVICE_AT if command == SEND_UNIT_DATA else 0)
+            self._note_status(answer, _UNIT_SERVICE_AT)
+        elif command == SEND_RR_DATA:
+            self._note_status(answer, _RR_SERVICE_AT)
 
     def _note_status(self, answer: bytes, at: int) -> None:
-        at = at or _RR_SERVICE_AT
         service, _, status, words = struct.unpack_from("<BBBB", answer, at)
         # In the request there is nothing between the items' heads and the service either.
         if service != self._asked[at] | 0x80:

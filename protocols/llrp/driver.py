@@ -16,7 +16,7 @@ from protocols.llrp.connection import Connection, refused
 from protocols.llrp.options import LlrpOptions
 from protocols.llrp.report import ReportReader, event_of
 from protocols.llrp.rospec import RoSpec, State
-from protocols.llrp.wire import Message, NonsenseError
+from protocols.llrp.wire import Message, NonsenseError, Status
 from protocols.losses import Loss, Losses
 
 #: The longest wait before losses are told.
@@ -104,7 +104,11 @@ class LlrpDriver:
             return
         # Signs of life as often as the reader is asked.
         settings = rospec.config(self._look_s)
-        await self._ask(wire.SET_READER_CONFIG, settings, "take which events to tell", at)
+        status, _ = await self._request(wire.SET_READER_CONFIG, settings, at)
+        if status.code:
+            # Tags are seen without; what is lost is not told then.
+            reason = refused("take which events to tell", status)
+            self._lost.add([Loss(0, reason)])
         number = own[4:8]
         found = await self._own_rospecs(at)
         if not any(one.form == own and one.state != State.DISABLED for one in found):
@@ -119,11 +123,19 @@ class LlrpDriver:
         return [one for one in rospec.rospecs_of(answer) if one.id == self._options.rospec_id]
 
     async def _ask(self, kind: int, body: bytes, what: str, at: _Session) -> bytes:
-        """The answer to a request; what else comes meanwhile is taken.
+        """The answer to a request. Raises DeviceError where none comes, or the reader refuses."""
+        status, answer = await self._request(kind, body, at)
+        if status.code:
+            raise DeviceError(refused(what, status))
+        return answer
+
+    async def _request(self, kind: int, body: bytes, at: _Session) -> tuple[Status, bytes]:
+        """How a request ended, and the answer; what else comes meanwhile is taken.
 
         Raises:
-            DeviceError: none comes, or the reader refuses.
+            DeviceError: none comes.
         """
+        ends = (wire.ANSWERS[kind], wire.ERROR_MESSAGE)
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         number = at.connection.send(kind, body)
@@ -134,17 +146,11 @@ class LlrpDriver:
             if message is None:
                 msg = f"it gave no answer within {self._options.timeout_s:g} s"
                 raise DeviceError(msg)
-            if message.number == number and message.kind in (
-                wire.ANSWERS[kind],
-                wire.ERROR_MESSAGE,
-            ):
+            if message.number == number and message.kind in ends:
                 break
             self._take(message, at)
         at.sink.answered(loop.time() - begun_s)
-        status = wire.status_of(message.body)
-        if status.code or message.kind == wire.ERROR_MESSAGE:
-            raise DeviceError(refused(what, status))
-        return message.body
+        return wire.status_of(message.body), message.body
 
     async def _listen(self, at: _Session) -> None:
         """Never returns: takes what comes, and asks now and then whether the reader works."""

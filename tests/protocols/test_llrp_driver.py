@@ -200,6 +200,20 @@ async def test_what_a_reader_has_lost_is_told(quick_losses: None) -> None:
     assert "LLRP status 109 (what?)" in text
 
 
+async def test_a_reader_that_tells_no_events_is_listened_to(quick_losses: None) -> None:
+    async with (
+        reader(refusals={SET_CONFIG: (100, "unknown event")}) as device,
+        running(driver_for(device.port)) as (told, _),
+    ):
+        await until(lambda: EVENTS in device.kinds, "that it listens")
+        device.report(tag(EPC))
+        await until(lambda: told.batches and told.notices, "records and a notice")
+    assert (
+        "does not take which events to tell: LLRP status 100 (unknown event)"
+        in (told.notices[0][2])
+    )
+
+
 async def test_a_tag_that_can_not_be_read_is_refused_and_the_others_are_taken(
     quick_losses: None,
 ) -> None:
@@ -251,7 +265,6 @@ async def test_the_clock_is_told_by_what_is_seen_once_that_comes_as_it_is_seen(
         ({"attempt": 9}, "connection attempt status 9"),
         ({"refusals": {ADD: (101, "full")}}, "does not take the ROSpec: LLRP status 101 (full)"),
         ({"refusals": {ENABLE: (402, "")}}, "does not enable the ROSpec: LLRP status 402"),
-        ({"refusals": {SET_CONFIG: (100, "")}}, "does not take which events to tell"),
         ({"twist": lambda _, answer: message(100, 2, status(109, "no")) if _ == GET else answer},
          "does not tell its ROSpecs: LLRP status 109 (no)"),
         ({"twist": lambda kind, answer: message(36, 2) if kind == GET else answer},
