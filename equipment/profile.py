@@ -1,8 +1,8 @@
 """The profile of a device: its points and what they mean, as data.
 
 The gateway reads a device by its profile and the simulator serves one by the same profile. What
-is the same for every protocol is here; how a point is addressed is in `modbus_profile`,
-`mqtt_profile`, `opcua_profile` and `text_profile`.
+is the same for every protocol is here; how a point is addressed is in `ethernetip_profile`,
+`modbus_profile`, `mqtt_profile`, `opcua_profile` and `text_profile`.
 """
 
 from __future__ import annotations
@@ -251,7 +251,7 @@ class Profile(Strict):
     id: Name
     title: Words
     kind: Kind
-    protocol: Literal["modbus", "mqtt", "opcua", "text"]
+    protocol: Literal["ethernetip", "llrp", "modbus", "mqtt", "opcua", "text"]
     scan: Scan = Scan()
     #: What a machine of this type is to people near it.
     machine: MachineDefaults | None = None

@@ -150,7 +150,9 @@ def read_folder(folder: Path) -> MineFolder:
 def _check_kinds(devices: Sequence[Device], profiles: Sequence[Profile]) -> None:
     for device, profile in zip(devices, profiles, strict=True):
         is_of_events = isinstance(profile, OpcUaProfile) and profile.kind is not Kind.MACHINE
-        if is_of_events or profile.kind is Kind.POSITIONING_ENGINE:
+        served = ModbusProfile | OpcUaProfile | MqttProfile | TextProfile
+        is_unknown = not isinstance(profile, served)
+        if is_of_events or is_unknown or profile.kind is Kind.POSITIONING_ENGINE:
             what = f"a {profile.kind.value} over {profile.protocol}"
             msg = (
                 f"{DEVICES_FILE}: device {device.id!r} is {what}, which the simulator does not "

@@ -149,6 +149,8 @@ class Sharing(Protocol):
 #: Driver by protocol name (a profile's `protocol`), as `module:class`; imported on first use, so
 #: that a gateway loads only the protocols it speaks.
 DRIVERS: Final = {
+    "ethernetip": "protocols.ethernetip.driver:EthernetIpDriver",
+    "llrp": "protocols.llrp.driver:LlrpDriver",
     "modbus": "protocols.modbus.driver:ModbusDriver",
     "mqtt": "protocols.mqtt.driver:MqttDriver",
     "opcua": "protocols.opcua.driver:OpcUaDriver",
@@ -156,8 +158,29 @@ DRIVERS: Final = {
 }
 
 
+class MissingExtraError(Exception):
+    """A driver's library is not installed; the text says what to install.
+
+    Libraries that only some mines need are extras, each with the name of its protocol.
+    """
+
+
 def driver_class(protocol: str) -> DriverClass:
-    """The class that speaks `protocol`. Raises KeyError for one that is not in `DRIVERS`."""
+    """The class that speaks `protocol`.
+
+    Raises:
+        KeyError: there is none in `DRIVERS`.
+        MissingExtraError: its library is not installed.
+    """
     module, _, name = DRIVERS[protocol].partition(":")
-    found: DriverClass = getattr(importlib.import_module(module), name)
+    try:
+        found: DriverClass = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("protocols"):
+            raise
+        msg = (
+            f"protocol {protocol!r} needs the package {error.name}, which is not installed: "
+            f"install the extra, as in pip install 'lamproom[{protocol}]'"
+        )
+        raise MissingExtraError(msg) from error
     return found

@@ -178,7 +178,7 @@ def test_lock_files_hold_hashes_and_no_address() -> None:
 
 
 def test_the_command_line_starts_without_heavy_imports() -> None:
-    heavy = "numba, grpc, pymodbus, asyncua, aiomqtt, numpy"
+    heavy = "numba, grpc, pymodbus, asyncua, aiomqtt, pycomm3, numpy"
     code = f"""
 import sys
 import gateway.cli.commands

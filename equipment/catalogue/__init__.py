@@ -9,6 +9,8 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from equipment.ethernetip_profile import EthernetIpProfile
+from equipment.llrp_profile import LlrpProfile
 from equipment.modbus_profile import ModbusProfile
 from equipment.mqtt_profile import MqttProfile
 from equipment.opcua_profile import OpcUaProfile
@@ -18,6 +20,8 @@ from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, pars
 
 #: The schema of a profile, by its `protocol`.
 PROFILE_CLASSES: Final[dict[str, type[Profile]]] = {
+    "ethernetip": EthernetIpProfile,
+    "llrp": LlrpProfile,
     "modbus": ModbusProfile,
     "mqtt": MqttProfile,
     "opcua": OpcUaProfile,

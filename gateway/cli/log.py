@@ -9,7 +9,7 @@ from typing import Final
 import structlog
 
 #: Libraries whose own words on a lost device repeat, less clearly, what the supervisor says.
-CHATTY: Final = ("aiomqtt", "asyncua", "pymodbus", "grpc")
+CHATTY: Final = ("aiomqtt", "asyncua", "pycomm3", "pymodbus", "grpc")
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:

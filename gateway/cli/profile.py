@@ -93,7 +93,8 @@ def new_profile(
         str | None, typer.Option(metavar="OTHER", help="Begin from this profile.")
     ] = None,
     protocol: Annotated[
-        str | None, typer.Option(metavar="modbus|opcua|text", help="Begin from a short example.")
+        str | None,
+        typer.Option(metavar="PROTOCOL", help="Begin from a short example: modbus, opcua, ..."),
     ] = None,
     folder: Annotated[
         Path | None,
@@ -112,7 +113,7 @@ def new_profile(
     from gateway.cli.profile_new import TEMPLATES, begun_from, is_id
 
     if (like is None) == (protocol is None):
-        fail("give either --like OTHER or --protocol modbus, opcua or text")
+        fail(f"give either --like OTHER or --protocol, one of: {', '.join(TEMPLATES)}")
     if not is_id(profile_id):
         fail(f"{profile_id!r} is no id: small letters, digits and _, a letter first, at most 64")
     if like is not None:

@@ -7,7 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
+from equipment.ethernetip_profile import EthernetIpPoint
+from equipment.llrp_profile import LlrpProfile
 from equipment.modbus_profile import ModbusPoint, ModbusProfile
+from equipment.mqtt_profile import MqttPoint, MqttProfile
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.profile import Point, Profile
 from equipment.text_line import Line
@@ -48,6 +51,10 @@ def in_one_line(profile: Profile) -> str:
         parts.append(_many(len(profile.line), "kind") + " of lines")
     if isinstance(profile, OpcUaProfile) and profile.event is not None:
         parts.append("records by events")
+    if isinstance(profile, LlrpProfile):
+        parts.append("cards by EPC")
+    if isinstance(profile, MqttProfile) and profile.records is not None:
+        parts.append("records in JSON")
     if profile.machine:
         fence = " with a fence" if profile.machine.fence else ""
         parts.append(f"machine {profile.machine.kind.value}{fence}")
@@ -96,6 +103,10 @@ def print_profile(profile: Profile) -> None:
         _print(f"ring of {ring.capacity} records in {ring.table.value} registers: {fields}")
     for form in profile.line if isinstance(profile, TextProfile) else ():
         _print(_line_in_words(form))
+    if isinstance(profile, LlrpProfile):
+        _print(f"card: {profile.epc.form} of the last {profile.epc.last_bytes} bytes of the EPC")
+        for antenna, side in profile.sides.items():
+            _print(f"  antenna {antenna}: {'ahead' if side == 1 else 'behind'}")
     if isinstance(profile, OpcUaProfile) and profile.event is not None:
         _print(f"records by events of type {profile.event.type}:")
         for one in profile.event.field:
@@ -145,6 +156,10 @@ def _where(point: Point) -> str:
         return f"{point.table.value} {point.address}{bit} {_kind(point)}"
     if isinstance(point, TextPoint):
         return f"field {point.place}" if point.key is None else f"{point.key}="
+    if isinstance(point, EthernetIpPoint):
+        return point.tag
+    if isinstance(point, MqttPoint):
+        return point.metric or f"{point.topic} {point.pointer}".strip()
     return point.path if isinstance(point, OpcUaPoint) else "-"
 
 

@@ -22,7 +22,7 @@ from equipment.toml_source import (
     suggest,
 )
 from gateway.config.files import read_text
-from protocols.driver import DriverClass, DriverOptions, driver_class
+from protocols.driver import DriverClass, DriverOptions, MissingExtraError, driver_class
 
 PROFILES_FOLDER: Final = "profiles"
 
@@ -122,7 +122,12 @@ def _read_device(
     profile = _profile(number, device.profile, profiles, found)
     if profile is None:
         return
-    driver = driver_class(profile.protocol)
+    try:
+        driver = driver_class(profile.protocol)
+    except MissingExtraError as error:
+        problem, _, remedy = str(error).partition(": ")
+        found.mistake(number, "profile", problem, remedy)
+        return
     try:
         options = driver.Options.model_validate(device.options)
     except ValidationError as error:

@@ -22,6 +22,7 @@ from protocols.mqtt.client import (
     ReadOnlyError,
 )
 from protocols.mqtt.options import MqttOptions
+from protocols.tcp import connect
 
 #: What a session may raise besides DeviceError; `explain` has words for each.
 FAILURES: Final = (OSError, aiomqtt.MqttError, ReadOnlyError, NonsenseError)
@@ -45,7 +46,7 @@ async def open_client(options: MqttOptions, client_id: str, *, persistent: bool)
     password = await asyncio.to_thread(_password, options)
     context = await asyncio.to_thread(_tls, options) if options.tls else None
     async with asyncio.timeout(options.timeout_s):
-        connected = await _connect(options.host, options.port)
+        connected = await connect(options.host, options.port)
         try:
             if context is not None:
                 connected = await _handshake(context, connected, options.host)
@@ -54,32 +55,6 @@ async def open_client(options: MqttOptions, client_id: str, *, persistent: bool)
             raise
     login = Login(client_id, options.version, options.user, password, persistent, options.timeout_s)
     return ReadOnlyClient(connected, login)
-
-
-async def _connect(host: str, port: int) -> socket.socket:
-    """The first address of the host that takes a connection. Raises OSError where none does."""
-    loop = asyncio.get_running_loop()
-    failure: OSError = OSError("no address")
-    try:
-        addresses = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except UnicodeError as error:
-        msg = f"host {host!r} can't be the name of a computer"
-        raise DeviceError(msg) from error
-    for family, kind, protocol, _, address in addresses:
-        found = socket.socket(family, kind, protocol)
-        try:
-            found.settimeout(0)
-            await loop.sock_connect(found, address)
-        except OSError as error:
-            found.close()
-            failure = error
-        except BaseException:
-            found.close()
-            raise
-        else:
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            return found
-    raise failure
 
 
 async def _handshake(context: ssl.SSLContext, connected: socket.socket, host: str) -> ssl.SSLSocket:

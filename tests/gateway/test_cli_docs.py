@@ -11,6 +11,8 @@ import pytest
 from pydantic import BaseModel
 
 from equipment.device import Device
+from equipment.ethernetip_profile import EthernetIpProfile
+from equipment.llrp_profile import LlrpProfile
 from equipment.machine import MachineKind
 from equipment.modbus_profile import ModbusProfile, RegisterType, Table
 from equipment.mqtt_profile import TIME_UNITS, MqttProfile
@@ -29,6 +31,8 @@ from gateway.config.schema import MineSettings
 from gateway.mine.alarms.families import FAMILIES
 from positioning.geojson import KINDS
 from positioning.mine_map import ZoneKind
+from protocols.ethernetip.options import EthernetIpOptions
+from protocols.llrp.options import LlrpOptions
 from protocols.modbus.options import ModbusOptions
 from protocols.mqtt.options import MqttOptions
 from protocols.opcua.options import OpcUaOptions
@@ -103,6 +107,8 @@ port = 4001
         "pump",
         "uwb_text",
         "uwb_text",
+        "drive",
+        "uhf_gate",
         "pump",
         "hoist",
         "compressor",
@@ -170,8 +176,8 @@ def keys(model: type[BaseModel]) -> Iterator[str]:
     "model",
     [
         MineSettings, RoutesFile, LimitsFile, MachinesFile, RiskPointsFile, Device, ModbusOptions,
-        MqttOptions, OpcUaOptions, TextOptions,
-        ModbusProfile, MqttProfile, OpcUaProfile, TextProfile,
+        EthernetIpOptions, LlrpOptions, MqttOptions, OpcUaOptions, TextOptions,
+        EthernetIpProfile, LlrpProfile, ModbusProfile, MqttProfile, OpcUaProfile, TextProfile,
     ],
 )  # fmt: skip
 def test_every_key_is_documented(model: type[BaseModel]) -> None:

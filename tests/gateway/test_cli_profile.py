@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from equipment import catalogue
+from equipment.catalogue import PROFILE_CLASSES
 from gateway.cli.profile import profile
 from gateway.cli.profile_tables import runs
 from gateway.config.bundle import load
@@ -138,7 +139,7 @@ def files_of(folder: Path) -> Iterator[Path]:
     yield from sorted(folder.rglob("*.toml"))
 
 
-@pytest.mark.parametrize("protocol", ["modbus", "opcua", "text"])
+@pytest.mark.parametrize("protocol", sorted(PROFILE_CLASSES))
 def test_a_new_file_passes_check_and_is_never_written_over(
     protocol: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +172,7 @@ def test_one_like_another_is_that_with_another_id(name: str, mine: Path) -> None
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("new", "a"), "give either --like OTHER or --protocol modbus, opcua or text"),
+        (("new", "a"), "give either --like OTHER or --protocol, one of: ethernetip,"),
         (("new", "a", "--like", "pump", "--protocol", "modbus"), "give either --like OTHER or"),
         (("new", "A", "--protocol", "modbus"), "'A' is no id: small letters, digits and _"),
         (("new", "../a", "--protocol", "modbus"), "'../a' is no id"),

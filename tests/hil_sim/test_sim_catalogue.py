@@ -118,7 +118,7 @@ def test_what_nodes_hold_is_read_back(name: str, seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [name for name, one in PROFILES.items() if one.kind is Kind.MACHINE]
+    "name", [name for name, one in (MODBUS | OPCUA).items() if one.kind is Kind.MACHINE]
 )
 def test_values_of_the_simulated_machine_are_plausible_and_good(name: str) -> None:
     profile = PROFILES[name]

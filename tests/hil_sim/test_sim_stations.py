@@ -70,6 +70,7 @@ def test_an_rfid_reader_without_a_place_is_told(sample: MineFolder) -> None:
     ("profile", "what"),
     [
         ("rtls_autoid", "a positioning_engine over opcua"),
+        ("shearer_ethernetip", "a machine over ethernetip"),
         ("rfid_autoid_events", "a rfid_reader over opcua"),
     ],
 )

@@ -1,0 +1,1 @@
+"""Reads Logix controllers over EtherNet/IP."""

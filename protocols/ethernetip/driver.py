@@ -1,0 +1,145 @@
+"""Reads a machine's Logix controller over EtherNet/IP."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final
+
+from equipment.ethernetip_profile import EthernetIpPoint, EthernetIpProfile
+from equipment.profile import Profile
+from equipment.report import NoticeKind
+from protocols.driver import DeviceError, Driver, Sink
+from protocols.ethernetip import cip
+from protocols.ethernetip.controller import Controller
+from protocols.ethernetip.options import EthernetIpOptions
+from protocols.ethernetip.tags import TagReader
+
+#: Cycles in a row that may give nothing before the session ends: a program may just be loaded.
+EMPTY_CYCLES_MOST: Final = 3
+
+#: A controller ends a connection on which nothing comes for 120 s, as it is set when delivered.
+IDLE_MOST_S: Final = 30.0
+
+
+class EthernetIpDriver:
+    """Reads a controller's tags each period; only ever reads, one request at a time.
+
+    Which tags the controller has refused belongs to the driver: it outlives a session.
+    """
+
+    Options = EthernetIpOptions
+
+    def __init__(self, device: str, profile: Profile, options: EthernetIpOptions) -> None:
+        assert isinstance(profile, EthernetIpProfile)
+        self._options = options
+        by_period: defaultdict[float, list[EthernetIpPoint]] = defaultdict(list)
+        for point in profile.point:
+            by_period[profile.period_s(point)].append(point)
+        self._readers = {s: TagReader(device, points) for s, points in sorted(by_period.items())}
+
+    def describe(self) -> str:
+        """Such as `ethernetip 10.0.0.5:44818 slot 0`."""
+        return self._options.describe()
+
+    async def session(self, sink: Sink) -> None:
+        """See `Driver.session`."""
+        controller = Controller(self._options)
+        try:
+            await controller.open()
+            await self._cycles(controller, sink)
+        except DeviceError as error:
+            msg = f"{self.describe()}: {error}"
+            raise DeviceError(msg) from error
+        finally:
+            await controller.close()
+
+    async def _cycles(self, controller: Controller, sink: Sink) -> None:
+        loop = asyncio.get_running_loop()
+        turns = [_Turn(s, loop.time(), reader) for s, reader in self._readers.items()]
+        while True:
+            turn = min(turns, key=_due_s)
+            await self._rest(turn.due_s, controller, sink)
+            failure = await self._scan(turn.reader, controller, sink)
+            for count, text in turn.reader.news():
+                sink.notice(NoticeKind.DATA_REFUSED, count, text)
+            turn.judge(failure, turns, loop.time())
+            turn.next(loop.time())
+
+    async def _rest(self, until_s: float, controller: Controller, sink: Sink) -> None:
+        """Waits, and shows the controller now and then that its client is there."""
+        loop = asyncio.get_running_loop()
+        while (left_s := until_s - loop.time()) > IDLE_MOST_S:
+            await asyncio.sleep(min(IDLE_MOST_S, left_s))
+            await self._asked([cip.READ_STATUS], controller, sink)
+        await asyncio.sleep(max(0.0, left_s))
+
+    async def _scan(self, reader: TagReader, controller: Controller, sink: Sink) -> str:
+        """Reads all points of `reader`. Returns why the controller gives none, empty if it does."""
+        failure, gave = "", False
+        for group in list(reader.groups(controller.size)):
+            parts = await self._asked(group.requests, controller, sink)
+            try:
+                taken = reader.take(group, parts, time.time_ns())
+            except cip.NonsenseError as error:
+                msg = f"its answer makes no sense ({error}): check that it is a Logix controller"
+                raise DeviceError(msg) from error
+            sink.samples(taken.samples, live=taken.gave)
+            gave = gave or taken.gave
+            failure = failure or taken.samples[0].reason
+        return "" if gave else failure
+
+    async def _asked(
+        self, requests: Sequence[bytes], controller: Controller, sink: Sink
+    ) -> list[cip.Part]:
+        asked_s = time.perf_counter()
+        parts = await controller.ask(requests)
+        sink.answered(time.perf_counter() - asked_s)
+        return parts
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What is read once a period: the points of one scan class."""
+
+    period_s: float
+    due_s: float
+    reader: TagReader
+    #: How often in a row it gave nothing, and when it last gave something.
+    failures: int = 0
+    gave_s: float = -math.inf
+
+    def judge(self, failure: str, turns: Sequence[_Turn], now_s: float) -> None:
+        """Notes what came of the turn: `failure` says why it gave nothing.
+
+        Raises:
+            DeviceError: neither it nor another one has given anything for some time.
+        """
+        if not failure:
+            self.failures, self.gave_s = 0, now_s
+        elif any(one.gave_s > self.gave_s for one in turns if one is not self):
+            self.failures = 0
+        else:
+            self.failures += 1
+            if self.failures >= EMPTY_CYCLES_MOST:
+                msg = f"it gives nothing that is asked for; {failure}"
+                raise DeviceError(msg)
+
+    def next(self, now_s: float) -> None:
+        """The schedule has no drift; turns that were missed are left out, not caught up."""
+        late_s = now_s - self.due_s
+        self.due_s += self.period_s * max(1, late_s // self.period_s)
+
+
+_due_s: Final = attrgetter("due_s")
+
+
+if TYPE_CHECKING:
+
+    def _is_driver(driver: EthernetIpDriver) -> Driver:
+        return driver

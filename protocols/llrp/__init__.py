@@ -1,0 +1,1 @@
+"""RFID readers that speak LLRP, the Low Level Reader Protocol of EPCglobal."""
