@@ -9,7 +9,7 @@ from asyncua.ua.uaerrors import BadUserAccessDenied, BadWriteNotSupported
 
 from equipment.catalogue import load
 from equipment.opcua_profile import OpcUaProfile
-from hil_sim.machines import Shearer
+from hil_sim.machines.shearer import Shearer
 from hil_sim.serve.opcua import OpcUaServer
 from tests.support.ports import free_port
 
