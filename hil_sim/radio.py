@@ -251,6 +251,18 @@ class Radio:
             in_sight[first[edge] : first[edge] + cells[edge], : heard.shape[1]] = heard
         return first, in_sight
 
+    def _edges_near(self, points_m: Floats) -> Ints:
+        """The edges that can hold one of (.., 3) points, seen from above, by their rectangles."""
+        if not points_m.size:
+            return np.empty(0, np.int64)
+        graph = self._graph
+        flat_m = points_m.reshape(-1, 3)[:, :2]
+        ends_m = graph.vertex_m[graph.ends][:, :, :2]
+        wide_m = graph.width_m[:, None] / 2 + SIGHT_MARGIN_M + SIGHT_STEP_M
+        over = ends_m.max(axis=1) + wide_m >= flat_m.min(axis=0)
+        under = ends_m.min(axis=1) - wide_m <= flat_m.max(axis=0)
+        return np.flatnonzero((over & under).all(axis=1))
+
     def _line_of_sight(self, from_m: Floats, to_m: Floats) -> NDArray[np.bool_]:
         """Whether the straight lines between two (n, 3) lie wholly in roadways, seen from above."""
         graph = self._graph
@@ -258,7 +270,7 @@ class Radio:
         share = np.linspace(0.0, 1.0, steps)[None, :, None]
         points = from_m[:, None] + (to_m - from_m)[:, None] * share
         clear = np.zeros(points.shape[:2], np.bool_)
-        for edge in range(len(graph.length_m)):
+        for edge in self._edges_near(points):
             rel = points - graph.start_m[edge]
             s_m = np.clip(rel @ graph.along[edge], 0.0, graph.length_m[edge])
             off = rel - s_m[..., None] * graph.along[edge]

@@ -60,6 +60,8 @@ class Doing(IntEnum):
     PUSHING = 4
 
 
+#: What a profile knows of each support.
+_COLUMNS: Final = ("front_leg_pressure", "rear_leg_pressure", "push_stroke", "height", "state")
 _NAMES: Final = tuple(doing.name.lower() for doing in Doing)
 
 
@@ -99,6 +101,8 @@ class RoofSupports(Machine):
         self._rear_mpa: Floats = 0.9 * self._front_mpa
         self._roof_mpa: Floats = rng.uniform(0.9 * ROOF_MPA, 1.1 * ROOF_MPA, count)
         self._hours = Hours(rng, serial, "SIM-ZY")
+        self._names = [[f"{name}_{n}" for n in range(1, count + 1)] for name in _COLUMNS]
+        self._stops = {f"emergency_stop_{n}": False for n in range(1, count + 1)}
         self._start()
 
     def _start(self) -> None:
@@ -211,16 +215,17 @@ class RoofSupports(Machine):
             "clearance_right": self._clear_m(moves, 1),
             "shield_width": self.width_m,
         }
+        # No finer than any such control tells it, so that most values stay for a while.
         columns = (
-            ("front_leg_pressure", self._front_mpa.tolist()),
-            ("rear_leg_pressure", self._rear_mpa.tolist()),
-            ("push_stroke", self.stroke_mm.tolist()),
-            ("height", self._height_mm.tolist()),
-            ("state", [_NAMES[doing] for doing in self.doing.tolist()]),
+            np.round(self._front_mpa, 2).tolist(),
+            np.round(self._rear_mpa, 2).tolist(),
+            np.round(self.stroke_mm).tolist(),
+            np.round(self._height_mm).tolist(),
+            [_NAMES[doing] for doing in self.doing.tolist()],
         )
-        for name, column in columns:
-            values.update({f"{name}_{n}": value for n, value in enumerate(column, start=1)})
-        values.update({f"emergency_stop_{n}": False for n in range(1, len(moves) + 1)})
+        for names, column in zip(self._names, columns, strict=True):
+            values.update(zip(names, column, strict=True))
+        values.update(self._stops)
         return values
 
     def _clear_m(self, moves: NDArray[np.bool_], side: int) -> float:
