@@ -8,19 +8,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import BaseModel
 
 from hil_sim.folder import MineFolder, SimulationError, read_folder
 from hil_sim.layout_mine import write_layout_mine
+from hil_sim.layout_settings import Broker, Layout
 from hil_sim.machines.conveyors import Belt
+from hil_sim.machines.gas_station import GasSettings
 from hil_sim.machines.make import Plant, make_machines
+from hil_sim.machines.settings import MachineSettings
 from hil_sim.machines.shearer import Shearer
 from hil_sim.people import People
 from hil_sim.people_settings import PeopleSettings, Rush, VehicleSettings
+from hil_sim.radio import RadioSettings
 from hil_sim.roadgraph import RoadGraph
 from hil_sim.scenario import AS_USUAL, Scenario, parse_scenario, read_scenario
 from hil_sim.world import STEP_S, World
+from tests.support.places import ROOT
 
 SAMPLE = Path(__file__).parent / "scenarios" / "rush.toml"
+DOCUMENT = (ROOT / "docs/simulator.md").read_text(encoding="utf-8")
 START_NS = 1_700_000_000_000_000_000
 
 
@@ -62,6 +69,29 @@ def test_the_sample_scenario_makes_a_mine_that_does_what_it_says(tmp_path: Path)
         came = int((world.below & ~before).sum())
         assert slow.speed_m_s <= 3.0 / 60
     assert came >= 200
+
+
+def test_the_sample_scenario_is_that_of_the_documentation() -> None:
+    assert SAMPLE.read_text(encoding="utf-8") in DOCUMENT
+
+
+@pytest.mark.parametrize(
+    ("model", "prefix"),
+    [
+        (Layout, ""),
+        (Broker, "broker."),
+        (PeopleSettings, "people."),
+        (Rush, "people.rush."),
+        (VehicleSettings, "vehicles."),
+        (RadioSettings, ""),
+        (GasSettings, "gas."),
+        (MachineSettings, ""),
+    ],
+)
+def test_every_key_is_documented_with_its_section(model: type[BaseModel], prefix: str) -> None:
+    for key in model.model_fields:
+        documented = f"`{prefix}{key}`" in DOCUMENT or key in ("rush", "broker")
+        assert documented or f"### `[{prefix}{key}" in DOCUMENT, key
 
 
 def test_without_a_scenario_a_mine_is_as_usual(sample_folder: Path) -> None:
