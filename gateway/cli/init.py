@@ -34,7 +34,7 @@ def init(
         typer.Option(metavar="FILE", help="Make the mine that [layout] of this scenario says."),
     ] = None,
 ) -> None:
-    """Write the folder of a sample mine, of a scenario, or of a recording."""
+    """Write a mine's folder: a sample, a scenario or a recording."""
     from hil_sim.folder import SimulationError
     from hil_sim.layout_mine import write_layout_mine
     from hil_sim.recording import write_recording_mine

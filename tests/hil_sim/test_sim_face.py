@@ -105,9 +105,8 @@ def test_coal_is_neither_made_nor_lost_on_the_way() -> None:
     assert cut_t > 500
 
 
-@pytest.mark.parametrize("profile", ["roof_support_modbus", "roof_support_opc40560"])
-def test_supports_are_drawn_up_in_the_wake_of_the_shearer_alone(profile: str) -> None:
-    machines = machines_of(FACE | {"supports_1": profile}, Plant(2, settings=ONTO_MAIN))
+def test_supports_are_drawn_up_in_the_wake_of_the_shearer_alone() -> None:
+    machines = machines_of(FACE, Plant(2, settings=ONTO_MAIN))
     shearer, supports = shearer_of(machines), machines["supports_1"]
     assert isinstance(supports, RoofSupports)
     assert supports.shearer is shearer
