@@ -16,10 +16,12 @@ from pathlib import Path
 from equipment.profile import Kind
 from hil_sim.folder import PEOPLE_FILE, MineFolder, SimulationError, read_folder
 from hil_sim.incidents import QUIET, Incidents
-from hil_sim.machines import Machine, make_machine
+from hil_sim.machines.machine import Machine
+from hil_sim.machines.make import Plant, make_machines
 from hil_sim.player import PLAY_STEP_S, Player
 from hil_sim.radio import NLOS_SHARE_MAX
 from hil_sim.recording import read_rows, write_base
+from hil_sim.scenario import Scenario, read_scenario
 from hil_sim.serve.servers import Servers
 from hil_sim.stations import Station, Stations
 from hil_sim.truth import TruthFiles
@@ -35,11 +37,14 @@ class Wish:
     seed: int = 1
     truth: Path | None = None
     seconds: float | None = None
-    nlos_share: float = 0.0
+    #: None: what the scenario says.
+    nlos_share: float | None = None
     recording: Path | None = None
     speed: float = 1.0
     wait_client: bool = False
     incidents: Incidents = QUIET
+    #: A file; None: the folder's own, if it has one.
+    scenario: Path | None = None
 
 
 def run(wish: Wish) -> None:
@@ -66,7 +71,7 @@ def _check(wish: Wish) -> None:
     if any(mean_s is not None and mean_s <= 0 for mean_s in astuple(wish.incidents)):
         msg = "--distress, --low-battery and --gas must be more than 0 s"
         raise SimulationError(msg)
-    if not 0 <= wish.nlos_share <= NLOS_SHARE_MAX:
+    if wish.nlos_share is not None and not 0 <= wish.nlos_share <= NLOS_SHARE_MAX:
         msg = f"--nlos must be 0 to {NLOS_SHARE_MAX}, not {wish.nlos_share:g}"
         raise SimulationError(msg)
 
@@ -84,14 +89,11 @@ async def _run(wish: Wish) -> None:
 
 
 async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
-    machines = {
-        device.id: make_machine(
-            device.profile, f"SIM-{number:04d}", (wish.seed, 3, number), wish.incidents.gas_s
-        )
-        for number, device in enumerate(folder.machines, start=1)
-    }
+    scenario = read_scenario(wish.folder, wish.scenario)
+    plant = Plant(wish.seed, wish.incidents.gas_s, scenario.gas, scenario.machine, folder.lengths_m)
+    machines = make_machines(folder.machines, plant)
     start_s = time.monotonic()
-    world = _make_world(wish, folder, machines)
+    world = _make_world(wish, folder, machines, scenario)
     stations = Stations(folder, world.cards, secrets.randbits(32), world.t_ns)
     truth = TruthFiles(wish.truth) if wish.truth else None
     servers = Servers(folder, {name: s.registers for name, s in stations.by_device.items()})
@@ -116,7 +118,9 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
             truth.close()
 
 
-def _make_world(wish: Wish, folder: MineFolder, machines: Mapping[str, Machine]) -> World:
+def _make_world(
+    wish: Wish, folder: MineFolder, machines: Mapping[str, Machine], scenario: Scenario
+) -> World:
     people = folder.people[: wish.people]
     if wish.people is not None and len(people) < wish.people:
         msg = (
@@ -133,6 +137,7 @@ def _make_world(wish: Wish, folder: MineFolder, machines: Mapping[str, Machine])
             start_t_ns=time.time_ns() // 1000 * 1000,
             nlos_share=wish.nlos_share,
             incidents=wish.incidents,
+            scenario=scenario,
         )
     except ValueError as error:
         raise SimulationError(str(error)) from None

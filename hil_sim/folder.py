@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+
+import numpy as np
 
 from equipment.catalogue import load as load_profile
 from equipment.device import DEVICES_FILE, Device, parse_devices
@@ -22,6 +25,7 @@ from positioning.geojson import MapError, parse_map
 from positioning.mine_map import MAP_FILE, MineMap
 
 PEOPLE_FILE: Final = "people.csv"
+MACHINES_FILE: Final = "machines.toml"
 PROFILES_FOLDER: Final = "profiles"
 
 MODBUS_PORT: Final = 502
@@ -96,6 +100,8 @@ class MineFolder:
     map: MineMap
     people: tuple[Person, ...]
     text: tuple[TextDevice, ...] = ()
+    #: How long the roadways are along which devices say where their machines are, by device.
+    lengths_m: Mapping[str, float] = field(default_factory=dict)
 
     def readers(self, kind: Kind) -> tuple[ModbusDevice, ...]:
         """The readers of a kind with rings, in the order of `devices.toml`."""
@@ -144,7 +150,30 @@ def read_folder(folder: Path) -> MineFolder:
     text = tuple(_text_device(d, p) for d, p in served if isinstance(p, TextProfile))
     _check_kinds(devices, [profile for _, profile in served])
     _check_units(modbus)
-    return MineFolder(modbus, opcua, mqtt, mine_map, _people(folder), text)
+    lengths_m = dict(_lengths_m(folder, mine_map))
+    return MineFolder(modbus, opcua, mqtt, mine_map, _people(folder), text, lengths_m)
+
+
+def _lengths_m(folder: Path, mine_map: MineMap) -> Iterator[tuple[str, float]]:
+    """Of each device that says where along a roadway its machine is: how far it can count.
+
+    What is wrong in the file is told by `lamproom check`: here it says nothing.
+    """
+    try:
+        found = tomllib.loads((folder / MACHINES_FILE).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return
+    lines = {roadway.id: roadway.centreline_m for roadway in mine_map.roadways}
+    machines = found.get("machine")
+    for machine in machines if isinstance(machines, list) else ():
+        along = machine.get("along") if isinstance(machine, dict) else None
+        if not isinstance(along, dict) or along.get("roadway") not in lines:
+            continue
+        device, offset_m = along.get("device", machine.get("device")), along.get("offset_m", 0.0)
+        line_m = lines[along["roadway"]]
+        length_m = float(np.linalg.norm(np.diff(line_m, axis=0), axis=1).sum())
+        if isinstance(device, str) and isinstance(offset_m, int | float) and length_m > offset_m:
+            yield device, length_m - offset_m
 
 
 def _check_kinds(devices: Sequence[Device], profiles: Sequence[Profile]) -> None:

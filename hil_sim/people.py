@@ -19,6 +19,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hil_sim.people_settings import (
+    PEOPLE_AS_USUAL,
+    VEHICLES_AS_USUAL,
+    PeopleSettings,
+    Presence,
+    VehicleSettings,
+)
 from hil_sim.roadgraph import Floats, Ints, RoadGraph, Spot, Stretch
 from positioning.mine_map import MineMap, ZoneKind
 
@@ -28,12 +35,8 @@ CARD_HEIGHT_M: Final = 1.0
 #: How near to a wall people walk.
 WALL_GAP_M: Final = 0.6
 
-#: Seconds below, and above between two stays.
-STAY_S: Final = (4 * 3600.0, 8 * 3600.0)
-AWAY_S: Final = (600.0, 1800.0)
-
-#: Share of people who at the start are on the way in, on the way out, and above ground.
-START_SHARES: Final = (0.05, 0.05, 0.04)
+#: Share of people who at the start are on the way in, and as many on the way out.
+ON_THE_WAY: Final = 0.05
 
 #: Metres per second on the way, and at work.
 WALK_M_S: Final = (0.9, 1.6)
@@ -41,7 +44,6 @@ STROLL_M_S: Final = (0.5, 1.1)
 SIDESTEP_M_S: Final = 0.3
 
 HURRY_M_S: Final = (1.4, 1.9)
-DRIVE_M_S: Final = (1.5, 3.0)
 
 #: One of so many people helps at a face that is not their team's.
 HELPER_EVERY: Final = 20
@@ -111,17 +113,26 @@ class People:
     """
 
     def __init__(
-        self, people: Sequence[Person], mine: MineMap, graph: RoadGraph, seed: Sequence[int]
+        self,
+        people: Sequence[Person],
+        mine: MineMap,
+        graph: RoadGraph,
+        seed: Sequence[int],
+        *,
+        settings: PeopleSettings = PEOPLE_AS_USUAL,
+        vehicles: VehicleSettings = VEHICLES_AS_USUAL,
     ) -> None:
         """Everyone somewhere, in the middle of a working day, at time 0 s.
 
         Raises:
-            ValueError: the map gives no place to come in or no place to work.
+            ValueError: the map gives no place to come in, to work or to drive.
         """
         self._graph = graph
         self._rng = np.random.default_rng(seed)
         # A mine of machines alone needs no way in.
         self._gate = graph.gate(mine.zones) if people else Spot(0, 0.0)
+        self._presence = Presence(settings, [one.drives for one in people], self._between)
+        self._vehicles = vehicles
         self._forbidden = _stretches(graph, mine, ZoneKind.RESTRICTED)
         self._refuges = _stretches(graph, mine, ZoneKind.REFUGE)
         self._withdrawn = False
@@ -136,6 +147,7 @@ class People:
         self._until_s: Floats = np.full(count, np.inf)
         self.below: NDArray[np.bool_] = np.zeros(count, np.bool_)
         self._plans = self._plan(people, mine)
+        self._driving = 0
         for i in range(count):
             self._put_somewhere(i)
         self._next_visit_s = self._between(VISIT_GAP_S)
@@ -148,7 +160,7 @@ class People:
         faces = sum(zone.kind is ZoneKind.FACE for zone in mine.zones)
         count = len(self._workplaces)
         used = self._workplaces[: len(teams)]
-        driven = _driven(self._graph, mine, used) or self._workplaces
+        driven = _driven(self._graph, mine, used, self._vehicles.roadways) or self._workplaces
         first, plans = len(self._workplaces), []
         self._workplaces += driven
         for number, person in enumerate(people):
@@ -210,7 +222,7 @@ class People:
         elif plan.doing is Doing.GOING_OUT:
             plan.doing = Doing.AWAY
             self.below[i] = False
-            self._until_s[i] = t_s + self._between(AWAY_S)
+            self._until_s[i] = self._presence.comes_s(i, t_s)
         else:
             pause = VISIT_PAUSE_S if plan.doing is Doing.VISITING else WORK_PAUSE_S
             self._until_s[i] = t_s + self._between(pause)
@@ -219,11 +231,11 @@ class People:
         """Person `i` has paused long enough."""
         plan = self._plans[i]
         if plan.doing is Doing.AWAY:
-            plan.leaves_s = t_s + self._between(STAY_S)
+            plan.leaves_s = self._presence.leaves_s(t_s)
             self.below[i] = True
             self._go(i, Doing.GOING_IN, self._work_spot(plan.workplace), WALK_M_S)
         elif plan.doing is Doing.DRIVING:
-            self._go(i, Doing.DRIVING, self._work_spot(plan.workplace), DRIVE_M_S)
+            self._go(i, Doing.DRIVING, self._work_spot(plan.workplace), self._vehicles.speed_m_s)
         elif t_s >= plan.leaves_s:
             self._go(i, Doing.GOING_OUT, self._gate, WALK_M_S)
         else:
@@ -257,21 +269,27 @@ class People:
     def _put_somewhere(self, i: int) -> None:
         """Where person `i` is at the start, and what they are doing."""
         plan = self._plans[i]
-        plan.leaves_s = self._between((600.0, STAY_S[1]))
+        plan.leaves_s = self._presence.first_leaves_s()
         spot = self._work_spot(plan.workplace)
         if plan.doing is Doing.DRIVING:
-            self._put(i, spot)
-            self._until_s[i] = self._rng.uniform(0.0, WORK_PAUSE_S[0])
+            number, self._driving = self._driving, self._driving + 1
+            if self._vehicles.number is None or number < self._vehicles.number:
+                self._put(i, spot)
+                self._until_s[i] = self._rng.uniform(0.0, WORK_PAUSE_S[0])
+            return
+        if not self._presence.at_start(i):
+            self._until_s[i] = self._presence.comes_s(i, 0.0)
             return
         chance = self._rng.random()
-        going_in, going_out, away = np.cumsum(START_SHARES)
+        shares = (ON_THE_WAY, ON_THE_WAY, 1.0 - self._presence.below_share)
+        going_in, going_out, away = np.cumsum(shares)
         if chance < going_out:
             start, goal = (self._gate, spot) if chance < going_in else (spot, self._gate)
             self._put(i, self._somewhere_on(start, goal))
             doing = Doing.GOING_IN if chance < going_in else Doing.GOING_OUT
             self._go(i, doing, goal, WALK_M_S)
         elif chance < away:
-            self._until_s[i] = self._rng.uniform(0.0, AWAY_S[0])
+            self._until_s[i] = self._presence.first_comes_s(i)
         else:
             plan.doing = Doing.WORKING
             self._put(i, spot)
@@ -350,15 +368,32 @@ def _workplaces(
 
 
 def _driven(
-    graph: RoadGraph, mine: MineMap, used: list[tuple[Stretch, ...]]
+    graph: RoadGraph,
+    mine: MineMap,
+    used: list[tuple[Stretch, ...]],
+    roadways: tuple[str, ...] | None,
 ) -> list[tuple[Stretch, ...]]:
-    """Where vehicles drive: each roadway in which no team works, the longest first."""
+    """Where vehicles drive: `roadways`, else each in which no team works, the longest first.
+
+    Raises:
+        ValueError: one of `roadways` is not on the map, or closed to them.
+    """
     kinds = (ZoneKind.RESTRICTED, ZoneKind.DANGER, ZoneKind.WELLHEAD, ZoneKind.REFUGE)
     avoid = _stretches(graph, mine, ZoneKind.FACE, *kinds)
     taken = {graph.roadway[s.edge] for place in used for s in place if s not in avoid}
     free: dict[int, list[Stretch]] = {}
     for stretch in graph.free_stretches(avoid):
-        if graph.roadway[stretch.edge] not in taken:
+        if roadways is not None or graph.roadway[stretch.edge] not in taken:
             free.setdefault(graph.roadway[stretch.edge], []).append(stretch)
+    if roadways is not None:
+        numbers = {mine.roadways[number].id: number for number in free}
+        for roadway in roadways:
+            if roadway not in numbers:
+                msg = (
+                    f"vehicles.roadways: no vehicle can drive in {roadway!r}: name roadways of the "
+                    f"map outside of closed zones, such as {', '.join(sorted(numbers)[:5])}"
+                )
+                raise ValueError(msg)
+        return [tuple(free[numbers[roadway]]) for roadway in roadways]
     lengths = {name: sum(s.length_m for s in stretches) for name, stretches in free.items()}
     return [tuple(free[name]) for name in sorted(free, key=lambda name: (-lengths[name], name))]

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from equipment.strict import Strict
 from hil_sim.people import Whereabouts
 from hil_sim.roadgraph import Floats, Ints, RoadGraph
 from positioning.mine_map import MineMap
@@ -66,6 +68,27 @@ SCAN_PERIOD_S: Final = 1.0
 SCAN_MISSED: Final = 0.02
 
 
+class RadioSettings(Strict):
+    """`[radio]` of a scenario."""
+
+    #: Of the ranges, how many lack line of sight; how long that lasts, and how much longer the
+    #: ranges are then, on average.
+    nlos_share: Annotated[float, Field(ge=0, le=NLOS_SHARE_MAX)] = 0.0
+    burst_s: Annotated[float, Field(ge=0.1, le=3600)] = BURST_S
+    burst_excess_m: Annotated[float, Field(ge=0, le=50)] = BURST_EXCESS_M
+    #: One sigma of a range's noise.
+    noise_m: Annotated[float, Field(ge=0, le=10)] = NOISE_M
+    #: Of the ranges, how many are lost however few cards there are.
+    loss: Annotated[float, Field(ge=0, le=0.95)] = 0.0
+    #: How long one range keeps the channel busy. Two at once are both lost, as in pure ALOHA, so
+    #: that more are lost where more cards are in an anchor's range; 0: none are.
+    airtime_ms: Annotated[float, Field(ge=0, le=20)] = 0.0
+
+
+#: The radio of a mine that says nothing of it.
+AS_USUAL: Final = RadioSettings()
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A step of the world, in its own seconds; `base_t_ns` is the time at 0 s."""
@@ -89,12 +112,16 @@ class Radio:
         cards: int,
         seed: Sequence[int],
         *,
-        nlos_share: float = 0.0,
+        nlos_share: float | None = None,
+        settings: RadioSettings = AS_USUAL,
     ) -> None:
         """Looks for which anchors are in sight from where.
 
-        `nlos_share`: of the ranges without line of sight, at most NLOS_SHARE_MAX.
+        `nlos_share`: of the ranges without line of sight, at most NLOS_SHARE_MAX; None: what
+        `settings` say.
         """
+        nlos_share = settings.nlos_share if nlos_share is None else nlos_share
+        self._settings = settings
         self._rng = np.random.default_rng(seed)
         self._graph = graph
         self._anchors_m = np.array([(a.x_m, a.y_m, a.z_m) for a in mine.anchors]).reshape(-1, 3)
@@ -138,11 +165,26 @@ class Radio:
         row, slot = np.nonzero(np.isfinite(away_m))
         anchor = np.take_along_axis(anchor, nearest, axis=1)[row, slot]
         t_s = end_s[row] - (ANCHORS_PER_ROUND - 1 - slot) * SLOT_S
+        if self._settings.loss or self._settings.airtime_ms:
+            come = self._rng.random(len(row)) < self._arriving(anchor, now)
+            row, slot, anchor, t_s = row[come], slot[come], anchor[come], t_s[come]
         found = np.empty(len(row), RANGE)
         found["card"], found["anchor"] = due[row], anchor
         found["t_ns"] = span.t_ns(t_s)
         self._measure(found, away_m[row, slot], t_s)
         return rows_of(found, np.argsort(found["t_ns"], kind="stable"))
+
+    def _arriving(self, anchor: Ints, now: Whereabouts) -> Floats:
+        """The chance of each range to these anchors to be neither lost nor to collide."""
+        arrives = np.full(len(anchor), 1.0 - self._settings.loss)
+        airtime_s = self._settings.airtime_ms / 1000
+        if airtime_s:
+            heard = self.anchors_heard(now.edge[now.below], now.s_m[now.below])
+            cards = np.bincount(heard[heard >= 0], minlength=len(self._anchors_m))[anchor]
+            # Whatever begins within one airtime before or after it is in its way.
+            rate_hz = ANCHORS_PER_ROUND / RANGE_PERIOD_S * np.maximum(cards - 1, 0)
+            arrives *= np.exp(-2.0 * airtime_s * rate_hz)
+        return arrives
 
     def _measure(self, found: Records, true_m: Floats, t_s: Floats) -> None:
         """Fills in what is measured of the true distances."""
@@ -156,13 +198,14 @@ class Radio:
         pairs_m[at] = drift_m = pairs_m[at] * keeps + fresh
         pairs_t_s[at] = t_s
         # A Markov chain of two states: bursts last BURST_S on average, and cover their share.
-        remembers = np.exp(-passed_s / (BURST_S * (1 - self._nlos_share)))
+        remembers = np.exp(-passed_s / (self._settings.burst_s * (1 - self._nlos_share)))
         chance = self._nlos_share + (pairs_hidden[at] - self._nlos_share) * remembers
         hidden = self._rng.random(len(true_m)) < chance
         pairs_hidden[at] = hidden
-        excess_m = np.where(hidden, self._rng.exponential(BURST_EXCESS_M, len(true_m)), 0.0)
+        longer_m = self._rng.exponential(self._settings.burst_excess_m, len(true_m))
+        excess_m = np.where(hidden, longer_m, 0.0)
         bias_m = np.maximum(BIAS_M + drift_m, 0.0)
-        noise_m = self._rng.normal(0.0, NOISE_M, len(true_m))
+        noise_m = self._rng.normal(0.0, self._settings.noise_m, len(true_m))
         found["range_m"] = np.maximum(true_m + bias_m + excess_m + noise_m, 0.0)
         strength_dbm = self._strength_dbm(true_m)
         found["rssi_dbm"] = strength_dbm
@@ -208,6 +251,18 @@ class Radio:
             in_sight[first[edge] : first[edge] + cells[edge], : heard.shape[1]] = heard
         return first, in_sight
 
+    def _edges_near(self, points_m: Floats) -> Ints:
+        """The edges that can hold one of (.., 3) points, seen from above, by their rectangles."""
+        if not points_m.size:
+            return np.empty(0, np.int64)
+        graph = self._graph
+        flat_m = points_m.reshape(-1, 3)[:, :2]
+        ends_m = graph.vertex_m[graph.ends][:, :, :2]
+        wide_m = graph.width_m[:, None] / 2 + SIGHT_MARGIN_M + SIGHT_STEP_M
+        over = ends_m.max(axis=1) + wide_m >= flat_m.min(axis=0)
+        under = ends_m.min(axis=1) - wide_m <= flat_m.max(axis=0)
+        return np.flatnonzero((over & under).all(axis=1))
+
     def _line_of_sight(self, from_m: Floats, to_m: Floats) -> NDArray[np.bool_]:
         """Whether the straight lines between two (n, 3) lie wholly in roadways, seen from above."""
         graph = self._graph
@@ -215,7 +270,7 @@ class Radio:
         share = np.linspace(0.0, 1.0, steps)[None, :, None]
         points = from_m[:, None] + (to_m - from_m)[:, None] * share
         clear = np.zeros(points.shape[:2], np.bool_)
-        for edge in range(len(graph.length_m)):
+        for edge in self._edges_near(points):
             rel = points - graph.start_m[edge]
             s_m = np.clip(rel @ graph.along[edge], 0.0, graph.length_m[edge])
             off = rel - s_m[..., None] * graph.along[edge]

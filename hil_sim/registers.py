@@ -49,6 +49,9 @@ class Registers:
         self._bits = {table: bytearray(ADDRESSES) for table in (Table.COIL, Table.DISCRETE)}
         self._there = {table: bytearray(ADDRESSES) for table in Table}
         self.on_read: Callable[[Table, int, int], None] | None = None
+        #: What `write_points` has written last, by point, and by which profile.
+        self.shown: dict[str, Value] = {}
+        self.shown_by: ModbusProfile | None = None
 
     def claim(self, table: Table, address: int, count: int) -> None:
         """Makes `count` addresses exist."""
@@ -93,11 +96,18 @@ def claim_points(registers: Registers, profile: ModbusProfile) -> None:
 
 
 def write_points(registers: Registers, profile: ModbusProfile, values: Mapping[str, Value]) -> None:
-    """Puts the values of points (as the profile means them, in its units) into the registers."""
+    """Puts the values of points (as the profile means them, in its units) into the registers.
+
+    Values that the same profile has put there already are not written again.
+    """
+    if registers.shown_by is not profile:
+        registers.shown, registers.shown_by = {}, profile
+    shown = registers.shown
     for point in profile.point:
-        if point.name not in values:
+        name = point.name
+        if name not in values or shown.get(name) == values[name]:
             continue
-        value = values[point.name]
+        shown[name] = value = values[name]
         if point.type is RegisterType.BOOL:
             raw = _state_number(point, value) if point.states else value
             registers.write_bit(point.table, point.address, point.bit, value=bool(raw))

@@ -17,7 +17,7 @@ from equipment.modbus_profile import (
     Table,
     WordOrder,
 )
-from hil_sim.registers import LETTERS, Registers, in_word_order, text_wire
+from hil_sim.registers import LETTERS, Registers, text_wire
 
 _HEADER: Final = struct.Struct(">IIQ")
 _INTEGERS: Final = {
@@ -53,6 +53,17 @@ def crc16(data: bytes) -> int:
     return crc
 
 
+_CRC_ARRAY: Final = np.array(_CRC_TABLE, np.uint16)
+
+
+def crc16_rows(rows: NDArray[np.uint8]) -> NDArray[np.uint16]:
+    """The CRC-16/MODBUS of each row of (n, bytes)."""
+    crc = np.full(len(rows), 0xFFFF, np.uint16)
+    for column in rows.T:
+        crc = (crc >> 8) ^ _CRC_ARRAY[(crc ^ column) & 0xFF]
+    return crc
+
+
 class RingWriter:
     """Writes records into the registers of a reader, numbered from 1, and knows what was read."""
 
@@ -62,19 +73,25 @@ class RingWriter:
         self._ring = ring
         self._boot_id = boot_id
         self._fields = ring.field[1:-1]
+        # Letters of `struct` name NumPy's types as well.
         letters = (
-            f"{2 * f.width}s" if f.type is RegisterType.TEXT else LETTERS[f.type]
+            f"S{2 * f.width}" if f.type is RegisterType.TEXT else ">" + LETTERS[f.type]
             for f in ring.field[:-1]
         )
-        self._record = struct.Struct(">" + "".join(letters))
+        names = (f.name for f in ring.field[:-1])
+        self._record = np.dtype(list(zip(names, letters, strict=True)))
+        self._width = ring.record_width
+        self._number = ring.field[0].name
         self._swapped = _little_fields(ring)
+        #: Texts as they are in registers: there are few, and each comes again and again.
+        self._wires: dict[tuple[int, str], bytes] = {}
         #: How many records were ever written, and the number of the last that was read.
         self.head = 0
         self.read_to = 0
         #: Whether anyone has read the header yet.
         self.was_read = False
         registers.claim(ring.table, ring.header_address, RING_HEADER_WIDTH)
-        registers.claim(ring.table, ring.first_address, ring.capacity * ring.record_width)
+        registers.claim(ring.table, ring.first_address, ring.capacity * self._width)
         registers.on_read = self._note_read
 
     @property
@@ -92,9 +109,15 @@ class RingWriter:
             ValueError: a value does not fit its field.
         """
         count = max((len(column) for column in columns.values()), default=0)
-        raws = [_raw(field, columns.get(field.name), count) for field in self._fields]
-        for values in zip(*raws, strict=True):
-            self._write(values)
+        records = np.zeros(count, self._record)
+        records[self._number] = (self.head + 1 + np.arange(count)) & 0xFFFFFFFF
+        for field in self._fields:
+            column = columns.get(field.name)
+            if field.type is RegisterType.TEXT:
+                records[field.name] = self._texts(field, column, count)
+            else:
+                records[field.name] = _raw(field, column, count)
+        self._write(records.view(np.uint8).reshape(count, self._record.itemsize))
         self.tick(device_time_us)
 
     def tick(self, device_time_us: int) -> None:
@@ -102,17 +125,34 @@ class RingWriter:
         wire = _HEADER.pack(self._boot_id, self.head & 0xFFFFFFFF, device_time_us)
         self._registers.write(self._ring.table, self._ring.header_address, wire)
 
-    def _write(self, values: tuple[object, ...]) -> None:
-        number = self.head + 1
-        wire = self._record.pack(number & 0xFFFFFFFF, *values)
+    def _texts(self, field: RecordField, column: Column | None, count: int) -> list[bytes]:
+        if column is None:
+            return [b""] * count
+        wires = []
+        for text in column:
+            key = (field.width, str(text))
+            wire = self._wires.get(key)
+            if wire is None:
+                wire = self._wires[key] = text_wire(field, key[1])
+            wires.append(wire)
+        return wires
+
+    def _write(self, rows: NDArray[np.uint8]) -> None:
+        """Writes records, (n, bytes) without their CRC, into as many runs of slots as it takes."""
         for field, at in self._swapped:
             end = at + 2 * field.width
-            wire = wire[:at] + in_word_order(field, wire[at:end]) + wire[end:]
-        crc = crc16(wire)
-        slot = self.head % self._ring.capacity
-        address = self._ring.first_address + slot * self._ring.record_width
-        self._registers.write(self._ring.table, address, wire + crc.to_bytes(2, "big"))
-        self.head = number
+            words = rows[:, at:end].reshape(len(rows), field.width, 2)
+            rows[:, at:end] = words[:, ::-1].reshape(len(rows), -1)
+        crc = crc16_rows(rows).astype(">u2").view(np.uint8).reshape(len(rows), 2)
+        wires = np.hstack((rows, crc))
+        done = 0
+        while done < len(wires):
+            slot = self.head % self._ring.capacity
+            run = wires[done : done + self._ring.capacity - slot]
+            address = self._ring.first_address + slot * self._width
+            self._registers.write(self._ring.table, address, run.tobytes())
+            self.head += len(run)
+            done += len(run)
 
     def _note_read(self, table: Table, address: int, count: int) -> None:
         ring = self._ring
@@ -143,16 +183,13 @@ def _little_fields(ring: Ring) -> list[tuple[RecordField, int]]:
     return found
 
 
-def _raw(field: RecordField, column: Column | None, count: int) -> Sequence[object]:
-    """A column as what is packed."""
-    if field.type is RegisterType.TEXT:
-        texts = [""] * count if column is None else column
-        return [text_wire(field, str(text)) for text in texts]
+def _raw(field: RecordField, column: Column | None, count: int) -> NDArray[Any]:
+    """A column of numbers as what is packed."""
     if column is None:
-        return [field.none or 0] * count
+        return np.full(count, field.none or 0)
     array = np.asarray(column)
     if field.type not in _INTEGERS:
-        return [float(value) for value in (array - field.offset) / field.scale]
+        return np.asarray((array - field.offset) / field.scale)
     plain = array.dtype.kind in "iu" and field.scale == 1.0 and field.offset == 0.0
     missing = np.isnan(array) if array.dtype.kind == "f" else np.zeros(len(array), np.bool_)
     present = array if plain else (np.where(missing, 0.0, array) - field.offset) / field.scale
@@ -164,7 +201,6 @@ def _raw(field: RecordField, column: Column | None, count: int) -> Sequence[obje
     if len(raw) and not (low <= raw.min() and raw.max() <= high):
         msg = f"field {field.name!r}: a value between {array.min()} and {array.max()} does not fit"
         raise ValueError(msg)
-    none = field.none or 0
-    return [
-        none if gone else int(v) for v, gone in zip(raw.tolist(), missing.tolist(), strict=True)
-    ]
+    whole = raw.astype(np.uint64 if field.type is RegisterType.UINT64 else np.int64)
+    whole[missing] = field.none or 0
+    return whole

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Final
 
@@ -85,9 +86,27 @@ ANCHOR_HEIGHT_M: Final = 2.2
 ANCHOR_WALL_M: Final = 0.2
 
 
+@dataclass(frozen=True, slots=True)
+class MapPlan:
+    """A map before it is written; each field is like the constant above that it is named after."""
+
+    roadways: tuple[tuple[str, str, float, tuple[Point, ...]], ...] = ROADWAYS
+    zones: tuple[tuple[str, str, str, tuple[float, float, float, float]], ...] = ZONES
+    zone_limits: Mapping[str, Mapping[str, object]] = field(default_factory=lambda: ZONE_LIMITS)
+    readers: tuple[tuple[Point, float], ...] = READERS
+    anchor_spacing_m: float = ANCHOR_SPACING_M
+
+
 def map_text(reader_ids: tuple[str, ...]) -> str:
-    """The `map.geojson`; `reader_ids` are the devices at READERS, in that order."""
-    features = [*_roadways(), *_anchors(), *_readers(reader_ids), *_zones()]
+    """The sample mine's `map.geojson`; `reader_ids` are the devices at READERS, in that order."""
+    return plan_text(MapPlan(), reader_ids)
+
+
+def plan_text(plan: MapPlan, reader_ids: tuple[str, ...]) -> str:
+    """The `map.geojson` of a plan; `reader_ids` are the devices at its readers, in that order."""
+    features = [
+        *_roadways(plan), *_anchors(plan), *_readers(plan, reader_ids), *_zones(plan)
+    ]  # fmt: skip
     lines = ",\n".join("    " + json.dumps(f, ensure_ascii=False) for f in features)
     return f'{{\n  "type": "FeatureCollection",\n  "features": [\n{lines}\n  ]\n}}\n'
 
@@ -106,29 +125,29 @@ def rectangle(x0: float, y0: float, x1: float, y1: float) -> list[list[list[floa
     return [[[x0, y0], [x1, y0], [x1, y1], [x0, y1], [x0, y0]]]
 
 
-def _roadways() -> Iterator[dict[str, Any]]:
-    for roadway, name, width_m, line in ROADWAYS:
+def _roadways(plan: MapPlan) -> Iterator[dict[str, Any]]:
+    for roadway, name, width_m, line in plan.roadways:
         points = [list(point) for point in line]
         yield feature("roadway", "LineString", points, id=roadway, name=name, width_m=width_m)
 
 
-def _zones() -> Iterator[dict[str, Any]]:
-    for zone, name, kind, sides in ZONES:
-        words = {"id": zone, "name": name, "zone": kind, **ZONE_LIMITS.get(zone, {})}
+def _zones(plan: MapPlan) -> Iterator[dict[str, Any]]:
+    for zone, name, kind, sides in plan.zones:
+        words = {"id": zone, "name": name, "zone": kind, **plan.zone_limits.get(zone, {})}
         yield feature("zone", "Polygon", rectangle(*sides), **words)
 
 
-def _readers(reader_ids: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for reader, (place, radius_m) in zip(reader_ids, READERS, strict=True):
+def _readers(plan: MapPlan, reader_ids: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    for reader, (place, radius_m) in zip(reader_ids, plan.readers, strict=True):
         yield feature("reader", "Point", list(place), id=reader, radius_m=radius_m)
 
 
-def _anchors() -> Iterator[dict[str, Any]]:
+def _anchors(plan: MapPlan) -> Iterator[dict[str, Any]]:
     """Along every roadway, on alternating walls, so that three or four are heard everywhere."""
     number = 0
-    for _, _, width_m, line in ROADWAYS:
+    for _, _, width_m, line in plan.roadways:
         length_m = sum(math.dist(a, b) for a, b in pairwise(line))
-        gaps = max(2, math.ceil((length_m - 2 * ANCHOR_END_M) / ANCHOR_SPACING_M))
+        gaps = max(2, math.ceil((length_m - 2 * ANCHOR_END_M) / plan.anchor_spacing_m))
         for i in range(gaps + 1):
             s_m = ANCHOR_END_M + (length_m - 2 * ANCHOR_END_M) * i / gaps
             offset_m = (width_m / 2 - ANCHOR_WALL_M) * (1 if i % 2 else -1)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from equipment.device import DEVICES_FILE
-from hil_sim.folder import PEOPLE_FILE, SimulationError
+from hil_sim.folder import MACHINES_FILE, PEOPLE_FILE, SimulationError
 from hil_sim.sample_map import map_text
 from hil_sim.sample_people import VEHICLES, people_text
 from hil_sim.sample_rules import LIMITS_TEXT, RISK_POINTS_TEXT, machines_text
@@ -20,7 +20,7 @@ MINE_FILE: Final = "mine.toml"
 #: A code of twelve digits, of no real mine: a card is this and five digits.
 MINE_CODE: Final = "140100000001"
 
-MACHINES_FILE: Final = "machines.toml"
+
 LIMITS_FILE: Final = "limits.toml"
 RISK_POINTS_FILE: Final = "risk_points.toml"
 
@@ -70,7 +70,7 @@ def write_sample_mine(
     write_files(
         folder,
         {
-            MINE_FILE: _mine_text(ports, people),
+            MINE_FILE: mine_text(ports.grpc, people),
             DEVICES_FILE: _devices_text(ports),
             PEOPLE_FILE: people_text(MINE_CODE, people, seed),
             MAP_FILE: map_text(RFID_IDS),
@@ -93,13 +93,15 @@ def write_files(folder: Path, texts: dict[str, str]) -> None:
             raise SimulationError(msg)
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
+            (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_text(text, encoding="utf-8")
     except OSError as error:
         msg = f"{folder} can't be written: {error.strerror}"
         raise SimulationError(msg) from None
 
 
-def _mine_text(ports: Ports, people: int) -> str:
+def mine_text(grpc_port: int, quota: int) -> str:
+    """A `mine.toml`; `quota` are the cards that may be below."""
     return f"""\
 # The sample mine. Everything that is not written here has its default.
 
@@ -108,7 +110,7 @@ code = "{MINE_CODE}"
 name = "示例煤矿"
 
 [people]
-quota = {people}
+quota = {quota}
 below_max_h = 10
 
 [[shift]]
@@ -144,7 +146,7 @@ window_s = 60
 
 [grpc]
 address = "127.0.0.1"
-port = {ports.grpc}
+port = {grpc_port}
 """
 
 
@@ -154,18 +156,18 @@ def _devices_text(ports: Ports) -> str:
         "# they are: each UWB reader serves a third of the map's anchors.\n"
     ]
     parts += [
-        _modbus_text(f"uwb_{number}", "uwb_reader", f"{number}号定位分站", port)
+        modbus_text(f"uwb_{number}", "uwb_reader", f"{number}号定位分站", port)
         for number, port in enumerate(ports.uwb, start=1)
     ]
     parts.append("# Two readers behind one Modbus gateway: one port, two units.\n")
     places = ("井口", "井底车场")
     parts += [
-        _modbus_text(reader, "rfid_reader", f"{place}读卡分站", ports.rfid, unit)
+        modbus_text(reader, "rfid_reader", f"{place}读卡分站", ports.rfid, unit)
         for unit, (reader, place) in enumerate(zip(RFID_IDS, places, strict=True), start=1)
     ]
-    parts.append(_modbus_text("shearer_3101", "shearer_modbus", "3101采煤机", ports.shearer))
-    parts.append(_modbus_text("roadheader_3105", "roadheader", "3105掘进机", ports.roadheader))
-    parts.append(_modbus_text("gas_3101", "gas_station", "3101瓦斯监测分站", ports.gas))
+    parts.append(modbus_text("shearer_3101", "shearer_modbus", "3101采煤机", ports.shearer))
+    parts.append(modbus_text("roadheader_3105", "roadheader", "3105掘进机", ports.roadheader))
+    parts.append(modbus_text("gas_3101", "gas_station", "3101瓦斯监测分站", ports.gas))
     parts.append(f"""\
 [[device]]
 id = "shearer_3103"
@@ -179,7 +181,8 @@ app = "urn:sample-mine:longwall-3103"
     return "\n".join(parts)
 
 
-def _modbus_text(device: str, profile: str, name: str, port: int, unit: int = 1) -> str:
+def modbus_text(device: str, profile: str, name: str, port: int, unit: int = 1) -> str:
+    """A device over Modbus TCP, of a `devices.toml`."""
     return f"""\
 [[device]]
 id = "{device}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import Final
 
 #: Family names, and characters of given names, that are common in China.
@@ -51,7 +52,14 @@ VEHICLES: Final = (("1号防爆胶轮车", "材料运输"), ("2号防爆胶轮�
 VEHICLE_TEAM: Final = "运输队"
 
 
-def people_text(mine_code: str, people: int, seed: int) -> str:
+def people_text(
+    mine_code: str,
+    people: int,
+    seed: int,
+    *,
+    teams: Sequence[tuple[str, Sequence[str]]] = TEAMS,
+    vehicles: Sequence[tuple[str, str]] = VEHICLES,
+) -> str:
     """A `people.csv` of `people` lines and the vehicles; a card is the mine's code and five digits.
 
     Nothing is said of a person's `kind`, as it may be.
@@ -60,7 +68,7 @@ def people_text(mine_code: str, people: int, seed: int) -> str:
     lines = ["card,name,job,team,pinyin,leader,special,kind"]
     for number in range(1, people + 1):
         given = "".join(rng.sample(GIVEN, rng.choice((1, 2, 2))))
-        team, jobs = TEAMS[(number - 1) % len(TEAMS)]
+        team, jobs = teams[(number - 1) % len(teams)]
         family = rng.choice(FAMILY)
         job = rng.choice(jobs)
         leads = number % LEADER_EVERY == 1
@@ -69,7 +77,7 @@ def people_text(mine_code: str, people: int, seed: int) -> str:
         roles = f"{'yes' if leads else ''},{'yes' if job in SPECIAL_JOBS else ''},"
         card, pinyin = f"{mine_code}{number:05d}", _pinyin(family, given)
         lines.append(f"{card},{family}{given},{job},{team},{pinyin},{roles}")
-    for number, (name, job) in enumerate(VEHICLES, start=people + 1):
+    for number, (name, job) in enumerate(vehicles, start=people + 1):
         lines.append(f"{mine_code}{number:05d},{name},{job},{VEHICLE_TEAM},,,,vehicle")
     return "\n".join(lines) + "\n"
 

@@ -9,12 +9,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hil_sim.gas import GasStation
 from hil_sim.incidents import QUIET, CardFlags, Flags, Incidents
-from hil_sim.machines import Machine, Values
+from hil_sim.machines.machine import Machine, Values
 from hil_sim.people import People, Person, Whereabouts
 from hil_sim.radio import Radio, Span
 from hil_sim.roadgraph import Floats, RoadGraph
+from hil_sim.scenario import AS_USUAL, Scenario
 from positioning.mine_map import MineMap
 from positioning.observation import Records
 
@@ -52,10 +52,13 @@ class World:
         *,
         seed: int,
         start_t_ns: int,
-        nlos_share: float = 0.0,
+        nlos_share: float | None = None,
         incidents: Incidents = QUIET,
+        scenario: Scenario = AS_USUAL,
     ) -> None:
-        """`machines` by device. `nlos_share`: of the ranges, how many lack line of sight.
+        """`machines` by device, in the order in which they are advanced.
+
+        `nlos_share`: of the ranges, how many lack line of sight; None: what the scenario says.
 
         A gas station guards the first face of the map: where it says so, people leave that.
 
@@ -64,8 +67,12 @@ class World:
         """
         graph = RoadGraph(mine.roadways)
         self.cards = tuple(person.card for person in people)
-        self._people = People(people, mine, graph, (seed, 1))
-        self._radio = Radio(mine, graph, len(people), (seed, 2), nlos_share=nlos_share)
+        self._people = People(
+            people, mine, graph, (seed, 1), settings=scenario.people, vehicles=scenario.vehicles
+        )
+        self._radio = Radio(
+            mine, graph, len(people), (seed, 2), nlos_share=nlos_share, settings=scenario.radio
+        )
         self._walks = np.array([not person.drives for person in people], np.bool_)
         self._flags = CardFlags(len(people), incidents, (seed, 4))
         self._machines = dict(machines)
@@ -106,8 +113,8 @@ class World:
         t0_s, t1_s = self._t_s, self._t_s + dt_s
         for machine in self._machines.values():
             machine.advance(dt_s)
-        stations = [one for one in self._machines.values() if isinstance(one, GasStation)]
-        self._people.withdraw(t0_s, on=any(station.withdraw for station in stations))
+        withdraw = any(machine.withdraw for machine in self._machines.values())
+        self._people.withdraw(t0_s, on=withdraw)
         self._people.advance(t1_s, dt_s)
         now = self._people.whereabouts()
         self._flags.advance(t1_s, now.below, self._walks)

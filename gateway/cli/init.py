@@ -29,17 +29,27 @@ def init(
             help="Make the mine of this recording (ranges.csv, anchors.csv, maybe truth.csv).",
         ),
     ] = None,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Make the mine that [layout] of this scenario says."),
+    ] = None,
 ) -> None:
-    """Write the folder of a sample mine, or of a recording."""
+    """Write a mine's folder: a sample, a scenario or a recording."""
     from hil_sim.folder import SimulationError
+    from hil_sim.layout_mine import write_layout_mine
     from hil_sim.recording import write_recording_mine
     from hil_sim.sample_mine import write_sample_mine
+    from hil_sim.scenario import scenario_text
 
     if recording is not None and people is not None:
         fail("--people is for the sample mine: a recording has its own")
+    if scenario is not None and (recording is not None or people is not None):
+        fail("--scenario stands alone: its [layout] says how many people there are")
     played = ""
     try:
-        if recording is None:
+        if scenario is not None:
+            write_layout_mine(folder, scenario_text(scenario), seed, scenario.name)
+        elif recording is None:
             write_sample_mine(folder, people=people or DEFAULT_PEOPLE, seed=seed)
         else:
             write_recording_mine(recording, folder)

@@ -30,7 +30,13 @@ Recording = Annotated[
     Path | None,
     typer.Option(metavar="RECORDING_DIR", help="Play the recording that DIR was made from."),
 ]
-Nlos = Annotated[float, typer.Option(min=0, max=0.9, help="Share of ranges without line of sight.")]
+Nlos = Annotated[
+    float | None, typer.Option(min=0, max=0.9, help="Share of ranges without line of sight.")
+]
+ScenarioFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="How the mine behaves.  [default: DIR/scenario.toml]"),
+]
 Speed = Annotated[float, typer.Option(min=0.01, max=1000, help="How fast a recording is played.")]
 
 
@@ -45,7 +51,8 @@ def sim(
     seconds: Annotated[
         float | None, typer.Option(min=0.1, help="End after so long; without it, on Ctrl-C.")
     ] = None,
-    nlos: Nlos = 0.0,
+    scenario: ScenarioFile = None,
+    nlos: Nlos = None,
     recording: Recording = None,
     speed: Speed = 1.0,
     wait_client: Annotated[
@@ -81,6 +88,7 @@ def sim(
                 seed=seed,
                 truth=truth,
                 seconds=seconds,
+                scenario=scenario,
                 nlos_share=nlos,
                 recording=recording,
                 speed=speed,

@@ -62,7 +62,8 @@ class OpcUaServer:
         for prefix, uri in uris.items():
             numbers[prefix] = await self._server.register_namespace(uri)
         self._variables[device] = {}
-        for point in profile.point:
+        # A variable may have others below it: what is above comes first.
+        for point in sorted(profile.point, key=lambda one: len(one.steps)):
             path = (*split_path(root), *point.steps)
             steps = tuple((numbers[prefix], name) for prefix, name in path)
             parent = await self._folder(steps[:-1])
@@ -71,11 +72,12 @@ class OpcUaServer:
                 ua.QualifiedName(steps[-1][1], steps[-1][0]),
                 _variant(point, _first_value(point)),
             )
+            self._nodes[steps] = node
             self._variables[device][point.name] = (point, node)
         self._last[device] = {}
 
     async def _folder(self, steps: tuple[tuple[int, str], ...]) -> Node:
-        """The object at a path, made where it is not there yet."""
+        """The node at a path, made as an object where it is not there yet."""
         if not steps:
             return self._server.nodes.objects
         if steps not in self._nodes:

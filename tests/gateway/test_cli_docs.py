@@ -49,6 +49,7 @@ PAGES = (
     "docs/configuration.md",
     "docs/machines.md",
     "docs/risk.md",
+    "docs/simulator.md",
     "docs/soak.md",
 )
 

@@ -10,8 +10,8 @@ import pytest
 from equipment.modbus_profile import Table
 from equipment.profile import Kind
 from hil_sim.folder import MineFolder
-from hil_sim.gas import RETURN_PCT, WITHDRAW_PCT, GasStation
 from hil_sim.incidents import DISTRESS, LOW_BATTERY, PRESSED_S, CardFlags, Incidents
+from hil_sim.machines.gas_station import RETURN_PCT, WITHDRAW_PCT, GasStation
 from hil_sim.people import Doing, People
 from hil_sim.roadgraph import RoadGraph, contains
 from hil_sim.stations import Stations

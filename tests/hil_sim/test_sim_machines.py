@@ -8,7 +8,10 @@ from equipment.catalogue import load, parse_profile
 from equipment.modbus_profile import ModbusProfile
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.report import Quality
-from hil_sim.machines import FACE_M, Roadheader, Shearer, Steady, make_machine
+from hil_sim.machines import make_machine
+from hil_sim.machines.headings import Roadheader
+from hil_sim.machines.sensors import Steady
+from hil_sim.machines.shearer import FACE_M, Shearer
 
 
 @pytest.mark.parametrize(

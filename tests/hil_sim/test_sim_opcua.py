@@ -9,7 +9,7 @@ from asyncua.ua.uaerrors import BadUserAccessDenied, BadWriteNotSupported
 
 from equipment.catalogue import load
 from equipment.opcua_profile import OpcUaProfile
-from hil_sim.machines import Shearer
+from hil_sim.machines.shearer import Shearer
 from hil_sim.serve.opcua import OpcUaServer
 from tests.support.ports import free_port
 
@@ -83,3 +83,18 @@ async def test_the_second_machine_has_nodes_of_its_own(served: tuple[OpcUaServer
             node = await client.nodes.objects.get_child(path)
             places.append(await node.read_value())
     assert places == [0.0, 7.5]
+
+
+async def test_a_variable_below_another_is_found(served: tuple[OpcUaServer, str]) -> None:
+    _, url = served
+    server = await OpcUaServer.prepare(url.replace("127.0.0.1", "localhost"))
+    profile = load("afc_opc40560")
+    assert isinstance(profile, OpcUaProfile)
+    await server.add("afc", profile, ROOT, {"app": APP})
+    (below,) = (point for point in profile.point if point.name == "normal_running_direction")
+    assert len(below.steps) == 3
+    await server.write("afc", {"normal_running_direction": "right", "afc_state": "running"})
+    for name, number in (("normal_running_direction", 1), ("afc_state", 2)):
+        _, node = server._variables["afc"][name]
+        assert await node.read_value() == number
+    await server.close()

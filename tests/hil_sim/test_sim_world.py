@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hil_sim.folder import MineFolder
-from hil_sim.machines import Shearer
+from hil_sim.machines.shearer import Shearer
 from hil_sim.people import CARD_HEIGHT_M, Doing, People
 from hil_sim.radio import HEARD_M
 from hil_sim.roadgraph import RoadGraph, contains
