@@ -189,7 +189,7 @@ def _readers(device: str, profile: ModbusProfile) -> dict[float, PointReader]:
     by_period: defaultdict[float, list[ModbusPoint]] = defaultdict(list)
     for point in profile.point:
         by_period[max(least_s, profile.period_s(point))].append(point)
-    return {s: PointReader(device, points, profile.gap) for s, points in by_period.items()}
+    return {s: PointReader(device, points, profile.gap, s) for s, points in by_period.items()}
 
 
 async def _run(points: PointReader, line: Line, sink: Sink) -> Scan:
