@@ -153,8 +153,17 @@ static void tell_number(void) {
     }
 }
 
+/* Adds the records that are due, and shows the time. */
+static void go_on(uint64_t per_s, uint64_t start_us) {
+    static uint64_t written;
+    for (uint64_t due = (now_us() - start_us) * per_s / 1000000u; written < due; written++)
+        add_record();
+    put64(map->tab_input_registers + 4, clock_us());
+    tell_number();
+}
+
 /* Answers on a serial line until the test that started it is gone. */
-static int serve_serial(const char *path, int unit) {
+static int serve_serial(const char *path, int unit, uint64_t per_s, uint64_t start_us) {
     modbus_t *bus = modbus_new_rtu(path, 19200, 'N', 8, 1);
     map->tab_registers[52] = (uint16_t)unit;
     if (!bus || modbus_set_slave(bus, unit) || modbus_connect(bus))
@@ -167,7 +176,7 @@ static int serve_serial(const char *path, int unit) {
     for (pid_t parent = getppid(); getppid() == parent;) {
         uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
         int received = modbus_receive(bus, query);
-        tell_number();
+        go_on(per_s, start_us);
         if (received > 0)
             modbus_reply(bus, query, received, map);
     }
@@ -181,7 +190,7 @@ int main(int argc, char **argv) {
     signal(SIGUSR1, on_signal);
     signal(SIGUSR2, on_signal);
     who = argc > 6 ? (uint32_t)strtoul(argv[6], NULL, 10) : 0;
-    uint64_t per_s = strtoull(argv[2], NULL, 10), start_us = now_us(), written = 0;
+    uint64_t per_s = strtoull(argv[2], NULL, 10), start_us = now_us();
     map = modbus_mapping_new(64, 64, 128, INPUTS);
     if (!map)
         return 1;
@@ -190,7 +199,7 @@ int main(int argc, char **argv) {
     for (uint32_t before = (uint32_t)strtoul(argv[4], NULL, 10); head < before;)
         add_record();
     if (argv[1][0] == '/')
-        return serve_serial(argv[1], argc > 5 ? atoi(argv[5]) : 1);
+        return serve_serial(argv[1], argc > 5 ? atoi(argv[5]) : 1, per_s, start_us);
     modbus_t *bus = modbus_new_tcp("127.0.0.1", atoi(argv[1]));
     if (!bus)
         return 1;
@@ -207,9 +216,7 @@ int main(int argc, char **argv) {
     FD_SET(listener, &all);
     /* Ends by itself when the test that started it is gone. */
     for (pid_t parent = getppid(); getppid() == parent;) {
-        for (uint64_t due = (now_us() - start_us) * per_s / 1000000u; written < due; written++)
-            add_record();
-        put64(map->tab_input_registers + 4, clock_us());
+        go_on(per_s, start_us);
         fd_set ready = all;
         struct timeval wait = {0, 2000};
         if (select(FD_SETSIZE, &ready, NULL, NULL, &wait) <= 0)
