@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.support.processes import Process
-from tests.system.fault_proxy import Wire
+from tests.system.fault_proxy import Proxy, Wire
 
 Act = Callable[[], Awaitable[None]]
 
@@ -27,6 +28,8 @@ class Case:
     missing: frozenset[str] = frozenset()
     #: A reader has records in place of values.
     reads_records: bool = False
+    #: The fault is over as soon as it has begun: its time is counted from there.
+    is_momentary: bool = False
 
 
 @dataclass
@@ -140,3 +143,21 @@ def signalling(process: Process, number: int) -> Act:
         process.popen.send_signal(number)
 
     return act
+
+
+def hanging(wire: Proxy) -> Case:
+    """A network that passes nothing on."""
+
+    async def hang() -> None:
+        wire.hang()
+
+    async def flow() -> None:
+        wire.flow()
+
+    return Case("hung", "hung", hang, flow)
+
+
+def stopping(process: Process) -> Case:
+    """A device whose program stands still."""
+    begin = signalling(process, signal.SIGSTOP)
+    return Case("silent", "silent", begin, signalling(process, signal.SIGCONT))

@@ -16,7 +16,16 @@ from tests.support.places import PEERS, built_modbus_device, missing_node
 from tests.support.ports import free_port
 from tests.support.processes import Process
 from tests.system import fault_frames as frames
-from tests.system.fault_plant import Case, Plant, machine_profile, resetting, setting, signalling
+from tests.system.fault_plant import (
+    Case,
+    Plant,
+    hanging,
+    machine_profile,
+    resetting,
+    setting,
+    signalling,
+    stopping,
+)
 from tests.system.fault_proxy import Proxy, Wire, proxy
 
 #: How long an answer may take.
@@ -156,24 +165,6 @@ def clock_case(fault: str, reader: Process) -> Case:
     """The same signal puts a clock wrong, and right again."""
     toggle = signalling(reader, _CLOCKS[fault])
     return Case(fault, fault, toggle, toggle, reads_records=True)
-
-
-def hanging(wire: Proxy) -> Case:
-    """A network that passes nothing on."""
-
-    async def hang() -> None:
-        wire.hang()
-
-    async def flow() -> None:
-        wire.flow()
-
-    return Case("hung", "hung", hang, flow)
-
-
-def stopping(process: Process) -> Case:
-    """A device whose program stands still."""
-    begin = signalling(process, signal.SIGSTOP)
-    return Case("silent", "silent", begin, signalling(process, signal.SIGCONT))
 
 
 @asynccontextmanager

@@ -83,6 +83,8 @@ class _Run:
         self._plant = plant
         self._told = told
         self._outcome = Outcome()
+        #: How all devices did before anything happened.
+        self._before: dict[str, equipment_pb2.DeviceHealth] = {}
         self._points = frozenset(f"v{n}" for n in range(plant.points))
 
     async def all(self) -> Outcome:
@@ -97,10 +99,12 @@ class _Run:
         )
         trials = [self._trial(case) for case in cases]
         self._told.gap_s.clear()
+        self._before = dict(self._told.health)
         await together([case.begin for case in cases])
         begun_s = time.time()
         await asyncio.gather(*(self._see(trial, begun_s) for trial in trials))
-        await asyncio.gather(*(self._end(trial) for trial in trials))
+        lasting = [trial for trial in trials if not trial.case.is_momentary]
+        await asyncio.gather(*(self._end(trial) for trial in lasting))
         self._judge_neighbours()
         self._outcome.complaints += self._told.truth.wrong[:20]
         print(f"{self._told.truth.judged} good values were judged")
@@ -136,6 +140,8 @@ class _Run:
             await self._wait(others, f"{case.device}: the other values go on")
         health = self._told.health[case.device]
         print(f"{case.device}: {health.link_reason or health.last_failure or 'up'}")
+        if case.is_momentary:
+            await self._end(trial, begun_s)
 
     def _is_seen(self, sign: Sign, trial: _Trial) -> bool:
         device = trial.case.device
@@ -146,9 +152,10 @@ class _Run:
             return told[what] > told_before[what]
 
         match sign:
+            case Sign.FELL:
+                return now.down_count > before.down_count and bool(now.last_failure)
             case Sign.DOWN:
-                went = now.down_count > before.down_count and bool(now.last_failure)
-                return went and news("device_down raised")
+                return self._is_seen(Sign.FELL, trial) and news("device_down raised")
             case Sign.BAD:
                 return now.bad_value_count > before.bad_value_count
             case Sign.REFUSED:
@@ -160,10 +167,12 @@ class _Run:
             case Sign.SKEW:
                 return news("clock_skew raised")
 
-    async def _end(self, trial: _Trial) -> None:
+    async def _end(self, trial: _Trial, over_s: float | None = None) -> None:
+        """Ends a fault; `over_s`: when that was, where it has ended by itself."""
         case, told = trial.case, self._told
         await case.end()
         ended_s = time.time()
+        over_s = over_s or ended_s
         records = told.health[case.device].record_count
 
         def cleared() -> bool:
@@ -182,15 +191,15 @@ class _Run:
             return self._flows(case.device, ended_s)
 
         if await self._wait(back, f"{case.device}: back"):
-            self._outcome.back_s[case.fault] = time.time() - ended_s
-            print(f"{case.device}: back after {time.time() - ended_s:.1f} s")
+            self._outcome.back_s[case.fault] = time.time() - over_s
+            print(f"{case.device}: back after {time.time() - over_s:.1f} s")
         await self._wait(cleared, f"{case.device}: its alarms are cleared")
 
     def _judge_neighbours(self) -> None:
         for device in self._plant.neighbours:
-            health = self._told.health[device]
+            health, before = self._told.health[device], self._before[device]
             felt = {
-                name: getattr(health, name)
+                name: getattr(health, name) - getattr(before, name)
                 for name in ("down_count", "bad_value_count", "lost_count", "refused_count")
             }
             if any(felt.values()):
