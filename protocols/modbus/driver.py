@@ -111,7 +111,13 @@ class ModbusDriver:
         A reader has its records; and what refuses all of one scan class may give others.
         """
         assert turn.points is not None
-        scan = await _run(turn.points, line, sink)
+        try:
+            scan = await _run(turn.points, line, sink)
+        except DeviceError:
+            # What other blocks gave before is as right as ever.
+            if turn.points.gathered:
+                sink.samples(turn.points.gathered)
+            raise
         for count, text in scan.news:
             sink.notice(NoticeKind.DATA_REFUSED, count, text)
         if scan.failure is None:

@@ -96,6 +96,8 @@ class PointReader:
         self._resting_scans = max(1, int(REST_S / period_s))
         self._parts = [_Part(block) for block in plan(points, gap)]
         self._told: set[str] = set()
+        #: What the last scan had read, also where it broke off.
+        self.gathered: list[Sample] = []
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -110,6 +112,7 @@ class PointReader:
     def scan(self, t_ns: int) -> Steps:
         """Yields what to read, takes the answers, returns the samples. `t_ns` is the time now."""
         samples: list[Sample] = []
+        self.gathered = samples
         failure: Refused | None = None
         anything = False
         waiting = deque(self._parts)

@@ -43,6 +43,9 @@ class Plant:
     cases: list[Case] = field(default_factory=list)
     #: Devices without a fault.
     neighbours: list[str] = field(default_factory=list)
+    #: Those of them that share a serial line with one that fails: a unit that stood still gives all
+    #: its late answers at once, into what others are asked.
+    beside: list[str] = field(default_factory=list)
     #: The number in the values of each machine.
     numbers: dict[str, int] = field(default_factory=dict)
     _devices: list[str] = field(default_factory=list)
@@ -116,6 +119,13 @@ protocol = "{protocol}"
 [scan]
 {scan}
 """
+
+
+async def ended(task: asyncio.Task[None]) -> None:
+    """Ends a task, also one in which a library loses that it was cancelled."""
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=1.0)
 
 
 def setting(wire: Wire, name: str, value: object) -> Act:

@@ -13,6 +13,7 @@ from typing import Any
 import aiomqtt
 
 from tests.protocols.sparkplug_messages import payload
+from tests.system.fault_plant import ended
 from tests.system.fault_values import POISON, number_of
 
 POINTS = 10
@@ -107,8 +108,7 @@ async def publishing(port: int, devices: Sequence[Device]) -> AsyncIterator[Publ
         yield made
     finally:
         made.ending = True
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
+        await ended(task)
 
 
 def nothing(_device: Device, _now_s: float) -> list[Message]:

@@ -21,6 +21,7 @@ from tests.system.fault_plant import (
     Act,
     Case,
     Plant,
+    ended,
     hanging,
     machine_profile,
     resetting,
@@ -216,8 +217,10 @@ def _add_retained(rig: _Rig, device: Device, wire: Proxy, publisher: Publisher) 
 
     async def begin() -> None:
         device.make = said.nothing
+        # Whoever is subscribed already would get it as a message of now.
+        await wire.refuse()
         await publisher.publish(rig.kind.old(device, time.time()))
-        wire.drop()
+        await wire.listen()
 
     async def end() -> None:
         old = rig.kind.old(device, time.time())
@@ -255,8 +258,7 @@ def _add_intruders(rig: _Rig, port: int) -> None:
 
     async def end() -> None:
         over.set()
-        tasks[0].cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await ended(tasks[0])
 
     rig.case("twice", begin, end)
 

@@ -46,7 +46,7 @@ async def run(protocol: str, plant: Plant, folder: Path) -> Outcome:
     mine, port = folder / "mine", free_port()
     plant.write(mine)
     with running(lamproom("run", mine, "--grpc-port", str(port)), folder, "gateway") as gateway:
-        await _ready(gateway)
+        await ready(gateway)
         async with client(port, plant.numbers) as told:
             outcome = await _Run(protocol, plant, told).all()
             outcome.complaints += await _command_complaints(port, plant, folder)
@@ -55,7 +55,8 @@ async def run(protocol: str, plant: Plant, folder: Path) -> Outcome:
     return outcome
 
 
-async def _ready(gateway: Process) -> None:
+async def ready(gateway: Process) -> None:
+    """Waits until a gateway serves, while all else in this process goes on."""
     deadline_s = time.monotonic() + READY_S
     while "READY" not in gateway.out:
         assert gateway.popen.poll() is None, gateway.out + gateway.err
@@ -202,7 +203,11 @@ class _Run:
                 name: getattr(health, name) - getattr(before, name)
                 for name in ("down_count", "bad_value_count", "lost_count", "refused_count")
             }
+            told = self._told.told[device]["device_down raised"]
+            if device in self._plant.beside and not told:
+                felt["down_count"] = max(0, felt["down_count"] - 1)
             if any(felt.values()):
-                self._outcome.complaints.append(f"{device}, which has no fault: {felt}")
+                why = f"{felt}, {health.last_failure}"
+                self._outcome.complaints.append(f"{device}, which has no fault: {why}")
             gap_s = self._told.gap_s[device]
             print(f"{device}: at most {gap_s:.2f} s without a value")
