@@ -49,6 +49,7 @@ repeat = { count = 6, first = 0 }
 #: OPC 10000-6, 6.7.2: a message is `MSG`, how it goes on, its size; then come the channel, the
 #: token, its number, and the number of the request that it answers.
 _SIZE = slice(4, 8)
+_NUMBER = slice(16, 20)
 _REQUEST_ID = 20
 _BODY = 24
 #: The type of a PublishResponse: two bytes that say how it is written, then its number.
@@ -109,9 +110,27 @@ def flipped(message: bytes) -> bytes:
     return message[:40] + bytes([message[40] ^ 0x10]) + message[41:]
 
 
-def mute(message: bytes) -> bytes:
-    """Drops what a subscription sends."""
-    return b"" if message[_BODY + 2 : _BODY + 4] == _PUBLISHED else message
+def mute() -> Change:
+    """Drops what a subscription sends; the rest is numbered as if nothing was missing."""
+    dropped = 0
+
+    def change(message: bytes) -> bytes:
+        nonlocal dropped
+        if message[_BODY + 2 : _BODY + 4] == _PUBLISHED:
+            dropped += 1
+            return b""
+        number = int.from_bytes(message[_NUMBER], "little") - dropped
+        return message[: _NUMBER.start] + number.to_bytes(4, "little") + message[_NUMBER.stop :]
+
+    pass_on = messages(change)()
+
+    def of_stream(data: bytes) -> bytes:
+        nonlocal dropped, pass_on
+        if data[:3] == b"ACK":  # another connection
+            dropped, pass_on = 0, messages(change)()
+        return pass_on(data)
+
+    return of_stream
 
 
 _CHANGES: Mapping[str, tuple[str, Callable[[], object]]] = {
@@ -121,7 +140,7 @@ _CHANGES: Mapping[str, tuple[str, Callable[[], object]]] = {
     "id": ("change", messages(of_other)),
     "garbage": ("change", messages(garbage)),
     "flipped": ("change", messages(flipped)),
-    "mute": ("change", messages(mute)),
+    "mute": ("change", mute),
     "cut": ("cuts", lambda: True),
     "half_closed": ("half_closes", lambda: True),
 }
