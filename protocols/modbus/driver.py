@@ -114,7 +114,13 @@ class ModbusDriver:
         A reader has its records; and what refuses all of one scan class may give others.
         """
         assert turn.points is not None
-        scan = await _run(turn.points, line, sink)
+        try:
+            scan = await _run(turn.points, line, sink)
+        except DeviceError:
+            # What other blocks gave before is as right as ever.
+            if turn.points.gathered:
+                sink.samples(turn.points.gathered)
+            raise
         for count, text in scan.news:
             sink.notice(NoticeKind.DATA_REFUSED, count, text)
         if scan.failure is None:
@@ -198,7 +204,7 @@ def _readers(device: str, profile: ModbusProfile) -> dict[float, PointReader]:
     by_period: defaultdict[float, list[ModbusPoint]] = defaultdict(list)
     for point in profile.point:
         by_period[max(least_s, profile.period_s(point))].append(point)
-    return {s: PointReader(device, points, profile.gap) for s, points in by_period.items()}
+    return {s: PointReader(device, points, profile.gap, s) for s, points in by_period.items()}
 
 
 async def _run(points: PointReader, line: Line, sink: Sink) -> Scan:

@@ -16,9 +16,9 @@ from protocols.modbus.codec import BlockLayout, Registers
 from protocols.modbus.plan import Block, Read, plan, split
 from protocols.modbus.refusal import FOR_SIZE, Refused
 
-#: After how many scans a refused point is asked for again: it may have come with a new firmware,
-#: but asking each time would cost a read for each such point.
-RESTING_SCANS: Final = 100
+#: After so long a refused point is asked for again: a device that gives it once more must be heard
+#: within 15 s, but asking each time would cost a read for each such point.
+REST_S: Final = 10.0
 
 NOT_TEXT: Final = "what it gives is not text"
 
@@ -37,7 +37,7 @@ class Scan(NamedTuple):
     """What one scan gave.
 
     `samples` has one of every point. `failure` is one of the refusals where all was refused.
-    `news` are points that the device will not give, each told once: how many, why.
+    `news` are points that the device will not give, each told when that begins: how many, why.
     """
 
     samples: tuple[Sample, ...]
@@ -88,10 +88,16 @@ def _judged(device: str, point: ModbusPoint, raw: Value | None, t_ns: int) -> Sa
 class PointReader:
     """How a device's points are read; what it has refused is remembered for the next scans."""
 
-    def __init__(self, device: str, points: Iterable[ModbusPoint], gap: int) -> None:
+    def __init__(
+        self, device: str, points: Iterable[ModbusPoint], gap: int, period_s: float = 1.0
+    ) -> None:
+        """`period_s`: how long it is from one scan to the next."""
         self._device = device
+        self._resting_scans = max(1, int(REST_S / period_s))
         self._parts = [_Part(block) for block in plan(points, gap)]
         self._told: set[str] = set()
+        #: What the last scan had read, also where it broke off.
+        self.gathered: list[Sample] = []
 
     @property
     def reads(self) -> tuple[Read, ...]:
@@ -106,6 +112,7 @@ class PointReader:
     def scan(self, t_ns: int) -> Steps:
         """Yields what to read, takes the answers, returns the samples. `t_ns` is the time now."""
         samples: list[Sample] = []
+        self.gathered = samples
         failure: Refused | None = None
         anything = False
         waiting = deque(self._parts)
@@ -118,6 +125,8 @@ class PointReader:
                 answer = yield part.block.read
                 t_ns = answer.t_ns
                 if not isinstance(answer.data, Refused):
+                    if part.refusal is not None:
+                        self._told.difference_update(point.name for point in part.block.points)
                     part.refusal, anything = None, True
                     samples += part.samples(self._device, answer.data, t_ns)
                     done.append(part)
@@ -127,7 +136,7 @@ class PointReader:
                     waiting.extendleft(_Part(block) for block in reversed(smaller))
                     continue
                 part.refusal = answer.data
-                part.rests = RESTING_SCANS if answer.data.lasting else 0
+                part.rests = self._resting_scans if answer.data.lasting else 0
             failure = failure or part.refusal
             samples += self._refused(part, t_ns)
             done.append(part)

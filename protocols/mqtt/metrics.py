@@ -59,15 +59,16 @@ def name_of(datatype: int | None) -> str:
 def judged(
     point: MqttPoint, metric: Metric, datatype: int | None
 ) -> tuple[Value | None, Quality, str]:
-    """A metric as a point's value, its quality, and why that is not good."""
+    """A metric as a point's value, its quality, and why that is not good.
+
+    Raises:
+        WrongError: it has no such value as the profile and its data type say.
+    """
     if metric.quality == _BAD:
         return None, Quality.BAD, "the edge node says that it is bad (Quality 0)"
     if metric.is_null:
         return None, Quality.BAD, "the device gives no value (null)"
-    try:
-        value, quality, reason = point.judge(_raw(point, metric, datatype))
-    except WrongError as error:
-        return None, Quality.BAD, str(error)
+    value, quality, reason = point.judge(_raw(point, metric, datatype))
     if quality is Quality.GOOD and metric.quality not in (None, _GOOD):
         stale = "stale" if metric.quality == _STALE else "not good"
         return value, Quality.UNCERTAIN, f"the edge node says {stale} (Quality {metric.quality})"

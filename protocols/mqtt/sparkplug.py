@@ -14,6 +14,7 @@ from protocols.losses import Loss
 from protocols.mqtt.message import NOTHING, STRAY, Message, Taken, refusal
 from protocols.mqtt.metrics import datatype_of, judged, name_of, t_ns_of
 from protocols.mqtt.sequence import NUMBERS, Sequence
+from protocols.mqtt.values import WrongError
 from protocols.mqtt.wire import LONG, MalformedError, Metric, Payload, decode
 
 #: The namespace of Sparkplug B topics.
@@ -67,6 +68,8 @@ class SparkplugFormat:
         self._gone = ""
         #: When the newest value of each metric was made, nanoseconds since the Unix epoch.
         self._newest: dict[str, int] = {}
+        #: Values of the message that is being read that can't be used.
+        self._refused: list[Loss] = []
 
     @property
     def filters(self) -> tuple[str, ...]:
@@ -126,8 +129,10 @@ class SparkplugFormat:
         if kind == "NDEATH":
             return self._node_death(payload, t_ns)
         lost, late = self._count(kind, payload)
+        self._refused = []
         taken = self._of_kind(kind, payload, t_ns, own=own, late=late)
-        return Taken(taken.samples, heard=taken.heard, gone=taken.gone, lost=lost)
+        refused = tuple(self._refused)
+        return Taken(taken.samples, heard=taken.heard, gone=taken.gone, lost=lost, refused=refused)
 
     def _malformed(self, kind: str, topic: str, error: str, t_ns: int) -> Taken:
         refused = (Loss(1, f"messages of {topic} that are no Sparkplug payload: {error}"),)
@@ -247,12 +252,17 @@ class SparkplugFormat:
         born = self._types.get(name)
         if born and metric.datatype and metric.datatype != born:
             why = f"is {name_of(metric.datatype)}, its birth says {name_of(born)}"
+            self._refused.append(Loss(1, f"values of metric {name!r}: {why}"))
             return self._bad(name, why, t_ns)
         datatype = datatype_of(metric, born)
         samples = []
         for point in self._points[name]:
             value: Value | None
-            value, quality, reason = judged(point, metric, datatype)
+            try:
+                value, quality, reason = judged(point, metric, datatype)
+            except WrongError as error:
+                value, quality, reason = None, Quality.BAD, str(error)
+                self._refused.append(Loss(1, f"values of metric {name!r}: {error}"))
             if doubt and quality is Quality.GOOD:
                 quality, reason = Quality.UNCERTAIN, doubt
             samples.append(

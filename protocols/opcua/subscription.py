@@ -16,6 +16,7 @@ from asyncua.ua.status_codes import StatusCodes
 from equipment.opcua_profile import OpcUaPoint
 from equipment.report import NoticeKind, Sample
 from protocols.driver import DeviceError, Sink
+from protocols.losses import Loss, Losses
 from protocols.opcua.browse import BATCH
 from protocols.opcua.values import overflowed, sample_of, status_of
 
@@ -48,6 +49,10 @@ SLACK_S: Final = 5.0
 GONE: Final = frozenset({StatusCodes.BadNodeIdUnknown, StatusCodes.BadNodeIdInvalid})
 
 
+#: The bit of a status that says so (OPC 10000-4, 7.39).
+_BAD: Final = 0x8000_0000
+
+
 @dataclass(slots=True, eq=False)
 class Item:
     """A point that the server watches; times are those of the event loop."""
@@ -58,6 +63,8 @@ class Item:
     server_id: int = 0
     interval_s: float = 0.0
     last: ua.DataValue | None = None
+    #: Whether the server calls the last value bad.
+    is_bad: bool = False
     notified_s: float = 0.0
 
 
@@ -65,13 +72,19 @@ class Subscription:
     """One subscription with parameters of its own; what comes goes to the sink at once."""
 
     def __init__(
-        self, client: Client, device: str, periods_s: Mapping[str, float], sink: Sink
+        self,
+        client: Client,
+        device: str,
+        periods_s: Mapping[str, float],
+        sink: Sink,
+        refused: Losses,
     ) -> None:
         """Does nothing yet; `create` does. `client` is connected.
 
         `periods_s`: how often the server is to look at a value, by point; else as often as it
-        sends.
+        sends. `refused` gets the values that the server begins to call bad.
         """
+        self._refused = refused
         self._periods_s = periods_s
         self._client = client
         self._device = device
@@ -262,9 +275,18 @@ class Subscription:
             if status_of(item.last) in GONE:
                 self.gone.append(item)
             lost += overflowed(item.last)
-            samples.append(sample_of(self._device, item.point, item.last, receive_t_ns))
+            sample = sample_of(self._device, item.point, item.last, receive_t_ns)
+            samples.append(sample)
+            self._note_bad(item, sample)
         if samples:
             self._sink.samples(samples)
         if lost:
             text = f"the server dropped values of {lost} points, which change faster than it sends"
             self._sink.notice(NoticeKind.DATA_LOST, lost, text)
+
+    def _note_bad(self, item: Item, sample: Sample) -> None:
+        was_bad = item.is_bad
+        item.is_bad = bool(status_of(item.last) & _BAD) if item.last else False
+        if item.is_bad and not was_bad:
+            reason = f"{item.point.name}: the server calls its value bad ({sample.reason})"
+            self._refused.add([Loss(1, reason)])

@@ -17,7 +17,9 @@ from asyncua.ua.status_codes import StatusCodes
 
 from equipment.opcua_event import EventSource
 from equipment.opcua_profile import OpcUaPoint
+from equipment.report import NoticeKind
 from protocols.driver import DeviceError, Sink
+from protocols.losses import Loss, Losses
 from protocols.opcua import connection
 from protocols.opcua.browse import (
     BATCH,
@@ -92,9 +94,12 @@ class Watch:
         self._plan = plan
         self._sink = sink
         self._loop = asyncio.get_running_loop()
-        self._subscription = Subscription(client, plan.device, plan.periods_s, sink)
+        #: Points that can't be had, and values that the server calls bad, when that begins.
+        self._refused = Losses()
+        self._subscription = Subscription(client, plan.device, plan.periods_s, sink, self._refused)
         self._missing = {point.name: point for _, point in plan.points}
         self._paths = {point.name: path for path, point in plan.points}
+        self._told_missing: set[str] = set()
         self._feed: EventFeed | None = None
         if plan.event is not None:
             self._feed = EventFeed(client, plan.device, plan.root, plan.event, sink)
@@ -132,6 +137,7 @@ class Watch:
         async with self._client.uaclient.subscribe_state() as states:
             while True:
                 await self._run_due(jobs)
+                self._tell()
                 if self._client.state is not UaClientState.CONNECTED:
                     msg = "the connection has broken off: check that the server runs, and its log"
                     raise DeviceError(msg)
@@ -153,6 +159,10 @@ class Watch:
             if job.due_s <= self._loop.time():
                 await job.run()
                 job.due_s = self._loop.time() + job.period_s
+
+    def _tell(self) -> None:
+        for loss in self._refused.due(self._loop.time()):
+            self._sink.notice(NoticeKind.DATA_REFUSED, loss.count, loss.reason)
 
     async def _renew(self) -> None:
         await connection.renew(self._client)
@@ -203,7 +213,13 @@ class Watch:
             else:
                 nodes.append((point, node))
         refused += await self._subscription.add(nodes)
+        self._refused.add(
+            Loss(1, f"{point.name}: {reason}")
+            for point, reason in refused
+            if point.name not in self._told_missing
+        )
         self._missing = {point.name: point for point, _ in refused}
+        self._told_missing = set(self._missing)
         if refused:
             now_ns = time.time_ns()
             device = self._plan.device

@@ -18,6 +18,7 @@ from protocols.text.rows import RowCutter
 from protocols.text.sequence import Sequence as Numbers
 
 BEFORE: Final = "their numbers came before"
+BEHIND: Final = "a line of the same or a later number came before them"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,12 @@ class KindReader:
         keys = any(place.key is not None for place in (*line.field, *points))
         self._cutter = RowCutter(line, keys=keys)
         of_sequence = [one for one in line.field if one.name == "sequence"]
-        self._numbers = Numbers(of_sequence[0].modulo) if of_sequence else None
+        # Records say when they were; a value that was overtaken must not replace a newer one.
+        newest_only = bool(points) and not line.gives_records
+        self._not_new = BEHIND if newest_only else BEFORE
+        self._numbers: Numbers | None = None
+        if of_sequence:
+            self._numbers = Numbers(of_sequence[0].modulo, newest_only=newest_only)
 
     def losses(self, now_s: float) -> list[Loss]:
         """Lines that are now known to be lost on the way."""
@@ -164,7 +170,7 @@ class KindReader:
         numbers = columns["sequence"].astype(np.int64)
         new = self._numbers.accept(numbers[numbered], now_s)
         for row in np.flatnonzero(numbered)[~new].tolist():
-            wrong.setdefault(row, BEFORE)
+            wrong.setdefault(row, self._not_new)
 
     def _records(
         self, columns: dict[str, Array], of_row: NDArray[np.intp], good: NDArray[np.bool_]

@@ -26,8 +26,12 @@ class Sequence:
     single wrong one costs nothing. Lines that come when they were already said to be lost stay it.
     """
 
-    def __init__(self, modulo: int | None = None) -> None:
-        """`modulo`: after how many numbers they begin with 0 again."""
+    def __init__(self, modulo: int | None = None, *, newest_only: bool = False) -> None:
+        """`modulo`: after how many numbers they begin with 0 again.
+
+        `newest_only`: a line that was overtaken is of no use, as what it says is no longer so.
+        """
+        self._newest_only = newest_only
         self._modulo = modulo
         self._near = NEAR if modulo is None else min(NEAR, modulo // 4)
         self._next: int | None = None
@@ -79,7 +83,8 @@ class Sequence:
             self._lost += self._missing.pop(number, None) is not None
             return True
         if -self._near <= ahead < 0:
-            return self._missing.pop(number, None) is not None
+            was_missing = self._missing.pop(number, None) is not None
+            return was_missing and not self._newest_only
         self._far = number, ahead
         return True
 

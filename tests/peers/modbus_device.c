@@ -1,11 +1,16 @@
 /* A Modbus device of another make (libmodbus): known values in all tables, and a ring of records
  * of the layout of the profile "uwb_reader", to which it adds all the time.
  *
- *   modbus_device PORT|SERIAL RECORDS_PER_S BOOT_ID HEAD [UNIT]
+ *   modbus_device PORT|SERIAL RECORDS_PER_S BOOT_ID HEAD [UNIT [NUMBER]]
  *
  * HEAD records were written before it starts. Prints "ready PORT" when it listens (PORT 0: any). On
  * a serial port (a path, 19200 baud, no parity) it speaks RTU as UNIT, whose number is holding
  * register 52, and prints "ready SERIAL".
+ *
+ * With a NUMBER, 16 numbers of 32 bits from holding register 64 on and 13 from 98 on say who they
+ * are and of when: NUMBER * 10000000 + which * 100000 + tenths of seconds since the Unix epoch,
+ * modulo 100000. SIGUSR1 sets its clock an hour ahead, and back; SIGUSR2 makes it twice as fast,
+ * and right again.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -23,11 +28,29 @@ enum { CAPACITY = 2048, WIDTH = 25, FIRST = 16, INPUTS = FIRST + CAPACITY * WIDT
 
 static modbus_mapping_t *map;
 static uint32_t head;
+static uint32_t who;
+static volatile sig_atomic_t jumped, fast;
+static uint64_t fast_since_us;
 
 static uint64_t now_us(void) {
     struct timeval now;
     gettimeofday(&now, NULL);
     return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_usec;
+}
+
+static void on_signal(int which) {
+    if (which == SIGUSR1)
+        jumped = !jumped;
+    else
+        fast = !fast;
+}
+
+/* What the device's own clock shows. */
+static uint64_t clock_us(void) {
+    uint64_t now = now_us();
+    if (!fast || !fast_since_us)
+        fast_since_us = now;
+    return now + (jumped ? 3600000000u : 0) + (now - fast_since_us);
 }
 
 static void put32(uint16_t *at, uint32_t value) { MODBUS_SET_INT32_TO_INT16(at, 0, value); }
@@ -81,7 +104,7 @@ static void add_record(void) {
     char card[19];
     snprintf(card, sizeof card, "14010000%010" PRIu32, number % 7);
     put32(at, number);
-    put64(at + 2, now_us());
+    put64(at + 2, clock_us());
     put_text(at + 6, 9, card);
     put_text(at + 15, 4, "A001");
     put32(at + 19, number * 10);
@@ -121,8 +144,26 @@ static void fill_values(void) {
         map->tab_input_bits[i] = i % 5 == 0;
 }
 
+/* Numbers that say who they are and of when. */
+static void tell_number(void) {
+    uint32_t tenths = (uint32_t)(now_us() / 100000u % 100000u);
+    for (uint32_t n = 0; who && n < 29; n++) {
+        uint16_t *at = map->tab_registers + (n < 16 ? 64 : 66) + 2 * n;
+        put32(at, who * 10000000u + n * 100000u + tenths);
+    }
+}
+
+/* Adds the records that are due, and shows the time. */
+static void go_on(uint64_t per_s, uint64_t start_us) {
+    static uint64_t written;
+    for (uint64_t due = (now_us() - start_us) * per_s / 1000000u; written < due; written++)
+        add_record();
+    put64(map->tab_input_registers + 4, clock_us());
+    tell_number();
+}
+
 /* Answers on a serial line until the test that started it is gone. */
-static int serve_serial(const char *path, int unit) {
+static int serve_serial(const char *path, int unit, uint64_t per_s, uint64_t start_us) {
     modbus_t *bus = modbus_new_rtu(path, 19200, 'N', 8, 1);
     map->tab_registers[52] = (uint16_t)unit;
     if (!bus || modbus_set_slave(bus, unit) || modbus_connect(bus))
@@ -135,6 +176,7 @@ static int serve_serial(const char *path, int unit) {
     for (pid_t parent = getppid(); getppid() == parent;) {
         uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
         int received = modbus_receive(bus, query);
+        go_on(per_s, start_us);
         if (received > 0)
             modbus_reply(bus, query, received, map);
     }
@@ -145,7 +187,10 @@ int main(int argc, char **argv) {
     if (argc < 5)
         return 2;
     signal(SIGPIPE, SIG_IGN);
-    uint64_t per_s = strtoull(argv[2], NULL, 10), start_us = now_us(), written = 0;
+    signal(SIGUSR1, on_signal);
+    signal(SIGUSR2, on_signal);
+    who = argc > 6 ? (uint32_t)strtoul(argv[6], NULL, 10) : 0;
+    uint64_t per_s = strtoull(argv[2], NULL, 10), start_us = now_us();
     map = modbus_mapping_new(64, 64, 128, INPUTS);
     if (!map)
         return 1;
@@ -154,7 +199,7 @@ int main(int argc, char **argv) {
     for (uint32_t before = (uint32_t)strtoul(argv[4], NULL, 10); head < before;)
         add_record();
     if (argv[1][0] == '/')
-        return serve_serial(argv[1], argc > 5 ? atoi(argv[5]) : 1);
+        return serve_serial(argv[1], argc > 5 ? atoi(argv[5]) : 1, per_s, start_us);
     modbus_t *bus = modbus_new_tcp("127.0.0.1", atoi(argv[1]));
     if (!bus)
         return 1;
@@ -171,9 +216,7 @@ int main(int argc, char **argv) {
     FD_SET(listener, &all);
     /* Ends by itself when the test that started it is gone. */
     for (pid_t parent = getppid(); getppid() == parent;) {
-        for (uint64_t due = (now_us() - start_us) * per_s / 1000000u; written < due; written++)
-            add_record();
-        put64(map->tab_input_registers + 4, now_us());
+        go_on(per_s, start_us);
         fd_set ready = all;
         struct timeval wait = {0, 2000};
         if (select(FD_SETSIZE, &ready, NULL, NULL, &wait) <= 0)
@@ -190,6 +233,7 @@ int main(int argc, char **argv) {
             uint8_t query[MODBUS_TCP_MAX_ADU_LENGTH];
             modbus_set_socket(bus, fd);
             int received = modbus_receive(bus, query);
+            tell_number();
             if (received > 0)
                 modbus_reply(bus, query, received, map);
             else if (received < 0) {

@@ -1,12 +1,18 @@
 // A Modbus device of another make (jsmodbus): known values in all tables. It has 100 registers and
 // refuses what lies beyond. Prints "ready PORT" when it listens.
+//
+//   node modbus_device.js [PORT [NUMBER]]
+//
+// With a NUMBER it has 124 registers, of which those from 64 on say who they are and of when, as in
+// modbus_device.c.
 "use strict";
 const net = require("net");
 const { server } = require("jsmodbus");
 
 const words = (buffer) => Buffer.from(buffer).swap16().reverse(); // the last register first
 
-const holding = Buffer.alloc(200);
+const number = Number(process.argv[3] || 0);
+const holding = Buffer.alloc(number ? 248 : 200);
 holding.writeInt16BE(-1234, 0);
 holding.writeUInt16BE(60000, 2);
 holding.writeInt32BE(-123456789, 4);
@@ -34,6 +40,17 @@ const bits = (step) => {
   for (let i = 0; i < 64; i += step) packed[i >> 3] |= 1 << (i & 7);
   return packed;
 };
+
+const tellNumber = () => {
+  const tenths = Math.floor(Date.now() / 100) % 100000;
+  for (let n = 0; n < 29; n += 1) {
+    holding.writeUInt32BE(number * 10000000 + n * 100000 + tenths, (n < 16 ? 128 : 132) + 4 * n);
+  }
+};
+if (number) {
+  tellNumber();
+  setInterval(tellNumber, 20);
+}
 
 const sockets = net.createServer();
 new server.TCP(sockets, { holding, input: holding, coils: bits(3), discrete: bits(5) });

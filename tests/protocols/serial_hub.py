@@ -33,7 +33,7 @@ class Hub:
             # As on two wires: the other units hear the answer too.
             for other, end in self._units.items():
                 if other != name:
-                    os.write(end, data)
+                    _write(end, data)
             self.say(self.changed(data))
 
         name = self._opened(self._units, take)
@@ -55,7 +55,7 @@ class Hub:
         """The gateway's bytes go to all units."""
         self.requests.append(data)
         for end in self._units.values():
-            os.write(end, data)
+            _write(end, data)
 
     def say(self, data: bytes) -> None:
         """Bytes for the gateway."""
@@ -87,6 +87,12 @@ class Hub:
 
         asyncio.get_running_loop().add_reader(end, ready)
         return name
+
+
+def _write(end: int, data: bytes) -> None:
+    # A unit that stands still reads nothing, and its port gets full: a wire holds up nobody.
+    with suppress(BlockingIOError):
+        os.write(end, data)
 
 
 @asynccontextmanager

@@ -333,3 +333,15 @@ async def test_a_session_that_is_cancelled_as_its_answer_comes_ends() -> None:
             assert done
             assert task.cancelled()
             line.close()
+
+
+async def test_what_other_blocks_gave_before_a_wrong_answer_is_kept() -> None:
+    def second_is_wrong(request: bytes) -> bytes:
+        _, address, count = asked(request)
+        return answer(request, bytes(2 * count + (2 if address else 0)))
+
+    profile = machine('name="a"; address=0; type="uint16"', 'name="b"; address=900; type="uint16"')
+    async with bare_server(second_is_wrong) as port:
+        text, told = await failure_of(driver_for(profile, port))
+    assert "answered with" in text
+    assert [(sample.point, sample.quality) for sample in told.got] == [("a", Quality.GOOD)]

@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
 from equipment.report import Quality
 from protocols.modbus.codec import Registers
 from protocols.modbus.plan import Read
-from protocols.modbus.points import NOT_TEXT, RESTING_SCANS, Answer, PointReader, Scan
+from protocols.modbus.points import NOT_TEXT, REST_S, Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
 from tests.protocols.modbus_peer import as_registers, machine
 
@@ -36,18 +37,20 @@ def without(*holes: int) -> Device:
     return give
 
 
-def reader_of(*points: str) -> PointReader:
-    return PointReader("dev", machine(*points).point, gap=16)
+def reader_of(*points: str, period_s: float = 1.0) -> PointReader:
+    return PointReader("dev", machine(*points).point, gap=16, period_s=period_s)
 
 
 TWO = ('name="a"; address=1; type="uint16"', 'name="b"; address=2; type="uint16"')
 
 
-def test_a_refused_point_rests_and_is_asked_for_again() -> None:
-    reader = reader_of(*TWO)
+@pytest.mark.parametrize(("period_s", "scans"), [(1.0, 10), (0.1, 100), (60.0, 1)])
+def test_a_refused_point_rests_and_is_asked_for_again(period_s: float, scans: int) -> None:
+    assert scans == max(1, round(REST_S / period_s))
+    reader = reader_of(*TWO, period_s=period_s)
     _, reads = scan(reader, without(2))
     assert [(read.address, read.count) for read in reads] == [(1, 2), (1, 1), (2, 1)]
-    for _ in range(RESTING_SCANS):
+    for _ in range(scans):
         result, reads = scan(reader, without(2))
         assert [read.address for read in reads] == [1]
         assert [(s.point, s.value, s.quality) for s in result.samples] == [
@@ -81,6 +84,15 @@ def test_a_refused_point_is_told_once() -> None:
         ),
     )
     assert again.news == ()
+
+
+def test_a_point_that_is_refused_anew_is_told_anew() -> None:
+    reader = reader_of(*TWO)
+    scan(reader, without(2))
+    reader.wake()
+    scan(reader, without())
+    again, _ = scan(reader, without(2))
+    assert [count for count, _ in again.news] == [1]
 
 
 def test_a_scan_that_breaks_off_changes_nothing() -> None:

@@ -299,8 +299,12 @@ def test_each_type_and_each_wrong_type(metric: dict[str, Any], value: Any, reaso
 def test_a_type_that_is_not_that_of_the_birth_is_refused() -> None:
     node = Node()
     node.born()
-    node.say("DDATA", payload(2, {"alias": 0, "float": 3.0}))
+    taken = node.say("DDATA", payload(2, {"alias": 0, "float": 3.0}))
     assert node.last["pressure"].reason == "is Float, its birth says Double"
+    assert [loss.count for loss in taken.refused] == [1]
+    taken = node.say("DDATA", payload(3, {"name": "Running", "string": "yes", "typed": False}))
+    assert [loss.count for loss in taken.refused] == [1]
+    assert node.say("DDATA", payload(4, {"alias": 0, "double": 3.0})).refused == ()
 
 
 def test_what_is_historical_is_no_value_of_now() -> None:

@@ -15,7 +15,7 @@ import protocols.opcua.connection
 import protocols.opcua.watch
 from equipment import catalogue
 from equipment.opcua_profile import OpcUaProfile
-from equipment.report import LinkState, Quality
+from equipment.report import LinkState, NoticeKind, Quality
 from protocols.opcua.driver import OpcUaDriver
 from protocols.opcua.options import OpcUaOptions
 from protocols.opcua.security import load_identity
@@ -149,6 +149,9 @@ async def test_a_node_that_goes_and_comes_back_is_found_again(
         server.tell("remove")
         gone = "node not found: path step app:Shearer1 in Objects/di:DeviceSet"
         await until(lambda: (s := told.last("position")) and s.reason == gone, "it goes")
+        await until(lambda: told.notices, "that is told")
+        assert {kind for kind, _, _ in told.notices} == {NoticeKind.DATA_REFUSED}
+        assert any(gone in text for _, _, text in told.notices)
         server.tell("add")
         seen = len(told.got)
         await until(lambda: told.good("position", after=seen), "it comes back")

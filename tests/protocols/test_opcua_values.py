@@ -16,6 +16,7 @@ from equipment.opcua_event import EventSource
 from equipment.opcua_profile import OpcUaPoint, OpcUaProfile
 from equipment.report import NoticeKind, Quality, Sample
 from protocols.driver import DeviceError
+from protocols.losses import Losses
 from protocols.opcua.browse import NotFound, number_prefixes, read_namespaces, resolve
 from protocols.opcua.connection import explain
 from protocols.opcua.events import EventFeed
@@ -127,9 +128,9 @@ class Answers:
         return [ua.MonitoredItemCreateResult(MonitoredItemId=5) for _ in parameters.ItemsToCreate]
 
 
-async def subscribed(told: Told) -> tuple[Subscription, Any]:
-    client = Answers()
-    subscription = Subscription(client, "m1", {}, told)  # type: ignore[arg-type]  # stands in for it
+async def subscribed(told: Told, refused: Losses | None = None) -> tuple[Subscription, Any]:
+    client, refused = Answers(), refused or Losses()
+    subscription = Subscription(client, "m1", {}, told, refused)  # type: ignore[arg-type]  # stands in for it
     await subscription.create(100)
     assert await subscription.add([(point(), ua.NodeId())]) == []
     return subscription, client.callback
@@ -152,6 +153,16 @@ async def test_dropped_values_are_said_aloud() -> None:
     receive(message(change(1, data(1.0, 0x0480))))
     assert [s.value for s in told.got] == [1.0]
     assert [(kind, count) for kind, count, _ in told.notices] == [(NoticeKind.DATA_LOST, 1)]
+
+
+async def test_a_value_that_the_server_calls_bad_is_told_when_that_begins() -> None:
+    told, refused = Told(), Losses()
+    _, receive = await subscribed(told, refused)
+    for status in (0, 0x808C0000, 0x808C0000, 0, 0x808C0000):
+        receive(message(change(1, data(1.0, status))))
+    (loss,) = refused.due(0.0)
+    assert loss.count == 2
+    assert "BadSensorFailure" in loss.reason
 
 
 def numbered(number: int, *notifications: object) -> ua.PublishResult:

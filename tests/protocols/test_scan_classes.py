@@ -10,6 +10,7 @@ from equipment.modbus_profile import ModbusProfile
 from equipment.opcua_profile import OpcUaProfile
 from equipment.report import Quality
 from equipment.toml_source import ConfigurationError
+from protocols.losses import Losses
 from protocols.opcua.driver import OpcUaDriver
 from protocols.opcua.options import OpcUaOptions
 from protocols.opcua.subscription import Subscription
@@ -120,7 +121,7 @@ async def test_an_opcua_server_is_asked_to_look_at_a_class_as_often_as_it_says()
     driver = OpcUaDriver("m1", opcua_profile(), OpcUaOptions(url="opc.tcp://127.0.0.1:1", root="M"))
     periods_s = driver._plan.periods_s
     assert periods_s == {"rarely": 30.0}
-    subscription = Subscription(NOBODY, "m1", periods_s, Told())
+    subscription = Subscription(NOBODY, "m1", periods_s, Told(), Losses())
     subscription.interval_s = 1.0
     usual, rarely = (subscription._new_item(p, ua.NodeId()) for p in opcua_profile().point)
     intervals_ms = [

@@ -40,6 +40,12 @@ def test_a_number_that_came_is_not_taken_again() -> None:
     assert sequence.losses(0.0) == [Loss(895, MISSING)]
 
 
+def test_what_was_overtaken_is_not_taken_where_only_the_newest_counts() -> None:
+    sequence = Sequence(256, newest_only=True)
+    assert accepted(sequence, [254, 255, 2, 0, 3, 1], now_s=10.0) == [254, 255, 2, 3]
+    assert sequence.losses(100.0) == [], "it came, if too late"
+
+
 @settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(0, 2**32), st.sampled_from([None, 256, 2**32]))
 def test_lines_that_overtake_and_come_twice_are_each_taken_once(
