@@ -23,6 +23,8 @@ def main() -> int:
     parser.add_argument("--recording", type=Path)
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--wait-client", action="store_true")
+    parser.add_argument("--pause", action="store_true")
+    parser.add_argument("--grpc-port", type=int)
     for name in ("distress", "low_battery", "gas"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)
     given = vars(parser.parse_args())

@@ -94,7 +94,11 @@ class Stations:
         return {device: station.take() for device, station in self._text.items()}
 
     def add(self, heard: Sequence[Heard], t_ns: int) -> None:
-        """Takes over what was heard until `t_ns`; every reader's clock goes on."""
+        """Takes over what was heard until `t_ns`, to which every reader's clock goes on."""
+        if not heard:
+            for ringed in self.by_device.values():
+                ringed.ring.tick(t_ns // 1000)
+            return
         ranges = np.concatenate([step.ranges for step in heard])
         sightings = np.concatenate([step.sightings for step in heard])
         range_flags = np.concatenate([step.flags[step.ranges["card"]] for step in heard])

@@ -42,7 +42,10 @@ class TruthFiles:
         self._next_flush_ns = 0
 
     def write(self, world: World, steps: Sequence[Heard]) -> None:
-        """Adds where everyone was after each step, and each second what the machines show."""
+        """Adds where everyone was after each step, and each second what the machines show.
+
+        `steps`: at least one, with the times of the devices' clocks.
+        """
         for step in steps:
             t_s = f"{step.t_ns // 1_000_000_000}.{step.t_ns % 1_000_000_000 // 1000:06d}"
             places, below = step.truth.place_m.tolist(), step.truth.below.tolist()
@@ -51,13 +54,14 @@ class TruthFiles:
                 for card, place, is_below in zip(world.cards, places, below, strict=True)
                 if is_below
             )
-        if world.t_ns >= self._next_machines_ns:
-            self._next_machines_ns = world.t_ns + MACHINES_PERIOD_NS
-            t_s = f"{world.t_ns / 1e9:.3f}"
+        now_ns = steps[-1].t_ns
+        if now_ns >= self._next_machines_ns:
+            self._next_machines_ns = now_ns + MACHINES_PERIOD_NS
+            t_s = f"{now_ns / 1e9:.3f}"
             for device, values in world.machine_values().items():
                 self._rows.writerows((device, t_s, point, v) for point, v in values.items())
-        if world.t_ns >= self._next_flush_ns:
-            self._next_flush_ns = world.t_ns + FLUSH_PERIOD_NS
+        if now_ns >= self._next_flush_ns:
+            self._next_flush_ns = now_ns + FLUSH_PERIOD_NS
             self._truth.flush()
             self._machines.flush()
 

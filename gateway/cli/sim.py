@@ -31,7 +31,15 @@ Recording = Annotated[
     typer.Option(metavar="RECORDING_DIR", help="Play the recording that DIR was made from."),
 ]
 Nlos = Annotated[float, typer.Option(min=0, max=0.9, help="Share of ranges without line of sight.")]
-Speed = Annotated[float, typer.Option(min=0.01, max=1000, help="How fast a recording is played.")]
+Speed = Annotated[
+    float,
+    typer.Option(min=0.01, max=1000, help="How many times as fast as real time the world goes."),
+]
+Pause = Annotated[bool, typer.Option("--pause", help="Start with the world standing.")]
+GrpcPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Serve truth, time and faults there; 0 takes a free one."),
+]
 
 
 def sim(
@@ -51,6 +59,8 @@ def sim(
     wait_client: Annotated[
         bool, typer.Option("--wait-client", help="Play only once someone reads.")
     ] = False,
+    pause: Pause = False,
+    grpc_port: GrpcPort = None,
     distress: Distress = None,
     low_battery: LowBattery = None,
     gas: Gas = None,
@@ -85,6 +95,8 @@ def sim(
                 recording=recording,
                 speed=speed,
                 wait_client=wait_client,
+                pause=pause,
+                grpc_port=grpc_port,
                 incidents=Incidents(distress, low_battery, gas),
             )
         )
