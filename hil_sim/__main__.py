@@ -25,6 +25,7 @@ def main() -> int:
     parser.add_argument("--wait-client", action="store_true")
     parser.add_argument("--pause", action="store_true")
     parser.add_argument("--grpc-port", type=int)
+    parser.add_argument("--scenario", type=Path)
     for name in ("distress", "low_battery", "gas"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)
     given = vars(parser.parse_args())

@@ -14,6 +14,8 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from equipment.profile import Kind
+from hil_sim.faults.book import FaultBook
+from hil_sim.faults.targets import targets_of
 from hil_sim.folder import PEOPLE_FILE, MineFolder, SimulationError, read_folder
 from hil_sim.incidents import QUIET, Incidents
 from hil_sim.machines import Machine, make_machine
@@ -21,6 +23,7 @@ from hil_sim.pace import SPEED_MAX, SPEED_MIN, Pace
 from hil_sim.player import PLAY_STEP_S, Player
 from hil_sim.radio import NLOS_SHARE_MAX
 from hil_sim.recording import read_rows, write_base
+from hil_sim.scenario import planned_faults, read_scenario, scenario_name
 from hil_sim.serve.servers import Servers
 from hil_sim.serve.service import SimulatorServer
 from hil_sim.simulation import Simulation, stopped
@@ -44,6 +47,7 @@ class Wish:
     wait_client: bool = False
     pause: bool = False
     grpc_port: int | None = None
+    scenario: Path | None = None
     incidents: Incidents = QUIET
 
 
@@ -65,8 +69,9 @@ def _check(wish: Wish) -> None:
     if wish.recording is None and wish.wait_client:
         msg = "--wait-client is for a recording: give --recording as well"
         raise SimulationError(msg)
-    if wish.recording is not None and (wish.pause or wish.grpc_port is not None):
-        msg = "--pause and --grpc-port are for a simulated world, not for a recording"
+    of_world = wish.pause or wish.grpc_port is not None or wish.scenario is not None
+    if wish.recording is not None and of_world:
+        msg = "--pause, --grpc-port and --scenario are for a simulated world, not for a recording"
         raise SimulationError(msg)
     if not SPEED_MIN <= wish.speed <= SPEED_MAX:
         msg = f"--speed must be {SPEED_MIN:g} to {SPEED_MAX:g}, not {wish.speed:g}"
@@ -99,10 +104,12 @@ async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None
         for number, device in enumerate(folder.machines, start=1)
     }
     world = _make_world(wish, folder, machines)
+    scenario = read_scenario(wish.folder, wish.scenario)
+    faults = planned_faults(scenario, targets_of(folder), scenario_name(wish.scenario))
     pace = Pace(time.monotonic(), speed=wish.speed, paused=wish.pause)
     served = wish.grpc_port is not None
     truth = TruthFiles(wish.truth) if wish.truth else None
-    simulation = Simulation(folder, world, pace, truth, watched=served)
+    simulation = Simulation(folder, world, pace, truth, FaultBook(faults), watched=served)
     service = SimulatorServer(simulation) if served else None
     facts = {"devices": len(folder.devices)}
 

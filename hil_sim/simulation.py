@@ -10,6 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hil_sim.faults.book import Active, FaultBook
+from hil_sim.faults.kinds import Fault, befallen, check
+from hil_sim.faults.targets import targets_of
 from hil_sim.folder import MineFolder
 from hil_sim.incidents import Flags
 from hil_sim.machines import Values
@@ -36,7 +39,7 @@ class Snapshot:
     """What is true at the end of a step; 0 is the world's beginning.
 
     `t_ns`: when that was on an exact clock of a device. `people`, `flags`: of all cards, as in
-    `Heard`. `values`: of machines, by device.
+    `Heard`. `values`: of machines, by device. `faults`: those of then.
     """
 
     step: int
@@ -45,6 +48,7 @@ class Snapshot:
     people: Whereabouts
     flags: Flags
     values: dict[str, Values]
+    faults: tuple[Active, ...]
 
 
 class ControlError(Exception):
@@ -60,25 +64,32 @@ class Simulation:
         world: World,
         pace: Pace,
         truth: TruthFiles | None = None,
+        book: FaultBook | None = None,
         *,
         watched: bool = False,
     ) -> None:
         """Nothing listens yet. The world begins now, at `world.t_ns`.
 
-        `watched`: whether what is true after each step is kept for `newest` and `after`.
+        `book`: what goes wrong; None: nothing but by wish. `watched`: whether what is true
+        after each step is kept for `newest` and `after`.
         """
         self.world = world
         self.pace = pace
+        self.book = book or FaultBook()
+        self.targets = targets_of(folder)
         self._truth = truth
         self._start_s = time.monotonic()
         self._start_t_ns = world.t_ns
-        self.stations = Stations(folder, world.cards, secrets.randbits(32), world.t_ns)
+        self.stations = Stations(folder, world.cards, secrets.randbits(32), world.t_ns, self.book)
         by_device = {name: s.registers for name, s in self.stations.by_device.items()}
-        self.servers = Servers(folder, by_device)
+        self.servers = Servers(folder, by_device, self.book)
         self._watched = watched
         self._kept: deque[Snapshot] = deque(maxlen=KEPT)
         self._keep(world.t_ns)
         self._news = asyncio.Event()
+        #: Whether faults have changed that devices do not follow yet; what is told when they do.
+        self._restless = self.book.advance(0.0, world.t_ns)
+        self._settled = asyncio.Event()
         #: Counts who paused and resumed, so that a `step` that is under way knows of it.
         self._orders = 0
 
@@ -103,7 +114,8 @@ class Simulation:
         finally:
             await self.servers.close()
             if self._truth:
-                self._truth.close()
+                self._truth.write_faults(self.book.take_ended())
+                self._truth.close(self.book.active)
 
     def _pause_s(self) -> float:
         left_s = self.pace.next_s() - time.monotonic()
@@ -117,14 +129,26 @@ class Simulation:
             end_t_ns = self._t_ns(self.pace.take(now_s))
             heard = self.world.advance(STEP_S)
             steps += [on_clocks(one, end_t_ns, self.pace.speed) for one in heard]
+            self._restless |= self.book.advance(self.pace.world_s, end_t_ns)
             self._keep(end_t_ns)
         self.stations.add(steps, self.now_t_ns())
         self.servers.send(self.stations.lines())
-        await self.servers.show(self.world.machine_values())
+        await self._follow()
+        await self.servers.show(self.world.machine_values(), self.pace.world_s)
         if self._truth and steps:
             self._truth.write(self.world, steps)
         if steps:
             self._tell()
+
+    async def _follow(self) -> None:
+        """Devices do as the faults that began and ended have it."""
+        if self._truth:
+            self._truth.write_faults(self.book.take_ended())
+        if self._restless:
+            self._restless = False
+            settled, self._settled = self._settled, asyncio.Event()
+            await self.servers.follow()
+            settled.set()
 
     def _keep(self, t_ns: int) -> None:
         if self._watched:
@@ -137,6 +161,7 @@ class Simulation:
                     world.whereabouts,
                     world.flags,
                     world.machine_values(),
+                    self.book.active,
                 )
             )
 
@@ -171,6 +196,34 @@ class Simulation:
     def set_speed(self, speed: float) -> None:
         """The world goes `speed` times as fast as real time."""
         self.pace.set_speed(time.monotonic(), speed)
+
+    async def inject(self, fault: Fault, for_s: float | None) -> Active:
+        """Begins a fault; returns once its device does as it has it.
+
+        `for_s`: how long it lasts by the world's time; None: until it is ended.
+
+        Raises:
+            FaultError: it is not possible.
+            ControlError: the device has one of its kind already.
+        """
+        devices = befallen(fault, check(fault, self.targets))
+        try:
+            active = self.book.inject(fault, devices, self.pace.world_s, for_s, self.now_t_ns())
+        except ValueError as error:
+            raise ControlError(str(error)) from None
+        await self._settle()
+        return active
+
+    async def end_fault(self, number: int) -> Active | None:
+        """Ends a fault; returns once its device is well. None: there is none of that number."""
+        active = self.book.end(number, self.now_t_ns())
+        if active is not None:
+            await self._settle()
+        return active
+
+    async def _settle(self) -> None:
+        self._restless = True
+        await self._settled.wait()
 
     async def step(self, seconds: float) -> bool:
         """The world goes on by so much and stands; whether it did so undisturbed.

@@ -35,10 +35,18 @@ Speed = Annotated[
     float,
     typer.Option(min=0.01, max=1000, help="How many times as fast as real time the world goes."),
 ]
+Seconds = Annotated[
+    float | None, typer.Option(min=0.1, help="End after so long; without it, on Ctrl-C.")
+]
+WaitClient = Annotated[bool, typer.Option("--wait-client", help="Play only once someone reads.")]
 Pause = Annotated[bool, typer.Option("--pause", help="Start with the world standing.")]
 GrpcPort = Annotated[
     int | None,
     typer.Option(min=0, max=65535, help="Serve truth, time and faults there; 0 takes a free one."),
+]
+Scenario = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="What is to happen; without it DIR's scenario.toml."),
 ]
 
 
@@ -50,17 +58,14 @@ def sim(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another day.")] = 1,
     truth: Truth = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="End after so long; without it, on Ctrl-C.")
-    ] = None,
+    seconds: Seconds = None,
     nlos: Nlos = 0.0,
     recording: Recording = None,
     speed: Speed = 1.0,
-    wait_client: Annotated[
-        bool, typer.Option("--wait-client", help="Play only once someone reads.")
-    ] = False,
+    wait_client: WaitClient = False,
     pause: Pause = False,
     grpc_port: GrpcPort = None,
+    scenario: Scenario = None,
     distress: Distress = None,
     low_battery: LowBattery = None,
     gas: Gas = None,
@@ -97,6 +102,7 @@ def sim(
                 wait_client=wait_client,
                 pause=pause,
                 grpc_port=grpc_port,
+                scenario=scenario,
                 incidents=Incidents(distress, low_battery, gas),
             )
         )

@@ -1,4 +1,4 @@
-"""The simulator's own gRPC service: what is true, how time goes."""
+"""The simulator's own gRPC service: what is true, how time goes, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from hil_sim.folder import SimulationError
 from hil_sim.pace import SPEED_MAX, SPEED_MIN
+from hil_sim.serve.fault_messages import fault_message, fault_of
 from hil_sim.serve.truth_messages import pace_message, truth_message
 from hil_sim.simulation import ControlError, Simulation
 from hil_sim.world import STEP_S
@@ -84,6 +85,9 @@ class SimulatorServer:
             "Resume": unary(pb.ResumeRequest, self._resume),
             "Step": unary(pb.StepRequest, self._step),
             "SetSpeed": unary(pb.SetSpeedRequest, self._set_speed),
+            "InjectFault": unary(pb.InjectFaultRequest, self._inject_fault),
+            "EndFault": unary(pb.EndFaultRequest, self._end_fault),
+            "ListFaults": unary(pb.ListFaultsRequest, self._list_faults),
         }
 
     async def _get_truth(self, _request: pb.GetTruthRequest) -> pb.GetTruthResponse:
@@ -128,6 +132,27 @@ class SimulatorServer:
             invalid(f"speed must be {SPEED_MIN:g} to {SPEED_MAX:g}, not {request.speed:g}")
         self._simulation.set_speed(request.speed)
         return pb.SetSpeedResponse(pace=pace_message(self._simulation))
+
+    async def _inject_fault(self, request: pb.InjectFaultRequest) -> pb.InjectFaultResponse:
+        for_s = _seconds("duration", request.duration) if request.HasField("duration") else None
+        try:
+            active = await self._simulation.inject(fault_of(request.spec), for_s)
+        except ValueError as error:
+            invalid(str(error))
+        except ControlError as error:
+            raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from None
+        return pb.InjectFaultResponse(fault=fault_message(active))
+
+    async def _end_fault(self, request: pb.EndFaultRequest) -> pb.EndFaultResponse:
+        active = await self._simulation.end_fault(request.number)
+        if active is None:
+            text = f"there is no fault {request.number} now"
+            raise RequestError(grpc.StatusCode.NOT_FOUND, text)
+        return pb.EndFaultResponse(fault=fault_message(active))
+
+    async def _list_faults(self, _request: pb.ListFaultsRequest) -> pb.ListFaultsResponse:
+        active = self._simulation.book.active
+        return pb.ListFaultsResponse(faults=[fault_message(one) for one in active])
 
 
 def _seconds(name: str, duration: Duration) -> float:

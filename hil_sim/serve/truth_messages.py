@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
-
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from equipment.report import Value
 from hil_sim.incidents import DISTRESS, LOW_BATTERY
+from hil_sim.serve.fault_messages import fault_message, timestamp
 from hil_sim.simulation import Simulation, Snapshot
 from lamproom.sim.v1 import simulator_pb2 as pb
-
-_SECOND_NS: Final = 1_000_000_000
-
-
-def timestamp(t_ns: int) -> Timestamp:
-    """Nanoseconds since the Unix epoch as a message."""
-    return Timestamp(seconds=t_ns // _SECOND_NS, nanos=t_ns % _SECOND_NS)
 
 
 def pace_message(simulation: Simulation) -> pb.Pace:
@@ -40,6 +31,7 @@ def truth_message(
         world_s=snapshot.world_s,
         cards=_cards(snapshot, cards) if with_cards else (),
         machines=_machines(snapshot) if machines else (),
+        faults=[fault_message(one) for one in snapshot.faults],
     )
 
 

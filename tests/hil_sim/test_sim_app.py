@@ -180,7 +180,7 @@ def test_the_command_line_tells_what_is_wrong(
         ({"nlos_share": 2.0}, "--nlos must be 0 to .*, not 2"),
         ({"recording": Path(), "speed": 0.0}, "--speed must be 0.01 to 1000, not 0"),
         ({"wait_client": True}, "--wait-client is for a recording"),
-        ({"recording": Path(), "pause": True}, "--pause and --grpc-port are for a simulated world"),
+        ({"recording": Path(), "pause": True}, "--pause, --grpc-port and --scenario are for a"),
     ],
 )
 def test_what_cannot_be_simulated_is_told(

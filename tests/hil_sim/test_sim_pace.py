@@ -23,7 +23,8 @@ def test_at_real_speed_each_tenth_of_a_second_has_its_step() -> None:
     pace = Pace(100.0)
     assert taken(pace, 100.09) == []
     assert taken(pace, 100.35) == pytest.approx([100.1, 100.2, 100.3])
-    assert (pace.world_s, pace.next_s()) == (0.3, pytest.approx(100.4))
+    assert pace.world_s == 0.3
+    assert pace.next_s() == pytest.approx(100.4)
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 4.0])
@@ -77,7 +78,8 @@ def test_what_is_far_behind_goes_on_from_where_it_is() -> None:
     pace = Pace(0.0)
     assert pace.due(10.0) == 100
     assert pace.take(30.0) == 30.0
-    assert (pace.due(30.0), pace.world_s, pace.next_s()) == (0, 0.1, pytest.approx(30.1))
+    assert (pace.due(30.0), pace.world_s) == (0, 0.1)
+    assert pace.next_s() == pytest.approx(30.1)
 
 
 def heard(t_ns: int, before_ns: Sequence[int]) -> Heard:

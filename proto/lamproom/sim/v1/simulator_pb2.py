@@ -26,13 +26,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flamproom/sim/v1/simulator.proto\x12\x0flamproom.sim.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n\x04Pace\x12/\n\x0b\x64\x65vice_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07world_s\x18\x02 \x01(\x01\x12\r\n\x05speed\x18\x03 \x01(\x01\x12\x0e\n\x06paused\x18\x04 \x01(\x08\"v\n\tCardTruth\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\r\n\x05\x62\x65low\x18\x02 \x01(\x08\x12\x0b\n\x03x_m\x18\x03 \x01(\x01\x12\x0b\n\x03y_m\x18\x04 \x01(\x01\x12\x0b\n\x03z_m\x18\x05 \x01(\x01\x12\x10\n\x08\x64istress\x18\x06 \x01(\x08\x12\x13\n\x0b\x62\x61ttery_low\x18\x07 \x01(\x08\"V\n\nPointTruth\x12\r\n\x05point\x18\x01 \x01(\t\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66lag\x18\x04 \x01(\x08H\x00\x42\x07\n\x05value\"N\n\x0cMachineTruth\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12+\n\x06points\x18\x02 \x03(\x0b\x32\x1b.lamproom.sim.v1.PointTruth\"\xa5\x01\n\x05Truth\x12/\n\x0b\x64\x65vice_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07world_s\x18\x02 \x01(\x01\x12)\n\x05\x63\x61rds\x18\x03 \x03(\x0b\x32\x1a.lamproom.sim.v1.CardTruth\x12/\n\x08machines\x18\x04 \x03(\x0b\x32\x1d.lamproom.sim.v1.MachineTruth\"\x11\n\x0fGetTruthRequest\"9\n\x10GetTruthResponse\x12%\n\x05truth\x18\x01 \x01(\x0b\x32\x16.lamproom.sim.v1.Truth\"o\n\x11WatchTruthRequest\x12)\n\x06period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rwithout_cards\x18\x02 \x01(\x08\x12\x18\n\x10without_machines\x18\x03 \x01(\x08\"Q\n\x12WatchTruthResponse\x12%\n\x05truth\x18\x01 \x01(\x0b\x32\x16.lamproom.sim.v1.Truth\x12\x14\n\x0cmissed_steps\x18\x02 \x01(\x03\"\x0e\n\x0cPauseRequest\"4\n\rPauseResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace\"\x0f\n\rResumeRequest\"5\n\x0eResumeResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace\":\n\x0bStepRequest\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"3\n\x0cStepResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace\" \n\x0fSetSpeedRequest\x12\r\n\x05speed\x18\x01 \x01(\x01\"7\n\x10SetSpeedResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace2\xe5\x03\n\x10SimulatorService\x12O\n\x08GetTruth\x12 .lamproom.sim.v1.GetTruthRequest\x1a!.lamproom.sim.v1.GetTruthResponse\x12W\n\nWatchTruth\x12\".lamproom.sim.v1.WatchTruthRequest\x1a#.lamproom.sim.v1.WatchTruthResponse0\x01\x12\x46\n\x05Pause\x12\x1d.lamproom.sim.v1.PauseRequest\x1a\x1e.lamproom.sim.v1.PauseResponse\x12I\n\x06Resume\x12\x1e.lamproom.sim.v1.ResumeRequest\x1a\x1f.lamproom.sim.v1.ResumeResponse\x12\x43\n\x04Step\x12\x1c.lamproom.sim.v1.StepRequest\x1a\x1d.lamproom.sim.v1.StepResponse\x12O\n\x08SetSpeed\x12 .lamproom.sim.v1.SetSpeedRequest\x1a!.lamproom.sim.v1.SetSpeedResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flamproom/sim/v1/simulator.proto\x12\x0flamproom.sim.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"g\n\x04Pace\x12/\n\x0b\x64\x65vice_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07world_s\x18\x02 \x01(\x01\x12\r\n\x05speed\x18\x03 \x01(\x01\x12\x0e\n\x06paused\x18\x04 \x01(\x08\"v\n\tCardTruth\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\r\n\x05\x62\x65low\x18\x02 \x01(\x08\x12\x0b\n\x03x_m\x18\x03 \x01(\x01\x12\x0b\n\x03y_m\x18\x04 \x01(\x01\x12\x0b\n\x03z_m\x18\x05 \x01(\x01\x12\x10\n\x08\x64istress\x18\x06 \x01(\x08\x12\x13\n\x0b\x62\x61ttery_low\x18\x07 \x01(\x08\"V\n\nPointTruth\x12\r\n\x05point\x18\x01 \x01(\t\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66lag\x18\x04 \x01(\x08H\x00\x42\x07\n\x05value\"N\n\x0cMachineTruth\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12+\n\x06points\x18\x02 \x03(\x0b\x32\x1b.lamproom.sim.v1.PointTruth\"\x96\x02\n\tFaultSpec\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12(\n\x04kind\x18\x02 \x01(\x0e\x32\x1a.lamproom.sim.v1.FaultKind\x12\x14\n\x07\x64\x65lay_s\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04\x63ode\x18\x04 \x01(\x05H\x01\x88\x01\x01\x12\x13\n\x06status\x18\x05 \x01(\tH\x02\x88\x01\x01\x12\x12\n\x05point\x18\x06 \x01(\tH\x03\x88\x01\x01\x12\x12\n\x05per_s\x18\x07 \x01(\x01H\x04\x88\x01\x01\x12\x11\n\x04\x62y_s\x18\x08 \x01(\x01H\x05\x88\x01\x01\x12\x0f\n\x02id\x18\t \x01(\tH\x06\x88\x01\x01\x42\n\n\x08_delay_sB\x07\n\x05_codeB\t\n\x07_statusB\x08\n\x06_pointB\x08\n\x06_per_sB\x07\n\x05_by_sB\x05\n\x03_id\"\xb4\x01\n\x05\x46\x61ult\x12\x0e\n\x06number\x18\x01 \x01(\x03\x12(\n\x04spec\x18\x02 \x01(\x0b\x32\x1a.lamproom.sim.v1.FaultSpec\x12\x12\n\ndevice_ids\x18\x03 \x03(\t\x12.\n\nbegin_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07\x62\x65gin_s\x18\x05 \x01(\x01\x12\x12\n\x05\x65nd_s\x18\x06 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_end_s\"\xcd\x01\n\x05Truth\x12/\n\x0b\x64\x65vice_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07world_s\x18\x02 \x01(\x01\x12)\n\x05\x63\x61rds\x18\x03 \x03(\x0b\x32\x1a.lamproom.sim.v1.CardTruth\x12/\n\x08machines\x18\x04 \x03(\x0b\x32\x1d.lamproom.sim.v1.MachineTruth\x12&\n\x06\x66\x61ults\x18\x05 \x03(\x0b\x32\x16.lamproom.sim.v1.Fault\"\x11\n\x0fGetTruthRequest\"9\n\x10GetTruthResponse\x12%\n\x05truth\x18\x01 \x01(\x0b\x32\x16.lamproom.sim.v1.Truth\"o\n\x11WatchTruthRequest\x12)\n\x06period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x15\n\rwithout_cards\x18\x02 \x01(\x08\x12\x18\n\x10without_machines\x18\x03 \x01(\x08\"Q\n\x12WatchTruthResponse\x12%\n\x05truth\x18\x01 \x01(\x0b\x32\x16.lamproom.sim.v1.Truth\x12\x14\n\x0cmissed_steps\x18\x02 \x01(\x03\"\x0e\n\x0cPauseRequest\"4\n\rPauseResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace\"\x0f\n\rResumeRequest\"5\n\x0eResumeResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace\":\n\x0bStepRequest\x12+\n\x08\x64uration\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"3\n\x0cStepResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace\" \n\x0fSetSpeedRequest\x12\r\n\x05speed\x18\x01 \x01(\x01\"7\n\x10SetSpeedResponse\x12#\n\x04pace\x18\x01 \x01(\x0b\x32\x15.lamproom.sim.v1.Pace\"k\n\x12InjectFaultRequest\x12(\n\x04spec\x18\x01 \x01(\x0b\x32\x1a.lamproom.sim.v1.FaultSpec\x12+\n\x08\x64uration\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"<\n\x13InjectFaultResponse\x12%\n\x05\x66\x61ult\x18\x01 \x01(\x0b\x32\x16.lamproom.sim.v1.Fault\"!\n\x0f\x45ndFaultRequest\x12\x0e\n\x06number\x18\x01 \x01(\x03\"9\n\x10\x45ndFaultResponse\x12%\n\x05\x66\x61ult\x18\x01 \x01(\x0b\x32\x16.lamproom.sim.v1.Fault\"\x13\n\x11ListFaultsRequest\"<\n\x12ListFaultsResponse\x12&\n\x06\x66\x61ults\x18\x01 \x03(\x0b\x32\x16.lamproom.sim.v1.Fault*\xa4\x03\n\tFaultKind\x12\x1a\n\x16\x46\x41ULT_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x46\x41ULT_KIND_DEAD\x10\x01\x12\x15\n\x11\x46\x41ULT_KIND_SILENT\x10\x02\x12\x13\n\x0f\x46\x41ULT_KIND_SLOW\x10\x03\x12\x1b\n\x17\x46\x41ULT_KIND_SHORT_ANSWER\x10\x04\x12\x17\n\x13\x46\x41ULT_KIND_WRONG_ID\x10\x05\x12\x18\n\x14\x46\x41ULT_KIND_EXCEPTION\x10\x06\x12\x16\n\x12\x46\x41ULT_KIND_GARBAGE\x10\x07\x12\x15\n\x11\x46\x41ULT_KIND_FROZEN\x10\x08\x12\x19\n\x15\x46\x41ULT_KIND_WORD_ORDER\x10\t\x12\x14\n\x10\x46\x41ULT_KIND_DRIFT\x10\n\x12\x19\n\x15\x46\x41ULT_KIND_CLOCK_JUMP\x10\x0b\x12\x1a\n\x16\x46\x41ULT_KIND_CLOCK_DRIFT\x10\x0c\x12\x1e\n\x1a\x46\x41ULT_KIND_NAMESPACE_SHIFT\x10\r\x12\x19\n\x15\x46\x41ULT_KIND_LATE_NODES\x10\x0e\x12\x18\n\x14\x46\x41ULT_KIND_LINK_LOST\x10\x0f\x32\xe7\x05\n\x10SimulatorService\x12O\n\x08GetTruth\x12 .lamproom.sim.v1.GetTruthRequest\x1a!.lamproom.sim.v1.GetTruthResponse\x12W\n\nWatchTruth\x12\".lamproom.sim.v1.WatchTruthRequest\x1a#.lamproom.sim.v1.WatchTruthResponse0\x01\x12\x46\n\x05Pause\x12\x1d.lamproom.sim.v1.PauseRequest\x1a\x1e.lamproom.sim.v1.PauseResponse\x12I\n\x06Resume\x12\x1e.lamproom.sim.v1.ResumeRequest\x1a\x1f.lamproom.sim.v1.ResumeResponse\x12\x43\n\x04Step\x12\x1c.lamproom.sim.v1.StepRequest\x1a\x1d.lamproom.sim.v1.StepResponse\x12O\n\x08SetSpeed\x12 .lamproom.sim.v1.SetSpeedRequest\x1a!.lamproom.sim.v1.SetSpeedResponse\x12X\n\x0bInjectFault\x12#.lamproom.sim.v1.InjectFaultRequest\x1a$.lamproom.sim.v1.InjectFaultResponse\x12O\n\x08\x45ndFault\x12 .lamproom.sim.v1.EndFaultRequest\x1a!.lamproom.sim.v1.EndFaultResponse\x12U\n\nListFaults\x12\".lamproom.sim.v1.ListFaultsRequest\x1a#.lamproom.sim.v1.ListFaultsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.sim.v1.simulator_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_FAULTKIND']._serialized_start=2151
+  _globals['_FAULTKIND']._serialized_end=2571
   _globals['_PACE']._serialized_start=117
   _globals['_PACE']._serialized_end=220
   _globals['_CARDTRUTH']._serialized_start=222
@@ -41,32 +43,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_POINTTRUTH']._serialized_end=428
   _globals['_MACHINETRUTH']._serialized_start=430
   _globals['_MACHINETRUTH']._serialized_end=508
-  _globals['_TRUTH']._serialized_start=511
-  _globals['_TRUTH']._serialized_end=676
-  _globals['_GETTRUTHREQUEST']._serialized_start=678
-  _globals['_GETTRUTHREQUEST']._serialized_end=695
-  _globals['_GETTRUTHRESPONSE']._serialized_start=697
-  _globals['_GETTRUTHRESPONSE']._serialized_end=754
-  _globals['_WATCHTRUTHREQUEST']._serialized_start=756
-  _globals['_WATCHTRUTHREQUEST']._serialized_end=867
-  _globals['_WATCHTRUTHRESPONSE']._serialized_start=869
-  _globals['_WATCHTRUTHRESPONSE']._serialized_end=950
-  _globals['_PAUSEREQUEST']._serialized_start=952
-  _globals['_PAUSEREQUEST']._serialized_end=966
-  _globals['_PAUSERESPONSE']._serialized_start=968
-  _globals['_PAUSERESPONSE']._serialized_end=1020
-  _globals['_RESUMEREQUEST']._serialized_start=1022
-  _globals['_RESUMEREQUEST']._serialized_end=1037
-  _globals['_RESUMERESPONSE']._serialized_start=1039
-  _globals['_RESUMERESPONSE']._serialized_end=1092
-  _globals['_STEPREQUEST']._serialized_start=1094
-  _globals['_STEPREQUEST']._serialized_end=1152
-  _globals['_STEPRESPONSE']._serialized_start=1154
-  _globals['_STEPRESPONSE']._serialized_end=1205
-  _globals['_SETSPEEDREQUEST']._serialized_start=1207
-  _globals['_SETSPEEDREQUEST']._serialized_end=1239
-  _globals['_SETSPEEDRESPONSE']._serialized_start=1241
-  _globals['_SETSPEEDRESPONSE']._serialized_end=1296
-  _globals['_SIMULATORSERVICE']._serialized_start=1299
-  _globals['_SIMULATORSERVICE']._serialized_end=1784
+  _globals['_FAULTSPEC']._serialized_start=511
+  _globals['_FAULTSPEC']._serialized_end=789
+  _globals['_FAULT']._serialized_start=792
+  _globals['_FAULT']._serialized_end=972
+  _globals['_TRUTH']._serialized_start=975
+  _globals['_TRUTH']._serialized_end=1180
+  _globals['_GETTRUTHREQUEST']._serialized_start=1182
+  _globals['_GETTRUTHREQUEST']._serialized_end=1199
+  _globals['_GETTRUTHRESPONSE']._serialized_start=1201
+  _globals['_GETTRUTHRESPONSE']._serialized_end=1258
+  _globals['_WATCHTRUTHREQUEST']._serialized_start=1260
+  _globals['_WATCHTRUTHREQUEST']._serialized_end=1371
+  _globals['_WATCHTRUTHRESPONSE']._serialized_start=1373
+  _globals['_WATCHTRUTHRESPONSE']._serialized_end=1454
+  _globals['_PAUSEREQUEST']._serialized_start=1456
+  _globals['_PAUSEREQUEST']._serialized_end=1470
+  _globals['_PAUSERESPONSE']._serialized_start=1472
+  _globals['_PAUSERESPONSE']._serialized_end=1524
+  _globals['_RESUMEREQUEST']._serialized_start=1526
+  _globals['_RESUMEREQUEST']._serialized_end=1541
+  _globals['_RESUMERESPONSE']._serialized_start=1543
+  _globals['_RESUMERESPONSE']._serialized_end=1596
+  _globals['_STEPREQUEST']._serialized_start=1598
+  _globals['_STEPREQUEST']._serialized_end=1656
+  _globals['_STEPRESPONSE']._serialized_start=1658
+  _globals['_STEPRESPONSE']._serialized_end=1709
+  _globals['_SETSPEEDREQUEST']._serialized_start=1711
+  _globals['_SETSPEEDREQUEST']._serialized_end=1743
+  _globals['_SETSPEEDRESPONSE']._serialized_start=1745
+  _globals['_SETSPEEDRESPONSE']._serialized_end=1800
+  _globals['_INJECTFAULTREQUEST']._serialized_start=1802
+  _globals['_INJECTFAULTREQUEST']._serialized_end=1909
+  _globals['_INJECTFAULTRESPONSE']._serialized_start=1911
+  _globals['_INJECTFAULTRESPONSE']._serialized_end=1971
+  _globals['_ENDFAULTREQUEST']._serialized_start=1973
+  _globals['_ENDFAULTREQUEST']._serialized_end=2006
+  _globals['_ENDFAULTRESPONSE']._serialized_start=2008
+  _globals['_ENDFAULTRESPONSE']._serialized_end=2065
+  _globals['_LISTFAULTSREQUEST']._serialized_start=2067
+  _globals['_LISTFAULTSREQUEST']._serialized_end=2086
+  _globals['_LISTFAULTSRESPONSE']._serialized_start=2088
+  _globals['_LISTFAULTSRESPONSE']._serialized_end=2148
+  _globals['_SIMULATORSERVICE']._serialized_start=2574
+  _globals['_SIMULATORSERVICE']._serialized_end=3317
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,50 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _FaultKind:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _FaultKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FaultKind.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    FAULT_KIND_UNSPECIFIED: _FaultKind.ValueType  # 0
+    FAULT_KIND_DEAD: _FaultKind.ValueType  # 1
+    FAULT_KIND_SILENT: _FaultKind.ValueType  # 2
+    FAULT_KIND_SLOW: _FaultKind.ValueType  # 3
+    FAULT_KIND_SHORT_ANSWER: _FaultKind.ValueType  # 4
+    FAULT_KIND_WRONG_ID: _FaultKind.ValueType  # 5
+    FAULT_KIND_EXCEPTION: _FaultKind.ValueType  # 6
+    FAULT_KIND_GARBAGE: _FaultKind.ValueType  # 7
+    FAULT_KIND_FROZEN: _FaultKind.ValueType  # 8
+    FAULT_KIND_WORD_ORDER: _FaultKind.ValueType  # 9
+    FAULT_KIND_DRIFT: _FaultKind.ValueType  # 10
+    FAULT_KIND_CLOCK_JUMP: _FaultKind.ValueType  # 11
+    FAULT_KIND_CLOCK_DRIFT: _FaultKind.ValueType  # 12
+    FAULT_KIND_NAMESPACE_SHIFT: _FaultKind.ValueType  # 13
+    FAULT_KIND_LATE_NODES: _FaultKind.ValueType  # 14
+    FAULT_KIND_LINK_LOST: _FaultKind.ValueType  # 15
+
+class FaultKind(_FaultKind, metaclass=_FaultKindEnumTypeWrapper):
+    """What can go wrong with a device; docs/simulator.md says what it means on which wire."""
+
+FAULT_KIND_UNSPECIFIED: FaultKind.ValueType  # 0
+FAULT_KIND_DEAD: FaultKind.ValueType  # 1
+FAULT_KIND_SILENT: FaultKind.ValueType  # 2
+FAULT_KIND_SLOW: FaultKind.ValueType  # 3
+FAULT_KIND_SHORT_ANSWER: FaultKind.ValueType  # 4
+FAULT_KIND_WRONG_ID: FaultKind.ValueType  # 5
+FAULT_KIND_EXCEPTION: FaultKind.ValueType  # 6
+FAULT_KIND_GARBAGE: FaultKind.ValueType  # 7
+FAULT_KIND_FROZEN: FaultKind.ValueType  # 8
+FAULT_KIND_WORD_ORDER: FaultKind.ValueType  # 9
+FAULT_KIND_DRIFT: FaultKind.ValueType  # 10
+FAULT_KIND_CLOCK_JUMP: FaultKind.ValueType  # 11
+FAULT_KIND_CLOCK_DRIFT: FaultKind.ValueType  # 12
+FAULT_KIND_NAMESPACE_SHIFT: FaultKind.ValueType  # 13
+FAULT_KIND_LATE_NODES: FaultKind.ValueType  # 14
+FAULT_KIND_LINK_LOST: FaultKind.ValueType  # 15
+Global___FaultKind: _TypeAlias = FaultKind  # noqa: Y015
 
 @_typing.final
 class Pace(_message.Message):
@@ -154,6 +199,132 @@ class MachineTruth(_message.Message):
 Global___MachineTruth: _TypeAlias = MachineTruth  # noqa: Y015
 
 @_typing.final
+class FaultSpec(_message.Message):
+    """What is to go wrong. What is absent is as in a scenario that does not say it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEVICE_ID_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    DELAY_S_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    POINT_FIELD_NUMBER: _builtins.int
+    PER_S_FIELD_NUMBER: _builtins.int
+    BY_S_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    device_id: _builtins.str
+    kind: Global___FaultKind.ValueType
+    delay_s: _builtins.float
+    """Slow: how late answers come, seconds."""
+    code: _builtins.int
+    """Exception: the code over Modbus."""
+    status: _builtins.str
+    """Exception: the status over OPC UA, such as `BadDeviceFailure`."""
+    point: _builtins.str
+    """Drift, frozen: which point."""
+    per_s: _builtins.float
+    """Drift: units of the point a second; clock drift: seconds a second."""
+    by_s: _builtins.float
+    """Clock jump: seconds."""
+    id: _builtins.str
+    """Wrong id: `transaction` or `unit`."""
+    def __init__(
+        self,
+        *,
+        device_id: _builtins.str = ...,
+        kind: Global___FaultKind.ValueType = ...,
+        delay_s: _builtins.float | None = ...,
+        code: _builtins.int | None = ...,
+        status: _builtins.str | None = ...,
+        point: _builtins.str | None = ...,
+        per_s: _builtins.float | None = ...,
+        by_s: _builtins.float | None = ...,
+        id: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_by_s", b"_by_s", "_code", b"_code", "_delay_s", b"_delay_s", "_id", b"_id", "_per_s", b"_per_s", "_point", b"_point", "_status", b"_status", "by_s", b"by_s", "code", b"code", "delay_s", b"delay_s", "id", b"id", "per_s", b"per_s", "point", b"point", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_by_s", b"_by_s", "_code", b"_code", "_delay_s", b"_delay_s", "_id", b"_id", "_per_s", b"_per_s", "_point", b"_point", "_status", b"_status", "by_s", b"by_s", "code", b"code", "delay_s", b"delay_s", "device_id", b"device_id", "id", b"id", "kind", b"kind", "per_s", b"per_s", "point", b"point", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__by_s: _TypeAlias = _typing.Literal["by_s"]  # noqa: Y015
+    _WhichOneofArgType__by_s: _TypeAlias = _typing.Literal["_by_s", b"_by_s"]  # noqa: Y015
+    _WhichOneofReturnType__code: _TypeAlias = _typing.Literal["code"]  # noqa: Y015
+    _WhichOneofArgType__code: _TypeAlias = _typing.Literal["_code", b"_code"]  # noqa: Y015
+    _WhichOneofReturnType__delay_s: _TypeAlias = _typing.Literal["delay_s"]  # noqa: Y015
+    _WhichOneofArgType__delay_s: _TypeAlias = _typing.Literal["_delay_s", b"_delay_s"]  # noqa: Y015
+    _WhichOneofReturnType__id: _TypeAlias = _typing.Literal["id"]  # noqa: Y015
+    _WhichOneofArgType__id: _TypeAlias = _typing.Literal["_id", b"_id"]  # noqa: Y015
+    _WhichOneofReturnType__per_s: _TypeAlias = _typing.Literal["per_s"]  # noqa: Y015
+    _WhichOneofArgType__per_s: _TypeAlias = _typing.Literal["_per_s", b"_per_s"]  # noqa: Y015
+    _WhichOneofReturnType__point: _TypeAlias = _typing.Literal["point"]  # noqa: Y015
+    _WhichOneofArgType__point: _TypeAlias = _typing.Literal["_point", b"_point"]  # noqa: Y015
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__by_s) -> _WhichOneofReturnType__by_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__code) -> _WhichOneofReturnType__code | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__delay_s) -> _WhichOneofReturnType__delay_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__id) -> _WhichOneofReturnType__id | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__per_s) -> _WhichOneofReturnType__per_s | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__point) -> _WhichOneofReturnType__point | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___FaultSpec: _TypeAlias = FaultSpec  # noqa: Y015
+
+@_typing.final
+class Fault(_message.Message):
+    """A fault that there is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    SPEC_FIELD_NUMBER: _builtins.int
+    DEVICE_IDS_FIELD_NUMBER: _builtins.int
+    BEGIN_TIME_FIELD_NUMBER: _builtins.int
+    BEGIN_S_FIELD_NUMBER: _builtins.int
+    END_S_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    """Counts faults from 1."""
+    begin_s: _builtins.float
+    """By the world's time; `end_s` is absent where it lasts until it is ended."""
+    end_s: _builtins.float
+    @_builtins.property
+    def spec(self) -> Global___FaultSpec: ...
+    @_builtins.property
+    def device_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All devices that it befalls: what is at one address may fail together."""
+
+    @_builtins.property
+    def begin_time(self) -> _timestamp_pb2.Timestamp:
+        """When it began, on an exact clock of a device."""
+
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+        spec: Global___FaultSpec | None = ...,
+        device_ids: _abc.Iterable[_builtins.str] | None = ...,
+        begin_time: _timestamp_pb2.Timestamp | None = ...,
+        begin_s: _builtins.float = ...,
+        end_s: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_end_s", b"_end_s", "begin_time", b"begin_time", "end_s", b"end_s", "spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_end_s", b"_end_s", "begin_s", b"begin_s", "begin_time", b"begin_time", "device_ids", b"device_ids", "end_s", b"end_s", "number", b"number", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__end_s: _TypeAlias = _typing.Literal["end_s"]  # noqa: Y015
+    _WhichOneofArgType__end_s: _TypeAlias = _typing.Literal["_end_s", b"_end_s"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__end_s) -> _WhichOneofReturnType__end_s | None: ...
+
+Global___Fault: _TypeAlias = Fault  # noqa: Y015
+
+@_typing.final
 class Truth(_message.Message):
     """What is true at the end of a step."""
 
@@ -163,6 +334,7 @@ class Truth(_message.Message):
     WORLD_S_FIELD_NUMBER: _builtins.int
     CARDS_FIELD_NUMBER: _builtins.int
     MACHINES_FIELD_NUMBER: _builtins.int
+    FAULTS_FIELD_NUMBER: _builtins.int
     world_s: _builtins.float
     """The same by the world's own time, seconds since its beginning."""
     @_builtins.property
@@ -173,6 +345,8 @@ class Truth(_message.Message):
     def cards(self) -> _containers.RepeatedCompositeFieldContainer[Global___CardTruth]: ...
     @_builtins.property
     def machines(self) -> _containers.RepeatedCompositeFieldContainer[Global___MachineTruth]: ...
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
     def __init__(
         self,
         *,
@@ -180,10 +354,11 @@ class Truth(_message.Message):
         world_s: _builtins.float = ...,
         cards: _abc.Iterable[Global___CardTruth] | None = ...,
         machines: _abc.Iterable[Global___MachineTruth] | None = ...,
+        faults: _abc.Iterable[Global___Fault] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["device_time", b"device_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "device_time", b"device_time", "machines", b"machines", "world_s", b"world_s"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "device_time", b"device_time", "faults", b"faults", "machines", b"machines", "world_s", b"world_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -430,3 +605,123 @@ class SetSpeedResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetSpeedResponse: _TypeAlias = SetSpeedResponse  # noqa: Y015
+
+@_typing.final
+class InjectFaultRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SPEC_FIELD_NUMBER: _builtins.int
+    DURATION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def spec(self) -> Global___FaultSpec: ...
+    @_builtins.property
+    def duration(self) -> _duration_pb2.Duration:
+        """By the world's time; absent: until it is ended."""
+
+    def __init__(
+        self,
+        *,
+        spec: Global___FaultSpec | None = ...,
+        duration: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "spec", b"spec"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["duration", b"duration", "spec", b"spec"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InjectFaultRequest: _TypeAlias = InjectFaultRequest  # noqa: Y015
+
+@_typing.final
+class InjectFaultResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fault(self) -> Global___Fault: ...
+    def __init__(
+        self,
+        *,
+        fault: Global___Fault | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InjectFaultResponse: _TypeAlias = InjectFaultResponse  # noqa: Y015
+
+@_typing.final
+class EndFaultRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NUMBER_FIELD_NUMBER: _builtins.int
+    number: _builtins.int
+    def __init__(
+        self,
+        *,
+        number: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["number", b"number"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndFaultRequest: _TypeAlias = EndFaultRequest  # noqa: Y015
+
+@_typing.final
+class EndFaultResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def fault(self) -> Global___Fault: ...
+    def __init__(
+        self,
+        *,
+        fault: Global___Fault | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fault", b"fault"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EndFaultResponse: _TypeAlias = EndFaultResponse  # noqa: Y015
+
+@_typing.final
+class ListFaultsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFaultsRequest: _TypeAlias = ListFaultsRequest  # noqa: Y015
+
+@_typing.final
+class ListFaultsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAULTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def faults(self) -> _containers.RepeatedCompositeFieldContainer[Global___Fault]: ...
+    def __init__(
+        self,
+        *,
+        faults: _abc.Iterable[Global___Fault] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faults", b"faults"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListFaultsResponse: _TypeAlias = ListFaultsResponse  # noqa: Y015

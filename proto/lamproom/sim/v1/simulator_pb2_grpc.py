@@ -72,6 +72,21 @@ class SimulatorServiceStub:
                 request_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.SetSpeedRequest.SerializeToString,
                 response_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.SetSpeedResponse.FromString,
                 _registered_method=True)
+        self.InjectFault = channel.unary_unary(
+                '/lamproom.sim.v1.SimulatorService/InjectFault',
+                request_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.InjectFaultRequest.SerializeToString,
+                response_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.InjectFaultResponse.FromString,
+                _registered_method=True)
+        self.EndFault = channel.unary_unary(
+                '/lamproom.sim.v1.SimulatorService/EndFault',
+                request_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.EndFaultRequest.SerializeToString,
+                response_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.EndFaultResponse.FromString,
+                _registered_method=True)
+        self.ListFaults = channel.unary_unary(
+                '/lamproom.sim.v1.SimulatorService/ListFaults',
+                request_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.ListFaultsRequest.SerializeToString,
+                response_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.ListFaultsResponse.FromString,
+                _registered_method=True)
 
 
 class SimulatorServiceServicer:
@@ -130,6 +145,32 @@ class SimulatorServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def InjectFault(self, request, context):
+        """Begins a fault; answers once its device does as it has it.
+
+        INVALID_ARGUMENT: there is no such device, or the kind is not possible for it.
+        FAILED_PRECONDITION: the device has a fault of that kind already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndFault(self, request, context):
+        """Ends a fault before its time; answers once its device is well.
+
+        NOT_FOUND: there is no such fault now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFaults(self, request, context):
+        """The faults of now, the oldest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_SimulatorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -162,6 +203,21 @@ def add_SimulatorServiceServicer_to_server(servicer, server):
                     servicer.SetSpeed,
                     request_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.SetSpeedRequest.FromString,
                     response_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.SetSpeedResponse.SerializeToString,
+            ),
+            'InjectFault': grpc.unary_unary_rpc_method_handler(
+                    servicer.InjectFault,
+                    request_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.InjectFaultRequest.FromString,
+                    response_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.InjectFaultResponse.SerializeToString,
+            ),
+            'EndFault': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndFault,
+                    request_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.EndFaultRequest.FromString,
+                    response_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.EndFaultResponse.SerializeToString,
+            ),
+            'ListFaults': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFaults,
+                    request_deserializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.ListFaultsRequest.FromString,
+                    response_serializer=lamproom_dot_sim_dot_v1_dot_simulator__pb2.ListFaultsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -334,6 +390,87 @@ class SimulatorService:
             '/lamproom.sim.v1.SimulatorService/SetSpeed',
             lamproom_dot_sim_dot_v1_dot_simulator__pb2.SetSpeedRequest.SerializeToString,
             lamproom_dot_sim_dot_v1_dot_simulator__pb2.SetSpeedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InjectFault(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.sim.v1.SimulatorService/InjectFault',
+            lamproom_dot_sim_dot_v1_dot_simulator__pb2.InjectFaultRequest.SerializeToString,
+            lamproom_dot_sim_dot_v1_dot_simulator__pb2.InjectFaultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndFault(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.sim.v1.SimulatorService/EndFault',
+            lamproom_dot_sim_dot_v1_dot_simulator__pb2.EndFaultRequest.SerializeToString,
+            lamproom_dot_sim_dot_v1_dot_simulator__pb2.EndFaultResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFaults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.sim.v1.SimulatorService/ListFaults',
+            lamproom_dot_sim_dot_v1_dot_simulator__pb2.ListFaultsRequest.SerializeToString,
+            lamproom_dot_sim_dot_v1_dot_simulator__pb2.ListFaultsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,19 @@ class SimulatorServiceStub:
     """
     SetSpeed: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.SetSpeedRequest, _simulator_pb2.SetSpeedResponse]
     """How fast the world goes, from now on."""
+    InjectFault: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.InjectFaultRequest, _simulator_pb2.InjectFaultResponse]
+    """Begins a fault; answers once its device does as it has it.
+
+    INVALID_ARGUMENT: there is no such device, or the kind is not possible for it.
+    FAILED_PRECONDITION: the device has a fault of that kind already.
+    """
+    EndFault: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.EndFaultRequest, _simulator_pb2.EndFaultResponse]
+    """Ends a fault before its time; answers once its device is well.
+
+    NOT_FOUND: there is no such fault now.
+    """
+    ListFaults: _grpc.UnaryUnaryMultiCallable[_simulator_pb2.ListFaultsRequest, _simulator_pb2.ListFaultsResponse]
+    """The faults of now, the oldest first."""
 
 @_typing.type_check_only
 class SimulatorServiceAsyncStub(SimulatorServiceStub):
@@ -87,6 +100,19 @@ class SimulatorServiceAsyncStub(SimulatorServiceStub):
     """
     SetSpeed: _aio.UnaryUnaryMultiCallable[_simulator_pb2.SetSpeedRequest, _simulator_pb2.SetSpeedResponse]  # type: ignore[assignment]
     """How fast the world goes, from now on."""
+    InjectFault: _aio.UnaryUnaryMultiCallable[_simulator_pb2.InjectFaultRequest, _simulator_pb2.InjectFaultResponse]  # type: ignore[assignment]
+    """Begins a fault; answers once its device does as it has it.
+
+    INVALID_ARGUMENT: there is no such device, or the kind is not possible for it.
+    FAILED_PRECONDITION: the device has a fault of that kind already.
+    """
+    EndFault: _aio.UnaryUnaryMultiCallable[_simulator_pb2.EndFaultRequest, _simulator_pb2.EndFaultResponse]  # type: ignore[assignment]
+    """Ends a fault before its time; answers once its device is well.
+
+    NOT_FOUND: there is no such fault now.
+    """
+    ListFaults: _aio.UnaryUnaryMultiCallable[_simulator_pb2.ListFaultsRequest, _simulator_pb2.ListFaultsResponse]  # type: ignore[assignment]
+    """The faults of now, the oldest first."""
 
 class SimulatorServiceServicer(metaclass=_abc_1.ABCMeta):
     """A simulated mine under test's control: what is true in it, and how its time goes.
@@ -150,5 +176,36 @@ class SimulatorServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_simulator_pb2.SetSpeedResponse, _abc.Awaitable[_simulator_pb2.SetSpeedResponse]]:
         """How fast the world goes, from now on."""
+
+    @_abc_1.abstractmethod
+    def InjectFault(
+        self,
+        request: _simulator_pb2.InjectFaultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulator_pb2.InjectFaultResponse, _abc.Awaitable[_simulator_pb2.InjectFaultResponse]]:
+        """Begins a fault; answers once its device does as it has it.
+
+        INVALID_ARGUMENT: there is no such device, or the kind is not possible for it.
+        FAILED_PRECONDITION: the device has a fault of that kind already.
+        """
+
+    @_abc_1.abstractmethod
+    def EndFault(
+        self,
+        request: _simulator_pb2.EndFaultRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulator_pb2.EndFaultResponse, _abc.Awaitable[_simulator_pb2.EndFaultResponse]]:
+        """Ends a fault before its time; answers once its device is well.
+
+        NOT_FOUND: there is no such fault now.
+        """
+
+    @_abc_1.abstractmethod
+    def ListFaults(
+        self,
+        request: _simulator_pb2.ListFaultsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_simulator_pb2.ListFaultsResponse, _abc.Awaitable[_simulator_pb2.ListFaultsResponse]]:
+        """The faults of now, the oldest first."""
 
 def add_SimulatorServiceServicer_to_server(servicer: SimulatorServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
