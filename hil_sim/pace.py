@@ -30,7 +30,7 @@ class Pace:
     """
 
     def __init__(self, now_s: float, *, speed: float = 1.0, paused: bool = False) -> None:
-        """The world is at its beginning, and begins at `now_s`."""
+        """The world is at its beginning, and begins at `now_s` or by `begin`."""
         self.speed = speed
         #: How many steps are done.
         self.done = 0
@@ -53,6 +53,10 @@ class Pace:
     def world_s(self) -> float:
         """The world's time, seconds since its beginning."""
         return round(self.done * STEP_S, 6)
+
+    def begin(self, now_s: float) -> None:
+        """The time until now is not the world's: it goes on, or stands, from here."""
+        self._go_on(now_s)
 
     def pause(self, now_s: float) -> None:
         """Nothing is due any more."""

@@ -68,7 +68,7 @@ class Simulation:
         *,
         watched: bool = False,
     ) -> None:
-        """Nothing listens yet. The world begins now, at `world.t_ns`.
+        """Nothing listens yet; the world begins when all do. Devices' clocks go from now on.
 
         `book`: what goes wrong; None: nothing but by wish. `watched`: whether what is true
         after each step is kept for `newest` and `after`.
@@ -79,16 +79,16 @@ class Simulation:
         self.targets = targets_of(folder)
         self._truth = truth
         self._start_s = time.monotonic()
-        self._start_t_ns = world.t_ns
-        self.stations = Stations(folder, world.cards, secrets.randbits(32), world.t_ns, self.book)
+        self._start_t_ns = start_t_ns = time.time_ns() // 1000 * 1000
+        self.stations = Stations(folder, world.cards, secrets.randbits(32), start_t_ns, self.book)
         by_device = {name: s.registers for name, s in self.stations.by_device.items()}
         self.servers = Servers(folder, by_device, self.book)
         self._watched = watched
         self._kept: deque[Snapshot] = deque(maxlen=KEPT)
-        self._keep(world.t_ns)
+        self._keep(start_t_ns)
         self._news = asyncio.Event()
         #: Whether faults have changed that devices do not follow yet; what is told when they do.
-        self._restless = self.book.advance(0.0, world.t_ns)
+        self._restless = self.book.advance(0.0, start_t_ns)
         self._settled = asyncio.Event()
         #: Counts who paused and resumed, so that a `step` that is under way knows of it.
         self._orders = 0
@@ -109,6 +109,7 @@ class Simulation:
         try:
             await self.servers.start(self.world.machine_values())
             await ready()
+            self.pace.begin(time.monotonic())
             while not await stopped(stop, self._pause_s()):
                 await self._turn()
         finally:

@@ -135,9 +135,15 @@ class OpcUaServer:
         return self._folders[steps]
 
     async def start(self) -> None:
-        """Listens. Raises OSError where it can't."""
-        await self._server.start()
+        """Listens, and is there for its clients. Raises OSError where it can't."""
         await self.follow()
+        await self.serve()
+
+    async def serve(self) -> None:
+        """Is there for its clients, on a port that no other server has yet: call it last."""
+        await self._server.start()
+        assert self._server.bserver is not None
+        self._relay.lead_to(self._server.bserver.port)
 
     async def follow(self) -> None:
         """Does as the machines' faults have it now.
@@ -163,8 +169,7 @@ class OpcUaServer:
         self._relay.delay_s = slow.fault.delay_s if slow else 0.0
         await self._relay.set_silent(silent=FaultKind.SILENT in kinds)
         if FaultKind.DEAD not in kinds:
-            assert self._server.bserver is not None
-            await self._relay.open(self._server.bserver.port)
+            await self._relay.listen()
 
     async def _make_anew(self, late: set[str], *, shifted: bool) -> None:
         """As after a restart: all nodes, but those of `late`, with the numbers of now."""

@@ -20,21 +20,26 @@ class Relay:
     """Listens for a server that itself listens at `INNER_HOST`."""
 
     def __init__(self, host: str, port: int) -> None:
-        """`host`, `port`: where clients come. Does nothing yet; `open` does."""
+        """`host`, `port`: where clients come. Does nothing yet; `listen` does."""
         self._host, self._port = host, port
         self._inner_port = 0
         self._server: asyncio.Server | None = None
         self._serving: set[asyncio.Task[None]] = set()
+        self._is_there = asyncio.Event()
         self._speaks = asyncio.Event()
         self._speaks.set()
         #: How late what the server says comes.
         self.delay_s = 0.0
 
-    async def open(self, inner_port: int) -> None:
+    async def listen(self) -> None:
         """Listens, unless it does already. Raises OSError where it can't."""
-        self._inner_port = inner_port
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, self._host, self._port)
+
+    def lead_to(self, inner_port: int) -> None:
+        """The server behind is there; who has come before it has waited for it."""
+        self._inner_port = inner_port
+        self._is_there.set()
 
     async def close(self) -> None:
         """Stops listening and breaks off every connection."""
@@ -66,6 +71,7 @@ class Relay:
         self._serving.add(task)
         task.add_done_callback(self._serving.discard)
         try:
+            await self._is_there.wait()
             await self._speaks.wait()
             inner_reader, inner = await asyncio.open_connection(INNER_HOST, self._inner_port)
             try:

@@ -70,12 +70,14 @@ class Servers:
             await self._make_opcua()
             await self.show(values)
             for url, server in self._opcua.items():
-                await _listen(self._device_at(url), url, server.start)
+                await _listen(self._device_at(url), url, server.follow)
             for (host, port), devices in self._modbus_ports().items():
                 await self._start_modbus(host, port, devices)
             await self._start_mqtt(values)
             for device in self._folder.text:
                 await self._start_text(device)
+            for server in self._opcua.values():
+                await server.serve()
         except BaseException:
             await self.close()
             raise

@@ -44,6 +44,7 @@ PAGES = (
     "docs/clients.md",
     "docs/configuration.md",
     "docs/risk.md",
+    "docs/simulator.md",
     "docs/soak.md",
 )
 

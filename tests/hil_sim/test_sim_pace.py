@@ -51,6 +51,12 @@ def test_a_paused_world_stands_and_goes_on_from_where_it_was() -> None:
     assert taken(pace, 99.1) == pytest.approx([99.1])
 
 
+def test_what_was_before_the_beginning_is_not_made_up_for() -> None:
+    pace = Pace(0.0)
+    pace.begin(5.0)
+    assert taken(pace, 5.15) == pytest.approx([5.1])
+
+
 def test_resuming_what_goes_on_changes_nothing() -> None:
     pace = Pace(0.0)
     pace.resume(0.05)

@@ -14,6 +14,7 @@ import grpc
 
 from hil_sim.faults.kinds import FaultKind
 from hil_sim.folder import read_folder
+from hil_sim.sample_mine import Ports, write_sample_mine
 from lamproom.sim.v1 import simulator_pb2 as pb
 from lamproom.sim.v1.simulator_pb2_grpc import SimulatorServiceStub
 from tests.hil_sim.test_sim_service import refused, seconds
@@ -107,7 +108,7 @@ def test_what_is_not_possible_is_told(sample_folder: Path, tmp_path: Path) -> No
     ]
     with served(sample_folder, tmp_path) as (_, stub):
         for details, words in wrong:
-            keys = {"device_id": HEADING, "kind": pb.FAULT_KIND_DEAD} | details
+            keys: dict[str, Any] = {"device_id": HEADING, "kind": pb.FAULT_KIND_DEAD} | details
             request = pb.InjectFaultRequest(spec=pb.FaultSpec(**keys))
             code, told = refused(stub.InjectFault, request)
             assert code is grpc.StatusCode.INVALID_ARGUMENT
@@ -129,18 +130,18 @@ kinds = ["silent", "slow", "frozen", "clock_jump"]
 """
 
 
-def test_one_scenario_gives_the_same_faults_each_time(sample_folder: Path, tmp_path: Path) -> None:
+def test_one_scenario_gives_the_same_faults_each_time(tmp_path: Path) -> None:
     found = []
     for name in ("first", "second"):
         folder = tmp_path / name
-        folder.mkdir()
-        (sample_folder / "scenario.toml").write_text(SCENARIO)
-        with served(sample_folder, folder) as (process, stub):
+        write_sample_mine(folder / "mine", people=5, ports=Ports.free())
+        (folder / "mine/scenario.toml").write_text(SCENARIO)
+        with served(folder / "mine", folder) as (process, stub):
             stub.SetSpeed(pb.SetSpeedRequest(speed=30))
             stub.Step(pb.StepRequest(duration=seconds(2)))
-            blocked_until(lambda: not connects(sample_folder, HEADING), "it is dead")
+            blocked_until(lambda: not connects(folder / "mine", HEADING), "it is dead")
             stub.Step(pb.StepRequest(duration=seconds(58)))
-            assert connects(sample_folder, HEADING)
+            assert connects(folder / "mine", HEADING)
             process.stop()
         found.append([(row["number"], row["fault"], row["device"]) for row in rows(folder)])
     assert found[0] == found[1]
