@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
-from equipment.device import DeviceId
+from equipment.device import DEVICES_FILE, DeviceId
 from equipment.strict import Plain, Strict
 
 
@@ -98,7 +98,8 @@ _MAY: Final[Mapping[FaultKind, frozenset[str]]] = {
     FaultKind.EXCEPTION: frozenset({"code", "status"}),
     FaultKind.FROZEN: frozenset({"point"}),
 }
-_DETAILS: Final = ("delay_s", "code", "status", "point", "per_s", "by_s", "id")
+#: All of them.
+DETAILS: Final = ("delay_s", "code", "status", "point", "per_s", "by_s", "id")
 
 Status = Literal[
     "BadCommunicationError",
@@ -131,7 +132,7 @@ class Fault(Strict):
 
     @model_validator(mode="after")
     def _has_its_keys(self) -> Self:
-        given = self.model_fields_set.intersection(_DETAILS)
+        given = self.model_fields_set.intersection(DETAILS)
         needed = _NEEDED.get(self.kind, frozenset())
         takes = needed | _MAY.get(self.kind, frozenset())
         missing = sorted(needed - given)
@@ -189,6 +190,10 @@ class Target:
     beside: tuple[str, ...] = ()
 
 
+#: Garbage is by chance, and the same on each connection.
+GARBAGE_SEED: Final = 1
+
+
 class FaultError(ValueError):
     """A fault is not possible; `key` is what is wrong of it."""
 
@@ -205,16 +210,15 @@ def possible(kind: FaultKind, target: Target) -> bool:
     return target.wire in WIRES[kind] and kind not in of_kind
 
 
-def check(fault: Fault, targets: Mapping[str, Target], file: str = "devices.toml") -> Target:
-    """The device that a fault is for; `file` says where devices are listed.
+def check(fault: Fault, targets: Mapping[str, Target]) -> Target:
+    """The device that a fault is for.
 
     Raises:
         FaultError: there is no such device or point, or the kind is not possible for it.
     """
     target = targets.get(fault.device)
     if target is None:
-        msg = f"{file} has no device {fault.device!r} that is simulated"
-        raise FaultError("device", msg)
+        raise FaultError("device", no_device(fault.device))
     if not possible(fault.kind, target):
         raise FaultError("kind", _why_not(fault.kind, target))
     if fault.kind is FaultKind.DRIFT and fault.point not in (target.spans or {}):
@@ -230,6 +234,11 @@ def check(fault: Fault, targets: Mapping[str, Target], file: str = "devices.toml
         if key in given and target.wire not in wires:
             raise FaultError(key, f"{target.wire.value} has no such thing: leave it out")
     return target
+
+
+def no_device(device: str) -> str:
+    """What is wrong with a device that is not there."""
+    return f"{DEVICES_FILE} has no device {device!r} that is simulated"
 
 
 def _why_not(kind: FaultKind, target: Target) -> str:

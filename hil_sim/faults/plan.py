@@ -19,6 +19,7 @@ from hil_sim.faults.kinds import (
     befallen,
     check,
     made,
+    no_device,
     possible,
 )
 
@@ -97,8 +98,7 @@ def _chosen(settings: RandomFaults, targets: Mapping[str, Target]) -> _Chosen:
     """The devices that faults befall by chance, each with the kinds that are possible."""
     for device in settings.devices:
         if device not in targets:
-            key = "random_faults.devices"
-            raise FaultError(key, f"devices.toml has no device {device!r} that is simulated")
+            raise FaultError("random_faults.devices", no_device(device))
     kinds = settings.kinds or tuple(FaultKind)
     devices = [t for t in targets.values() if not settings.devices or t.device in settings.devices]
     chosen = [(one, [kind for kind in kinds if possible(kind, one)]) for one in devices]

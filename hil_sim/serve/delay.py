@@ -5,10 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
-
-#: Garbage is by chance, and the same on each connection.
-GARBAGE_SEED: Final = 1
 
 
 class Delay:

@@ -9,15 +9,12 @@ from pydantic import ValidationError
 
 from equipment.wording import problem_of
 from hil_sim.faults.book import Active, is_endless
-from hil_sim.faults.kinds import Fault, FaultKind
+from hil_sim.faults.kinds import DETAILS, Fault, FaultKind
 from lamproom.sim.v1 import simulator_pb2 as pb
 
 _SECOND_NS: Final = 1_000_000_000
 
 _PREFIX: Final = "FAULT_KIND_"
-
-#: What a fault may be told besides: the same names on both sides.
-_DETAILS: Final = ("delay_s", "code", "status", "point", "per_s", "by_s", "id")
 
 
 def timestamp(t_ns: int) -> Timestamp:
@@ -36,7 +33,7 @@ def fault_of(spec: pb.FaultSpec) -> Fault:
         raise ValueError(msg)
     name = pb.FaultKind.Name(spec.kind).removeprefix(_PREFIX).lower()
     keys: dict[str, Any] = {"device": spec.device_id, "kind": FaultKind(name)}
-    keys |= {key: getattr(spec, key) for key in _DETAILS if spec.HasField(key)}
+    keys |= {key: getattr(spec, key) for key in DETAILS if spec.HasField(key)}
     try:
         return Fault.model_validate(keys)
     except ValidationError as error:
@@ -50,7 +47,7 @@ def fault_of(spec: pb.FaultSpec) -> Fault:
 def fault_message(active: Active) -> pb.Fault:
     """A fault that there is."""
     fault = active.fault
-    details = {key: getattr(fault, key) for key in _DETAILS if key in fault.model_fields_set}
+    details = {key: getattr(fault, key) for key in DETAILS if key in fault.model_fields_set}
     spec = pb.FaultSpec(
         device_id=fault.device,
         kind=pb.FaultKind.Value(_PREFIX + fault.kind.name),

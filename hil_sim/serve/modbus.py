@@ -17,9 +17,9 @@ from typing import Final
 
 from equipment.modbus_profile import Table
 from hil_sim.faults.book import NONE, Faults
-from hil_sim.faults.kinds import FaultKind
+from hil_sim.faults.kinds import GARBAGE_SEED, FaultKind
 from hil_sim.registers import Registers
-from hil_sim.serve.delay import GARBAGE_SEED, Delay
+from hil_sim.serve.delay import Delay
 from hil_sim.serve.modbus_faults import Reply, spoiled
 
 _HEAD: Final = struct.Struct(">HHHB")

@@ -8,9 +8,9 @@ from random import Random
 from typing import Final
 
 from hil_sim.faults.book import NONE, Faults
-from hil_sim.faults.kinds import FaultKind
+from hil_sim.faults.kinds import GARBAGE_SEED, FaultKind
 from hil_sim.folder import TextDevice
-from hil_sim.serve.delay import GARBAGE_SEED, Delay
+from hil_sim.serve.delay import Delay
 
 #: Bytes of a datagram: what goes through a network in one piece.
 _DATAGRAM_BYTES: Final = 1400

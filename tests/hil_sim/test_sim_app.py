@@ -93,7 +93,7 @@ def test_a_mine_is_served_with_its_truth_beside_and_ends_on_a_signal(
     cards = {person.card for person in folder.people}
     assert {row["tag"] for row in truth} <= cards
     assert len({row["tag"] for row in truth}) > 40
-    assert len({row["t_s"] for row in truth}) > 10
+    assert len({row["t_s"] for row in truth}) > 5
     with (tmp_path / "truth" / "machines.csv").open() as lines:
         machines = list(csv.DictReader(lines))
     assert {row["device"] for row in machines} == {
