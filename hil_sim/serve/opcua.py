@@ -7,6 +7,7 @@ not write. Without security: the simulated mine is for test benches.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
@@ -31,6 +32,10 @@ FIRST_URI: Final = "urn:lamproom:simulator"
 SHIFT_URI: Final = "urn:lamproom:simulator:shifted"
 
 OPC_UA_PORT: Final = 4840
+
+#: How often, and how long after one another, it is looked whether broken connections are gone.
+_ALONE_LOOKS: Final = 400
+_ALONE_LOOK_S: Final = 0.005
 
 #: A path as it is on one server: numbers of namespaces, and names.
 Steps: TypeAlias = "tuple[tuple[int, str], ...]"
@@ -173,6 +178,7 @@ class OpcUaServer:
 
     async def _make_anew(self, late: set[str], *, shifted: bool) -> None:
         """As after a restart: all nodes, but those of `late`, with the numbers of now."""
+        await self._until_alone()
         variables = [node for one in self._machines.values() for _, node in one.variables.values()]
         deepest_first = sorted(self._folders, key=len, reverse=True)
         await self._server.delete_nodes(
@@ -187,6 +193,22 @@ class OpcUaServer:
             machine.variables = {}
             if name not in late:
                 await self._make_nodes(machine)
+
+    async def _until_alone(self) -> None:
+        """Waits until broken connections are gone, and ends what still watches nodes.
+
+        Subscriptions outlive their connections. A restart ends them; and the library tells those
+        who watch a node that it is gone by a call that it does not await.
+        """
+        inner = self._server.bserver
+        if inner is None:
+            return
+        for _ in range(_ALONE_LOOKS):
+            if not inner.clients:
+                break
+            await asyncio.sleep(_ALONE_LOOK_S)
+        watching = self._server.iserver.subscription_service
+        await watching.delete_subscriptions(list(watching.subscriptions))
 
     async def write(self, device: str, values: Mapping[str, Value]) -> None:
         """Shows the values that have changed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,30 @@ async def test_late_nodes_come_without_another_restart(two: MineFolder, rig: Fau
         assert await (await position(client, two)).read_value() == 77.0
         await rig.show(OTHER, position=95.0)
         await until(lambda: heard.values[-1:] == [95.0], "the subscription goes on")
+
+
+async def test_who_watches_a_node_is_broken_off_before_it_goes(
+    two: MineFolder, rig: FaultRig
+) -> None:
+    """A warning of the library, that it does not tell them, would fail this test."""
+    client = Client(two.opcua[0].url, timeout=LONG_S)
+    await client.connect()
+    lost = asyncio.Event()
+
+    async def note(_error: Exception) -> None:
+        lost.set()
+
+    client.connection_lost_callback = note
+    heard = Changes()
+    subscription: Subscription = await client.create_subscription(50, heard)
+    await subscription.subscribe_data_change(await position(client, two))
+    await until(lambda: heard.values == [40.0], "it watches")
+    fault = await rig.begin(DEVICE, FaultKind.NAMESPACE_SHIFT)
+    await until(lost.is_set, "it is broken off")
+    gc.collect()
+    await rig.end(fault)
+    with contextlib.suppress(Exception):  # it was broken off, whatever the client calls that
+        await client.disconnect()
 
 
 async def test_all_at_once_leaves_nothing_behind(two: MineFolder, rig: FaultRig) -> None:
