@@ -20,10 +20,12 @@ def main() -> int:
     parser.add_argument("--truth", type=Path)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--nlos", type=float, dest="nlos_share")
-    parser.add_argument("--scenario", type=Path)
     parser.add_argument("--recording", type=Path)
     parser.add_argument("--speed", type=float, default=1.0)
     parser.add_argument("--wait-client", action="store_true")
+    parser.add_argument("--pause", action="store_true")
+    parser.add_argument("--grpc-port", type=int)
+    parser.add_argument("--scenario", type=Path)
     for name in ("distress", "low_battery", "gas"):
         parser.add_argument(f"--{name.replace('_', '-')}", type=float)
     given = vars(parser.parse_args())

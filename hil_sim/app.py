@@ -14,18 +14,23 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from equipment.profile import Kind
+from hil_sim.faults.book import FaultBook
+from hil_sim.faults.targets import targets_of
 from hil_sim.folder import PEOPLE_FILE, MineFolder, SimulationError, read_folder
 from hil_sim.incidents import QUIET, Incidents
 from hil_sim.machines.machine import Machine
 from hil_sim.machines.make import Plant, make_machines
+from hil_sim.pace import SPEED_MAX, SPEED_MIN, Pace
 from hil_sim.player import PLAY_STEP_S, Player
 from hil_sim.radio import NLOS_SHARE_MAX
 from hil_sim.recording import read_rows, write_base
-from hil_sim.scenario import Scenario, read_scenario
+from hil_sim.scenario import Scenario, planned_faults, read_scenario, scenario_name
 from hil_sim.serve.servers import Servers
-from hil_sim.stations import Station, Stations
+from hil_sim.serve.service import SimulatorServer
+from hil_sim.simulation import Simulation, stopped
+from hil_sim.stations import Station
 from hil_sim.truth import TruthFiles
-from hil_sim.world import STEP_S, World
+from hil_sim.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,8 @@ class Wish:
     recording: Path | None = None
     speed: float = 1.0
     wait_client: bool = False
+    pause: bool = False
+    grpc_port: int | None = None
     incidents: Incidents = QUIET
     #: A file; None: the folder's own, if it has one.
     scenario: Path | None = None
@@ -62,11 +69,15 @@ def run(wish: Wish) -> None:
 
 
 def _check(wish: Wish) -> None:
-    if wish.recording is None and (wish.speed != 1.0 or wish.wait_client):
-        msg = "--speed and --wait-client are for a recording: give --recording as well"
+    if wish.recording is None and wish.wait_client:
+        msg = "--wait-client is for a recording: give --recording as well"
         raise SimulationError(msg)
-    if wish.speed <= 0:
-        msg = f"--speed must be more than 0, not {wish.speed:g}"
+    of_world = wish.pause or wish.grpc_port is not None or wish.scenario is not None
+    if wish.recording is not None and of_world:
+        msg = "--pause, --grpc-port and --scenario are for a simulated world, not for a recording"
+        raise SimulationError(msg)
+    if not SPEED_MIN <= wish.speed <= SPEED_MAX:
+        msg = f"--speed must be {SPEED_MIN:g} to {SPEED_MAX:g}, not {wish.speed:g}"
         raise SimulationError(msg)
     if any(mean_s is not None and mean_s <= 0 for mean_s in astuple(wish.incidents)):
         msg = "--distress, --low-battery and --gas must be more than 0 s"
@@ -90,32 +101,28 @@ async def _run(wish: Wish) -> None:
 
 async def _simulate(wish: Wish, folder: MineFolder, stop: asyncio.Event) -> None:
     scenario = read_scenario(wish.folder, wish.scenario)
+    faults = planned_faults(scenario, targets_of(folder), scenario_name(wish.scenario))
     plant = Plant(wish.seed, wish.incidents.gas_s, scenario.gas, scenario.machine, folder.lengths_m)
     machines = make_machines(folder.machines, plant)
-    start_s = time.monotonic()
     world = _make_world(wish, folder, machines, scenario)
-    stations = Stations(folder, world.cards, secrets.randbits(32), world.t_ns)
+    pace = Pace(time.monotonic(), speed=wish.speed, paused=wish.pause)
+    served = wish.grpc_port is not None
     truth = TruthFiles(wish.truth) if wish.truth else None
-    servers = Servers(folder, {name: s.registers for name, s in stations.by_device.items()})
-    try:
-        await servers.start(world.machine_values())
-        _say("READY", devices=len(folder.devices))
+    simulation = Simulation(folder, world, pace, truth, FaultBook(faults), watched=served)
+    service = SimulatorServer(simulation) if served else None
+    facts = {"devices": len(folder.devices)}
+
+    async def ready() -> None:
+        if service is not None:
+            facts["grpc_port"] = await service.start(wish.grpc_port or 0)
+        _say("READY", **facts)
         _stop_after(wish.seconds, stop)
-        done_s = 0.0
-        while not await _sleep(stop, start_s + done_s + STEP_S - time.monotonic()):
-            # Whole steps only, however the process was delayed: one seed, one day.
-            due_s = STEP_S * int((time.monotonic() - start_s - done_s) / STEP_S)
-            steps = world.advance(due_s)
-            stations.add(steps, world.t_ns)
-            servers.send(stations.lines())
-            await servers.show(world.machine_values())
-            if truth:
-                truth.write(world, steps)
-            done_s += due_s
+
+    try:
+        await simulation.run(stop, ready)
     finally:
-        await servers.close()
-        if truth:
-            truth.close()
+        if service is not None:
+            await service.stop()
 
 
 def _make_world(
@@ -157,13 +164,13 @@ async def _play(wish: Wish, folder: MineFolder, recording: Path, stop: asyncio.E
         _say("READY", devices=1, records=len(player))
         _stop_after(wish.seconds, stop)
         while wish.wait_client and not station.ring.was_read:
-            if await _sleep(stop, PLAY_STEP_S):
+            if await stopped(stop, PLAY_STEP_S):
                 return
         base_t_us, start_s = time.time_ns() // 1000, time.monotonic()
         write_base(wish.folder, base_t_us * 1000)
         _say("PLAYING", base_t_ns=base_t_us * 1000, records=len(player))
         told = False
-        while not await _sleep(stop, PLAY_STEP_S):
+        while not await stopped(stop, PLAY_STEP_S):
             player.advance(base_t_us, time.monotonic() - start_s)
             if player.played == len(player) and not told:
                 told = True
@@ -175,16 +182,6 @@ async def _play(wish: Wish, folder: MineFolder, recording: Path, stop: asyncio.E
 def _stop_after(seconds: float | None, stop: asyncio.Event) -> None:
     if seconds is not None:
         asyncio.get_running_loop().call_later(seconds, stop.set)
-
-
-async def _sleep(stop: asyncio.Event, for_s: float) -> bool:
-    """Waits; whether it is time to stop."""
-    try:
-        async with asyncio.timeout(for_s):
-            await stop.wait()
-    except TimeoutError:
-        return False
-    return True
 
 
 def _say(word: str, **facts: int) -> None:

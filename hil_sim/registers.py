@@ -49,9 +49,10 @@ class Registers:
         self._bits = {table: bytearray(ADDRESSES) for table in (Table.COIL, Table.DISCRETE)}
         self._there = {table: bytearray(ADDRESSES) for table in Table}
         self.on_read: Callable[[Table, int, int], None] | None = None
-        #: What `write_points` has written last, by point, and by which profile.
+        #: What `write_points` has written last, by point, by which profile and in which order.
         self.shown: dict[str, Value] = {}
         self.shown_by: ModbusProfile | None = None
+        self.shown_wrong = False
 
     def claim(self, table: Table, address: int, count: int) -> None:
         """Makes `count` addresses exist."""
@@ -95,13 +96,20 @@ def claim_points(registers: Registers, profile: ModbusProfile) -> None:
             registers.claim(table, low, high - low)
 
 
-def write_points(registers: Registers, profile: ModbusProfile, values: Mapping[str, Value]) -> None:
+def write_points(
+    registers: Registers,
+    profile: ModbusProfile,
+    values: Mapping[str, Value],
+    *,
+    wrong_order: bool = False,
+) -> None:
     """Puts the values of points (as the profile means them, in its units) into the registers.
 
-    Values that the same profile has put there already are not written again.
+    `wrong_order`: numbers of several registers have these in the order that the profile does not
+    say. Values that are there already, in that way, are not written again.
     """
-    if registers.shown_by is not profile:
-        registers.shown, registers.shown_by = {}, profile
+    if registers.shown_by is not profile or registers.shown_wrong != wrong_order:
+        registers.shown, registers.shown_by, registers.shown_wrong = {}, profile, wrong_order
     shown = registers.shown
     for point in profile.point:
         name = point.name
@@ -112,7 +120,10 @@ def write_points(registers: Registers, profile: ModbusProfile, values: Mapping[s
             raw = _state_number(point, value) if point.states else value
             registers.write_bit(point.table, point.address, point.bit, value=bool(raw))
         else:
-            registers.write(point.table, point.address, _wire(point, value))
+            wire = _wire(point, value)
+            if wrong_order and point.type is not RegisterType.TEXT:
+                wire = _turned(wire)
+            registers.write(point.table, point.address, wire)
 
 
 def _wire(point: ModbusPoint, value: Value) -> bytes:
@@ -123,8 +134,16 @@ def _wire(point: ModbusPoint, value: Value) -> bytes:
         raw = _state_number(point, value)
     else:
         raw = (float(value) - point.offset) / point.scale
-    number = raw if point.type in _FLOATS else round(raw)
+    number = raw if point.type in _FLOATS else _fitted(point.type, round(raw))
     return in_word_order(point, struct.pack(">" + LETTERS[point.type], number))
+
+
+def _fitted(type_: RegisterType, number: int) -> int:
+    """The nearest number that a register holds: a value that leaves its range stays at the end."""
+    bits = 8 * struct.calcsize(">" + LETTERS[type_])
+    signed = LETTERS[type_].islower()
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    return min(max(number, low), high)
 
 
 def _state_number(point: ModbusPoint, value: Value) -> int:
@@ -150,6 +169,8 @@ def text_wire(field: RegisterField, text: str) -> bytes:
 
 def in_word_order(field: RegisterField, wire: bytes) -> bytes:
     """Big-endian bytes with the words in the order of the field."""
-    if field.word_order is WordOrder.BIG:
-        return wire
+    return wire if field.word_order is WordOrder.BIG else _turned(wire)
+
+
+def _turned(wire: bytes) -> bytes:
     return b"".join(wire[i : i + 2] for i in range(len(wire) - 2, -1, -2))

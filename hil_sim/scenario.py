@@ -1,7 +1,8 @@
-"""`scenario.toml`: how a simulated mine behaves. Everything has a default."""
+"""`scenario.toml`: how a simulated mine behaves, and what goes wrong. Everything has a default."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -9,6 +10,8 @@ from pydantic import Field, ValidationError
 
 from equipment.strict import Name, Strict
 from equipment.toml_source import ConfigurationError, mistakes_of, parse_toml
+from hil_sim.faults.kinds import FaultError, RandomFaults, Target, TimedFault
+from hil_sim.faults.plan import Planned, plan
 from hil_sim.folder import SimulationError
 from hil_sim.layout_settings import Layout
 from hil_sim.machines.gas_station import GasSettings
@@ -29,6 +32,8 @@ class Scenario(Strict):
     gas: GasSettings = Field(default_factory=GasSettings)
     #: By device.
     machine: dict[Name, MachineSettings] = Field(default_factory=dict)
+    fault: tuple[TimedFault, ...] = ()
+    random_faults: RandomFaults | None = None
 
 
 #: What a mine without a scenario is like.
@@ -60,7 +65,7 @@ def read_scenario(folder: Path, given: Path | None = None) -> Scenario:
     if given is None and not (folder / SCENARIO_FILE).exists():
         return AS_USUAL
     file = given or folder / SCENARIO_FILE
-    return parse_scenario(scenario_text(file), file.name)
+    return parse_scenario(scenario_text(file), scenario_name(given))
 
 
 def scenario_text(file: Path) -> str:
@@ -76,3 +81,22 @@ def scenario_text(file: Path) -> str:
         raise SimulationError(msg) from None
     except (OSError, UnicodeDecodeError) as error:
         raise SimulationError(f"{file} can't be read: {error}") from None
+
+
+def scenario_name(given: Path | None) -> str:
+    """How messages call the scenario at `given`, or that of the mine's folder."""
+    return SCENARIO_FILE if given is None else str(given)
+
+
+def planned_faults(
+    scenario: Scenario, targets: Mapping[str, Target], file: str
+) -> Iterator[Planned]:
+    """The faults of a scenario in the order of their beginnings; `file` is its name in messages.
+
+    Raises:
+        SimulationError: one is not possible; the text has file and key.
+    """
+    try:
+        return plan(scenario.fault, scenario.random_faults, targets)
+    except FaultError as error:
+        raise SimulationError(f"{file}: {error}") from None

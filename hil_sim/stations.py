@@ -12,6 +12,7 @@ from equipment.device import DEVICES_FILE
 from equipment.modbus_profile import ModbusProfile
 from equipment.profile import Kind
 from equipment.report import Value
+from hil_sim.faults.book import NONE, FaultBook, Faults, clock_offset_ns
 from hil_sim.folder import MineFolder, ModbusDevice, SimulationError, TextDevice
 from hil_sim.incidents import Flags
 from hil_sim.lines import LineWriter
@@ -28,9 +29,12 @@ STATION_VALUES: Final[Mapping[str, Value]] = {"supply_voltage": 24.1, "on_batter
 class Station:
     """One simulated reader: its registers, and the ring in them."""
 
-    def __init__(self, profile: ModbusProfile, boot_id: int, t_ns: int) -> None:
-        """An empty ring, ready to be read."""
+    def __init__(
+        self, profile: ModbusProfile, boot_id: int, t_ns: int, faults: Faults = NONE
+    ) -> None:
+        """An empty ring, ready to be read; `faults`: of the reader, always those of now."""
         assert profile.ring is not None
+        self._faults = faults
         self.registers = Registers()
         claim_points(self.registers, profile)
         write_points(self.registers, profile, STATION_VALUES)
@@ -38,21 +42,27 @@ class Station:
         self.ring.tick(t_ns // 1000)
 
     def add(self, columns: Mapping[str, Column], t_ns: int) -> None:
-        """Writes records; `t_ns` is the station's clock."""
-        self.ring.append(columns, t_ns // 1000)
+        """Writes records; `t_ns` is what the station's clock should show."""
+        offset_us = clock_offset_ns(self._faults, t_ns) // 1000
+        self.ring.append(_later(columns, offset_us), t_ns // 1000 + offset_us)
+
+    def tick(self, t_ns: int) -> None:
+        """The clock goes on alone."""
+        self.ring.tick((t_ns + clock_offset_ns(self._faults, t_ns)) // 1000)
 
 
 class TextStation:
     """One simulated reader that sends lines: those that are not yet sent."""
 
-    def __init__(self, device: TextDevice) -> None:
+    def __init__(self, device: TextDevice, faults: Faults = NONE) -> None:
+        self._faults = faults
         self._writer = LineWriter(device.profile, device.card)
         self._lines: list[bytes] = []
 
     def add(self, columns: Mapping[str, Column], t_ns: int) -> None:
-        """Writes records; each has its own time."""
-        del t_ns
-        self._lines += self._writer.write(columns)
+        """Writes records; `t_ns` is what the station's clock should show."""
+        offset_us = clock_offset_ns(self._faults, t_ns) // 1000
+        self._lines += self._writer.write(_later(columns, offset_us))
 
     def take(self) -> list[bytes]:
         """The lines since the last call."""
@@ -68,15 +78,28 @@ class Stations:
     id is.
     """
 
-    def __init__(self, folder: MineFolder, cards: Sequence[str], boot_id: int, t_ns: int) -> None:
-        """Raises SimulationError where an RFID reader has no place on the map."""
+    def __init__(
+        self,
+        folder: MineFolder,
+        cards: Sequence[str],
+        boot_id: int,
+        t_ns: int,
+        book: FaultBook | None = None,
+    ) -> None:
+        """`book`: what is the matter with which reader; None: nothing ever is.
+
+        Raises:
+            SimulationError: an RFID reader has no place on the map.
+        """
+        book = book or FaultBook()
         self._cards = np.array(cards, object)
         self._anchors = np.array([anchor.id for anchor in folder.map.anchors], object)
         uwb, rfid = folder.readers(Kind.UWB_READER), folder.readers(Kind.RFID_READER)
         self.by_device = {
-            device.id: Station(device.profile, boot_id, t_ns) for device in (*uwb, *rfid)
+            device.id: Station(device.profile, boot_id, t_ns, book.of(device.id))
+            for device in (*uwb, *rfid)
         }
-        self._text = {device.id: TextStation(device) for device in folder.text}
+        self._text = {one.id: TextStation(one, book.of(one.id)) for one in folder.text}
         ranging: list[ModbusDevice | TextDevice] = [*uwb, *folder.text_readers(Kind.UWB_READER)]
         seeing: list[ModbusDevice | TextDevice] = [*rfid, *folder.text_readers(Kind.RFID_READER)]
         shares = np.array_split(np.arange(len(self._anchors)), max(1, len(ranging)))
@@ -94,7 +117,11 @@ class Stations:
         return {device: station.take() for device, station in self._text.items()}
 
     def add(self, heard: Sequence[Heard], t_ns: int) -> None:
-        """Takes over what was heard until `t_ns`; every reader's clock goes on."""
+        """Takes over what was heard until `t_ns`, to which every reader's clock goes on."""
+        if not heard:
+            for ringed in self.by_device.values():
+                ringed.tick(t_ns)
+            return
         ranges = np.concatenate([step.ranges for step in heard])
         sightings = np.concatenate([step.sightings for step in heard])
         range_flags = np.concatenate([step.flags[step.ranges["card"]] for step in heard])
@@ -124,6 +151,13 @@ class Stations:
             "rssi_dbm": sightings["rssi_dbm"],
             "flags": flags,
         }
+
+
+def _later(columns: Mapping[str, Column], offset_us: int) -> Mapping[str, Column]:
+    """Records whose times are so much later."""
+    if not offset_us or "t_us" not in columns:
+        return columns
+    return {**columns, "t_us": np.asarray(columns["t_us"]) + offset_us}
 
 
 def _member(share: NDArray[np.int64], count: int) -> NDArray[np.bool_]:

@@ -86,6 +86,16 @@ class World:
         return self._start_t_ns + round(self._t_s * 1e9)
 
     @property
+    def whereabouts(self) -> Whereabouts:
+        """Where everyone is now; no later step changes it."""
+        return self._now
+
+    @property
+    def flags(self) -> Flags:
+        """What each card says of itself now: (n,)."""
+        return self._flags.flags.copy()
+
+    @property
     def place_m(self) -> Floats:
         """Where the cards truly are: (n, 3) metres."""
         return self._now.place_m
@@ -122,4 +132,4 @@ class World:
         ranges = self._radio.ranges(span, self._now.place_m, now)
         sightings = self._radio.sightings(span, now)
         self._t_s, self._now = t1_s, now
-        return Heard(self.t_ns, ranges, sightings, now, self._flags.flags.copy())
+        return Heard(self.t_ns, ranges, sightings, now, self.flags)

@@ -16,8 +16,8 @@ def test_the_wheel_holds_packages_data_and_contract(tmp_path: Path) -> None:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     profiles = {path.name for path in (ROOT / "equipment/catalogue").glob("*.toml")}
     assert {f"equipment/catalogue/{name}" for name in profiles} <= names
-    modules = {path.name for path in (ROOT / "proto/lamproom/v1").glob("*.p*") if path.is_file()}
-    assert {f"lamproom/v1/{name}" for name in modules} <= names
+    modules = [path for path in (ROOT / "proto/lamproom").rglob("*.p*") if path.is_file()]
+    assert {str(path.relative_to(ROOT / "proto")) for path in modules} <= names
     assert "lamproom/py.typed" in names
     packages = {"gateway", "protocols", "positioning", "equipment", "hil_sim", "lamproom"}
     assert {name.split("/")[0] for name in names} == packages

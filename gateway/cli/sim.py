@@ -35,9 +35,24 @@ Nlos = Annotated[
 ]
 ScenarioFile = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="How the mine behaves.  [default: DIR/scenario.toml]"),
+    typer.Option(
+        metavar="FILE",
+        help="How the mine behaves, and what goes wrong.  [default: DIR/scenario.toml]",
+    ),
 ]
-Speed = Annotated[float, typer.Option(min=0.01, max=1000, help="How fast a recording is played.")]
+Speed = Annotated[
+    float,
+    typer.Option(min=0.01, max=1000, help="How many times as fast as real time the world goes."),
+]
+Seconds = Annotated[
+    float | None, typer.Option(min=0.1, help="End after so long; without it, on Ctrl-C.")
+]
+WaitClient = Annotated[bool, typer.Option("--wait-client", help="Play only once someone reads.")]
+Pause = Annotated[bool, typer.Option("--pause", help="Start with the world standing.")]
+GrpcPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65535, help="Serve truth, time and faults there; 0 takes a free one."),
+]
 
 
 def sim(
@@ -48,16 +63,14 @@ def sim(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another day.")] = 1,
     truth: Truth = None,
-    seconds: Annotated[
-        float | None, typer.Option(min=0.1, help="End after so long; without it, on Ctrl-C.")
-    ] = None,
+    seconds: Seconds = None,
     scenario: ScenarioFile = None,
     nlos: Nlos = None,
     recording: Recording = None,
     speed: Speed = 1.0,
-    wait_client: Annotated[
-        bool, typer.Option("--wait-client", help="Play only once someone reads.")
-    ] = False,
+    wait_client: WaitClient = False,
+    pause: Pause = False,
+    grpc_port: GrpcPort = None,
     distress: Distress = None,
     low_battery: LowBattery = None,
     gas: Gas = None,
@@ -93,6 +106,8 @@ def sim(
                 recording=recording,
                 speed=speed,
                 wait_client=wait_client,
+                pause=pause,
+                grpc_port=grpc_port,
                 incidents=Incidents(distress, low_battery, gas),
             )
         )

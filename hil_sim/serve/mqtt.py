@@ -18,7 +18,10 @@ from typing import Any, Final, Protocol
 from equipment.json_pointer import split_pointer
 from equipment.mqtt_profile import MqttPoint, MqttProfile
 from equipment.report import Value
+from hil_sim.faults.book import NONE, FaultBook, Faults
+from hil_sim.faults.kinds import FaultKind
 from hil_sim.folder import MqttDevice
+from hil_sim.serve.delay import Delay
 from hil_sim.serve.sparkplug import EdgeNode
 
 #: The broker ends a connection that is silent for half as long again (3.1.2.10).
@@ -91,10 +94,12 @@ def publish_packet(topic: str, payload: bytes) -> bytes:
 class Link:
     """A station's connection; one that is lost is made anew, again and again, until `close`."""
 
-    def __init__(self, host: str, port: int, station: Station) -> None:
-        """Does nothing yet; `start` does."""
+    def __init__(self, host: str, port: int, station: Station, faults: Faults = NONE) -> None:
+        """Does nothing yet; `start` does. `faults`: of the link, always those of now."""
         self._host, self._port = host, port
         self._station = station
+        self._faults = faults
+        self._delay: Delay | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -106,19 +111,34 @@ class Link:
     def show(self, values: AllValues) -> None:
         """Takes the values of all machines; publishes what is due, unless the broker is gone."""
         self._station.show(values)
-        if self._writer is not None:
-            self._say(self._writer, self._station.news())
+        if self._delay is not None and FaultKind.SILENT not in self._faults:
+            slow = self._faults.get(FaultKind.SLOW)
+            self._say(self._delay, self._station.news(), slow.fault.delay_s if slow else 0.0)
+
+    async def follow(self) -> None:
+        """Is lost without a word, or comes back, as the faults have it now."""
+        lost = FaultKind.LINK_LOST in self._faults
+        if lost and self._task is not None:
+            await self._end_task()
+            if self._writer is not None:
+                self._writer.transport.abort()
+                await self._drop()
+        elif not lost and self._task is None:
+            self._task = asyncio.create_task(self._keep(None))
 
     async def close(self) -> None:
         """Says goodbye and ends."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
-        if self._writer is not None:
-            self._say(self._writer, self._station.farewell())
+        await self._end_task()
+        if self._writer is not None and self._delay is not None:
+            self._say(self._delay, self._station.farewell())
             self._writer.write(packet(_DISCONNECT, b""))
             await self._drop()
+
+    async def _end_task(self) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait({task})
 
     async def _connect(self) -> asyncio.StreamReader:
         async with asyncio.timeout(ANSWER_S):
@@ -133,20 +153,23 @@ class Link:
             writer.close()
             msg = f"the broker refuses (code {answer[3]}): let clients without a user in"
             raise ConnectionError(msg)
-        self._writer = writer
-        self._say(writer, self._station.greeting())
+        self._writer, self._delay = writer, Delay(writer.write)
+        self._say(self._delay, self._station.greeting())
         return reader
 
-    async def _keep(self, reader: asyncio.StreamReader) -> None:
+    async def _keep(self, reader: asyncio.StreamReader | None) -> None:
+        """`reader`: of the connection that there is; None: there is none."""
         while True:
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                await self._stay(reader)
-            await self._drop()
-            while True:
-                await asyncio.sleep(PAUSE_S)
+            if reader is not None:
                 with contextlib.suppress(OSError, asyncio.IncompleteReadError):
-                    reader = await self._connect()
-                    break
+                    await self._stay(reader)
+                await self._drop()
+                await asyncio.sleep(PAUSE_S)
+                reader = None
+            with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                reader = await self._connect()
+                continue
+            await asyncio.sleep(PAUSE_S)
 
     async def _stay(self, reader: asyncio.StreamReader) -> None:
         """Until the broker is gone: it only ever answers pings."""
@@ -159,15 +182,18 @@ class Link:
 
     async def _drop(self) -> None:
         writer, self._writer = self._writer, None
+        if self._delay is not None:
+            self._delay.close()
+            self._delay = None
         if writer is not None:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
     @staticmethod
-    def _say(writer: asyncio.StreamWriter, messages: Messages) -> None:
+    def _say(delay: Delay, messages: Messages, delay_s: float = 0.0) -> None:
         for topic, payload in messages:
-            writer.write(publish_packet(topic, payload))
+            delay.put(publish_packet(topic, payload), delay_s)
 
 
 class JsonMachine:
@@ -300,19 +326,23 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-def links(devices: Sequence[MqttDevice]) -> dict[Link, MqttDevice]:
-    """A connection for each machine or edge node, with the first device that it is of."""
+def links(devices: Sequence[MqttDevice], book: FaultBook) -> dict[Link, MqttDevice]:
+    """A connection for each machine or edge node, with the first device that it is of.
+
+    What befalls a connection befalls all of its devices: `book` is asked for the first.
+    """
     found: dict[Link, MqttDevice] = {}
     nodes: dict[tuple[str, int, str], list[MqttDevice]] = {}
     for device in devices:
         if device.profile.format == "json":
             machine = JsonMachine(device.id, device.profile, device.topic)
-            found[Link(device.host, device.port, machine)] = device
+            found[Link(device.host, device.port, machine, book.of(device.id))] = device
         else:
             name = "/".join(device.topic.split("/")[:2])
             nodes.setdefault((device.host, device.port, name), []).append(device)
     for (host, port, name), members in nodes.items():
         node = EdgeNode(name, {member.topic: (member.id, member.profile) for member in members})
         period_s = min(member.profile.scan.period_s for member in members)
-        found[Link(host, port, NodeStation(node, period_s))] = members[0]
+        first = members[0]
+        found[Link(host, port, NodeStation(node, period_s), book.of(first.id))] = first
     return found

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
+from hil_sim.faults.book import Faults
 from hil_sim.registers import Registers
 from hil_sim.ring import crc16
-from hil_sim.serve.modbus import Connection, answer
+from hil_sim.serve.modbus import Connection
+from hil_sim.serve.modbus_faults import Reply
 
 #: Bytes of a request by its function, checksum and all; 5 and 6 write, and are refused as a whole.
 _REQUEST_BYTES: Final = {1: 8, 2: 8, 3: 8, 4: 8, 5: 8, 6: 8}
@@ -33,8 +36,13 @@ def crc_of(data: bytes) -> bytes:
 class RtuConnection(Connection):
     """One client, who asks one thing at a time."""
 
-    def __init__(self, units: Mapping[int, Registers], open_: set[asyncio.Transport]) -> None:
-        super().__init__(units, open_)
+    def __init__(
+        self,
+        units: Mapping[int, Registers],
+        open_: set[asyncio.Transport],
+        faults: Mapping[int, Faults],
+    ) -> None:
+        super().__init__(units, open_, faults)
         self._heard_s = 0.0
 
     def data_received(self, data: bytes) -> None:
@@ -53,5 +61,9 @@ class RtuConnection(Connection):
         frame, self._buffer = self._buffer[:size], b""
         if crc_of(frame[:-2]) != frame[-2:] or frame[0] not in self._units:
             return
-        body = frame[:1] + answer(self._units, frame[0], frame[1:-2])
-        self._transport.write(body + crc_of(body))
+        self.reply(frame[0], frame[1:-2], partial(_framed, frame[0]))
+
+
+def _framed(unit: int, reply: Reply) -> bytes:
+    body = bytes([unit if reply.wrong_id is None else unit ^ 1]) + reply.pdu
+    return body + crc_of(body)

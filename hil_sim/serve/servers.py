@@ -7,6 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from equipment.device import DEVICES_FILE
+from hil_sim.faults.book import FaultBook
+from hil_sim.faults.kinds import FaultKind
+from hil_sim.faults.values import FaultyValues
 from hil_sim.folder import MineFolder, ModbusDevice, SimulationError, TextDevice
 from hil_sim.machines import Values
 from hil_sim.registers import Registers, claim_points, write_points
@@ -34,12 +37,18 @@ _NO_BROKER: Final = (
 class Servers:
     """Serves the devices of one folder."""
 
-    def __init__(self, folder: MineFolder, readers: Mapping[str, Registers]) -> None:
-        """`readers`: the registers of the readers, by device; those of machines are made here."""
+    def __init__(
+        self, folder: MineFolder, readers: Mapping[str, Registers], book: FaultBook | None = None
+    ) -> None:
+        """`readers`: the registers of the readers, by device; those of machines are made here.
+
+        `book`: what is the matter with which device; None: nothing ever is.
+        """
         self._folder = folder
+        self._book = book or FaultBook()
         self._registers = dict(readers)
         self._machines: list[ModbusDevice] = []
-        self._modbus: list[ModbusServer] = []
+        self._modbus: dict[ModbusServer, ModbusDevice] = {}
         self._opcua: dict[str, OpcUaServer] = {}
         self._mqtt: list[Link] = []
         self._text: dict[str, TextServer] = {}
@@ -48,6 +57,8 @@ class Servers:
                 self._registers[device.id] = Registers()
                 claim_points(self._registers[device.id], device.profile)
                 self._machines.append(device)
+        showing = [one.id for group in (self._machines, folder.opcua, folder.mqtt) for one in group]
+        self._faulty = {device: FaultyValues(self._book.of(device)) for device in showing}
 
     async def start(self, values: Mapping[str, Values]) -> None:
         """Listens for every device; machines show `values` from the start.
@@ -59,24 +70,47 @@ class Servers:
             await self._make_opcua()
             await self.show(values)
             for url, server in self._opcua.items():
-                await _listen(self._device_at(url), url, server.start)
+                await _listen(self._device_at(url), url, server.follow)
             for (host, port), devices in self._modbus_ports().items():
                 await self._start_modbus(host, port, devices)
             await self._start_mqtt(values)
             for device in self._folder.text:
                 await self._start_text(device)
+            for server in self._opcua.values():
+                await server.serve()
         except BaseException:
             await self.close()
             raise
 
-    async def show(self, values: Mapping[str, Values]) -> None:
-        """Machines show `values`: by device, then by point."""
+    async def show(self, values: Mapping[str, Values], world_s: float = 0.0) -> None:
+        """Machines show `values` of the world's time: by device, then by point."""
+        shown = {name: self._faulty[name].seen(values[name], world_s) for name in self._faulty}
         for device in self._machines:
-            write_points(self._registers[device.id], device.profile, values[device.id])
+            write_points(
+                self._registers[device.id],
+                device.profile,
+                shown[device.id],
+                wrong_order=FaultKind.WORD_ORDER in self._book.of(device.id),
+            )
         for machine in self._folder.opcua:
-            await self._opcua[machine.url].write(machine.id, values[machine.id])
+            await self._opcua[machine.url].write(machine.id, shown[machine.id])
         for link in self._mqtt:
-            link.show(values)
+            link.show(shown)
+
+    async def follow(self) -> None:
+        """Devices listen, answer and come back as their faults have it now.
+
+        Raises:
+            SimulationError: an address can't be had again.
+        """
+        for modbus, device in self._modbus.items():
+            await _listen(device.id, f"{device.host}:{device.port}", modbus.follow)
+        for url, opcua in self._opcua.items():
+            await _listen(self._device_at(url), url, opcua.follow)
+        for link in self._mqtt:
+            await link.follow()
+        for one in self._folder.text:
+            await _listen(one.id, f"{one.host}:{one.port}", self._text[one.id].follow)
 
     def send(self, lines: Mapping[str, Sequence[bytes]]) -> None:
         """Readers that send lines of text send these, by device."""
@@ -93,7 +127,7 @@ class Servers:
             await link.close()
         for text in self._text.values():
             await text.close()
-        self._modbus, self._opcua, self._mqtt, self._text = [], {}, [], {}
+        self._modbus, self._opcua, self._mqtt, self._text = {}, {}, [], {}
 
     async def _make_opcua(self) -> None:
         for machine in self._folder.opcua:
@@ -101,7 +135,13 @@ class Servers:
                 self._opcua[machine.url] = await OpcUaServer.prepare(machine.url)
             server = self._opcua[machine.url]
             try:
-                await server.add(machine.id, machine.profile, machine.root, machine.namespaces)
+                await server.add(
+                    machine.id,
+                    machine.profile,
+                    machine.root,
+                    machine.namespaces,
+                    self._book.of(machine.id),
+                )
             except KeyError as error:
                 msg = (
                     f"{DEVICES_FILE}: device {machine.id!r}: the prefix {error.args[0]!r} in root "
@@ -117,15 +157,17 @@ class Servers:
 
     async def _start_modbus(self, host: str, port: int, devices: list[ModbusDevice]) -> None:
         units = {device.unit: self._registers[device.id] for device in devices}
+        faults = {device.unit: self._book.of(device.id) for device in devices}
 
         async def start() -> None:
             made = RtuConnection if devices[0].rtu else None
-            self._modbus.append(await ModbusServer.start(host, port, units, made))
+            server = await ModbusServer.start(host, port, units, made, faults)
+            self._modbus[server] = devices[0]
 
         await _listen(devices[0].id, f"{host}:{port}", start)
 
     async def _start_mqtt(self, values: Mapping[str, Values]) -> None:
-        for link, device in links(self._folder.mqtt).items():
+        for link, device in links(self._folder.mqtt, self._book).items():
             # From the first birth on they have their values.
             link.show(values)
             try:
@@ -137,7 +179,7 @@ class Servers:
 
     async def _start_text(self, device: TextDevice) -> None:
         async def start() -> None:
-            self._text[device.id] = await TextServer.start(device)
+            self._text[device.id] = await TextServer.start(device, self._book.of(device.id))
 
         await _listen(device.id, f"{device.host}:{device.port}", start)
 

@@ -1,1 +1,1 @@
-"""The public contract; `lamproom.v1` holds the generated modules."""
+"""Contracts: `lamproom.v1` is the gateway's, `lamproom.sim.v1` the simulator's."""

@@ -93,7 +93,7 @@ def test_a_mine_is_served_with_its_truth_beside_and_ends_on_a_signal(
     cards = {person.card for person in folder.people}
     assert {row["tag"] for row in truth} <= cards
     assert len({row["tag"] for row in truth}) > 40
-    assert len({row["t_s"] for row in truth}) > 10
+    assert len({row["t_s"] for row in truth}) > 5
     with (tmp_path / "truth" / "machines.csv").open() as lines:
         machines = list(csv.DictReader(lines))
     assert {row["device"] for row in machines} == {
@@ -157,7 +157,7 @@ def test_a_port_in_use_is_told_with_device_and_remedy(sample_folder: Path, start
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (["--speed", "2"], "--speed and --wait-client are for a recording"),
+        (["--wait-client"], "--wait-client is for a recording"),
         (["--people", "99"], "people.csv has 62 cards, not 99"),
         (["--recording", "."], "was not made from a recording"),
         (["--truth", "/dev/null/truth"], "the truth can't be written to /dev/null/truth"),
@@ -178,8 +178,9 @@ def test_the_command_line_tells_what_is_wrong(
     [
         ({"nlos_share": -0.1}, "--nlos must be 0 to .*, not -0.1"),
         ({"nlos_share": 2.0}, "--nlos must be 0 to .*, not 2"),
-        ({"recording": Path(), "speed": 0.0}, "--speed must be more than 0, not 0"),
-        ({"wait_client": True}, "--speed and --wait-client are for a recording"),
+        ({"recording": Path(), "speed": 0.0}, "--speed must be 0.01 to 1000, not 0"),
+        ({"wait_client": True}, "--wait-client is for a recording"),
+        ({"recording": Path(), "pause": True}, "--pause, --grpc-port and --scenario are for a"),
     ],
 )
 def test_what_cannot_be_simulated_is_told(

@@ -95,6 +95,6 @@ async def test_a_variable_below_another_is_found(served: tuple[OpcUaServer, str]
     assert len(below.steps) == 3
     await server.write("afc", {"normal_running_direction": "right", "afc_state": "running"})
     for name, number in (("normal_running_direction", 1), ("afc_state", 2)):
-        _, node = server._variables["afc"][name]
+        _, node = server._machines["afc"].variables[name]
         assert await node.read_value() == number
     await server.close()

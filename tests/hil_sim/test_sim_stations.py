@@ -87,9 +87,9 @@ def test_a_reader_that_is_not_simulated_is_told(
 @pytest.mark.parametrize(
     ("wish", "problem"),
     [
-        (Wish(Path(), speed=2.0), "--speed and --wait-client are for a recording"),
-        (Wish(Path(), wait_client=True), "--speed and --wait-client are for a recording"),
-        (Wish(Path(), recording=Path(), speed=0.0), "--speed must be more than 0"),
+        (Wish(Path(), wait_client=True), "--wait-client is for a recording"),
+        (Wish(Path(), recording=Path(), grpc_port=0), "are for a simulated world, not for a"),
+        (Wish(Path(), speed=0.0), "--speed must be 0.01 to 1000, not 0"),
         (Wish(Path(), nlos_share=0.95), "--nlos must be 0 to 0.9"),
     ],
 )

@@ -19,7 +19,7 @@ def generate(folder: Path) -> None:
             *(f"--plugin={name}={tools / name}" for name in PLUGINS),
             *(f"--python_out={folder}", f"--grpc_python_out={folder}"),
             *(f"--mypy_out=quiet:{folder}", f"--mypy_grpc_out=quiet:{folder}"),
-            *sorted(str(file) for file in (PROTO / "lamproom/v1").glob("*.proto")),
+            *sorted(str(file) for file in (PROTO / "lamproom").rglob("*.proto")),
         ],
         check=True,
     )

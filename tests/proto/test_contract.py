@@ -21,11 +21,14 @@ PROTO = ROOT / "proto"
 BUF = next(ROOT.glob("tests/peers/node_modules/@bufbuild/buf-*/bin/buf"), None)
 
 
+def stubs(folder: Path) -> dict[Path, str]:
+    return {file.relative_to(folder): file.read_text() for file in folder.rglob("*_pb2*.py*")}
+
+
 def test_stubs_are_fresh(tmp_path: Path) -> None:
     script = ROOT / "tests/proto/generate.py"
     subprocess.run([sys.executable, script, tmp_path], check=True)
-    made = {file.name: file.read_text() for file in (tmp_path / "lamproom/v1").iterdir()}
-    kept = {file.name: file.read_text() for file in (PROTO / "lamproom/v1").glob("*_pb2*.py*")}
+    made, kept = (stubs(folder / "lamproom") for folder in (tmp_path, PROTO))
     stale = sorted(name for name in made.keys() | kept.keys() if made.get(name) != kept.get(name))
     assert not stale, "stale stubs: ./run proto"
 
