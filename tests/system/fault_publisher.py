@@ -192,7 +192,7 @@ def _spb(
 ) -> list[Message]:
     for _ in range(skip):
         device.next_sequence()
-    data = payload(device.next_sequence(), *metrics, timestamp=round(now_s * 1000))
+    data = payload(device.next_sequence(), *metrics, timestamp=round(device.clock_s(now_s) * 1000))
     return [Message(_topic(kind, device), data)]
 
 

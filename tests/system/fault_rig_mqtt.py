@@ -58,7 +58,8 @@ class Kind:
     wrong: Mapping[str, Make]
     old: Callable[[Device, float], said.Message]
     death: Callable[[Device], said.Message] | None = None
-    has_clock: bool = False
+    #: Whether a reader shows what becomes of a wrong clock, which no machine over Sparkplug is.
+    has_readers: bool = False
 
 
 JSON = Kind(
@@ -75,7 +76,7 @@ JSON = Kind(
         "garbage": said.wrong_bytes(b"\xa5" * 64)(said.json_values),
     },
     said.json_old,
-    has_clock=True,
+    has_readers=True,
 )
 SPARKPLUG = Kind(
     _profile('format = "sparkplug"\n', 'metric = "v{n}"\n'),
@@ -167,7 +168,8 @@ async def _plant(kind: Kind, folder: Path) -> AsyncIterator[Plant]:
             rig.case(fault, setting(wire, name, value), resetting(wire))
         rig.plant.cases.append(hanging(wires["hung"]))
         by_fault = {fault: rig.device(fault, main.port) for fault in kind.wrong}
-        clocks = [rig.reader(fault, main.port) for fault in ("jump", "drift") if kind.has_clock]
+        clocked = rig.reader if kind.has_readers else rig.device
+        clocks = [clocked(fault, main.port) for fault in ("jump", "drift")]
         taken = [rig.device(fault, main.port) for fault in ("taken_over", "twice")]
         devices += [*by_wire.values(), *by_fault.values(), *clocks, *taken]
         publisher = await rig.publish(main.port, *devices)
@@ -209,7 +211,7 @@ def _add_clock(rig: _Rig, device: Device) -> None:
     async def end() -> None:
         device.ahead_s, device.fast_since_s = 0.0, None
 
-    rig.case(device.name, begin, end, reads_records=True)
+    rig.case(device.name, begin, end, reads_records=rig.kind.has_readers)
 
 
 def _add_retained(rig: _Rig, device: Device, wire: Proxy, publisher: Publisher) -> None:

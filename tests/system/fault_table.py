@@ -110,10 +110,6 @@ NO_CHECKSUM: Final = Untold(
     "the protocol has no checksum beside that of TCP: a bit that is flipped within a value gives "
     "another value; a `range` bounds it, a secured connection excludes it"
 )
-MACHINE_CLOCK: Final = Untold(
-    "when a message of a machine was made and when it came are not compared, as it may be late; "
-    "each value has both, as `source_time` and `receive_time`"
-)
 OPCUA_ONLY: Final = Senseless("only OPC UA has nodes, namespaces and subscriptions")
 BROKER_ONLY: Final = Senseless("only MQTT has a broker that keeps sessions and values")
 NO_SESSION: Final = Senseless("there is no session that a restart could lose")
@@ -179,7 +175,7 @@ CELLS: Final[Mapping[str, Mapping[str, Cell]]] = {
         **dict.fromkeys(("broker", "taken_over", "twice", "retained"), BROKER_ONLY),
     },
     "mqtt": {**_MQTT, "id": DOWN, **dict.fromkeys(("drift", "jump"), SKEW)},
-    "sparkplug": {**_MQTT, "id": LOST, **dict.fromkeys(("drift", "jump"), MACHINE_CLOCK)},
+    "sparkplug": {**_MQTT, "id": LOST, **dict.fromkeys(("drift", "jump"), CLOCK)},
     "text_tcp": {
         **_TEXT,
         **dict.fromkeys(("silent", "half_closed", "hung"), DOWN),
