@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import attrgetter
 from typing import TYPE_CHECKING, Final
 
 from equipment.ethernetip_profile import EthernetIpPoint, EthernetIpProfile
@@ -19,6 +16,7 @@ from protocols.ethernetip import cip
 from protocols.ethernetip.controller import Controller
 from protocols.ethernetip.options import EthernetIpOptions
 from protocols.ethernetip.tags import TagReader
+from protocols.turns import next_turn, turns_of
 
 #: Cycles in a row that may give nothing before the session ends: a program may just be loaded.
 EMPTY_CYCLES_MOST: Final = 3
@@ -37,6 +35,7 @@ class EthernetIpDriver:
 
     def __init__(self, device: str, profile: Profile, options: EthernetIpOptions) -> None:
         assert isinstance(profile, EthernetIpProfile)
+        self._device = device
         self._options = options
         by_period: defaultdict[float, list[EthernetIpPoint]] = defaultdict(list)
         for point in profile.point:
@@ -61,14 +60,19 @@ class EthernetIpDriver:
 
     async def _cycles(self, controller: Controller, sink: Sink) -> None:
         loop = asyncio.get_running_loop()
-        turns = [_Turn(s, loop.time(), reader) for s, reader in self._readers.items()]
+        turns = turns_of(self._device, loop.time(), self._readers.items())
         while True:
-            turn = min(turns, key=_due_s)
+            turn = next_turn(turns)
             await self._rest(turn.due_s, controller, sink)
-            failure = await self._scan(turn.reader, controller, sink)
-            for count, text in turn.reader.news():
+            failure = await self._scan(turn.part, controller, sink)
+            for count, text in turn.part.news():
                 sink.notice(NoticeKind.DATA_REFUSED, count, text)
-            turn.judge(failure, turns, loop.time())
+            if not failure:
+                turn.gave_s = loop.time()
+            turn.failures = turn.failures + 1 if failure and turn.gave_last(turns) else 0
+            if turn.failures >= EMPTY_CYCLES_MOST:
+                msg = f"it gives nothing that is asked for; {failure}"
+                raise DeviceError(msg)
             turn.next(loop.time())
 
     async def _rest(self, until_s: float, controller: Controller, sink: Sink) -> None:
@@ -101,42 +105,6 @@ class EthernetIpDriver:
         parts = await controller.ask(requests)
         sink.answered(time.perf_counter() - asked_s)
         return parts
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What is read once a period: the points of one scan class."""
-
-    period_s: float
-    due_s: float
-    reader: TagReader
-    #: How often in a row it gave nothing, and when it last gave something.
-    failures: int = 0
-    gave_s: float = -math.inf
-
-    def judge(self, failure: str, turns: Sequence[_Turn], now_s: float) -> None:
-        """Notes what came of the turn: `failure` says why it gave nothing.
-
-        Raises:
-            DeviceError: neither it nor another one has given anything for some time.
-        """
-        if not failure:
-            self.failures, self.gave_s = 0, now_s
-        elif any(one.gave_s > self.gave_s for one in turns if one is not self):
-            self.failures = 0
-        else:
-            self.failures += 1
-            if self.failures >= EMPTY_CYCLES_MOST:
-                msg = f"it gives nothing that is asked for; {failure}"
-                raise DeviceError(msg)
-
-    def next(self, now_s: float) -> None:
-        """The schedule has no drift; turns that were missed are left out, not caught up."""
-        late_s = now_s - self.due_s
-        self.due_s += self.period_s * max(1, late_s // self.period_s)
-
-
-_due_s: Final = attrgetter("due_s")
 
 
 if TYPE_CHECKING:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
-import zlib
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
-from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from equipment.modbus_profile import ModbusPoint, ModbusProfile
 from equipment.profile import Profile
@@ -25,6 +21,7 @@ from protocols.modbus.plan import Read
 from protocols.modbus.points import Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
 from protocols.modbus.ring import Poll, RingReader
+from protocols.turns import Turn, next_turn, turns_of
 
 #: Cycles in a row that may give nothing before the session ends: a device may be busy for a moment.
 EMPTY_CYCLES_MOST: Final = 3
@@ -34,6 +31,9 @@ POLLS_MOST: Final = 16
 
 #: A reader's points tell of its own health: once in so many seconds is enough beside its records.
 READER_POINTS_S: Final = 1.0
+
+#: Of points of one scan class, or of the ring (None).
+_Turn: TypeAlias = Turn[PointReader | None]
 
 
 class ModbusDriver:
@@ -85,18 +85,17 @@ class ModbusDriver:
 
     async def _cycles(self, line: Line, sink: Sink) -> None:
         loop = asyncio.get_running_loop()
-        spread = 0.5 + zlib.crc32(self._device.encode()) / 2**33
         # The ring first: it overflows, points do not.
         ring: list[tuple[float, PointReader | None]] = [(self._period_s, None)]
         parts = [*(ring if self._ring else ()), *sorted(self._points.items())]
-        turns = [_Turn(s, loop.time(), points, first_s=spread * s) for s, points in parts]
+        turns: Sequence[_Turn] = turns_of(self._device, loop.time(), parts)
         while True:
-            turn = min(turns, key=_due_s)
+            turn = next_turn(turns)
             await asyncio.sleep(max(0.0, turn.due_s - loop.time()))
-            if turn.points is not None and self._ring and turns[0].failures:
+            if turn.part is not None and self._ring and turns[0].failures:
                 # A reader that does not give its records is not made heard by its points.
                 failure = None
-            elif turn.points is None:
+            elif turn.part is None:
                 failure = await self._drain(line, sink)
                 self._tell_losses(sink, loop.time())
             else:
@@ -107,28 +106,27 @@ class ModbusDriver:
             turn.next(loop.time())
 
     async def _scan(
-        self, turn: _Turn, turns: Iterable[_Turn], line: Line, sink: Sink
+        self, turn: _Turn, turns: Sequence[_Turn], line: Line, sink: Sink
     ) -> str | None:
         """Reads a turn's points. Returns why the device gives nothing.
 
         A reader has its records; and what refuses all of one scan class may give others.
         """
-        assert turn.points is not None
+        points = turn.part
+        assert points is not None
         try:
-            scan = await _run(turn.points, line, sink)
+            scan = await _run(points, line, sink)
         except DeviceError:
             # What other blocks gave before is as right as ever.
-            if turn.points.gathered:
-                sink.samples(turn.points.gathered)
+            if points.gathered:
+                sink.samples(points.gathered)
             raise
         for count, text in scan.news:
             sink.notice(NoticeKind.DATA_REFUSED, count, text)
         if scan.failure is None:
             turn.gave_s = asyncio.get_running_loop().time()
-        elif self._ring is None:
-            others = any(one.gave_s > turn.gave_s for one in turns if one is not turn)
-            if not others:
-                return f"{scan.failure}; {scan.failure.remedy}"
+        elif self._ring is None and turn.gave_last(turns):
+            return f"{scan.failure}; {scan.failure.remedy}"
         sink.samples(scan.samples)
         return None
 
@@ -170,32 +168,6 @@ class ModbusDriver:
     def _tell_losses(self, sink: Sink, now_s: float) -> None:
         for loss in self._losses.due(now_s):
             sink.notice(NoticeKind.DATA_LOST, loss.count, f"records lost: {loss.reason}")
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What is read once a period: points of one scan class, or the ring (None)."""
-
-    period_s: float
-    due_s: float
-    points: PointReader | None
-    #: Until the second turn: half a period to a whole one, by device, or all that began together
-    #: would ask together ever after.
-    first_s: float
-    #: How often in a row it gave nothing, and when it last gave something.
-    failures: int = 0
-    gave_s: float = -math.inf
-
-    def next(self, now_s: float) -> None:
-        """The schedule has no drift; turns that were missed are left out, not caught up."""
-        if self.first_s:
-            self.due_s, self.first_s = self.due_s + self.first_s, 0.0
-            return
-        late_s = now_s - self.due_s
-        self.due_s += self.period_s * max(1, late_s // self.period_s)
-
-
-_due_s: Final = attrgetter("due_s")
 
 
 def _readers(device: str, profile: ModbusProfile) -> dict[float, PointReader]:
