@@ -96,7 +96,7 @@ class PointReader:
         self._resting_scans = max(1, int(REST_S / period_s))
         self._parts = [_Part(block) for block in plan(points, gap)]
         self._told: set[str] = set()
-        #: What the last scan had read, also where it broke off.
+        #: What a scan has read that is under way, or broke off.
         self.gathered: list[Sample] = []
 
     @property
@@ -140,7 +140,8 @@ class PointReader:
             failure = failure or part.refusal
             samples += self._refused(part, t_ns)
             done.append(part)
-        self._parts = done
+        # Else thousands of values would live on until the next scan.
+        self._parts, self.gathered = done, []
         news = tuple(self._news(done)) if failure else ()
         return Scan(tuple(samples), news, None if anything else failure)
 
