@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from math import inf, isfinite
 from sys import float_info
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -251,7 +251,7 @@ class Profile(Strict):
     id: Name
     title: Words
     kind: Kind
-    protocol: Literal["ethernetip", "llrp", "modbus", "mqtt", "opcua", "text"]
+    protocol: str
     scan: Scan = Scan()
     #: What a machine of this type is to people near it.
     machine: MachineDefaults | None = None

@@ -16,7 +16,7 @@ from protocols.ethernetip import cip
 from protocols.ethernetip.controller import Controller
 from protocols.ethernetip.options import EthernetIpOptions
 from protocols.ethernetip.tags import TagReader
-from protocols.turns import next_turn, turns_of
+from protocols.schedule import duties_of, next_duty
 
 #: Cycles in a row that may give nothing before the session ends: a program may just be loaded.
 EMPTY_CYCLES_MOST: Final = 3
@@ -60,20 +60,20 @@ class EthernetIpDriver:
 
     async def _cycles(self, controller: Controller, sink: Sink) -> None:
         loop = asyncio.get_running_loop()
-        turns = turns_of(self._device, loop.time(), self._readers.items())
+        duties = duties_of(self._device, loop.time(), self._readers.items())
         while True:
-            turn = next_turn(turns)
-            await self._rest(turn.due_s, controller, sink)
-            failure = await self._scan(turn.part, controller, sink)
-            for count, text in turn.part.news():
+            duty = next_duty(duties)
+            await self._rest(duty.due_s, controller, sink)
+            failure = await self._scan(duty.part, controller, sink)
+            for count, text in duty.part.news():
                 sink.notice(NoticeKind.DATA_REFUSED, count, text)
             if not failure:
-                turn.gave_s = loop.time()
-            turn.failures = turn.failures + 1 if failure and turn.gave_last(turns) else 0
-            if turn.failures >= EMPTY_CYCLES_MOST:
+                duty.gave_s = loop.time()
+            duty.failures = duty.failures + 1 if failure and duty.gave_last(duties) else 0
+            if duty.failures >= EMPTY_CYCLES_MOST:
                 msg = f"it gives nothing that is asked for; {failure}"
                 raise DeviceError(msg)
-            turn.next(loop.time())
+            duty.next(loop.time())
 
     async def _rest(self, until_s: float, controller: Controller, sink: Sink) -> None:
         """Waits, and shows the controller now and then that its client is there."""

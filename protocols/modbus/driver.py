@@ -21,7 +21,7 @@ from protocols.modbus.plan import Read
 from protocols.modbus.points import Answer, PointReader, Scan
 from protocols.modbus.refusal import Refused
 from protocols.modbus.ring import Poll, RingReader
-from protocols.turns import Turn, next_turn, turns_of
+from protocols.schedule import Duty, duties_of, next_duty
 
 #: Cycles in a row that may give nothing before the session ends: a device may be busy for a moment.
 EMPTY_CYCLES_MOST: Final = 3
@@ -33,7 +33,7 @@ POLLS_MOST: Final = 16
 READER_POINTS_S: Final = 1.0
 
 #: Of points of one scan class, or of the ring (None).
-_Turn: TypeAlias = Turn[PointReader | None]
+_Duty: TypeAlias = Duty[PointReader | None]
 
 
 class ModbusDriver:
@@ -88,31 +88,31 @@ class ModbusDriver:
         # The ring first: it overflows, points do not.
         ring: list[tuple[float, PointReader | None]] = [(self._period_s, None)]
         parts = [*(ring if self._ring else ()), *sorted(self._points.items())]
-        turns: Sequence[_Turn] = turns_of(self._device, loop.time(), parts)
+        duties: Sequence[_Duty] = duties_of(self._device, loop.time(), parts)
         while True:
-            turn = next_turn(turns)
-            await asyncio.sleep(max(0.0, turn.due_s - loop.time()))
-            if turn.part is not None and self._ring and turns[0].failures:
+            duty = next_duty(duties)
+            await asyncio.sleep(max(0.0, duty.due_s - loop.time()))
+            if duty.part is not None and self._ring and duties[0].failures:
                 # A reader that does not give its records is not made heard by its points.
                 failure = None
-            elif turn.part is None:
+            elif duty.part is None:
                 failure = await self._drain(line, sink)
                 self._tell_losses(sink, loop.time())
             else:
-                failure = await self._scan(turn, turns, line, sink)
-            turn.failures = turn.failures + 1 if failure else 0
-            if turn.failures >= EMPTY_CYCLES_MOST:
+                failure = await self._scan(duty, duties, line, sink)
+            duty.failures = duty.failures + 1 if failure else 0
+            if duty.failures >= EMPTY_CYCLES_MOST:
                 raise DeviceError(f"{self.describe()}: {failure}")
-            turn.next(loop.time())
+            duty.next(loop.time())
 
     async def _scan(
-        self, turn: _Turn, turns: Sequence[_Turn], line: Line, sink: Sink
+        self, duty: _Duty, duties: Sequence[_Duty], line: Line, sink: Sink
     ) -> str | None:
-        """Reads a turn's points. Returns why the device gives nothing.
+        """Reads the points of a duty. Returns why the device gives nothing.
 
         A reader has its records; and what refuses all of one scan class may give others.
         """
-        points = turn.part
+        points = duty.part
         assert points is not None
         try:
             scan = await _run(points, line, sink)
@@ -124,8 +124,8 @@ class ModbusDriver:
         for count, text in scan.news:
             sink.notice(NoticeKind.DATA_REFUSED, count, text)
         if scan.failure is None:
-            turn.gave_s = asyncio.get_running_loop().time()
-        elif self._ring is None and turn.gave_last(turns):
+            duty.gave_s = asyncio.get_running_loop().time()
+        elif self._ring is None and duty.gave_last(duties):
             return f"{scan.failure}; {scan.failure.remedy}"
         sink.samples(scan.samples)
         return None

@@ -14,7 +14,7 @@ from equipment import catalogue
 from equipment.modbus_profile import ModbusProfile
 from equipment.report import LinkState, NoticeKind, Quality
 from protocols.driver import DRIVERS, driver_class
-from protocols.modbus.driver import ModbusDriver, _Turn
+from protocols.modbus.driver import ModbusDriver
 from protocols.modbus.options import ModbusOptions
 from protocols.supervise import Supervisor
 from tests.protocols.modbus_peer import KNOWN, answer, asked, bare_server, driver_for, machine
@@ -256,13 +256,3 @@ def test_the_driver_is_found_by_its_protocol() -> None:
 def test_wrong_options_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ModbusOptions.model_validate(wrong)
-
-
-def test_devices_that_begin_together_spread_over_the_period_and_keep_it() -> None:
-    turn = _Turn(1.0, 10.0, None, first_s=0.6)
-    due_s = []
-    for late_s in (0.01, 0.0, 0.3, 2.2, 0.0):
-        turn.next(turn.due_s + late_s)
-        due_s.append(turn.due_s)
-    # Turns that were missed are left out.
-    assert due_s == pytest.approx([10.6, 11.6, 12.6, 14.6, 15.6])

@@ -1,4 +1,4 @@
-"""What of a device is asked for how often: each scan class has its turn. Pure."""
+"""What of a device is asked for how often: the points of a scan class, a ring. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ Part = TypeVar("Part")
 
 
 @dataclass(slots=True)
-class Turn(Generic[Part]):
+class Duty(Generic[Part]):
     """What is asked for once a period; times are those of the event loop, seconds."""
 
     period_s: float
     due_s: float
     part: Part
-    #: Until the second turn: half a period to a whole one, by device, or all that began together
+    #: Until the second time: half a period to a whole one, by device, or all that began together
     #: would ask together ever after.
     first_s: float
     #: How often in a row it gave nothing, and when it last gave something.
@@ -27,26 +27,26 @@ class Turn(Generic[Part]):
     gave_s: float = -math.inf
 
     def next(self, now_s: float) -> None:
-        """The schedule has no drift; turns that were missed are left out, not caught up."""
+        """The schedule has no drift; what was missed is left out, not caught up."""
         if self.first_s:
             self.due_s, self.first_s = self.due_s + self.first_s, 0.0
             return
         late_s = now_s - self.due_s
         self.due_s += self.period_s * max(1, late_s // self.period_s)
 
-    def gave_last(self, turns: Iterable[Turn[Part]]) -> bool:
+    def gave_last(self, duties: Iterable[Duty[Part]]) -> bool:
         """Whether no other has given anything since this one did: the device as a whole fails."""
-        return not any(one.gave_s > self.gave_s for one in turns if one is not self)
+        return not any(one.gave_s > self.gave_s for one in duties if one is not self)
 
 
-def turns_of(
+def duties_of(
     device: str, now_s: float, parts: Iterable[tuple[float, Part]]
-) -> Sequence[Turn[Part]]:
-    """The turns of a device's parts, each with its period; all are due at once."""
+) -> Sequence[Duty[Part]]:
+    """The duties of a device's parts, each with its period; all are due at once."""
     spread = 0.5 + zlib.crc32(device.encode()) / 2**33
-    return [Turn(s, now_s, part, first_s=spread * s) for s, part in parts]
+    return [Duty(s, now_s, part, first_s=spread * s) for s, part in parts]
 
 
-def next_turn(turns: Sequence[Turn[Part]]) -> Turn[Part]:
+def next_duty(duties: Sequence[Duty[Part]]) -> Duty[Part]:
     """The one that is due first; of several the first."""
-    return min(turns, key=attrgetter("due_s"))
+    return min(duties, key=attrgetter("due_s"))
