@@ -13,6 +13,7 @@ from asyncua.ua.status_codes import StatusCodes
 from asyncua.ua.uaerrors import UaStatusCodeError
 
 from protocols.driver import DeviceError
+from protocols.opcua.gate import let_only_reads_out
 from protocols.opcua.options import OpcUaOptions
 from protocols.opcua.security import Identity, read_file, secure
 
@@ -40,7 +41,10 @@ _USER_REFUSED: Final = frozenset(
 
 
 def new_client(options: OpcUaOptions) -> Client:
-    """A client for one session; it opens nothing yet and never connects again by itself."""
+    """A client for one session, which can only read.
+
+    It opens nothing yet and never connects again by itself.
+    """
     client = Client(options.url, timeout=options.timeout_s)
     client.name = client.description = "lamproom"
     client.product_uri = "urn:lamproom"
@@ -49,6 +53,7 @@ def new_client(options: OpcUaOptions) -> Client:
     client.secure_channel_timeout = CHANNEL_LIFETIME_MS
     client.max_messagesize = MESSAGE_BYTES_MAX
     client.max_chunkcount = CHUNKS_MAX
+    let_only_reads_out(client)
     return client
 
 
