@@ -7,7 +7,14 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from equipment.logix_tag import TAG_LETTERS_MOST, parse_tag
-from equipment.profile import NUMBER, Kind, Profile, RepeatedPoint, refuse_twice
+from equipment.profile import (
+    NUMBER,
+    Kind,
+    Profile,
+    RepeatedPoint,
+    refuse_numbers_keys,
+    refuse_twice,
+)
 
 
 class EthernetIpPoint(RepeatedPoint):
@@ -38,11 +45,8 @@ class EthernetIpPoint(RepeatedPoint):
 
     @model_validator(mode="after")
     def _meaning_goes_with_the_type(self) -> Self:
-        if self.type == "number":
-            return self
-        if self.states or self.range or (self.scale, self.offset) != (1.0, 0.0):
-            msg = f"states, scale, offset and range go with numbers, not with type {self.type!r}"
-            raise ValueError(msg)
+        if self.type != "number":
+            refuse_numbers_keys(self, self.type)
         return self
 
 

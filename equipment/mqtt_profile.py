@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from equipment.json_pointer import check_pointer
-from equipment.profile import Kind, Point, Profile, refuse_twice
+from equipment.profile import Kind, Point, Profile, refuse_numbers_keys, refuse_twice
 from equipment.reader_fields import Means, check_reader_fields
 from equipment.strict import Name, Strict
 
@@ -54,11 +54,8 @@ class MqttPoint(Point):
 
     @model_validator(mode="after")
     def _meaning_goes_with_the_type(self) -> Self:
-        if self.type == "number":
-            return self
-        if self.states or self.range or (self.scale, self.offset) != (1.0, 0.0):
-            msg = f"states, scale, offset and range go with numbers, not with type {self.type!r}"
-            raise ValueError(msg)
+        if self.type != "number":
+            refuse_numbers_keys(self, self.type)
         return self
 
 

@@ -334,6 +334,13 @@ def _condition_problems(
             yield ("machine", "active"), f"{point.name}: {error}", ""
 
 
+def refuse_numbers_keys(point: Point, kind: str) -> None:
+    """Raises ValueError when a point whose values are of `kind`, no numbers, has keys for such."""
+    if point.states or point.range or (point.scale, point.offset) != (1.0, 0.0):
+        msg = f"states, scale, offset and range go with numbers, not with type {kind!r}"
+        raise ValueError(msg)
+
+
 def refuse_twice(what: str, names: Sequence[str]) -> None:
     """Raises ValueError when a name stands twice; `what` is of several, such as `points`."""
     twice = sorted({name for name in names if names.count(name) > 1})

@@ -7,7 +7,14 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from equipment.profile import Kind, Profile, Repeat, RepeatedPoint, refuse_twice
+from equipment.profile import (
+    Kind,
+    Profile,
+    Repeat,
+    RepeatedPoint,
+    refuse_numbers_keys,
+    refuse_twice,
+)
 from equipment.reader_fields import Means, check_reader_fields
 from equipment.strict import Name
 from equipment.text_line import FIELDS_MOST, FieldType, Line, Literally, Place
@@ -44,9 +51,7 @@ class TextPoint(RepeatedPoint, Place):
         if self.none is not None:
             msg = "none goes with numbers, not with type 'text'"
             raise ValueError(msg)
-        if self.states or self.range or (self.scale, self.offset) != (1.0, 0.0):
-            msg = f"states, scale, offset and range go with numbers, not with type {self.type!r}"
-            raise ValueError(msg)
+        refuse_numbers_keys(self, self.type)
         return self
 
 

@@ -159,7 +159,8 @@ class Gateway:
         while not ending.is_set():
             await self._inbox.filled(max(0.0, due_s - loop.time()))
             server.publish_devices(*self._inbox.news())
-            if loop.time() < due_s and not self._inbox.presses:
+            presses = self._inbox.presses or ending.is_set()
+            if loop.time() < due_s and not presses:
                 continue
             due_s = loop.time() + STEP_MOST_S
             self._look_at_clock()

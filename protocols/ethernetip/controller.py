@@ -10,7 +10,6 @@ state; and works the requests out anew each time.
 from __future__ import annotations
 
 import asyncio
-import socket
 import struct
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +24,7 @@ from protocols.ethernetip import cip
 from protocols.ethernetip.options import EthernetIpOptions
 from protocols.ethernetip.refusal import all_refused, connection_refused
 from protocols.ethernetip.wire import Wire, WireError
-from protocols.system_errors import reason_of
-from protocols.tcp import connect
+from protocols.tcp import connect, unconnected
 
 #: How long saying goodbye may take: what is not closed lives on in the controller for a while.
 GOODBYE_S: Final = 0.5
@@ -72,18 +70,9 @@ class Controller:
         try:
             async with asyncio.timeout(options.timeout_s):
                 connected = await connect(options.host, options.port)
-        except TimeoutError:
-            msg = f"no connection within {options.timeout_s:g} s: check host, and the network"
-            raise DeviceError(msg) from None
-        except ConnectionRefusedError as error:
-            msg = "connection refused: check that the controller runs, and port"
-            raise DeviceError(msg) from error
-        except socket.gaierror as error:
-            msg = f"host {options.host!r} is not known ({error.strerror}): check host, and the DNS"
-            raise DeviceError(msg) from error
         except OSError as error:
-            msg = f"no connection ({reason_of(error)}): check host, port and the network"
-            raise DeviceError(msg) from error
+            refused = "the controller runs"
+            raise unconnected(error, options.host, options.timeout_s, refused) from error
         self._wire = Wire(connected, options.timeout_s)
         self._client = _Client(options.slot, self._wire)
         await self._run(self._open)

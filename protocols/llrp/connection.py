@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections import deque
 from typing import Final
 
@@ -12,6 +11,7 @@ from protocols.llrp import gate, wire
 from protocols.llrp.options import LlrpOptions
 from protocols.llrp.wire import Message, NonsenseError, Splitter, Status
 from protocols.system_errors import reason_of
+from protocols.tcp import unconnected
 
 #: At most so much is taken from the system at once.
 _CHUNK_BYTES: Final = 65_536
@@ -46,23 +46,12 @@ class Connection:
         try:
             async with asyncio.timeout(options.timeout_s):
                 opened = await asyncio.open_connection(options.host, options.port)
-        except TimeoutError:
-            msg = f"no connection within {options.timeout_s:g} s: check host, and the network"
-            raise DeviceError(msg) from None
-        except ConnectionRefusedError as error:
-            msg = (
-                "connection refused: check that the reader runs and has room for a client, and port"
-            )
-            raise DeviceError(msg) from error
-        except socket.gaierror as error:
-            msg = f"host {options.host!r} is not known ({error.strerror}): check host, and the DNS"
-            raise DeviceError(msg) from error
         except UnicodeError as error:
             msg = f"host {options.host!r} can't be the name of a computer"
             raise DeviceError(msg) from error
         except OSError as error:
-            msg = f"no connection ({reason_of(error)}): check host, port and the network"
-            raise DeviceError(msg) from error
+            refused = "the reader runs and has room for a client"
+            raise unconnected(error, options.host, options.timeout_s, refused) from error
         self._reader, self._writer = opened
 
     def send(self, kind: int, body: bytes = b"") -> int:

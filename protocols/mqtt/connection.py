@@ -22,7 +22,7 @@ from protocols.mqtt.client import (
     ReadOnlyError,
 )
 from protocols.mqtt.options import MqttOptions
-from protocols.tcp import connect
+from protocols.tcp import connect, unknown_host
 
 #: What a session may raise besides DeviceError; `explain` has words for each.
 FAILURES: Final = (OSError, aiomqtt.MqttError, ReadOnlyError, NonsenseError)
@@ -163,7 +163,7 @@ def explain(error: BaseException, options: MqttOptions, client_id: str, complain
     if isinstance(error, ConnectionRefusedError):
         return "connection refused: check that the broker runs, and port"
     if isinstance(error, socket.gaierror):
-        return f"host {options.host!r} is not known ({error.strerror}): check host, and the DNS"
+        return unknown_host(error, options.host)
     if isinstance(error, ssl.SSLError):
         return _explain_tls(error, options)
     if isinstance(error, OSError):
