@@ -22,45 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import event_pb2 as lamproom_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17lamproom/v1/alarm.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/event.proto\":\n\x11ListAlarmsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Q\n\x12ListAlarmsResponse\x12\"\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Alarm\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\tActHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\"S\n\tActResult\x12,\n\x08\x61\x63t_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10repeated_request\x18\x02 \x01(\x08\"P\n\x17\x41\x63knowledgeAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\"B\n\x18\x41\x63knowledgeAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"J\n\x11ResetAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\"<\n\x12ResetAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"{\n\x12ShelveAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\x12.\n\nuntil_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x13ShelveAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"M\n\x14UnshelveAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\"?\n\x15UnshelveAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"\xca\x01\n\x16SetAlarmServiceRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x03 \x01(\t\x12\x11\n\tdevice_id\x18\x04 \x01(\t\x12\x0f\n\x07zone_id\x18\x05 \x01(\t\x12\x10\n\x08limit_id\x18\x07 \x01(\t\x12\x11\n\thazard_id\x18\x08 \x01(\t\x12\x12\n\nmachine_id\x18\x19 \x01(\t\x12\x12\n\nin_service\x18\x06 \x01(\x08\"A\n\x17SetAlarmServiceResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult2\x95\x04\n\x0c\x41larmService\x12M\n\nListAlarms\x12\x1e.lamproom.v1.ListAlarmsRequest\x1a\x1f.lamproom.v1.ListAlarmsResponse\x12_\n\x10\x41\x63knowledgeAlarm\x12$.lamproom.v1.AcknowledgeAlarmRequest\x1a%.lamproom.v1.AcknowledgeAlarmResponse\x12M\n\nResetAlarm\x12\x1e.lamproom.v1.ResetAlarmRequest\x1a\x1f.lamproom.v1.ResetAlarmResponse\x12P\n\x0bShelveAlarm\x12\x1f.lamproom.v1.ShelveAlarmRequest\x1a .lamproom.v1.ShelveAlarmResponse\x12V\n\rUnshelveAlarm\x12!.lamproom.v1.UnshelveAlarmRequest\x1a\".lamproom.v1.UnshelveAlarmResponse\x12\\\n\x0fSetAlarmService\x12#.lamproom.v1.SetAlarmServiceRequest\x1a$.lamproom.v1.SetAlarmServiceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17lamproom/v1/alarm.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/event.proto\"i\n\x11ListAlarmsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Q\n\x12ListAlarmsResponse\x12\"\n\x06\x61larms\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Alarm\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"?\n\tActHeader\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x10\n\x08operator\x18\x02 \x01(\t\x12\x0c\n\x04note\x18\x03 \x01(\t\"e\n\tActResult\x12,\n\x08\x61\x63t_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x18\n\x10repeated_request\x18\x02 \x01(\x08\x12\x10\n\x08unstored\x18\x03 \x01(\x08\"P\n\x17\x41\x63knowledgeAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\"B\n\x18\x41\x63knowledgeAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"J\n\x11ResetAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\"<\n\x12ResetAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"{\n\x12ShelveAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\x12.\n\nuntil_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x13ShelveAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"M\n\x14UnshelveAlarmRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08\x61larm_id\x18\x02 \x01(\t\"?\n\x15UnshelveAlarmResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"\xca\x01\n\x16SetAlarmServiceRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x03 \x01(\t\x12\x11\n\tdevice_id\x18\x04 \x01(\t\x12\x0f\n\x07zone_id\x18\x05 \x01(\t\x12\x10\n\x08limit_id\x18\x07 \x01(\t\x12\x11\n\thazard_id\x18\x08 \x01(\t\x12\x12\n\nmachine_id\x18\x19 \x01(\t\x12\x12\n\nin_service\x18\x06 \x01(\x08\"A\n\x17SetAlarmServiceResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult2\x95\x04\n\x0c\x41larmService\x12M\n\nListAlarms\x12\x1e.lamproom.v1.ListAlarmsRequest\x1a\x1f.lamproom.v1.ListAlarmsResponse\x12_\n\x10\x41\x63knowledgeAlarm\x12$.lamproom.v1.AcknowledgeAlarmRequest\x1a%.lamproom.v1.AcknowledgeAlarmResponse\x12M\n\nResetAlarm\x12\x1e.lamproom.v1.ResetAlarmRequest\x1a\x1f.lamproom.v1.ResetAlarmResponse\x12P\n\x0bShelveAlarm\x12\x1f.lamproom.v1.ShelveAlarmRequest\x1a .lamproom.v1.ShelveAlarmResponse\x12V\n\rUnshelveAlarm\x12!.lamproom.v1.UnshelveAlarmRequest\x1a\".lamproom.v1.UnshelveAlarmResponse\x12\\\n\x0fSetAlarmService\x12#.lamproom.v1.SetAlarmServiceRequest\x1a$.lamproom.v1.SetAlarmServiceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.alarm_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTALARMSREQUEST']._serialized_start=98
-  _globals['_LISTALARMSREQUEST']._serialized_end=156
-  _globals['_LISTALARMSRESPONSE']._serialized_start=158
-  _globals['_LISTALARMSRESPONSE']._serialized_end=239
-  _globals['_ACTHEADER']._serialized_start=241
-  _globals['_ACTHEADER']._serialized_end=304
-  _globals['_ACTRESULT']._serialized_start=306
-  _globals['_ACTRESULT']._serialized_end=389
-  _globals['_ACKNOWLEDGEALARMREQUEST']._serialized_start=391
-  _globals['_ACKNOWLEDGEALARMREQUEST']._serialized_end=471
-  _globals['_ACKNOWLEDGEALARMRESPONSE']._serialized_start=473
-  _globals['_ACKNOWLEDGEALARMRESPONSE']._serialized_end=539
-  _globals['_RESETALARMREQUEST']._serialized_start=541
-  _globals['_RESETALARMREQUEST']._serialized_end=615
-  _globals['_RESETALARMRESPONSE']._serialized_start=617
-  _globals['_RESETALARMRESPONSE']._serialized_end=677
-  _globals['_SHELVEALARMREQUEST']._serialized_start=679
-  _globals['_SHELVEALARMREQUEST']._serialized_end=802
-  _globals['_SHELVEALARMRESPONSE']._serialized_start=804
-  _globals['_SHELVEALARMRESPONSE']._serialized_end=865
-  _globals['_UNSHELVEALARMREQUEST']._serialized_start=867
-  _globals['_UNSHELVEALARMREQUEST']._serialized_end=944
-  _globals['_UNSHELVEALARMRESPONSE']._serialized_start=946
-  _globals['_UNSHELVEALARMRESPONSE']._serialized_end=1009
-  _globals['_SETALARMSERVICEREQUEST']._serialized_start=1012
-  _globals['_SETALARMSERVICEREQUEST']._serialized_end=1214
-  _globals['_SETALARMSERVICERESPONSE']._serialized_start=1216
-  _globals['_SETALARMSERVICERESPONSE']._serialized_end=1281
-  _globals['_ALARMSERVICE']._serialized_start=1284
-  _globals['_ALARMSERVICE']._serialized_end=1817
+  _globals['_LISTALARMSREQUEST']._serialized_start=132
+  _globals['_LISTALARMSREQUEST']._serialized_end=237
+  _globals['_LISTALARMSRESPONSE']._serialized_start=239
+  _globals['_LISTALARMSRESPONSE']._serialized_end=320
+  _globals['_ACTHEADER']._serialized_start=322
+  _globals['_ACTHEADER']._serialized_end=385
+  _globals['_ACTRESULT']._serialized_start=387
+  _globals['_ACTRESULT']._serialized_end=488
+  _globals['_ACKNOWLEDGEALARMREQUEST']._serialized_start=490
+  _globals['_ACKNOWLEDGEALARMREQUEST']._serialized_end=570
+  _globals['_ACKNOWLEDGEALARMRESPONSE']._serialized_start=572
+  _globals['_ACKNOWLEDGEALARMRESPONSE']._serialized_end=638
+  _globals['_RESETALARMREQUEST']._serialized_start=640
+  _globals['_RESETALARMREQUEST']._serialized_end=714
+  _globals['_RESETALARMRESPONSE']._serialized_start=716
+  _globals['_RESETALARMRESPONSE']._serialized_end=776
+  _globals['_SHELVEALARMREQUEST']._serialized_start=778
+  _globals['_SHELVEALARMREQUEST']._serialized_end=901
+  _globals['_SHELVEALARMRESPONSE']._serialized_start=903
+  _globals['_SHELVEALARMRESPONSE']._serialized_end=964
+  _globals['_UNSHELVEALARMREQUEST']._serialized_start=966
+  _globals['_UNSHELVEALARMREQUEST']._serialized_end=1043
+  _globals['_UNSHELVEALARMRESPONSE']._serialized_start=1045
+  _globals['_UNSHELVEALARMRESPONSE']._serialized_end=1108
+  _globals['_SETALARMSERVICEREQUEST']._serialized_start=1111
+  _globals['_SETALARMSERVICEREQUEST']._serialized_end=1313
+  _globals['_SETALARMSERVICERESPONSE']._serialized_start=1315
+  _globals['_SETALARMSERVICERESPONSE']._serialized_end=1380
+  _globals['_ALARMSERVICE']._serialized_start=1383
+  _globals['_ALARMSERVICE']._serialized_end=1916
 # @@protoc_insertion_point(module_scope)

@@ -22,36 +22,37 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import alarm_pb2 as lamproom_dot_v1_dot_alarm__pb2
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flamproom/v1/configuration.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x18lamproom/v1/stream.proto\"\x81\x01\n\rConfiguration\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12-\n\tload_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x05 \x01(\t\"\x19\n\x17GetConfigurationRequest\"M\n\x18GetConfigurationResponse\x12\x31\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.Configuration\"\x1b\n\x19WatchConfigurationRequest\"\xac\x01\n\x1aWatchConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.ConfigurationH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"4\n\rReloadRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\"`\n\x14\x43onfigurationMistake\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\"4\n\x13\x43onfigurationChange\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\"\xe5\x01\n\x0eReloadResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x33\n\x08mistakes\x18\x03 \x03(\x0b\x32!.lamproom.v1.ConfigurationMistake\x12\x31\n\x07\x63hanges\x18\x04 \x03(\x0b\x32 .lamproom.v1.ConfigurationChange\x12\x31\n\rconfiguration\x18\x05 \x01(\x0b\x32\x1a.lamproom.v1.Configuration2\xa3\x02\n\x14\x43onfigurationService\x12_\n\x10GetConfiguration\x12$.lamproom.v1.GetConfigurationRequest\x1a%.lamproom.v1.GetConfigurationResponse\x12g\n\x12WatchConfiguration\x12&.lamproom.v1.WatchConfigurationRequest\x1a\'.lamproom.v1.WatchConfigurationResponse0\x01\x12\x41\n\x06Reload\x12\x1a.lamproom.v1.ReloadRequest\x1a\x1b.lamproom.v1.ReloadResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1flamproom/v1/configuration.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x18lamproom/v1/stream.proto\"\x81\x01\n\rConfiguration\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0e\n\x06number\x18\x03 \x01(\x04\x12-\n\tload_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08timezone\x18\x05 \x01(\t\"H\n\x17GetConfigurationRequest\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"M\n\x18GetConfigurationResponse\x12\x31\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.Configuration\"\x1b\n\x19WatchConfigurationRequest\"\xac\x01\n\x1aWatchConfigurationResponse\x12\x33\n\rconfiguration\x18\x01 \x01(\x0b\x32\x1a.lamproom.v1.ConfigurationH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"4\n\rReloadRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\"`\n\x14\x43onfigurationMistake\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\r\x12\x0b\n\x03key\x18\x03 \x01(\t\x12\x0f\n\x07problem\x18\x04 \x01(\t\x12\x0e\n\x06remedy\x18\x05 \x01(\t\"4\n\x13\x43onfigurationChange\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\"\xe5\x01\n\x0eReloadResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x08\x12\x33\n\x08mistakes\x18\x03 \x03(\x0b\x32!.lamproom.v1.ConfigurationMistake\x12\x31\n\x07\x63hanges\x18\x04 \x03(\x0b\x32 .lamproom.v1.ConfigurationChange\x12\x31\n\rconfiguration\x18\x05 \x01(\x0b\x32\x1a.lamproom.v1.Configuration2\xa3\x02\n\x14\x43onfigurationService\x12_\n\x10GetConfiguration\x12$.lamproom.v1.GetConfigurationRequest\x1a%.lamproom.v1.GetConfigurationResponse\x12g\n\x12WatchConfiguration\x12&.lamproom.v1.WatchConfigurationRequest\x1a\'.lamproom.v1.WatchConfigurationResponse0\x01\x12\x41\n\x06Reload\x12\x1a.lamproom.v1.ReloadRequest\x1a\x1b.lamproom.v1.ReloadResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.configuration_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CONFIGURATION']._serialized_start=133
-  _globals['_CONFIGURATION']._serialized_end=262
-  _globals['_GETCONFIGURATIONREQUEST']._serialized_start=264
-  _globals['_GETCONFIGURATIONREQUEST']._serialized_end=289
-  _globals['_GETCONFIGURATIONRESPONSE']._serialized_start=291
-  _globals['_GETCONFIGURATIONRESPONSE']._serialized_end=368
-  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_start=370
-  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_end=397
-  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_start=400
-  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_end=572
-  _globals['_RELOADREQUEST']._serialized_start=574
-  _globals['_RELOADREQUEST']._serialized_end=626
-  _globals['_CONFIGURATIONMISTAKE']._serialized_start=628
-  _globals['_CONFIGURATIONMISTAKE']._serialized_end=724
-  _globals['_CONFIGURATIONCHANGE']._serialized_start=726
-  _globals['_CONFIGURATIONCHANGE']._serialized_end=778
-  _globals['_RELOADRESPONSE']._serialized_start=781
-  _globals['_RELOADRESPONSE']._serialized_end=1010
-  _globals['_CONFIGURATIONSERVICE']._serialized_start=1013
-  _globals['_CONFIGURATIONSERVICE']._serialized_end=1304
+  _globals['_CONFIGURATION']._serialized_start=167
+  _globals['_CONFIGURATION']._serialized_end=296
+  _globals['_GETCONFIGURATIONREQUEST']._serialized_start=298
+  _globals['_GETCONFIGURATIONREQUEST']._serialized_end=370
+  _globals['_GETCONFIGURATIONRESPONSE']._serialized_start=372
+  _globals['_GETCONFIGURATIONRESPONSE']._serialized_end=449
+  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_start=451
+  _globals['_WATCHCONFIGURATIONREQUEST']._serialized_end=478
+  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_start=481
+  _globals['_WATCHCONFIGURATIONRESPONSE']._serialized_end=653
+  _globals['_RELOADREQUEST']._serialized_start=655
+  _globals['_RELOADREQUEST']._serialized_end=707
+  _globals['_CONFIGURATIONMISTAKE']._serialized_start=709
+  _globals['_CONFIGURATIONMISTAKE']._serialized_end=805
+  _globals['_CONFIGURATIONCHANGE']._serialized_start=807
+  _globals['_CONFIGURATIONCHANGE']._serialized_end=859
+  _globals['_RELOADRESPONSE']._serialized_start=862
+  _globals['_RELOADRESPONSE']._serialized_end=1091
+  _globals['_CONFIGURATIONSERVICE']._serialized_start=1094
+  _globals['_CONFIGURATIONSERVICE']._serialized_end=1385
 # @@protoc_insertion_point(module_scope)

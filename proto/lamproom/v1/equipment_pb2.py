@@ -22,47 +22,48 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blamproom/v1/equipment.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18lamproom/v1/stream.proto\"\xdd\x01\n\tEquipment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12*\n\nlink_state\x18\x04 \x01(\x0e\x32\x16.lamproom.v1.LinkState\x12\x13\n\x0blink_reason\x18\x05 \x01(\t\x12\x34\n\x10link_change_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06values\x18\x07 \x03(\x0b\x32\x17.lamproom.v1.PointValue\"\x86\x02\n\nPointValue\x12\r\n\x05point\x18\x01 \x01(\t\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66lag\x18\x04 \x01(\x08H\x00\x12\x0c\n\x04unit\x18\x05 \x01(\t\x12%\n\x07quality\x18\x06 \x01(\x0e\x32\x14.lamproom.v1.Quality\x12\x16\n\x0equality_reason\x18\x07 \x01(\t\x12/\n\x0bsource_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05value\"=\n\x14ListEquipmentRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"[\n\x15ListEquipmentResponse\x12)\n\tequipment\x18\x01 \x03(\x0b\x32\x16.lamproom.v1.Equipment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x15WatchEquipmentRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\"\xbd\x01\n\x16WatchEquipmentResponse\x12+\n\tequipment\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.EquipmentH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12\x1b\n\x11removed_device_id\x18\x04 \x01(\tH\x00\x42\t\n\x07message\"\xf3\x03\n\x0c\x41nchorHealth\x12\x11\n\tanchor_id\x18\x01 \x01(\t\x12+\n\x07verdict\x18\x02 \x01(\x0e\x32\x1a.lamproom.v1.AnchorVerdict\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x13\n\x0bheard_count\x18\x04 \x01(\x04\x12\x16\n\x0erejected_count\x18\x05 \x01(\x04\x12.\n\nheard_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08missed_s\x18\x07 \x01(\x01\x12\x14\n\x07reach_m\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06mean_m\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08spread_m\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04\x64x_m\x18\x0b \x01(\x01H\x03\x88\x01\x01\x12\x11\n\x04\x64y_m\x18\x0c \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\rsigma_along_m\x18\r \x01(\x01H\x05\x88\x01\x01\x12\x1b\n\x0esigma_across_m\x18\x0e \x01(\x01H\x06\x88\x01\x01\x12\x19\n\x0csignificance\x18\x0f \x01(\x01H\x07\x88\x01\x01\x42\n\n\x08_reach_mB\t\n\x07_mean_mB\x0b\n\t_spread_mB\x07\n\x05_dx_mB\x07\n\x05_dy_mB\x10\n\x0e_sigma_along_mB\x11\n\x0f_sigma_across_mB\x0f\n\r_significance\";\n\x12ListAnchorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x13ListAnchorsResponse\x12*\n\x07\x61nchors\x18\x01 \x03(\x0b\x32\x19.lamproom.v1.AnchorHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfe\x05\n\x0c\x44\x65viceHealth\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12*\n\nlink_state\x18\x05 \x01(\x0e\x32\x16.lamproom.v1.LinkState\x12\x13\n\x0blink_reason\x18\x06 \x01(\t\x12\x34\n\x10link_change_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nbegin_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nheard_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tgood_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cvalues_per_s\x18\x0b \x01(\x01\x12\x15\n\rrecords_per_s\x18\x0c \x01(\x01\x12\x13\n\x0bvalue_count\x18\r \x01(\x04\x12\x17\n\x0f\x62\x61\x64_value_count\x18\x0e \x01(\x04\x12\x14\n\x0crecord_count\x18\x0f \x01(\x04\x12\x12\n\nlost_count\x18\x10 \x01(\x04\x12\x15\n\rrefused_count\x18\x11 \x01(\x04\x12\x10\n\x08up_count\x18\x12 \x01(\r\x12\x12\n\ndown_count\x18\x13 \x01(\r\x12\x14\n\x0clast_failure\x18\x14 \x01(\t\x12\x35\n\x11last_failure_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x11round_trip_mean_s\x18\x16 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10round_trip_max_s\x18\x17 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rclock_ahead_s\x18\x18 \x01(\x01H\x02\x88\x01\x01\x42\x14\n\x12_round_trip_mean_sB\x13\n\x11_round_trip_max_sB\x10\n\x0e_clock_ahead_s\";\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x84\x01\n\x13ListDevicesResponse\x12*\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x19.lamproom.v1.DeviceHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\\\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cQUALITY_GOOD\x10\x01\x12\x15\n\x11QUALITY_UNCERTAIN\x10\x02\x12\x0f\n\x0bQUALITY_BAD\x10\x03*j\n\tLinkState\x12\x1a\n\x16LINK_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15LINK_STATE_CONNECTING\x10\x01\x12\x11\n\rLINK_STATE_UP\x10\x02\x12\x13\n\x0fLINK_STATE_DOWN\x10\x03*\xfa\x01\n\rAnchorVerdict\x12\x1e\n\x1a\x41NCHOR_VERDICT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41NCHOR_VERDICT_GOOD\x10\x01\x12\x1c\n\x18\x41NCHOR_VERDICT_MISPLACED\x10\x02\x12\x19\n\x15\x41NCHOR_VERDICT_BIASED\x10\x03\x12 \n\x1c\x41NCHOR_VERDICT_OFTEN_BLOCKED\x10\x04\x12\x19\n\x15\x41NCHOR_VERDICT_SILENT\x10\x05\x12\x1e\n\x1a\x41NCHOR_VERDICT_NEVER_HEARD\x10\x06\x12\x1a\n\x16\x41NCHOR_VERDICT_TOO_FEW\x10\x07\x32\xeb\x02\n\x10\x45quipmentService\x12V\n\rListEquipment\x12!.lamproom.v1.ListEquipmentRequest\x1a\".lamproom.v1.ListEquipmentResponse\x12[\n\x0eWatchEquipment\x12\".lamproom.v1.WatchEquipmentRequest\x1a#.lamproom.v1.WatchEquipmentResponse0\x01\x12P\n\x0bListDevices\x12\x1f.lamproom.v1.ListDevicesRequest\x1a .lamproom.v1.ListDevicesResponse\x12P\n\x0bListAnchors\x12\x1f.lamproom.v1.ListAnchorsRequest\x1a .lamproom.v1.ListAnchorsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1blamproom/v1/equipment.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18lamproom/v1/stream.proto\"\xdd\x01\n\tEquipment\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12*\n\nlink_state\x18\x04 \x01(\x0e\x32\x16.lamproom.v1.LinkState\x12\x13\n\x0blink_reason\x18\x05 \x01(\t\x12\x34\n\x10link_change_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x06values\x18\x07 \x03(\x0b\x32\x17.lamproom.v1.PointValue\"\x86\x02\n\nPointValue\x12\r\n\x05point\x18\x01 \x01(\t\x12\x10\n\x06number\x18\x02 \x01(\x01H\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66lag\x18\x04 \x01(\x08H\x00\x12\x0c\n\x04unit\x18\x05 \x01(\t\x12%\n\x07quality\x18\x06 \x01(\x0e\x32\x14.lamproom.v1.Quality\x12\x16\n\x0equality_reason\x18\x07 \x01(\t\x12/\n\x0bsource_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0creceive_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x07\n\x05value\"l\n\x14ListEquipmentRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"[\n\x15ListEquipmentResponse\x12)\n\tequipment\x18\x01 \x03(\x0b\x32\x16.lamproom.v1.Equipment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"+\n\x15WatchEquipmentRequest\x12\x12\n\ndevice_ids\x18\x01 \x03(\t\"\xbd\x01\n\x16WatchEquipmentResponse\x12+\n\tequipment\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.EquipmentH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12\x1b\n\x11removed_device_id\x18\x04 \x01(\tH\x00\x42\t\n\x07message\"\xf3\x03\n\x0c\x41nchorHealth\x12\x11\n\tanchor_id\x18\x01 \x01(\t\x12+\n\x07verdict\x18\x02 \x01(\x0e\x32\x1a.lamproom.v1.AnchorVerdict\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x13\n\x0bheard_count\x18\x04 \x01(\x04\x12\x16\n\x0erejected_count\x18\x05 \x01(\x04\x12.\n\nheard_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08missed_s\x18\x07 \x01(\x01\x12\x14\n\x07reach_m\x18\x08 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06mean_m\x18\t \x01(\x01H\x01\x88\x01\x01\x12\x15\n\x08spread_m\x18\n \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04\x64x_m\x18\x0b \x01(\x01H\x03\x88\x01\x01\x12\x11\n\x04\x64y_m\x18\x0c \x01(\x01H\x04\x88\x01\x01\x12\x1a\n\rsigma_along_m\x18\r \x01(\x01H\x05\x88\x01\x01\x12\x1b\n\x0esigma_across_m\x18\x0e \x01(\x01H\x06\x88\x01\x01\x12\x19\n\x0csignificance\x18\x0f \x01(\x01H\x07\x88\x01\x01\x42\n\n\x08_reach_mB\t\n\x07_mean_mB\x0b\n\t_spread_mB\x07\n\x05_dx_mB\x07\n\x05_dy_mB\x10\n\x0e_sigma_along_mB\x11\n\x0f_sigma_across_mB\x0f\n\r_significance\"j\n\x12ListAnchorsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Z\n\x13ListAnchorsResponse\x12*\n\x07\x61nchors\x18\x01 \x03(\x0b\x32\x19.lamproom.v1.AnchorHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xfe\x05\n\x0c\x44\x65viceHealth\x12\x11\n\tdevice_id\x18\x01 \x01(\t\x12\x0f\n\x07profile\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12*\n\nlink_state\x18\x05 \x01(\x0e\x32\x16.lamproom.v1.LinkState\x12\x13\n\x0blink_reason\x18\x06 \x01(\t\x12\x34\n\x10link_change_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nbegin_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nheard_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tgood_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cvalues_per_s\x18\x0b \x01(\x01\x12\x15\n\rrecords_per_s\x18\x0c \x01(\x01\x12\x13\n\x0bvalue_count\x18\r \x01(\x04\x12\x17\n\x0f\x62\x61\x64_value_count\x18\x0e \x01(\x04\x12\x14\n\x0crecord_count\x18\x0f \x01(\x04\x12\x12\n\nlost_count\x18\x10 \x01(\x04\x12\x15\n\rrefused_count\x18\x11 \x01(\x04\x12\x10\n\x08up_count\x18\x12 \x01(\r\x12\x12\n\ndown_count\x18\x13 \x01(\r\x12\x14\n\x0clast_failure\x18\x14 \x01(\t\x12\x35\n\x11last_failure_time\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1e\n\x11round_trip_mean_s\x18\x16 \x01(\x01H\x00\x88\x01\x01\x12\x1d\n\x10round_trip_max_s\x18\x17 \x01(\x01H\x01\x88\x01\x01\x12\x1a\n\rclock_ahead_s\x18\x18 \x01(\x01H\x02\x88\x01\x01\x42\x14\n\x12_round_trip_mean_sB\x13\n\x11_round_trip_max_sB\x10\n\x0e_clock_ahead_s\"j\n\x12ListDevicesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\x84\x01\n\x13ListDevicesResponse\x12*\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32\x19.lamproom.v1.DeviceHealth\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12(\n\x04time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\\\n\x07Quality\x12\x17\n\x13QUALITY_UNSPECIFIED\x10\x00\x12\x10\n\x0cQUALITY_GOOD\x10\x01\x12\x15\n\x11QUALITY_UNCERTAIN\x10\x02\x12\x0f\n\x0bQUALITY_BAD\x10\x03*j\n\tLinkState\x12\x1a\n\x16LINK_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15LINK_STATE_CONNECTING\x10\x01\x12\x11\n\rLINK_STATE_UP\x10\x02\x12\x13\n\x0fLINK_STATE_DOWN\x10\x03*\xfa\x01\n\rAnchorVerdict\x12\x1e\n\x1a\x41NCHOR_VERDICT_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41NCHOR_VERDICT_GOOD\x10\x01\x12\x1c\n\x18\x41NCHOR_VERDICT_MISPLACED\x10\x02\x12\x19\n\x15\x41NCHOR_VERDICT_BIASED\x10\x03\x12 \n\x1c\x41NCHOR_VERDICT_OFTEN_BLOCKED\x10\x04\x12\x19\n\x15\x41NCHOR_VERDICT_SILENT\x10\x05\x12\x1e\n\x1a\x41NCHOR_VERDICT_NEVER_HEARD\x10\x06\x12\x1a\n\x16\x41NCHOR_VERDICT_TOO_FEW\x10\x07\x32\xeb\x02\n\x10\x45quipmentService\x12V\n\rListEquipment\x12!.lamproom.v1.ListEquipmentRequest\x1a\".lamproom.v1.ListEquipmentResponse\x12[\n\x0eWatchEquipment\x12\".lamproom.v1.WatchEquipmentRequest\x1a#.lamproom.v1.WatchEquipmentResponse0\x01\x12P\n\x0bListDevices\x12\x1f.lamproom.v1.ListDevicesRequest\x1a .lamproom.v1.ListDevicesResponse\x12P\n\x0bListAnchors\x12\x1f.lamproom.v1.ListAnchorsRequest\x1a .lamproom.v1.ListAnchorsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.equipment_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUALITY']._serialized_start=2605
-  _globals['_QUALITY']._serialized_end=2697
-  _globals['_LINKSTATE']._serialized_start=2699
-  _globals['_LINKSTATE']._serialized_end=2805
-  _globals['_ANCHORVERDICT']._serialized_start=2808
-  _globals['_ANCHORVERDICT']._serialized_end=3058
-  _globals['_EQUIPMENT']._serialized_start=104
-  _globals['_EQUIPMENT']._serialized_end=325
-  _globals['_POINTVALUE']._serialized_start=328
-  _globals['_POINTVALUE']._serialized_end=590
-  _globals['_LISTEQUIPMENTREQUEST']._serialized_start=592
-  _globals['_LISTEQUIPMENTREQUEST']._serialized_end=653
-  _globals['_LISTEQUIPMENTRESPONSE']._serialized_start=655
-  _globals['_LISTEQUIPMENTRESPONSE']._serialized_end=746
-  _globals['_WATCHEQUIPMENTREQUEST']._serialized_start=748
-  _globals['_WATCHEQUIPMENTREQUEST']._serialized_end=791
-  _globals['_WATCHEQUIPMENTRESPONSE']._serialized_start=794
-  _globals['_WATCHEQUIPMENTRESPONSE']._serialized_end=983
-  _globals['_ANCHORHEALTH']._serialized_start=986
-  _globals['_ANCHORHEALTH']._serialized_end=1485
-  _globals['_LISTANCHORSREQUEST']._serialized_start=1487
-  _globals['_LISTANCHORSREQUEST']._serialized_end=1546
-  _globals['_LISTANCHORSRESPONSE']._serialized_start=1548
-  _globals['_LISTANCHORSRESPONSE']._serialized_end=1638
-  _globals['_DEVICEHEALTH']._serialized_start=1641
-  _globals['_DEVICEHEALTH']._serialized_end=2407
-  _globals['_LISTDEVICESREQUEST']._serialized_start=2409
-  _globals['_LISTDEVICESREQUEST']._serialized_end=2468
-  _globals['_LISTDEVICESRESPONSE']._serialized_start=2471
-  _globals['_LISTDEVICESRESPONSE']._serialized_end=2603
-  _globals['_EQUIPMENTSERVICE']._serialized_start=3061
-  _globals['_EQUIPMENTSERVICE']._serialized_end=3424
+  _globals['_QUALITY']._serialized_start=2780
+  _globals['_QUALITY']._serialized_end=2872
+  _globals['_LINKSTATE']._serialized_start=2874
+  _globals['_LINKSTATE']._serialized_end=2980
+  _globals['_ANCHORVERDICT']._serialized_start=2983
+  _globals['_ANCHORVERDICT']._serialized_end=3233
+  _globals['_EQUIPMENT']._serialized_start=138
+  _globals['_EQUIPMENT']._serialized_end=359
+  _globals['_POINTVALUE']._serialized_start=362
+  _globals['_POINTVALUE']._serialized_end=624
+  _globals['_LISTEQUIPMENTREQUEST']._serialized_start=626
+  _globals['_LISTEQUIPMENTREQUEST']._serialized_end=734
+  _globals['_LISTEQUIPMENTRESPONSE']._serialized_start=736
+  _globals['_LISTEQUIPMENTRESPONSE']._serialized_end=827
+  _globals['_WATCHEQUIPMENTREQUEST']._serialized_start=829
+  _globals['_WATCHEQUIPMENTREQUEST']._serialized_end=872
+  _globals['_WATCHEQUIPMENTRESPONSE']._serialized_start=875
+  _globals['_WATCHEQUIPMENTRESPONSE']._serialized_end=1064
+  _globals['_ANCHORHEALTH']._serialized_start=1067
+  _globals['_ANCHORHEALTH']._serialized_end=1566
+  _globals['_LISTANCHORSREQUEST']._serialized_start=1568
+  _globals['_LISTANCHORSREQUEST']._serialized_end=1674
+  _globals['_LISTANCHORSRESPONSE']._serialized_start=1676
+  _globals['_LISTANCHORSRESPONSE']._serialized_end=1766
+  _globals['_DEVICEHEALTH']._serialized_start=1769
+  _globals['_DEVICEHEALTH']._serialized_end=2535
+  _globals['_LISTDEVICESREQUEST']._serialized_start=2537
+  _globals['_LISTDEVICESREQUEST']._serialized_end=2643
+  _globals['_LISTDEVICESRESPONSE']._serialized_start=2646
+  _globals['_LISTDEVICESRESPONSE']._serialized_end=2778
+  _globals['_EQUIPMENTSERVICE']._serialized_start=3236
+  _globals['_EQUIPMENTSERVICE']._serialized_end=3599
 # @@protoc_insertion_point(module_scope)

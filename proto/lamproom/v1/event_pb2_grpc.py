@@ -45,6 +45,21 @@ class EventServiceStub:
                 request_serializer=lamproom_dot_v1_dot_event__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=lamproom_dot_v1_dot_event__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.AcknowledgeCursor = channel.unary_unary(
+                '/lamproom.v1.EventService/AcknowledgeCursor',
+                request_serializer=lamproom_dot_v1_dot_event__pb2.AcknowledgeCursorRequest.SerializeToString,
+                response_deserializer=lamproom_dot_v1_dot_event__pb2.AcknowledgeCursorResponse.FromString,
+                _registered_method=True)
+        self.ListConsumers = channel.unary_unary(
+                '/lamproom.v1.EventService/ListConsumers',
+                request_serializer=lamproom_dot_v1_dot_event__pb2.ListConsumersRequest.SerializeToString,
+                response_deserializer=lamproom_dot_v1_dot_event__pb2.ListConsumersResponse.FromString,
+                _registered_method=True)
+        self.DeleteConsumer = channel.unary_unary(
+                '/lamproom.v1.EventService/DeleteConsumer',
+                request_serializer=lamproom_dot_v1_dot_event__pb2.DeleteConsumerRequest.SerializeToString,
+                response_deserializer=lamproom_dot_v1_dot_event__pb2.DeleteConsumerResponse.FromString,
+                _registered_method=True)
 
 
 class EventServiceServicer:
@@ -57,6 +72,7 @@ class EventServiceServicer:
 
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
         OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+        NOT_FOUND: the filter names a mine that this gateway does not serve.
         UNAVAILABLE: the gateway is stopping; come back with the last cursor.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -67,6 +83,34 @@ class EventServiceServicer:
         """Stored events, oldest first.
 
         INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcknowledgeCursor(self, request, context):
+        """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
+        with its name as `consumer` goes on there. It is on disk when it is answered.
+
+        INVALID_ARGUMENT: the name or the cursor is not one.
+        FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
+        remembered already.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListConsumers(self, request, context):
+        """The consumers whose places are remembered, by name.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteConsumer(self, request, context):
+        """Forgets a consumer: one that will not come back keeps old events from being dropped.
+
+        NOT_FOUND: there is no such consumer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +128,21 @@ def add_EventServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=lamproom_dot_v1_dot_event__pb2.ListEventsRequest.FromString,
                     response_serializer=lamproom_dot_v1_dot_event__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'AcknowledgeCursor': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcknowledgeCursor,
+                    request_deserializer=lamproom_dot_v1_dot_event__pb2.AcknowledgeCursorRequest.FromString,
+                    response_serializer=lamproom_dot_v1_dot_event__pb2.AcknowledgeCursorResponse.SerializeToString,
+            ),
+            'ListConsumers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListConsumers,
+                    request_deserializer=lamproom_dot_v1_dot_event__pb2.ListConsumersRequest.FromString,
+                    response_serializer=lamproom_dot_v1_dot_event__pb2.ListConsumersResponse.SerializeToString,
+            ),
+            'DeleteConsumer': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteConsumer,
+                    request_deserializer=lamproom_dot_v1_dot_event__pb2.DeleteConsumerRequest.FromString,
+                    response_serializer=lamproom_dot_v1_dot_event__pb2.DeleteConsumerResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -141,6 +200,87 @@ class EventService:
             '/lamproom.v1.EventService/ListEvents',
             lamproom_dot_v1_dot_event__pb2.ListEventsRequest.SerializeToString,
             lamproom_dot_v1_dot_event__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcknowledgeCursor(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.v1.EventService/AcknowledgeCursor',
+            lamproom_dot_v1_dot_event__pb2.AcknowledgeCursorRequest.SerializeToString,
+            lamproom_dot_v1_dot_event__pb2.AcknowledgeCursorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListConsumers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.v1.EventService/ListConsumers',
+            lamproom_dot_v1_dot_event__pb2.ListConsumersRequest.SerializeToString,
+            lamproom_dot_v1_dot_event__pb2.ListConsumersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteConsumer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/lamproom.v1.EventService/DeleteConsumer',
+            lamproom_dot_v1_dot_event__pb2.DeleteConsumerRequest.SerializeToString,
+            lamproom_dot_v1_dot_event__pb2.DeleteConsumerResponse.FromString,
             options,
             channel_credentials,
             insecure,

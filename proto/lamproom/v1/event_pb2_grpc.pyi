@@ -39,12 +39,28 @@ class EventServiceStub:
 
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
     OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+    NOT_FOUND: the filter names a mine that this gateway does not serve.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]
     """Stored events, oldest first.
 
     INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
+    AcknowledgeCursor: _grpc.UnaryUnaryMultiCallable[_event_pb2.AcknowledgeCursorRequest, _event_pb2.AcknowledgeCursorResponse]
+    """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
+    with its name as `consumer` goes on there. It is on disk when it is answered.
+
+    INVALID_ARGUMENT: the name or the cursor is not one.
+    FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
+      remembered already.
+    """
+    ListConsumers: _grpc.UnaryUnaryMultiCallable[_event_pb2.ListConsumersRequest, _event_pb2.ListConsumersResponse]
+    """The consumers whose places are remembered, by name."""
+    DeleteConsumer: _grpc.UnaryUnaryMultiCallable[_event_pb2.DeleteConsumerRequest, _event_pb2.DeleteConsumerResponse]
+    """Forgets a consumer: one that will not come back keeps old events from being dropped.
+
+    NOT_FOUND: there is no such consumer.
     """
 
 @_typing.type_check_only
@@ -58,12 +74,28 @@ class EventServiceAsyncStub(EventServiceStub):
 
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
     OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+    NOT_FOUND: the filter names a mine that this gateway does not serve.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_event_pb2.ListEventsRequest, _event_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Stored events, oldest first.
 
     INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
+    AcknowledgeCursor: _aio.UnaryUnaryMultiCallable[_event_pb2.AcknowledgeCursorRequest, _event_pb2.AcknowledgeCursorResponse]  # type: ignore[assignment]
+    """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
+    with its name as `consumer` goes on there. It is on disk when it is answered.
+
+    INVALID_ARGUMENT: the name or the cursor is not one.
+    FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
+      remembered already.
+    """
+    ListConsumers: _aio.UnaryUnaryMultiCallable[_event_pb2.ListConsumersRequest, _event_pb2.ListConsumersResponse]  # type: ignore[assignment]
+    """The consumers whose places are remembered, by name."""
+    DeleteConsumer: _aio.UnaryUnaryMultiCallable[_event_pb2.DeleteConsumerRequest, _event_pb2.DeleteConsumerResponse]  # type: ignore[assignment]
+    """Forgets a consumer: one that will not come back keeps old events from being dropped.
+
+    NOT_FOUND: there is no such consumer.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,6 +112,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
         OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
+        NOT_FOUND: the filter names a mine that this gateway does not serve.
         UNAVAILABLE: the gateway is stopping; come back with the last cursor.
         """
 
@@ -92,6 +125,39 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Stored events, oldest first.
 
         INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
+
+    @_abc_1.abstractmethod
+    def AcknowledgeCursor(
+        self,
+        request: _event_pb2.AcknowledgeCursorRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.AcknowledgeCursorResponse, _abc.Awaitable[_event_pb2.AcknowledgeCursorResponse]]:
+        """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
+        with its name as `consumer` goes on there. It is on disk when it is answered.
+
+        INVALID_ARGUMENT: the name or the cursor is not one.
+        FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
+          remembered already.
+        """
+
+    @_abc_1.abstractmethod
+    def ListConsumers(
+        self,
+        request: _event_pb2.ListConsumersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.ListConsumersResponse, _abc.Awaitable[_event_pb2.ListConsumersResponse]]:
+        """The consumers whose places are remembered, by name."""
+
+    @_abc_1.abstractmethod
+    def DeleteConsumer(
+        self,
+        request: _event_pb2.DeleteConsumerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_event_pb2.DeleteConsumerResponse, _abc.Awaitable[_event_pb2.DeleteConsumerResponse]]:
+        """Forgets a consumer: one that will not come back keeps old events from being dropped.
+
+        NOT_FOUND: there is no such consumer.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

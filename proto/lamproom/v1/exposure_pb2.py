@@ -22,23 +22,24 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import attendance_pb2 as lamproom_dot_v1_dot_attendance__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alamproom/v1/exposure.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clamproom/v1/attendance.proto\"\x89\x02\n\x08\x45xposure\x12%\n\x05shift\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ShiftSpan\x12\x0f\n\x07zone_id\x18\x02 \x01(\t\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x1d\n\x15person_min_with_robot\x18\x04 \x01(\x01\x12 \n\x18person_min_without_robot\x18\x05 \x01(\x01\x12\x19\n\x11person_min_silent\x18\x06 \x01(\x01\x12\x11\n\trobot_min\x18\x07 \x01(\x01\x12\x18\n\x10robot_min_silent\x18\x08 \x01(\x01\x12.\n\ncount_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"w\n\x13ListExposureRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\t\x12\r\n\x05shift\x18\x04 \x01(\t\x12\x0f\n\x07zone_id\x18\x05 \x01(\t\x12\x0c\n\x04team\x18\x06 \x01(\t\"T\n\x14ListExposureResponse\x12#\n\x04rows\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.Exposure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2f\n\x0f\x45xposureService\x12S\n\x0cListExposure\x12 .lamproom.v1.ListExposureRequest\x1a!.lamproom.v1.ListExposureResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alamproom/v1/exposure.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1clamproom/v1/attendance.proto\"\x89\x02\n\x08\x45xposure\x12%\n\x05shift\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ShiftSpan\x12\x0f\n\x07zone_id\x18\x02 \x01(\t\x12\x0c\n\x04team\x18\x03 \x01(\t\x12\x1d\n\x15person_min_with_robot\x18\x04 \x01(\x01\x12 \n\x18person_min_without_robot\x18\x05 \x01(\x01\x12\x19\n\x11person_min_silent\x18\x06 \x01(\x01\x12\x11\n\trobot_min\x18\x07 \x01(\x01\x12\x18\n\x10robot_min_silent\x18\x08 \x01(\x01\x12.\n\ncount_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa6\x01\n\x13ListExposureRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\t\x12\r\n\x05shift\x18\x04 \x01(\t\x12\x0f\n\x07zone_id\x18\x05 \x01(\t\x12\x0c\n\x04team\x18\x06 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"T\n\x14ListExposureResponse\x12#\n\x04rows\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.Exposure\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2f\n\x0f\x45xposureService\x12S\n\x0cListExposure\x12 .lamproom.v1.ListExposureRequest\x1a!.lamproom.v1.ListExposureResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.exposure_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EXPOSURE']._serialized_start=107
-  _globals['_EXPOSURE']._serialized_end=372
-  _globals['_LISTEXPOSUREREQUEST']._serialized_start=374
-  _globals['_LISTEXPOSUREREQUEST']._serialized_end=493
-  _globals['_LISTEXPOSURERESPONSE']._serialized_start=495
-  _globals['_LISTEXPOSURERESPONSE']._serialized_end=579
-  _globals['_EXPOSURESERVICE']._serialized_start=581
-  _globals['_EXPOSURESERVICE']._serialized_end=683
+  _globals['_EXPOSURE']._serialized_start=141
+  _globals['_EXPOSURE']._serialized_end=406
+  _globals['_LISTEXPOSUREREQUEST']._serialized_start=409
+  _globals['_LISTEXPOSUREREQUEST']._serialized_end=575
+  _globals['_LISTEXPOSURERESPONSE']._serialized_start=577
+  _globals['_LISTEXPOSURERESPONSE']._serialized_end=661
+  _globals['_EXPOSURESERVICE']._serialized_start=663
+  _globals['_EXPOSURESERVICE']._serialized_end=765
 # @@protoc_insertion_point(module_scope)

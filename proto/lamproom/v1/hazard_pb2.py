@@ -22,65 +22,66 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import alarm_pb2 as lamproom_dot_v1_dot_alarm__pb2
 from lamproom.v1 import event_pb2 as lamproom_dot_v1_dot_event__pb2
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lamproom/v1/hazard.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x17lamproom/v1/event.proto\x1a\x18lamproom/v1/stream.proto\"\x85\x03\n\x06Hazard\x12\x11\n\thazard_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.lamproom.v1.HazardState\x12\x15\n\rrisk_point_id\x18\x05 \x01(\t\x12\x0f\n\x07zone_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x08 \x01(\t\x12,\n\x08\x64ue_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07overdue\x18\n \x01(\x08\x12\x12\n\nsupervisor\x18\x0b \x01(\t\x12\x10\n\x08\x66ound_by\x18\x0c \x01(\t\x12.\n\nfound_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05steps\x18\x0e \x03(\x0b\x32\x17.lamproom.v1.HazardStep\"\xaf\x01\n\nHazardStep\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.lamproom.v1.HazardStepKind\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.lamproom.v1.HazardState\x12-\n\tstep_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08operator\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"\xdd\x01\n\x12ListHazardsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12(\n\x06states\x18\x03 \x03(\x0e\x32\x18.lamproom.v1.HazardState\x12\x0f\n\x07zone_id\x18\x04 \x01(\t\x12\x15\n\rrisk_point_id\x18\x05 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x06 \x01(\t\x12&\n\x05level\x18\x07 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\x14\n\x0conly_overdue\x18\x08 \x01(\x08\"T\n\x13ListHazardsResponse\x12$\n\x07hazards\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Hazard\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13WatchHazardsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\"\xbf\x01\n\x14WatchHazardsResponse\x12\'\n\x07hazards\x18\x01 \x01(\x0b\x32\x14.lamproom.v1.HazardsH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12#\n\x05reset\x18\x04 \x01(\x0b\x32\x12.lamproom.v1.ResetH\x00\x42\t\n\x07message\"?\n\x07Hazards\x12$\n\x07hazards\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Hazard\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"%\n\x10GetHazardRequest\x12\x11\n\thazard_id\x18\x01 \x01(\t\"8\n\x11GetHazardResponse\x12#\n\x06hazard\x18\x01 \x01(\x0b\x32\x13.lamproom.v1.Hazard\"\xda\x01\n\x13ReportHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\r\n\x05title\x18\x02 \x01(\t\x12\x15\n\rrisk_point_id\x18\x03 \x01(\t\x12\x0f\n\x07zone_id\x18\x04 \x01(\t\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12&\n\x05level\x18\x06 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12,\n\x08\x64ue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x14ReportHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\x12\x11\n\thazard_id\x18\x02 \x01(\t\"\x8d\x01\n\x13\x41ssignHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12,\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x14\x41ssignHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"K\n\x11MendHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\"<\n\x12MendHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"\x8a\x01\n\x12\x43heckHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12,\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x13\x43heckHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"d\n\x16SuperviseHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x12\n\nsupervisor\x18\x03 \x01(\t\"A\n\x17SuperviseHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"c\n\x12\x43learHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x15\n\ras_supervisor\x18\x03 \x01(\x08\"=\n\x13\x43learHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult*\xab\x01\n\x0bHazardState\x12\x1c\n\x18HAZARD_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12HAZARD_STATE_FOUND\x10\x01\x12\x19\n\x15HAZARD_STATE_ASSIGNED\x10\x02\x12\x17\n\x13HAZARD_STATE_MENDED\x10\x03\x12\x18\n\x14HAZARD_STATE_CHECKED\x10\x04\x12\x18\n\x14HAZARD_STATE_CLEARED\x10\x05*\xa5\x02\n\x0eHazardStepKind\x12 \n\x1cHAZARD_STEP_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17HAZARD_STEP_KIND_REPORT\x10\x01\x12\x1b\n\x17HAZARD_STEP_KIND_ASSIGN\x10\x02\x12\x19\n\x15HAZARD_STEP_KIND_MEND\x10\x03\x12\x19\n\x15HAZARD_STEP_KIND_PASS\x10\x04\x12\x1b\n\x17HAZARD_STEP_KIND_REJECT\x10\x05\x12\x1e\n\x1aHAZARD_STEP_KIND_SUPERVISE\x10\x06\x12\x1a\n\x16HAZARD_STEP_KIND_CLEAR\x10\x07\x12(\n$HAZARD_STEP_KIND_CLEAR_AS_SUPERVISOR\x10\x08\x32\xff\x05\n\rHazardService\x12P\n\x0bListHazards\x12\x1f.lamproom.v1.ListHazardsRequest\x1a .lamproom.v1.ListHazardsResponse\x12J\n\tGetHazard\x12\x1d.lamproom.v1.GetHazardRequest\x1a\x1e.lamproom.v1.GetHazardResponse\x12U\n\x0cWatchHazards\x12 .lamproom.v1.WatchHazardsRequest\x1a!.lamproom.v1.WatchHazardsResponse0\x01\x12S\n\x0cReportHazard\x12 .lamproom.v1.ReportHazardRequest\x1a!.lamproom.v1.ReportHazardResponse\x12S\n\x0c\x41ssignHazard\x12 .lamproom.v1.AssignHazardRequest\x1a!.lamproom.v1.AssignHazardResponse\x12M\n\nMendHazard\x12\x1e.lamproom.v1.MendHazardRequest\x1a\x1f.lamproom.v1.MendHazardResponse\x12P\n\x0b\x43heckHazard\x12\x1f.lamproom.v1.CheckHazardRequest\x1a .lamproom.v1.CheckHazardResponse\x12\\\n\x0fSuperviseHazard\x12#.lamproom.v1.SuperviseHazardRequest\x1a$.lamproom.v1.SuperviseHazardResponse\x12P\n\x0b\x43learHazard\x12\x1f.lamproom.v1.ClearHazardRequest\x1a .lamproom.v1.ClearHazardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lamproom/v1/hazard.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x17lamproom/v1/event.proto\x1a\x18lamproom/v1/stream.proto\"\x85\x03\n\x06Hazard\x12\x11\n\thazard_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\'\n\x05state\x18\x04 \x01(\x0e\x32\x18.lamproom.v1.HazardState\x12\x15\n\rrisk_point_id\x18\x05 \x01(\t\x12\x0f\n\x07zone_id\x18\x06 \x01(\t\x12\x11\n\tdevice_id\x18\x07 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x08 \x01(\t\x12,\n\x08\x64ue_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07overdue\x18\n \x01(\x08\x12\x12\n\nsupervisor\x18\x0b \x01(\t\x12\x10\n\x08\x66ound_by\x18\x0c \x01(\t\x12.\n\nfound_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12&\n\x05steps\x18\x0e \x03(\x0b\x32\x17.lamproom.v1.HazardStep\"\xaf\x01\n\nHazardStep\x12)\n\x04kind\x18\x01 \x01(\x0e\x32\x1b.lamproom.v1.HazardStepKind\x12\'\n\x05state\x18\x02 \x01(\x0e\x32\x18.lamproom.v1.HazardState\x12-\n\tstep_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08operator\x18\x04 \x01(\t\x12\x0c\n\x04note\x18\x05 \x01(\t\"\x8c\x02\n\x12ListHazardsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12(\n\x06states\x18\x03 \x03(\x0e\x32\x18.lamproom.v1.HazardState\x12\x0f\n\x07zone_id\x18\x04 \x01(\t\x12\x15\n\rrisk_point_id\x18\x05 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x06 \x01(\t\x12&\n\x05level\x18\x07 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\x14\n\x0conly_overdue\x18\x08 \x01(\x08\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"T\n\x13ListHazardsResponse\x12$\n\x07hazards\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Hazard\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"%\n\x13WatchHazardsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\"\xbf\x01\n\x14WatchHazardsResponse\x12\'\n\x07hazards\x18\x01 \x01(\x0b\x32\x14.lamproom.v1.HazardsH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12#\n\x05reset\x18\x04 \x01(\x0b\x32\x12.lamproom.v1.ResetH\x00\x42\t\n\x07message\"?\n\x07Hazards\x12$\n\x07hazards\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Hazard\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\x0c\"T\n\x10GetHazardRequest\x12\x11\n\thazard_id\x18\x01 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"8\n\x11GetHazardResponse\x12#\n\x06hazard\x18\x01 \x01(\x0b\x32\x13.lamproom.v1.Hazard\"\xda\x01\n\x13ReportHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\r\n\x05title\x18\x02 \x01(\t\x12\x15\n\rrisk_point_id\x18\x03 \x01(\t\x12\x0f\n\x07zone_id\x18\x04 \x01(\t\x12\x11\n\tdevice_id\x18\x05 \x01(\t\x12&\n\x05level\x18\x06 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12,\n\x08\x64ue_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Q\n\x14ReportHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\x12\x11\n\thazard_id\x18\x02 \x01(\t\"\x8d\x01\n\x13\x41ssignHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x10\n\x08\x61ssignee\x18\x03 \x01(\t\x12,\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\">\n\x14\x41ssignHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"K\n\x11MendHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\"<\n\x12MendHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"\x8a\x01\n\x12\x43heckHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x0e\n\x06passed\x18\x03 \x01(\x08\x12,\n\x08\x64ue_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x13\x43heckHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"d\n\x16SuperviseHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x12\n\nsupervisor\x18\x03 \x01(\t\"A\n\x17SuperviseHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"c\n\x12\x43learHazardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\thazard_id\x18\x02 \x01(\t\x12\x15\n\ras_supervisor\x18\x03 \x01(\x08\"=\n\x13\x43learHazardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult*\xab\x01\n\x0bHazardState\x12\x1c\n\x18HAZARD_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12HAZARD_STATE_FOUND\x10\x01\x12\x19\n\x15HAZARD_STATE_ASSIGNED\x10\x02\x12\x17\n\x13HAZARD_STATE_MENDED\x10\x03\x12\x18\n\x14HAZARD_STATE_CHECKED\x10\x04\x12\x18\n\x14HAZARD_STATE_CLEARED\x10\x05*\xa5\x02\n\x0eHazardStepKind\x12 \n\x1cHAZARD_STEP_KIND_UNSPECIFIED\x10\x00\x12\x1b\n\x17HAZARD_STEP_KIND_REPORT\x10\x01\x12\x1b\n\x17HAZARD_STEP_KIND_ASSIGN\x10\x02\x12\x19\n\x15HAZARD_STEP_KIND_MEND\x10\x03\x12\x19\n\x15HAZARD_STEP_KIND_PASS\x10\x04\x12\x1b\n\x17HAZARD_STEP_KIND_REJECT\x10\x05\x12\x1e\n\x1aHAZARD_STEP_KIND_SUPERVISE\x10\x06\x12\x1a\n\x16HAZARD_STEP_KIND_CLEAR\x10\x07\x12(\n$HAZARD_STEP_KIND_CLEAR_AS_SUPERVISOR\x10\x08\x32\xff\x05\n\rHazardService\x12P\n\x0bListHazards\x12\x1f.lamproom.v1.ListHazardsRequest\x1a .lamproom.v1.ListHazardsResponse\x12J\n\tGetHazard\x12\x1d.lamproom.v1.GetHazardRequest\x1a\x1e.lamproom.v1.GetHazardResponse\x12U\n\x0cWatchHazards\x12 .lamproom.v1.WatchHazardsRequest\x1a!.lamproom.v1.WatchHazardsResponse0\x01\x12S\n\x0cReportHazard\x12 .lamproom.v1.ReportHazardRequest\x1a!.lamproom.v1.ReportHazardResponse\x12S\n\x0c\x41ssignHazard\x12 .lamproom.v1.AssignHazardRequest\x1a!.lamproom.v1.AssignHazardResponse\x12M\n\nMendHazard\x12\x1e.lamproom.v1.MendHazardRequest\x1a\x1f.lamproom.v1.MendHazardResponse\x12P\n\x0b\x43heckHazard\x12\x1f.lamproom.v1.CheckHazardRequest\x1a .lamproom.v1.CheckHazardResponse\x12\\\n\x0fSuperviseHazard\x12#.lamproom.v1.SuperviseHazardRequest\x1a$.lamproom.v1.SuperviseHazardResponse\x12P\n\x0b\x43learHazard\x12\x1f.lamproom.v1.ClearHazardRequest\x1a .lamproom.v1.ClearHazardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.hazard_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_HAZARDSTATE']._serialized_start=2614
-  _globals['_HAZARDSTATE']._serialized_end=2785
-  _globals['_HAZARDSTEPKIND']._serialized_start=2788
-  _globals['_HAZARDSTEPKIND']._serialized_end=3081
-  _globals['_HAZARD']._serialized_start=151
-  _globals['_HAZARD']._serialized_end=540
-  _globals['_HAZARDSTEP']._serialized_start=543
-  _globals['_HAZARDSTEP']._serialized_end=718
-  _globals['_LISTHAZARDSREQUEST']._serialized_start=721
-  _globals['_LISTHAZARDSREQUEST']._serialized_end=942
-  _globals['_LISTHAZARDSRESPONSE']._serialized_start=944
-  _globals['_LISTHAZARDSRESPONSE']._serialized_end=1028
-  _globals['_WATCHHAZARDSREQUEST']._serialized_start=1030
-  _globals['_WATCHHAZARDSREQUEST']._serialized_end=1067
-  _globals['_WATCHHAZARDSRESPONSE']._serialized_start=1070
-  _globals['_WATCHHAZARDSRESPONSE']._serialized_end=1261
-  _globals['_HAZARDS']._serialized_start=1263
-  _globals['_HAZARDS']._serialized_end=1326
-  _globals['_GETHAZARDREQUEST']._serialized_start=1328
-  _globals['_GETHAZARDREQUEST']._serialized_end=1365
-  _globals['_GETHAZARDRESPONSE']._serialized_start=1367
-  _globals['_GETHAZARDRESPONSE']._serialized_end=1423
-  _globals['_REPORTHAZARDREQUEST']._serialized_start=1426
-  _globals['_REPORTHAZARDREQUEST']._serialized_end=1644
-  _globals['_REPORTHAZARDRESPONSE']._serialized_start=1646
-  _globals['_REPORTHAZARDRESPONSE']._serialized_end=1727
-  _globals['_ASSIGNHAZARDREQUEST']._serialized_start=1730
-  _globals['_ASSIGNHAZARDREQUEST']._serialized_end=1871
-  _globals['_ASSIGNHAZARDRESPONSE']._serialized_start=1873
-  _globals['_ASSIGNHAZARDRESPONSE']._serialized_end=1935
-  _globals['_MENDHAZARDREQUEST']._serialized_start=1937
-  _globals['_MENDHAZARDREQUEST']._serialized_end=2012
-  _globals['_MENDHAZARDRESPONSE']._serialized_start=2014
-  _globals['_MENDHAZARDRESPONSE']._serialized_end=2074
-  _globals['_CHECKHAZARDREQUEST']._serialized_start=2077
-  _globals['_CHECKHAZARDREQUEST']._serialized_end=2215
-  _globals['_CHECKHAZARDRESPONSE']._serialized_start=2217
-  _globals['_CHECKHAZARDRESPONSE']._serialized_end=2278
-  _globals['_SUPERVISEHAZARDREQUEST']._serialized_start=2280
-  _globals['_SUPERVISEHAZARDREQUEST']._serialized_end=2380
-  _globals['_SUPERVISEHAZARDRESPONSE']._serialized_start=2382
-  _globals['_SUPERVISEHAZARDRESPONSE']._serialized_end=2447
-  _globals['_CLEARHAZARDREQUEST']._serialized_start=2449
-  _globals['_CLEARHAZARDREQUEST']._serialized_end=2548
-  _globals['_CLEARHAZARDRESPONSE']._serialized_start=2550
-  _globals['_CLEARHAZARDRESPONSE']._serialized_end=2611
-  _globals['_HAZARDSERVICE']._serialized_start=3084
-  _globals['_HAZARDSERVICE']._serialized_end=3851
+  _globals['_HAZARDSTATE']._serialized_start=2742
+  _globals['_HAZARDSTATE']._serialized_end=2913
+  _globals['_HAZARDSTEPKIND']._serialized_start=2916
+  _globals['_HAZARDSTEPKIND']._serialized_end=3209
+  _globals['_HAZARD']._serialized_start=185
+  _globals['_HAZARD']._serialized_end=574
+  _globals['_HAZARDSTEP']._serialized_start=577
+  _globals['_HAZARDSTEP']._serialized_end=752
+  _globals['_LISTHAZARDSREQUEST']._serialized_start=755
+  _globals['_LISTHAZARDSREQUEST']._serialized_end=1023
+  _globals['_LISTHAZARDSRESPONSE']._serialized_start=1025
+  _globals['_LISTHAZARDSRESPONSE']._serialized_end=1109
+  _globals['_WATCHHAZARDSREQUEST']._serialized_start=1111
+  _globals['_WATCHHAZARDSREQUEST']._serialized_end=1148
+  _globals['_WATCHHAZARDSRESPONSE']._serialized_start=1151
+  _globals['_WATCHHAZARDSRESPONSE']._serialized_end=1342
+  _globals['_HAZARDS']._serialized_start=1344
+  _globals['_HAZARDS']._serialized_end=1407
+  _globals['_GETHAZARDREQUEST']._serialized_start=1409
+  _globals['_GETHAZARDREQUEST']._serialized_end=1493
+  _globals['_GETHAZARDRESPONSE']._serialized_start=1495
+  _globals['_GETHAZARDRESPONSE']._serialized_end=1551
+  _globals['_REPORTHAZARDREQUEST']._serialized_start=1554
+  _globals['_REPORTHAZARDREQUEST']._serialized_end=1772
+  _globals['_REPORTHAZARDRESPONSE']._serialized_start=1774
+  _globals['_REPORTHAZARDRESPONSE']._serialized_end=1855
+  _globals['_ASSIGNHAZARDREQUEST']._serialized_start=1858
+  _globals['_ASSIGNHAZARDREQUEST']._serialized_end=1999
+  _globals['_ASSIGNHAZARDRESPONSE']._serialized_start=2001
+  _globals['_ASSIGNHAZARDRESPONSE']._serialized_end=2063
+  _globals['_MENDHAZARDREQUEST']._serialized_start=2065
+  _globals['_MENDHAZARDREQUEST']._serialized_end=2140
+  _globals['_MENDHAZARDRESPONSE']._serialized_start=2142
+  _globals['_MENDHAZARDRESPONSE']._serialized_end=2202
+  _globals['_CHECKHAZARDREQUEST']._serialized_start=2205
+  _globals['_CHECKHAZARDREQUEST']._serialized_end=2343
+  _globals['_CHECKHAZARDRESPONSE']._serialized_start=2345
+  _globals['_CHECKHAZARDRESPONSE']._serialized_end=2406
+  _globals['_SUPERVISEHAZARDREQUEST']._serialized_start=2408
+  _globals['_SUPERVISEHAZARDREQUEST']._serialized_end=2508
+  _globals['_SUPERVISEHAZARDRESPONSE']._serialized_start=2510
+  _globals['_SUPERVISEHAZARDRESPONSE']._serialized_end=2575
+  _globals['_CLEARHAZARDREQUEST']._serialized_start=2577
+  _globals['_CLEARHAZARDREQUEST']._serialized_end=2676
+  _globals['_CLEARHAZARDRESPONSE']._serialized_start=2678
+  _globals['_CLEARHAZARDRESPONSE']._serialized_end=2739
+  _globals['_HAZARDSERVICE']._serialized_start=3212
+  _globals['_HAZARDSERVICE']._serialized_end=3979
 # @@protoc_insertion_point(module_scope)

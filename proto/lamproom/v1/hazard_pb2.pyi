@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -200,6 +201,7 @@ class ListHazardsRequest(_message.Message):
     ASSIGNEE_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     ONLY_OVERDUE_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many; 0 means 250, which is also the most."""
     page_token: _builtins.str
@@ -211,6 +213,10 @@ class ListHazardsRequest(_message.Message):
     only_overdue: _builtins.bool
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___HazardState.ValueType]: ...
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Only these fields of each item; all when empty."""
+
     def __init__(
         self,
         *,
@@ -222,10 +228,11 @@ class ListHazardsRequest(_message.Message):
         assignee: _builtins.str = ...,
         level: _event_pb2.AlarmLevel.ValueType = ...,
         only_overdue: _builtins.bool = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "level", b"level", "only_overdue", b"only_overdue", "page_size", b"page_size", "page_token", b"page_token", "risk_point_id", b"risk_point_id", "states", b"states", "zone_id", b"zone_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["assignee", b"assignee", "level", b"level", "only_overdue", b"only_overdue", "page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask", "risk_point_id", b"risk_point_id", "states", b"states", "zone_id", b"zone_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -340,15 +347,21 @@ class GetHazardRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     HAZARD_ID_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     hazard_id: _builtins.str
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Only these fields of the answer; all when empty."""
+
     def __init__(
         self,
         *,
         hazard_id: _builtins.str = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["hazard_id", b"hazard_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hazard_id", b"hazard_id", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

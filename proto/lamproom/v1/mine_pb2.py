@@ -22,55 +22,56 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import configuration_pb2 as lamproom_dot_v1_dot_configuration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lamproom/v1/mine.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flamproom/v1/configuration.proto\".\n\x05Point\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\"d\n\x07Roadway\x12\x12\n\nroadway_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07width_m\x18\x03 \x01(\x01\x12&\n\ncentreline\x18\x04 \x03(\x0b\x32\x12.lamproom.v1.Point\"A\n\x06\x41nchor\x12\x11\n\tanchor_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\"}\n\x06Reader\x12\x11\n\treader_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\x12\x10\n\x08radius_m\x18\x03 \x01(\x01\x12\x18\n\x0bheading_deg\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_heading_deg\"G\n\x04\x41rea\x12\x0f\n\x07\x61rea_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x05rings\x18\x03 \x03(\x0b\x32\x11.lamproom.v1.Ring\"\xb0\x01\n\x04Zone\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.lamproom.v1.ZoneKind\x12 \n\x05rings\x18\x04 \x03(\x0b\x32\x11.lamproom.v1.Ring\x12\x14\n\x07z_min_m\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07z_max_m\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\n\n\x08_z_min_mB\n\n\x08_z_max_m\"*\n\x04Ring\x12\"\n\x06points\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Point\"\x0f\n\rGetMapRequest\"\xa1\x02\n\x0eGetMapResponse\x12\x11\n\tmine_code\x18\x01 \x01(\t\x12\x11\n\tmine_name\x18\x02 \x01(\t\x12&\n\x08roadways\x18\x03 \x03(\x0b\x32\x14.lamproom.v1.Roadway\x12$\n\x07\x61nchors\x18\x04 \x03(\x0b\x32\x13.lamproom.v1.Anchor\x12$\n\x07readers\x18\x05 \x03(\x0b\x32\x13.lamproom.v1.Reader\x12 \n\x05zones\x18\x06 \x03(\x0b\x32\x11.lamproom.v1.Zone\x12 \n\x05\x61reas\x18\x07 \x03(\x0b\x32\x11.lamproom.v1.Area\x12\x31\n\rconfiguration\x18\x08 \x01(\x0b\x32\x1a.lamproom.v1.Configuration\"9\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x11ListZonesResponse\x12 \n\x05zones\x18\x01 \x03(\x0b\x32\x11.lamproom.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x06Person\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x11\n\ton_roster\x18\x05 \x01(\x08\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.lamproom.v1.CardKind\":\n\x11ListPeopleRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x12ListPeopleResponse\x12#\n\x06people\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x15\n\x13GetHeadcountRequest\"\xe8\x01\n\x14GetHeadcountResponse\x12.\n\ncount_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bunderground\x18\x02 \x01(\r\x12\x0e\n\x06silent\x18\x03 \x01(\r\x12)\n\x05zones\x18\x04 \x03(\x0b\x32\x1a.lamproom.v1.ZoneHeadcount\x12\x0f\n\x07leaders\x18\x05 \x01(\r\x12\r\n\x05shift\x18\x1f \x01(\t\x12\x11\n\tattending\x18  \x01(\r\x12\x0f\n\x07\x65ntered\x18! \x01(\x04\x12\x0c\n\x04left\x18\" \x01(\x04\"N\n\rZoneHeadcount\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x0f\n\x07\x65ntered\x18\x1f \x01(\x04\x12\x0c\n\x04left\x18  \x01(\x04*\xf2\x01\n\x08ZoneKind\x12\x19\n\x15ZONE_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rZONE_KIND_KEY\x10\x01\x12\x18\n\x14ZONE_KIND_RESTRICTED\x10\x02\x12\x18\n\x14ZONE_KIND_CONTROLLED\x10\x03\x12\x14\n\x10ZONE_KIND_DANGER\x10\x04\x12\x14\n\x10ZONE_KIND_REFUGE\x10\x05\x12\x12\n\x0eZONE_KIND_FACE\x10\x06\x12\x16\n\x12ZONE_KIND_WELLHEAD\x10\x07\x12\x15\n\x11ZONE_KIND_LICENCE\x10\x08\x12\x15\n\x11ZONE_KIND_SECTION\x10\t*g\n\x08\x43\x61rdKind\x12\x19\n\x15\x43\x41RD_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41RD_KIND_PERSON\x10\x01\x12\x15\n\x11\x43\x41RD_KIND_VEHICLE\x10\x02\x12\x13\n\x0f\x43\x41RD_KIND_ROBOT\x10\x03\x32\xc0\x02\n\x0bMineService\x12\x41\n\x06GetMap\x12\x1a.lamproom.v1.GetMapRequest\x1a\x1b.lamproom.v1.GetMapResponse\x12J\n\tListZones\x12\x1d.lamproom.v1.ListZonesRequest\x1a\x1e.lamproom.v1.ListZonesResponse\x12M\n\nListPeople\x12\x1e.lamproom.v1.ListPeopleRequest\x1a\x1f.lamproom.v1.ListPeopleResponse\x12S\n\x0cGetHeadcount\x12 .lamproom.v1.GetHeadcountRequest\x1a!.lamproom.v1.GetHeadcountResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lamproom/v1/mine.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1flamproom/v1/configuration.proto\".\n\x05Point\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\"d\n\x07Roadway\x12\x12\n\nroadway_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07width_m\x18\x03 \x01(\x01\x12&\n\ncentreline\x18\x04 \x03(\x0b\x32\x12.lamproom.v1.Point\"A\n\x06\x41nchor\x12\x11\n\tanchor_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\"}\n\x06Reader\x12\x11\n\treader_id\x18\x01 \x01(\t\x12$\n\x08position\x18\x02 \x01(\x0b\x32\x12.lamproom.v1.Point\x12\x10\n\x08radius_m\x18\x03 \x01(\x01\x12\x18\n\x0bheading_deg\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x0e\n\x0c_heading_deg\"G\n\x04\x41rea\x12\x0f\n\x07\x61rea_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12 \n\x05rings\x18\x03 \x03(\x0b\x32\x11.lamproom.v1.Ring\"\xb0\x01\n\x04Zone\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x04kind\x18\x03 \x01(\x0e\x32\x15.lamproom.v1.ZoneKind\x12 \n\x05rings\x18\x04 \x03(\x0b\x32\x11.lamproom.v1.Ring\x12\x14\n\x07z_min_m\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07z_max_m\x18\x06 \x01(\x01H\x01\x88\x01\x01\x42\n\n\x08_z_min_mB\n\n\x08_z_max_m\"*\n\x04Ring\x12\"\n\x06points\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Point\">\n\rGetMapRequest\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xa1\x02\n\x0eGetMapResponse\x12\x11\n\tmine_code\x18\x01 \x01(\t\x12\x11\n\tmine_name\x18\x02 \x01(\t\x12&\n\x08roadways\x18\x03 \x03(\x0b\x32\x14.lamproom.v1.Roadway\x12$\n\x07\x61nchors\x18\x04 \x03(\x0b\x32\x13.lamproom.v1.Anchor\x12$\n\x07readers\x18\x05 \x03(\x0b\x32\x13.lamproom.v1.Reader\x12 \n\x05zones\x18\x06 \x03(\x0b\x32\x11.lamproom.v1.Zone\x12 \n\x05\x61reas\x18\x07 \x03(\x0b\x32\x11.lamproom.v1.Area\x12\x31\n\rconfiguration\x18\x08 \x01(\x0b\x32\x1a.lamproom.v1.Configuration\"h\n\x10ListZonesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"N\n\x11ListZonesResponse\x12 \n\x05zones\x18\x01 \x03(\x0b\x32\x11.lamproom.v1.Zone\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"w\n\x06Person\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03job\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x11\n\ton_roster\x18\x05 \x01(\x08\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.lamproom.v1.CardKind\"i\n\x11ListPeopleRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"R\n\x12ListPeopleResponse\x12#\n\x06people\x18\x01 \x03(\x0b\x32\x13.lamproom.v1.Person\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"D\n\x13GetHeadcountRequest\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"\xe8\x01\n\x14GetHeadcountResponse\x12.\n\ncount_time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bunderground\x18\x02 \x01(\r\x12\x0e\n\x06silent\x18\x03 \x01(\r\x12)\n\x05zones\x18\x04 \x03(\x0b\x32\x1a.lamproom.v1.ZoneHeadcount\x12\x0f\n\x07leaders\x18\x05 \x01(\r\x12\r\n\x05shift\x18\x1f \x01(\t\x12\x11\n\tattending\x18  \x01(\r\x12\x0f\n\x07\x65ntered\x18! \x01(\x04\x12\x0c\n\x04left\x18\" \x01(\x04\"N\n\rZoneHeadcount\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12\r\n\x05\x63ount\x18\x02 \x01(\r\x12\x0f\n\x07\x65ntered\x18\x1f \x01(\x04\x12\x0c\n\x04left\x18  \x01(\x04*\xf2\x01\n\x08ZoneKind\x12\x19\n\x15ZONE_KIND_UNSPECIFIED\x10\x00\x12\x11\n\rZONE_KIND_KEY\x10\x01\x12\x18\n\x14ZONE_KIND_RESTRICTED\x10\x02\x12\x18\n\x14ZONE_KIND_CONTROLLED\x10\x03\x12\x14\n\x10ZONE_KIND_DANGER\x10\x04\x12\x14\n\x10ZONE_KIND_REFUGE\x10\x05\x12\x12\n\x0eZONE_KIND_FACE\x10\x06\x12\x16\n\x12ZONE_KIND_WELLHEAD\x10\x07\x12\x15\n\x11ZONE_KIND_LICENCE\x10\x08\x12\x15\n\x11ZONE_KIND_SECTION\x10\t*g\n\x08\x43\x61rdKind\x12\x19\n\x15\x43\x41RD_KIND_UNSPECIFIED\x10\x00\x12\x14\n\x10\x43\x41RD_KIND_PERSON\x10\x01\x12\x15\n\x11\x43\x41RD_KIND_VEHICLE\x10\x02\x12\x13\n\x0f\x43\x41RD_KIND_ROBOT\x10\x03\x32\xc0\x02\n\x0bMineService\x12\x41\n\x06GetMap\x12\x1a.lamproom.v1.GetMapRequest\x1a\x1b.lamproom.v1.GetMapResponse\x12J\n\tListZones\x12\x1d.lamproom.v1.ListZonesRequest\x1a\x1e.lamproom.v1.ListZonesResponse\x12M\n\nListPeople\x12\x1e.lamproom.v1.ListPeopleRequest\x1a\x1f.lamproom.v1.ListPeopleResponse\x12S\n\x0cGetHeadcount\x12 .lamproom.v1.GetHeadcountRequest\x1a!.lamproom.v1.GetHeadcountResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.mine_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ZONEKIND']._serialized_start=1797
-  _globals['_ZONEKIND']._serialized_end=2039
-  _globals['_CARDKIND']._serialized_start=2041
-  _globals['_CARDKIND']._serialized_end=2144
-  _globals['_POINT']._serialized_start=105
-  _globals['_POINT']._serialized_end=151
-  _globals['_ROADWAY']._serialized_start=153
-  _globals['_ROADWAY']._serialized_end=253
-  _globals['_ANCHOR']._serialized_start=255
-  _globals['_ANCHOR']._serialized_end=320
-  _globals['_READER']._serialized_start=322
-  _globals['_READER']._serialized_end=447
-  _globals['_AREA']._serialized_start=449
-  _globals['_AREA']._serialized_end=520
-  _globals['_ZONE']._serialized_start=523
-  _globals['_ZONE']._serialized_end=699
-  _globals['_RING']._serialized_start=701
-  _globals['_RING']._serialized_end=743
-  _globals['_GETMAPREQUEST']._serialized_start=745
-  _globals['_GETMAPREQUEST']._serialized_end=760
-  _globals['_GETMAPRESPONSE']._serialized_start=763
-  _globals['_GETMAPRESPONSE']._serialized_end=1052
-  _globals['_LISTZONESREQUEST']._serialized_start=1054
-  _globals['_LISTZONESREQUEST']._serialized_end=1111
-  _globals['_LISTZONESRESPONSE']._serialized_start=1113
-  _globals['_LISTZONESRESPONSE']._serialized_end=1191
-  _globals['_PERSON']._serialized_start=1193
-  _globals['_PERSON']._serialized_end=1312
-  _globals['_LISTPEOPLEREQUEST']._serialized_start=1314
-  _globals['_LISTPEOPLEREQUEST']._serialized_end=1372
-  _globals['_LISTPEOPLERESPONSE']._serialized_start=1374
-  _globals['_LISTPEOPLERESPONSE']._serialized_end=1456
-  _globals['_GETHEADCOUNTREQUEST']._serialized_start=1458
-  _globals['_GETHEADCOUNTREQUEST']._serialized_end=1479
-  _globals['_GETHEADCOUNTRESPONSE']._serialized_start=1482
-  _globals['_GETHEADCOUNTRESPONSE']._serialized_end=1714
-  _globals['_ZONEHEADCOUNT']._serialized_start=1716
-  _globals['_ZONEHEADCOUNT']._serialized_end=1794
-  _globals['_MINESERVICE']._serialized_start=2147
-  _globals['_MINESERVICE']._serialized_end=2467
+  _globals['_ZONEKIND']._serialized_start=2019
+  _globals['_ZONEKIND']._serialized_end=2261
+  _globals['_CARDKIND']._serialized_start=2263
+  _globals['_CARDKIND']._serialized_end=2366
+  _globals['_POINT']._serialized_start=139
+  _globals['_POINT']._serialized_end=185
+  _globals['_ROADWAY']._serialized_start=187
+  _globals['_ROADWAY']._serialized_end=287
+  _globals['_ANCHOR']._serialized_start=289
+  _globals['_ANCHOR']._serialized_end=354
+  _globals['_READER']._serialized_start=356
+  _globals['_READER']._serialized_end=481
+  _globals['_AREA']._serialized_start=483
+  _globals['_AREA']._serialized_end=554
+  _globals['_ZONE']._serialized_start=557
+  _globals['_ZONE']._serialized_end=733
+  _globals['_RING']._serialized_start=735
+  _globals['_RING']._serialized_end=777
+  _globals['_GETMAPREQUEST']._serialized_start=779
+  _globals['_GETMAPREQUEST']._serialized_end=841
+  _globals['_GETMAPRESPONSE']._serialized_start=844
+  _globals['_GETMAPRESPONSE']._serialized_end=1133
+  _globals['_LISTZONESREQUEST']._serialized_start=1135
+  _globals['_LISTZONESREQUEST']._serialized_end=1239
+  _globals['_LISTZONESRESPONSE']._serialized_start=1241
+  _globals['_LISTZONESRESPONSE']._serialized_end=1319
+  _globals['_PERSON']._serialized_start=1321
+  _globals['_PERSON']._serialized_end=1440
+  _globals['_LISTPEOPLEREQUEST']._serialized_start=1442
+  _globals['_LISTPEOPLEREQUEST']._serialized_end=1547
+  _globals['_LISTPEOPLERESPONSE']._serialized_start=1549
+  _globals['_LISTPEOPLERESPONSE']._serialized_end=1631
+  _globals['_GETHEADCOUNTREQUEST']._serialized_start=1633
+  _globals['_GETHEADCOUNTREQUEST']._serialized_end=1701
+  _globals['_GETHEADCOUNTRESPONSE']._serialized_start=1704
+  _globals['_GETHEADCOUNTRESPONSE']._serialized_end=1936
+  _globals['_ZONEHEADCOUNT']._serialized_start=1938
+  _globals['_ZONEHEADCOUNT']._serialized_end=2016
+  _globals['_MINESERVICE']._serialized_start=2369
+  _globals['_MINESERVICE']._serialized_end=2689
 # @@protoc_insertion_point(module_scope)

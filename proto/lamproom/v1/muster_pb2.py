@@ -22,6 +22,7 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import alarm_pb2 as lamproom_dot_v1_dot_alarm__pb2
 from lamproom.v1 import event_pb2 as lamproom_dot_v1_dot_event__pb2
@@ -29,45 +30,45 @@ from lamproom.v1 import mine_pb2 as lamproom_dot_v1_dot_mine__pb2
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lamproom/v1/muster.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x17lamproom/v1/event.proto\x1a\x16lamproom/v1/mine.proto\x1a\x18lamproom/v1/stream.proto\"\x8f\x02\n\x06Muster\x12\x11\n\tmuster_id\x18\x01 \x01(\t\x12\r\n\x05\x64rill\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\topened_by\x18\x04 \x01(\t\x12-\n\topen_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08zone_ids\x18\x06 \x03(\t\x12.\n\nclose_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tclosed_by\x18\x08 \x01(\t\x12\x12\n\nclose_note\x18\t \x01(\t\x12(\n\x06\x63ounts\x18\n \x03(\x0b\x32\x18.lamproom.v1.MusterCount\"X\n\x0bMusterCount\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.lamproom.v1.MusterState\x12\x0e\n\x06people\x18\x02 \x01(\r\x12\x10\n\x08machines\x18\x03 \x01(\r\"\x81\x04\n\nMusterCard\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\x12\x0c\n\x04team\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.lamproom.v1.CardKind\x12\'\n\x05state\x18\x07 \x01(\x0e\x32\x18.lamproom.v1.MusterState\x12.\n\nstate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x63hanges\x18\t \x03(\x0b\x32\x1e.lamproom.v1.MusterStateChange\x12.\n\nheard_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05place\x18\x0b \x01(\x0b\x32\x12.lamproom.v1.Place\x12\r\n\x05\x61ge_s\x18\x0c \x01(\x01\x12\x12\n\nroadway_id\x18\r \x01(\t\x12\x17\n\nchainage_m\x18\x0e \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08zone_ids\x18\x0f \x03(\t\x12$\n\x07way_out\x18\x10 \x01(\x0b\x32\x13.lamproom.v1.WayOut\x12\x0f\n\x07\x63ut_off\x18\x11 \x01(\x08\x12\x16\n\x0e\x63ut_off_reason\x18\x12 \x01(\tB\r\n\x0b_chainage_m\"m\n\x11MusterStateChange\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.lamproom.v1.MusterState\x12/\n\x0b\x63hange_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x06WayOut\x12\x10\n\x08length_m\x18\x01 \x01(\x01\x12\x0f\n\x07zone_id\x18\x02 \x01(\t\x12\x13\n\x0broadway_ids\x18\x03 \x03(\t\x12%\n\x06points\x18\x04 \x03(\x0b\x32\x15.lamproom.v1.WayPoint\"1\n\x08WayPoint\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\"Y\n\x11OpenMusterRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08zone_ids\x18\x02 \x03(\t\x12\r\n\x05\x64rill\x18\x03 \x01(\x08\"<\n\x12OpenMusterResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"L\n\x12\x43loseMusterRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\tmuster_id\x18\x02 \x01(\t\"=\n\x13\x43loseMusterResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"9\n\x10GetMusterRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"y\n\x11GetMusterResponse\x12#\n\x06muster\x18\x01 \x01(\x0b\x32\x13.lamproom.v1.Muster\x12&\n\x05\x63\x61rds\x18\x02 \x03(\x0b\x32\x17.lamproom.v1.MusterCard\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x14\n\x12WatchMusterRequest\"\xc2\x01\n\x13WatchMusterResponse\x12%\n\x06muster\x18\x01 \x01(\x0b\x32\x13.lamproom.v1.MusterH\x00\x12)\n\x05\x63\x61rds\x18\x02 \x01(\x0b\x32\x18.lamproom.v1.MusterCardsH\x00\x12!\n\x04sync\x18\x03 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x04 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"5\n\x0bMusterCards\x12&\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x17.lamproom.v1.MusterCard*\x9a\x01\n\x0bMusterState\x12\x1c\n\x18MUSTER_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MUSTER_STATE_MUST_LEAVE\x10\x01\x12\x1b\n\x17MUSTER_STATE_ON_THE_WAY\x10\x02\x12\x15\n\x11MUSTER_STATE_SAFE\x10\x03\x12\x1c\n\x18MUSTER_STATE_UNACCOUNTED\x10\x04\x32\xd0\x02\n\rMusterService\x12M\n\nOpenMuster\x12\x1e.lamproom.v1.OpenMusterRequest\x1a\x1f.lamproom.v1.OpenMusterResponse\x12P\n\x0b\x43loseMuster\x12\x1f.lamproom.v1.CloseMusterRequest\x1a .lamproom.v1.CloseMusterResponse\x12J\n\tGetMuster\x12\x1d.lamproom.v1.GetMusterRequest\x1a\x1e.lamproom.v1.GetMusterResponse\x12R\n\x0bWatchMuster\x12\x1f.lamproom.v1.WatchMusterRequest\x1a .lamproom.v1.WatchMusterResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lamproom/v1/muster.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x17lamproom/v1/event.proto\x1a\x16lamproom/v1/mine.proto\x1a\x18lamproom/v1/stream.proto\"\x8f\x02\n\x06Muster\x12\x11\n\tmuster_id\x18\x01 \x01(\t\x12\r\n\x05\x64rill\x18\x02 \x01(\x08\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x11\n\topened_by\x18\x04 \x01(\t\x12-\n\topen_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08zone_ids\x18\x06 \x03(\t\x12.\n\nclose_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tclosed_by\x18\x08 \x01(\t\x12\x12\n\nclose_note\x18\t \x01(\t\x12(\n\x06\x63ounts\x18\n \x03(\x0b\x32\x18.lamproom.v1.MusterCount\"X\n\x0bMusterCount\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.lamproom.v1.MusterState\x12\x0e\n\x06people\x18\x02 \x01(\r\x12\x10\n\x08machines\x18\x03 \x01(\r\"\x81\x04\n\nMusterCard\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\x12\x0c\n\x04team\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.lamproom.v1.CardKind\x12\'\n\x05state\x18\x07 \x01(\x0e\x32\x18.lamproom.v1.MusterState\x12.\n\nstate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x07\x63hanges\x18\t \x03(\x0b\x32\x1e.lamproom.v1.MusterStateChange\x12.\n\nheard_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12!\n\x05place\x18\x0b \x01(\x0b\x32\x12.lamproom.v1.Place\x12\r\n\x05\x61ge_s\x18\x0c \x01(\x01\x12\x12\n\nroadway_id\x18\r \x01(\t\x12\x17\n\nchainage_m\x18\x0e \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x08zone_ids\x18\x0f \x03(\t\x12$\n\x07way_out\x18\x10 \x01(\x0b\x32\x13.lamproom.v1.WayOut\x12\x0f\n\x07\x63ut_off\x18\x11 \x01(\x08\x12\x16\n\x0e\x63ut_off_reason\x18\x12 \x01(\tB\r\n\x0b_chainage_m\"m\n\x11MusterStateChange\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.lamproom.v1.MusterState\x12/\n\x0b\x63hange_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"g\n\x06WayOut\x12\x10\n\x08length_m\x18\x01 \x01(\x01\x12\x0f\n\x07zone_id\x18\x02 \x01(\t\x12\x13\n\x0broadway_ids\x18\x03 \x03(\t\x12%\n\x06points\x18\x04 \x03(\x0b\x32\x15.lamproom.v1.WayPoint\"1\n\x08WayPoint\x12\x0b\n\x03x_m\x18\x01 \x01(\x01\x12\x0b\n\x03y_m\x18\x02 \x01(\x01\x12\x0b\n\x03z_m\x18\x03 \x01(\x01\"Y\n\x11OpenMusterRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08zone_ids\x18\x02 \x03(\t\x12\r\n\x05\x64rill\x18\x03 \x01(\x08\"<\n\x12OpenMusterResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"L\n\x12\x43loseMusterRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x11\n\tmuster_id\x18\x02 \x01(\t\"=\n\x13\x43loseMusterResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"h\n\x10GetMusterRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"y\n\x11GetMusterResponse\x12#\n\x06muster\x18\x01 \x01(\x0b\x32\x13.lamproom.v1.Muster\x12&\n\x05\x63\x61rds\x18\x02 \x03(\x0b\x32\x17.lamproom.v1.MusterCard\x12\x17\n\x0fnext_page_token\x18\x03 \x01(\t\"\x14\n\x12WatchMusterRequest\"\xc2\x01\n\x13WatchMusterResponse\x12%\n\x06muster\x18\x01 \x01(\x0b\x32\x13.lamproom.v1.MusterH\x00\x12)\n\x05\x63\x61rds\x18\x02 \x01(\x0b\x32\x18.lamproom.v1.MusterCardsH\x00\x12!\n\x04sync\x18\x03 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x04 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"5\n\x0bMusterCards\x12&\n\x05\x63\x61rds\x18\x01 \x03(\x0b\x32\x17.lamproom.v1.MusterCard*\x9a\x01\n\x0bMusterState\x12\x1c\n\x18MUSTER_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17MUSTER_STATE_MUST_LEAVE\x10\x01\x12\x1b\n\x17MUSTER_STATE_ON_THE_WAY\x10\x02\x12\x15\n\x11MUSTER_STATE_SAFE\x10\x03\x12\x1c\n\x18MUSTER_STATE_UNACCOUNTED\x10\x04\x32\xd0\x02\n\rMusterService\x12M\n\nOpenMuster\x12\x1e.lamproom.v1.OpenMusterRequest\x1a\x1f.lamproom.v1.OpenMusterResponse\x12P\n\x0b\x43loseMuster\x12\x1f.lamproom.v1.CloseMusterRequest\x1a .lamproom.v1.CloseMusterResponse\x12J\n\tGetMuster\x12\x1d.lamproom.v1.GetMusterRequest\x1a\x1e.lamproom.v1.GetMusterResponse\x12R\n\x0bWatchMuster\x12\x1f.lamproom.v1.WatchMusterRequest\x1a .lamproom.v1.WatchMusterResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.muster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MUSTERSTATE']._serialized_start=2072
-  _globals['_MUSTERSTATE']._serialized_end=2226
-  _globals['_MUSTER']._serialized_start=175
-  _globals['_MUSTER']._serialized_end=446
-  _globals['_MUSTERCOUNT']._serialized_start=448
-  _globals['_MUSTERCOUNT']._serialized_end=536
-  _globals['_MUSTERCARD']._serialized_start=539
-  _globals['_MUSTERCARD']._serialized_end=1052
-  _globals['_MUSTERSTATECHANGE']._serialized_start=1054
-  _globals['_MUSTERSTATECHANGE']._serialized_end=1163
-  _globals['_WAYOUT']._serialized_start=1165
-  _globals['_WAYOUT']._serialized_end=1268
-  _globals['_WAYPOINT']._serialized_start=1270
-  _globals['_WAYPOINT']._serialized_end=1319
-  _globals['_OPENMUSTERREQUEST']._serialized_start=1321
-  _globals['_OPENMUSTERREQUEST']._serialized_end=1410
-  _globals['_OPENMUSTERRESPONSE']._serialized_start=1412
-  _globals['_OPENMUSTERRESPONSE']._serialized_end=1472
-  _globals['_CLOSEMUSTERREQUEST']._serialized_start=1474
-  _globals['_CLOSEMUSTERREQUEST']._serialized_end=1550
-  _globals['_CLOSEMUSTERRESPONSE']._serialized_start=1552
-  _globals['_CLOSEMUSTERRESPONSE']._serialized_end=1613
-  _globals['_GETMUSTERREQUEST']._serialized_start=1615
-  _globals['_GETMUSTERREQUEST']._serialized_end=1672
-  _globals['_GETMUSTERRESPONSE']._serialized_start=1674
-  _globals['_GETMUSTERRESPONSE']._serialized_end=1795
-  _globals['_WATCHMUSTERREQUEST']._serialized_start=1797
-  _globals['_WATCHMUSTERREQUEST']._serialized_end=1817
-  _globals['_WATCHMUSTERRESPONSE']._serialized_start=1820
-  _globals['_WATCHMUSTERRESPONSE']._serialized_end=2014
-  _globals['_MUSTERCARDS']._serialized_start=2016
-  _globals['_MUSTERCARDS']._serialized_end=2069
-  _globals['_MUSTERSERVICE']._serialized_start=2229
-  _globals['_MUSTERSERVICE']._serialized_end=2565
+  _globals['_MUSTERSTATE']._serialized_start=2153
+  _globals['_MUSTERSTATE']._serialized_end=2307
+  _globals['_MUSTER']._serialized_start=209
+  _globals['_MUSTER']._serialized_end=480
+  _globals['_MUSTERCOUNT']._serialized_start=482
+  _globals['_MUSTERCOUNT']._serialized_end=570
+  _globals['_MUSTERCARD']._serialized_start=573
+  _globals['_MUSTERCARD']._serialized_end=1086
+  _globals['_MUSTERSTATECHANGE']._serialized_start=1088
+  _globals['_MUSTERSTATECHANGE']._serialized_end=1197
+  _globals['_WAYOUT']._serialized_start=1199
+  _globals['_WAYOUT']._serialized_end=1302
+  _globals['_WAYPOINT']._serialized_start=1304
+  _globals['_WAYPOINT']._serialized_end=1353
+  _globals['_OPENMUSTERREQUEST']._serialized_start=1355
+  _globals['_OPENMUSTERREQUEST']._serialized_end=1444
+  _globals['_OPENMUSTERRESPONSE']._serialized_start=1446
+  _globals['_OPENMUSTERRESPONSE']._serialized_end=1506
+  _globals['_CLOSEMUSTERREQUEST']._serialized_start=1508
+  _globals['_CLOSEMUSTERREQUEST']._serialized_end=1584
+  _globals['_CLOSEMUSTERRESPONSE']._serialized_start=1586
+  _globals['_CLOSEMUSTERRESPONSE']._serialized_end=1647
+  _globals['_GETMUSTERREQUEST']._serialized_start=1649
+  _globals['_GETMUSTERREQUEST']._serialized_end=1753
+  _globals['_GETMUSTERRESPONSE']._serialized_start=1755
+  _globals['_GETMUSTERRESPONSE']._serialized_end=1876
+  _globals['_WATCHMUSTERREQUEST']._serialized_start=1878
+  _globals['_WATCHMUSTERREQUEST']._serialized_end=1898
+  _globals['_WATCHMUSTERRESPONSE']._serialized_start=1901
+  _globals['_WATCHMUSTERRESPONSE']._serialized_end=2095
+  _globals['_MUSTERCARDS']._serialized_start=2097
+  _globals['_MUSTERCARDS']._serialized_end=2150
+  _globals['_MUSTERSERVICE']._serialized_start=2310
+  _globals['_MUSTERSERVICE']._serialized_end=2646
 # @@protoc_insertion_point(module_scope)

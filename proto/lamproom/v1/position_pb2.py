@@ -22,39 +22,47 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from lamproom.v1 import mine_pb2 as lamproom_dot_v1_dot_mine__pb2
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alamproom/v1/position.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18lamproom/v1/stream.proto\"P\n\x15WatchPositionsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\'\n\x08sampling\x18\x02 \x01(\x0e\x32\x15.lamproom.v1.Sampling\"\xfa\x01\n\x16WatchPositionsResponse\x12\x33\n\tdirectory\x18\x01 \x01(\x0b\x32\x1e.lamproom.v1.PositionDirectoryH\x00\x12+\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x1a.lamproom.v1.PositionFrameH\x00\x12!\n\x04sync\x18\x03 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x04 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12#\n\x05reset\x18\x05 \x01(\x0b\x32\x12.lamproom.v1.ResetH\x00\x42\t\n\x07message\"\x8a\x01\n\x11PositionDirectory\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.lamproom.v1.PositionDirectory.Entry\x12\x13\n\x0broadway_ids\x18\x02 \x03(\t\x1a)\n\x05\x45ntry\x12\x12\n\ntag_handle\x18\x01 \x01(\x07\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\"\xb7\x03\n\rPositionFrame\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\x10\n\x08snapshot\x18\x02 \x01(\x08\x12\x17\n\x0f\x63oalesced_count\x18\x03 \x01(\x06\x12\x13\n\x0btag_handles\x18\x04 \x03(\x07\x12\x0c\n\x04t_ns\x18\x05 \x03(\x10\x12\x0c\n\x04x_mm\x18\x06 \x03(\x0f\x12\x0c\n\x04y_mm\x18\x07 \x03(\x0f\x12\x0c\n\x04z_mm\x18\x08 \x03(\x0f\x12\x0f\n\x07vx_mm_s\x18\t \x03(\x0f\x12\x0f\n\x07vy_mm_s\x18\n \x03(\x0f\x12\x10\n\x08var_x_m2\x18\x0b \x03(\x02\x12\x11\n\tcov_xy_m2\x18\x0c \x03(\x02\x12\x10\n\x08var_y_m2\x18\r \x03(\x02\x12*\n\x0b\x66ix_classes\x18\x0e \x03(\x0e\x32\x15.lamproom.v1.FixClass\x12\x14\n\x0c\x61nchors_used\x18\x0f \x03(\r\x12\x10\n\x08roadways\x18\x10 \x03(\r\x12\x14\n\x0c\x63hainages_mm\x18\x11 \x03(\x0f\x12\x0e\n\x06\x61ges_s\x18\x12 \x03(\x02\x12\r\n\x05hdops\x18\x13 \x03(\x02\x12\x18\n\x10\x61nchors_rejected\x18\x14 \x03(\r\x12\x0b\n\x03nis\x18\x15 \x03(\x02\x12\x15\n\rprotections_m\x18\x16 \x03(\x02\"L\n\x14ListPositionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05\x63\x61rds\x18\x03 \x03(\t\"Z\n\x15ListPositionsResponse\x12(\n\tpositions\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x04\n\x08Position\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x30\n\x0cmeasure_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03x_m\x18\x03 \x01(\x01\x12\x0b\n\x03y_m\x18\x04 \x01(\x01\x12\x0b\n\x03z_m\x18\x05 \x01(\x01\x12\x0e\n\x06vx_m_s\x18\x06 \x01(\x01\x12\x0e\n\x06vy_m_s\x18\x07 \x01(\x01\x12\x10\n\x08var_x_m2\x18\x08 \x01(\x01\x12\x11\n\tcov_xy_m2\x18\t \x01(\x01\x12\x10\n\x08var_y_m2\x18\n \x01(\x01\x12(\n\tfix_class\x18\x0b \x01(\x0e\x32\x15.lamproom.v1.FixClass\x12\x14\n\x0c\x61nchors_used\x18\x0c \x01(\r\x12\r\n\x05\x61ge_s\x18\r \x01(\x01\x12\x10\n\x08zone_ids\x18\x0e \x03(\t\x12\x12\n\nroadway_id\x18\x0f \x01(\t\x12\x17\n\nchainage_m\x18\x10 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04hdop\x18\x11 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x10\x61nchors_rejected\x18\x12 \x01(\r\x12\x10\n\x03nis\x18\x13 \x01(\x01H\x02\x88\x01\x01\x12\x19\n\x0cprotection_m\x18\x14 \x01(\x01H\x03\x88\x01\x01\x12(\n\nellipse_95\x18\x15 \x01(\x0b\x32\x14.lamproom.v1.EllipseB\r\n\x0b_chainage_mB\x07\n\x05_hdopB\x06\n\x04_nisB\x0f\n\r_protection_m\"L\n\x07\x45llipse\x12\x14\n\x0csemi_major_m\x18\x01 \x01(\x01\x12\x14\n\x0csemi_minor_m\x18\x02 \x01(\x01\x12\x15\n\rdirection_deg\x18\x03 \x01(\x01*\xb0\x01\n\x08\x46ixClass\x12\x19\n\x15\x46IX_CLASS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46IX_CLASS_PRECISE\x10\x01\x12\x15\n\x11\x46IX_CLASS_ROADWAY\x10\x02\x12\x12\n\x0e\x46IX_CLASS_ZONE\x10\x03\x12\x1a\n\x16\x46IX_CLASS_EXTRAPOLATED\x10\x04\x12\x17\n\x13\x46IX_CLASS_AMBIGUOUS\x10\x05\x12\x12\n\x0e\x46IX_CLASS_LOST\x10\x06*h\n\x08Sampling\x12\x18\n\x14SAMPLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fSAMPLING_LATEST\x10\x01\x12\x16\n\x12SAMPLING_EVERY_FIX\x10\x02\x12\x15\n\x11SAMPLING_SMOOTHED\x10\x03\x32\xc6\x01\n\x0fPositionService\x12[\n\x0eWatchPositions\x12\".lamproom.v1.WatchPositionsRequest\x1a#.lamproom.v1.WatchPositionsResponse0\x01\x12V\n\rListPositions\x12!.lamproom.v1.ListPositionsRequest\x1a\".lamproom.v1.ListPositionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1alamproom/v1/position.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16lamproom/v1/mine.proto\x1a\x18lamproom/v1/stream.proto\"\xac\x01\n\x15WatchPositionsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\'\n\x08sampling\x18\x02 \x01(\x0e\x32\x15.lamproom.v1.Sampling\x12+\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x1b.lamproom.v1.PositionFilter\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"p\n\x0ePositionFilter\x12\x10\n\x08zone_ids\x18\x01 \x03(\t\x12)\n\ncard_kinds\x18\x02 \x03(\x0e\x32\x15.lamproom.v1.CardKind\x12\r\n\x05\x63\x61rds\x18\x03 \x03(\t\x12\x12\n\nmine_codes\x18\x04 \x03(\t\"z\n\x16\x46ollowPositionsRequest\x12\x31\n\x05start\x18\x01 \x01(\x0b\x32\".lamproom.v1.WatchPositionsRequest\x12\x13\n\x0b\x66rames_done\x18\x02 \x01(\x04\x12\x18\n\x10\x66rames_under_way\x18\x03 \x01(\r\"\xfb\x01\n\x17\x46ollowPositionsResponse\x12\x33\n\tdirectory\x18\x01 \x01(\x0b\x32\x1e.lamproom.v1.PositionDirectoryH\x00\x12+\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x1a.lamproom.v1.PositionFrameH\x00\x12!\n\x04sync\x18\x03 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x04 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12#\n\x05reset\x18\x05 \x01(\x0b\x32\x12.lamproom.v1.ResetH\x00\x42\t\n\x07message\"\xfa\x01\n\x16WatchPositionsResponse\x12\x33\n\tdirectory\x18\x01 \x01(\x0b\x32\x1e.lamproom.v1.PositionDirectoryH\x00\x12+\n\x05\x66rame\x18\x02 \x01(\x0b\x32\x1a.lamproom.v1.PositionFrameH\x00\x12!\n\x04sync\x18\x03 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x04 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x12#\n\x05reset\x18\x05 \x01(\x0b\x32\x12.lamproom.v1.ResetH\x00\x42\t\n\x07message\"\x8a\x01\n\x11PositionDirectory\x12\x35\n\x07\x65ntries\x18\x01 \x03(\x0b\x32$.lamproom.v1.PositionDirectory.Entry\x12\x13\n\x0broadway_ids\x18\x02 \x03(\t\x1a)\n\x05\x45ntry\x12\x12\n\ntag_handle\x18\x01 \x01(\x07\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\"\xd1\x03\n\rPositionFrame\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\x0c\x12\x10\n\x08snapshot\x18\x02 \x01(\x08\x12\x17\n\x0f\x63oalesced_count\x18\x03 \x01(\x06\x12\x13\n\x0btag_handles\x18\x04 \x03(\x07\x12\x0c\n\x04t_ns\x18\x05 \x03(\x10\x12\x0c\n\x04x_mm\x18\x06 \x03(\x0f\x12\x0c\n\x04y_mm\x18\x07 \x03(\x0f\x12\x0c\n\x04z_mm\x18\x08 \x03(\x0f\x12\x0f\n\x07vx_mm_s\x18\t \x03(\x0f\x12\x0f\n\x07vy_mm_s\x18\n \x03(\x0f\x12\x10\n\x08var_x_m2\x18\x0b \x03(\x02\x12\x11\n\tcov_xy_m2\x18\x0c \x03(\x02\x12\x10\n\x08var_y_m2\x18\r \x03(\x02\x12*\n\x0b\x66ix_classes\x18\x0e \x03(\x0e\x32\x15.lamproom.v1.FixClass\x12\x14\n\x0c\x61nchors_used\x18\x0f \x03(\r\x12\x10\n\x08roadways\x18\x10 \x03(\r\x12\x14\n\x0c\x63hainages_mm\x18\x11 \x03(\x0f\x12\x0e\n\x06\x61ges_s\x18\x12 \x03(\x02\x12\r\n\x05hdops\x18\x13 \x03(\x02\x12\x18\n\x10\x61nchors_rejected\x18\x14 \x03(\r\x12\x0b\n\x03nis\x18\x15 \x03(\x02\x12\x15\n\rprotections_m\x18\x16 \x03(\x02\x12\x18\n\x10left_tag_handles\x18\x17 \x03(\x07\"{\n\x14ListPositionsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\r\n\x05\x63\x61rds\x18\x03 \x03(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"Z\n\x15ListPositionsResponse\x12(\n\tpositions\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.Position\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8b\x04\n\x08Position\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x30\n\x0cmeasure_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0b\n\x03x_m\x18\x03 \x01(\x01\x12\x0b\n\x03y_m\x18\x04 \x01(\x01\x12\x0b\n\x03z_m\x18\x05 \x01(\x01\x12\x0e\n\x06vx_m_s\x18\x06 \x01(\x01\x12\x0e\n\x06vy_m_s\x18\x07 \x01(\x01\x12\x10\n\x08var_x_m2\x18\x08 \x01(\x01\x12\x11\n\tcov_xy_m2\x18\t \x01(\x01\x12\x10\n\x08var_y_m2\x18\n \x01(\x01\x12(\n\tfix_class\x18\x0b \x01(\x0e\x32\x15.lamproom.v1.FixClass\x12\x14\n\x0c\x61nchors_used\x18\x0c \x01(\r\x12\r\n\x05\x61ge_s\x18\r \x01(\x01\x12\x10\n\x08zone_ids\x18\x0e \x03(\t\x12\x12\n\nroadway_id\x18\x0f \x01(\t\x12\x17\n\nchainage_m\x18\x10 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04hdop\x18\x11 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x10\x61nchors_rejected\x18\x12 \x01(\r\x12\x10\n\x03nis\x18\x13 \x01(\x01H\x02\x88\x01\x01\x12\x19\n\x0cprotection_m\x18\x14 \x01(\x01H\x03\x88\x01\x01\x12(\n\nellipse_95\x18\x15 \x01(\x0b\x32\x14.lamproom.v1.EllipseB\r\n\x0b_chainage_mB\x07\n\x05_hdopB\x06\n\x04_nisB\x0f\n\r_protection_m\"L\n\x07\x45llipse\x12\x14\n\x0csemi_major_m\x18\x01 \x01(\x01\x12\x14\n\x0csemi_minor_m\x18\x02 \x01(\x01\x12\x15\n\rdirection_deg\x18\x03 \x01(\x01*\xb0\x01\n\x08\x46ixClass\x12\x19\n\x15\x46IX_CLASS_UNSPECIFIED\x10\x00\x12\x15\n\x11\x46IX_CLASS_PRECISE\x10\x01\x12\x15\n\x11\x46IX_CLASS_ROADWAY\x10\x02\x12\x12\n\x0e\x46IX_CLASS_ZONE\x10\x03\x12\x1a\n\x16\x46IX_CLASS_EXTRAPOLATED\x10\x04\x12\x17\n\x13\x46IX_CLASS_AMBIGUOUS\x10\x05\x12\x12\n\x0e\x46IX_CLASS_LOST\x10\x06*h\n\x08Sampling\x12\x18\n\x14SAMPLING_UNSPECIFIED\x10\x00\x12\x13\n\x0fSAMPLING_LATEST\x10\x01\x12\x16\n\x12SAMPLING_EVERY_FIX\x10\x02\x12\x15\n\x11SAMPLING_SMOOTHED\x10\x03\x32\xa8\x02\n\x0fPositionService\x12[\n\x0eWatchPositions\x12\".lamproom.v1.WatchPositionsRequest\x1a#.lamproom.v1.WatchPositionsResponse0\x01\x12`\n\x0f\x46ollowPositions\x12#.lamproom.v1.FollowPositionsRequest\x1a$.lamproom.v1.FollowPositionsResponse(\x01\x30\x01\x12V\n\rListPositions\x12!.lamproom.v1.ListPositionsRequest\x1a\".lamproom.v1.ListPositionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.position_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FIXCLASS']._serialized_start=1795
-  _globals['_FIXCLASS']._serialized_end=1971
-  _globals['_SAMPLING']._serialized_start=1973
-  _globals['_SAMPLING']._serialized_end=2077
-  _globals['_WATCHPOSITIONSREQUEST']._serialized_start=102
-  _globals['_WATCHPOSITIONSREQUEST']._serialized_end=182
-  _globals['_WATCHPOSITIONSRESPONSE']._serialized_start=185
-  _globals['_WATCHPOSITIONSRESPONSE']._serialized_end=435
-  _globals['_POSITIONDIRECTORY']._serialized_start=438
-  _globals['_POSITIONDIRECTORY']._serialized_end=576
-  _globals['_POSITIONDIRECTORY_ENTRY']._serialized_start=535
-  _globals['_POSITIONDIRECTORY_ENTRY']._serialized_end=576
-  _globals['_POSITIONFRAME']._serialized_start=579
-  _globals['_POSITIONFRAME']._serialized_end=1018
-  _globals['_LISTPOSITIONSREQUEST']._serialized_start=1020
-  _globals['_LISTPOSITIONSREQUEST']._serialized_end=1096
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=1098
-  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=1188
-  _globals['_POSITION']._serialized_start=1191
-  _globals['_POSITION']._serialized_end=1714
-  _globals['_ELLIPSE']._serialized_start=1716
-  _globals['_ELLIPSE']._serialized_end=1792
-  _globals['_POSITIONSERVICE']._serialized_start=2080
-  _globals['_POSITIONSERVICE']._serialized_end=2278
+  _globals['_FIXCLASS']._serialized_start=2511
+  _globals['_FIXCLASS']._serialized_end=2687
+  _globals['_SAMPLING']._serialized_start=2689
+  _globals['_SAMPLING']._serialized_end=2793
+  _globals['_WATCHPOSITIONSREQUEST']._serialized_start=161
+  _globals['_WATCHPOSITIONSREQUEST']._serialized_end=333
+  _globals['_POSITIONFILTER']._serialized_start=335
+  _globals['_POSITIONFILTER']._serialized_end=447
+  _globals['_FOLLOWPOSITIONSREQUEST']._serialized_start=449
+  _globals['_FOLLOWPOSITIONSREQUEST']._serialized_end=571
+  _globals['_FOLLOWPOSITIONSRESPONSE']._serialized_start=574
+  _globals['_FOLLOWPOSITIONSRESPONSE']._serialized_end=825
+  _globals['_WATCHPOSITIONSRESPONSE']._serialized_start=828
+  _globals['_WATCHPOSITIONSRESPONSE']._serialized_end=1078
+  _globals['_POSITIONDIRECTORY']._serialized_start=1081
+  _globals['_POSITIONDIRECTORY']._serialized_end=1219
+  _globals['_POSITIONDIRECTORY_ENTRY']._serialized_start=1178
+  _globals['_POSITIONDIRECTORY_ENTRY']._serialized_end=1219
+  _globals['_POSITIONFRAME']._serialized_start=1222
+  _globals['_POSITIONFRAME']._serialized_end=1687
+  _globals['_LISTPOSITIONSREQUEST']._serialized_start=1689
+  _globals['_LISTPOSITIONSREQUEST']._serialized_end=1812
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_start=1814
+  _globals['_LISTPOSITIONSRESPONSE']._serialized_end=1904
+  _globals['_POSITION']._serialized_start=1907
+  _globals['_POSITION']._serialized_end=2430
+  _globals['_ELLIPSE']._serialized_start=2432
+  _globals['_ELLIPSE']._serialized_end=2508
+  _globals['_POSITIONSERVICE']._serialized_start=2796
+  _globals['_POSITIONSERVICE']._serialized_end=3092
 # @@protoc_insertion_point(module_scope)

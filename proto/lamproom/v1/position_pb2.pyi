@@ -5,10 +5,12 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from lamproom.v1 import mine_pb2 as _mine_pb2
 from lamproom.v1 import stream_pb2 as _stream_pb2
 import builtins as _builtins
 import sys
@@ -97,25 +99,143 @@ class WatchPositionsRequest(_message.Message):
 
     CURSOR_FIELD_NUMBER: _builtins.int
     SAMPLING_FIELD_NUMBER: _builtins.int
+    FILTER_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
     """Where to go on from: the last cursor that was received and not empty. The stream then carries
     what came after it. Without a cursor, or when the gateway no longer holds what came after it
     (said by a `reset`), the stream starts with a snapshot.
     """
     sampling: Global___Sampling.ValueType
+    @_builtins.property
+    def filter(self) -> Global___PositionFilter: ...
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Only these columns of frames, and `tag_handles`; all when empty."""
+
     def __init__(
         self,
         *,
         cursor: _builtins.bytes = ...,
         sampling: Global___Sampling.ValueType = ...,
+        filter: Global___PositionFilter | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "sampling", b"sampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "filter", b"filter", "read_mask", b"read_mask", "sampling", b"sampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WatchPositionsRequest: _TypeAlias = WatchPositionsRequest  # noqa: Y015
+
+@_typing.final
+class PositionFilter(_message.Message):
+    """Which cards a stream is about: a card must fit all of the fields that are not empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ZONE_IDS_FIELD_NUMBER: _builtins.int
+    CARD_KINDS_FIELD_NUMBER: _builtins.int
+    CARDS_FIELD_NUMBER: _builtins.int
+    MINE_CODES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def zone_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those that are in one of these zones. One that leaves them all is named in the next frame's
+        `left_tag_handles`.
+        """
+
+    @_builtins.property
+    def card_kinds(self) -> _containers.RepeatedScalarFieldContainer[_mine_pb2.CardKind.ValueType]: ...
+    @_builtins.property
+    def cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def mine_codes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """By their codes: a gateway that serves another mine refuses the request."""
+
+    def __init__(
+        self,
+        *,
+        zone_ids: _abc.Iterable[_builtins.str] | None = ...,
+        card_kinds: _abc.Iterable[_mine_pb2.CardKind.ValueType] | None = ...,
+        cards: _abc.Iterable[_builtins.str] | None = ...,
+        mine_codes: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card_kinds", b"card_kinds", "cards", b"cards", "mine_codes", b"mine_codes", "zone_ids", b"zone_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PositionFilter: _TypeAlias = PositionFilter  # noqa: Y015
+
+@_typing.final
+class FollowPositionsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    START_FIELD_NUMBER: _builtins.int
+    FRAMES_DONE_FIELD_NUMBER: _builtins.int
+    FRAMES_UNDER_WAY_FIELD_NUMBER: _builtins.int
+    frames_done: _builtins.int
+    """How many frames of this stream were dealt with so far, in all."""
+    frames_under_way: _builtins.int
+    """With `start`: how many frames may be under way at once; 0 means 4."""
+    @_builtins.property
+    def start(self) -> Global___WatchPositionsRequest:
+        """In the first message of a stream, and in no other."""
+
+    def __init__(
+        self,
+        *,
+        start: Global___WatchPositionsRequest | None = ...,
+        frames_done: _builtins.int = ...,
+        frames_under_way: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["start", b"start"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["frames_done", b"frames_done", "frames_under_way", b"frames_under_way", "start", b"start"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FollowPositionsRequest: _TypeAlias = FollowPositionsRequest  # noqa: Y015
+
+@_typing.final
+class FollowPositionsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DIRECTORY_FIELD_NUMBER: _builtins.int
+    FRAME_FIELD_NUMBER: _builtins.int
+    SYNC_FIELD_NUMBER: _builtins.int
+    HEARTBEAT_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def directory(self) -> Global___PositionDirectory: ...
+    @_builtins.property
+    def frame(self) -> Global___PositionFrame: ...
+    @_builtins.property
+    def sync(self) -> _stream_pb2.Sync: ...
+    @_builtins.property
+    def heartbeat(self) -> _stream_pb2.Heartbeat: ...
+    @_builtins.property
+    def reset(self) -> _stream_pb2.Reset: ...
+    def __init__(
+        self,
+        *,
+        directory: Global___PositionDirectory | None = ...,
+        frame: Global___PositionFrame | None = ...,
+        sync: _stream_pb2.Sync | None = ...,
+        heartbeat: _stream_pb2.Heartbeat | None = ...,
+        reset: _stream_pb2.Reset | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "frame", b"frame", "heartbeat", b"heartbeat", "message", b"message", "reset", b"reset", "sync", b"sync"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["directory", b"directory", "frame", b"frame", "heartbeat", b"heartbeat", "message", b"message", "reset", b"reset", "sync", b"sync"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["directory", "frame", "sync", "heartbeat", "reset"]  # noqa: Y015
+    _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
+
+Global___FollowPositionsResponse: _TypeAlias = FollowPositionsResponse  # noqa: Y015
 
 @_typing.final
 class WatchPositionsResponse(_message.Message):
@@ -240,6 +360,7 @@ class PositionFrame(_message.Message):
     ANCHORS_REJECTED_FIELD_NUMBER: _builtins.int
     NIS_FIELD_NUMBER: _builtins.int
     PROTECTIONS_M_FIELD_NUMBER: _builtins.int
+    LEFT_TAG_HANDLES_FIELD_NUMBER: _builtins.int
     cursor: _builtins.bytes
     """Go on from here with `WatchPositionsRequest.cursor`. Empty in a snapshot: only its `sync` says
     that it is whole.
@@ -316,6 +437,10 @@ class PositionFrame(_message.Message):
         cause; NaN if unknown.
         """
 
+    @_builtins.property
+    def left_tag_handles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Cards that the stream's filter no longer lets through: forget them here, they are elsewhere."""
+
     def __init__(
         self,
         *,
@@ -341,10 +466,11 @@ class PositionFrame(_message.Message):
         anchors_rejected: _abc.Iterable[_builtins.int] | None = ...,
         nis: _abc.Iterable[_builtins.float] | None = ...,
         protections_m: _abc.Iterable[_builtins.float] | None = ...,
+        left_tag_handles: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ages_s", b"ages_s", "anchors_rejected", b"anchors_rejected", "anchors_used", b"anchors_used", "chainages_mm", b"chainages_mm", "coalesced_count", b"coalesced_count", "cov_xy_m2", b"cov_xy_m2", "cursor", b"cursor", "fix_classes", b"fix_classes", "hdops", b"hdops", "nis", b"nis", "protections_m", b"protections_m", "roadways", b"roadways", "snapshot", b"snapshot", "t_ns", b"t_ns", "tag_handles", b"tag_handles", "var_x_m2", b"var_x_m2", "var_y_m2", b"var_y_m2", "vx_mm_s", b"vx_mm_s", "vy_mm_s", b"vy_mm_s", "x_mm", b"x_mm", "y_mm", b"y_mm", "z_mm", b"z_mm"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ages_s", b"ages_s", "anchors_rejected", b"anchors_rejected", "anchors_used", b"anchors_used", "chainages_mm", b"chainages_mm", "coalesced_count", b"coalesced_count", "cov_xy_m2", b"cov_xy_m2", "cursor", b"cursor", "fix_classes", b"fix_classes", "hdops", b"hdops", "left_tag_handles", b"left_tag_handles", "nis", b"nis", "protections_m", b"protections_m", "roadways", b"roadways", "snapshot", b"snapshot", "t_ns", b"t_ns", "tag_handles", b"tag_handles", "var_x_m2", b"var_x_m2", "var_y_m2", b"var_y_m2", "vx_mm_s", b"vx_mm_s", "vy_mm_s", b"vy_mm_s", "x_mm", b"x_mm", "y_mm", b"y_mm", "z_mm", b"z_mm"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -357,6 +483,7 @@ class ListPositionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     CARDS_FIELD_NUMBER: _builtins.int
+    READ_MASK_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """At most this many; 0 means 1,000, which is also the most."""
     page_token: _builtins.str
@@ -365,16 +492,21 @@ class ListPositionsRequest(_message.Message):
     def cards(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Only these cards; all when empty."""
 
+    @_builtins.property
+    def read_mask(self) -> _field_mask_pb2.FieldMask:
+        """Only these fields of each item; all when empty."""
+
     def __init__(
         self,
         *,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
         cards: _abc.Iterable[_builtins.str] | None = ...,
+        read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cards", b"cards", "page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

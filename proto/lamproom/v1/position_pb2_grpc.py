@@ -40,6 +40,11 @@ class PositionServiceStub:
                 request_serializer=lamproom_dot_v1_dot_position__pb2.WatchPositionsRequest.SerializeToString,
                 response_deserializer=lamproom_dot_v1_dot_position__pb2.WatchPositionsResponse.FromString,
                 _registered_method=True)
+        self.FollowPositions = channel.stream_stream(
+                '/lamproom.v1.PositionService/FollowPositions',
+                request_serializer=lamproom_dot_v1_dot_position__pb2.FollowPositionsRequest.SerializeToString,
+                response_deserializer=lamproom_dot_v1_dot_position__pb2.FollowPositionsResponse.FromString,
+                _registered_method=True)
         self.ListPositions = channel.unary_unary(
                 '/lamproom.v1.PositionService/ListPositions',
                 request_serializer=lamproom_dot_v1_dot_position__pb2.ListPositionsRequest.SerializeToString,
@@ -59,6 +64,19 @@ class PositionServiceServicer:
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
         FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
         UNAVAILABLE: the gateway is stopping; come back with the last cursor.
+        NOT_FOUND: the filter names a mine or zone that this gateway does not have.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FollowPositions(self, request_iterator, context):
+        """As WatchPositions, for a client that may stall and then wants the present and not the past: it
+        says how many frames it has dealt with, and no more than a few are ever under way to it. The
+        answers are the same, field by field.
+
+        INVALID_ARGUMENT: besides, the first message has no `start` or a later one has, or more frames
+        are acknowledged than were sent.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -78,6 +96,11 @@ def add_PositionServiceServicer_to_server(servicer, server):
                     servicer.WatchPositions,
                     request_deserializer=lamproom_dot_v1_dot_position__pb2.WatchPositionsRequest.FromString,
                     response_serializer=lamproom_dot_v1_dot_position__pb2.WatchPositionsResponse.SerializeToString,
+            ),
+            'FollowPositions': grpc.stream_stream_rpc_method_handler(
+                    servicer.FollowPositions,
+                    request_deserializer=lamproom_dot_v1_dot_position__pb2.FollowPositionsRequest.FromString,
+                    response_serializer=lamproom_dot_v1_dot_position__pb2.FollowPositionsResponse.SerializeToString,
             ),
             'ListPositions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPositions,
@@ -113,6 +136,33 @@ class PositionService:
             '/lamproom.v1.PositionService/WatchPositions',
             lamproom_dot_v1_dot_position__pb2.WatchPositionsRequest.SerializeToString,
             lamproom_dot_v1_dot_position__pb2.WatchPositionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FollowPositions(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/lamproom.v1.PositionService/FollowPositions',
+            lamproom_dot_v1_dot_position__pb2.FollowPositionsRequest.SerializeToString,
+            lamproom_dot_v1_dot_position__pb2.FollowPositionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

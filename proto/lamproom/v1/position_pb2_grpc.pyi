@@ -41,6 +41,15 @@ class PositionServiceStub:
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
     FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
+    NOT_FOUND: the filter names a mine or zone that this gateway does not have.
+    """
+    FollowPositions: _grpc.StreamStreamMultiCallable[_position_pb2.FollowPositionsRequest, _position_pb2.FollowPositionsResponse]
+    """As WatchPositions, for a client that may stall and then wants the present and not the past: it
+    says how many frames it has dealt with, and no more than a few are ever under way to it. The
+    answers are the same, field by field.
+
+    INVALID_ARGUMENT: besides, the first message has no `start` or a later one has, or more frames
+    are acknowledged than were sent.
     """
     ListPositions: _grpc.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]
     """The last known place of every card, one plain message each."""
@@ -58,6 +67,15 @@ class PositionServiceAsyncStub(PositionServiceStub):
     INVALID_ARGUMENT: the cursor is not one that this API gave out.
     FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
+    NOT_FOUND: the filter names a mine or zone that this gateway does not have.
+    """
+    FollowPositions: _aio.StreamStreamMultiCallable[_position_pb2.FollowPositionsRequest, _position_pb2.FollowPositionsResponse]  # type: ignore[assignment]
+    """As WatchPositions, for a client that may stall and then wants the present and not the past: it
+    says how many frames it has dealt with, and no more than a few are ever under way to it. The
+    answers are the same, field by field.
+
+    INVALID_ARGUMENT: besides, the first message has no `start` or a later one has, or more frames
+    are acknowledged than were sent.
     """
     ListPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]  # type: ignore[assignment]
     """The last known place of every card, one plain message each."""
@@ -78,6 +96,21 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT: the cursor is not one that this API gave out.
         FAILED_PRECONDITION: SAMPLING_SMOOTHED is asked for and this gateway does not smooth.
         UNAVAILABLE: the gateway is stopping; come back with the last cursor.
+        NOT_FOUND: the filter names a mine or zone that this gateway does not have.
+        """
+
+    @_abc_1.abstractmethod
+    def FollowPositions(
+        self,
+        request_iterator: _MaybeAsyncIterator[_position_pb2.FollowPositionsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_position_pb2.FollowPositionsResponse], _abc.AsyncIterator[_position_pb2.FollowPositionsResponse]]:
+        """As WatchPositions, for a client that may stall and then wants the present and not the past: it
+        says how many frames it has dealt with, and no more than a few are ever under way to it. The
+        answers are the same, field by field.
+
+        INVALID_ARGUMENT: besides, the first message has no `start` or a later one has, or more frames
+        are acknowledged than were sent.
         """
 
     @_abc_1.abstractmethod

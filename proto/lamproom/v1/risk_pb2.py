@@ -22,36 +22,37 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from lamproom.v1 import event_pb2 as lamproom_dot_v1_dot_event__pb2
 from lamproom.v1 import stream_pb2 as lamproom_dot_v1_dot_stream__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lamproom/v1/risk.proto\x12\x0blamproom.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/event.proto\x1a\x18lamproom/v1/stream.proto\"\xe2\x01\n\x08ZoneRisk\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12-\n\trisk_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05score\x18\x03 \x01(\x01\x12&\n\x05grade\x18\x04 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\x0e\n\x06points\x18\x05 \x01(\x01\x12\x0f\n\x07hazards\x18\x06 \x01(\x01\x12\x0e\n\x06\x61larms\x18\x07 \x01(\x01\x12\x10\n\x08machines\x18\x08 \x01(\x01\x12\x0c\n\x04past\x18\t \x01(\x01\x12\x0e\n\x06people\x18\n \x01(\x01\"9\n\x10ListRisksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"R\n\x11ListRisksResponse\x12$\n\x05risks\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.ZoneRisk\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x13\n\x11WatchRisksRequest\"\x98\x01\n\x12WatchRisksResponse\x12\'\n\x05risks\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ZoneRisksH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"1\n\tZoneRisks\x12$\n\x05risks\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.ZoneRisk\"\x8b\x01\n\tRiskPoint\x12\x15\n\rrisk_point_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0f\n\x07zone_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\">\n\x15ListRiskPointsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"^\n\x16ListRiskPointsResponse\x12+\n\x0brisk_points\x18\x01 \x03(\x0b\x32\x16.lamproom.v1.RiskPoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x85\x02\n\x0bRiskService\x12J\n\tListRisks\x12\x1d.lamproom.v1.ListRisksRequest\x1a\x1e.lamproom.v1.ListRisksResponse\x12O\n\nWatchRisks\x12\x1e.lamproom.v1.WatchRisksRequest\x1a\x1f.lamproom.v1.WatchRisksResponse0\x01\x12Y\n\x0eListRiskPoints\x12\".lamproom.v1.ListRiskPointsRequest\x1a#.lamproom.v1.ListRiskPointsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16lamproom/v1/risk.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17lamproom/v1/event.proto\x1a\x18lamproom/v1/stream.proto\"\xe2\x01\n\x08ZoneRisk\x12\x0f\n\x07zone_id\x18\x01 \x01(\t\x12-\n\trisk_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05score\x18\x03 \x01(\x01\x12&\n\x05grade\x18\x04 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\x0e\n\x06points\x18\x05 \x01(\x01\x12\x0f\n\x07hazards\x18\x06 \x01(\x01\x12\x0e\n\x06\x61larms\x18\x07 \x01(\x01\x12\x10\n\x08machines\x18\x08 \x01(\x01\x12\x0c\n\x04past\x18\t \x01(\x01\x12\x0e\n\x06people\x18\n \x01(\x01\"h\n\x10ListRisksRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"R\n\x11ListRisksResponse\x12$\n\x05risks\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.ZoneRisk\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x13\n\x11WatchRisksRequest\"\x98\x01\n\x12WatchRisksResponse\x12\'\n\x05risks\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ZoneRisksH\x00\x12!\n\x04sync\x18\x02 \x01(\x0b\x32\x11.lamproom.v1.SyncH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.lamproom.v1.HeartbeatH\x00\x42\t\n\x07message\"1\n\tZoneRisks\x12$\n\x05risks\x18\x01 \x03(\x0b\x32\x15.lamproom.v1.ZoneRisk\"\x8b\x01\n\tRiskPoint\x12\x15\n\rrisk_point_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12&\n\x05level\x18\x03 \x01(\x0e\x32\x17.lamproom.v1.AlarmLevel\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x0f\n\x07zone_id\x18\x05 \x01(\t\x12\x11\n\tdevice_id\x18\x06 \x01(\t\"m\n\x15ListRiskPointsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"^\n\x16ListRiskPointsResponse\x12+\n\x0brisk_points\x18\x01 \x03(\x0b\x32\x16.lamproom.v1.RiskPoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\x85\x02\n\x0bRiskService\x12J\n\tListRisks\x12\x1d.lamproom.v1.ListRisksRequest\x1a\x1e.lamproom.v1.ListRisksResponse\x12O\n\nWatchRisks\x12\x1e.lamproom.v1.WatchRisksRequest\x1a\x1f.lamproom.v1.WatchRisksResponse0\x01\x12Y\n\x0eListRiskPoints\x12\".lamproom.v1.ListRiskPointsRequest\x1a#.lamproom.v1.ListRiskPointsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.risk_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ZONERISK']._serialized_start=124
-  _globals['_ZONERISK']._serialized_end=350
-  _globals['_LISTRISKSREQUEST']._serialized_start=352
-  _globals['_LISTRISKSREQUEST']._serialized_end=409
-  _globals['_LISTRISKSRESPONSE']._serialized_start=411
-  _globals['_LISTRISKSRESPONSE']._serialized_end=493
-  _globals['_WATCHRISKSREQUEST']._serialized_start=495
-  _globals['_WATCHRISKSREQUEST']._serialized_end=514
-  _globals['_WATCHRISKSRESPONSE']._serialized_start=517
-  _globals['_WATCHRISKSRESPONSE']._serialized_end=669
-  _globals['_ZONERISKS']._serialized_start=671
-  _globals['_ZONERISKS']._serialized_end=720
-  _globals['_RISKPOINT']._serialized_start=723
-  _globals['_RISKPOINT']._serialized_end=862
-  _globals['_LISTRISKPOINTSREQUEST']._serialized_start=864
-  _globals['_LISTRISKPOINTSREQUEST']._serialized_end=926
-  _globals['_LISTRISKPOINTSRESPONSE']._serialized_start=928
-  _globals['_LISTRISKPOINTSRESPONSE']._serialized_end=1022
-  _globals['_RISKSERVICE']._serialized_start=1025
-  _globals['_RISKSERVICE']._serialized_end=1286
+  _globals['_ZONERISK']._serialized_start=158
+  _globals['_ZONERISK']._serialized_end=384
+  _globals['_LISTRISKSREQUEST']._serialized_start=386
+  _globals['_LISTRISKSREQUEST']._serialized_end=490
+  _globals['_LISTRISKSRESPONSE']._serialized_start=492
+  _globals['_LISTRISKSRESPONSE']._serialized_end=574
+  _globals['_WATCHRISKSREQUEST']._serialized_start=576
+  _globals['_WATCHRISKSREQUEST']._serialized_end=595
+  _globals['_WATCHRISKSRESPONSE']._serialized_start=598
+  _globals['_WATCHRISKSRESPONSE']._serialized_end=750
+  _globals['_ZONERISKS']._serialized_start=752
+  _globals['_ZONERISKS']._serialized_end=801
+  _globals['_RISKPOINT']._serialized_start=804
+  _globals['_RISKPOINT']._serialized_end=943
+  _globals['_LISTRISKPOINTSREQUEST']._serialized_start=945
+  _globals['_LISTRISKPOINTSREQUEST']._serialized_end=1054
+  _globals['_LISTRISKPOINTSRESPONSE']._serialized_start=1056
+  _globals['_LISTRISKPOINTSRESPONSE']._serialized_end=1150
+  _globals['_RISKSERVICE']._serialized_start=1153
+  _globals['_RISKSERVICE']._serialized_end=1414
 # @@protoc_insertion_point(module_scope)

@@ -22,35 +22,36 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from lamproom.v1 import alarm_pb2 as lamproom_dot_v1_dot_alarm__pb2
 from lamproom.v1 import mine_pb2 as lamproom_dot_v1_dot_mine__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lamproom/v1/roster.proto\x12\x0blamproom.v1\x1a\x17lamproom/v1/alarm.proto\x1a\x16lamproom/v1/mine.proto\"{\n\nCardHolder\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\x12\x0c\n\x04team\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.lamproom.v1.CardKind\"9\n\x10ListCardsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"V\n\x11ListCardsResponse\x12(\n\x07holders\x18\x01 \x03(\x0b\x32\x17.lamproom.v1.CardHolder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10IssueCardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\x12\x11\n\tperson_id\x18\x03 \x01(\t\";\n\x11IssueCardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"F\n\x11ReturnCardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\"<\n\x12ReturnCardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"]\n\x12ReplaceCardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08old_card\x18\x02 \x01(\t\x12\x10\n\x08new_card\x18\x03 \x01(\t\"=\n\x13ReplaceCardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult2\xc8\x02\n\rRosterService\x12J\n\tListCards\x12\x1d.lamproom.v1.ListCardsRequest\x1a\x1e.lamproom.v1.ListCardsResponse\x12J\n\tIssueCard\x12\x1d.lamproom.v1.IssueCardRequest\x1a\x1e.lamproom.v1.IssueCardResponse\x12M\n\nReturnCard\x12\x1e.lamproom.v1.ReturnCardRequest\x1a\x1f.lamproom.v1.ReturnCardResponse\x12P\n\x0bReplaceCard\x12\x1f.lamproom.v1.ReplaceCardRequest\x1a .lamproom.v1.ReplaceCardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18lamproom/v1/roster.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x17lamproom/v1/alarm.proto\x1a\x16lamproom/v1/mine.proto\"{\n\nCardHolder\x12\x11\n\tperson_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0b\n\x03job\x18\x04 \x01(\t\x12\x0c\n\x04team\x18\x05 \x01(\t\x12#\n\x04kind\x18\x06 \x01(\x0e\x32\x15.lamproom.v1.CardKind\"h\n\x10ListCardsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"V\n\x11ListCardsResponse\x12(\n\x07holders\x18\x01 \x03(\x0b\x32\x17.lamproom.v1.CardHolder\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"X\n\x10IssueCardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\x12\x11\n\tperson_id\x18\x03 \x01(\t\";\n\x11IssueCardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"F\n\x11ReturnCardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x0c\n\x04\x63\x61rd\x18\x02 \x01(\t\"<\n\x12ReturnCardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult\"]\n\x12ReplaceCardRequest\x12#\n\x03\x61\x63t\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActHeader\x12\x10\n\x08old_card\x18\x02 \x01(\t\x12\x10\n\x08new_card\x18\x03 \x01(\t\"=\n\x13ReplaceCardResponse\x12&\n\x06result\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ActResult2\xc8\x02\n\rRosterService\x12J\n\tListCards\x12\x1d.lamproom.v1.ListCardsRequest\x1a\x1e.lamproom.v1.ListCardsResponse\x12J\n\tIssueCard\x12\x1d.lamproom.v1.IssueCardRequest\x1a\x1e.lamproom.v1.IssueCardResponse\x12M\n\nReturnCard\x12\x1e.lamproom.v1.ReturnCardRequest\x1a\x1f.lamproom.v1.ReturnCardResponse\x12P\n\x0bReplaceCard\x12\x1f.lamproom.v1.ReplaceCardRequest\x1a .lamproom.v1.ReplaceCardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'lamproom.v1.roster_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CARDHOLDER']._serialized_start=90
-  _globals['_CARDHOLDER']._serialized_end=213
-  _globals['_LISTCARDSREQUEST']._serialized_start=215
-  _globals['_LISTCARDSREQUEST']._serialized_end=272
-  _globals['_LISTCARDSRESPONSE']._serialized_start=274
-  _globals['_LISTCARDSRESPONSE']._serialized_end=360
-  _globals['_ISSUECARDREQUEST']._serialized_start=362
-  _globals['_ISSUECARDREQUEST']._serialized_end=450
-  _globals['_ISSUECARDRESPONSE']._serialized_start=452
-  _globals['_ISSUECARDRESPONSE']._serialized_end=511
-  _globals['_RETURNCARDREQUEST']._serialized_start=513
-  _globals['_RETURNCARDREQUEST']._serialized_end=583
-  _globals['_RETURNCARDRESPONSE']._serialized_start=585
-  _globals['_RETURNCARDRESPONSE']._serialized_end=645
-  _globals['_REPLACECARDREQUEST']._serialized_start=647
-  _globals['_REPLACECARDREQUEST']._serialized_end=740
-  _globals['_REPLACECARDRESPONSE']._serialized_start=742
-  _globals['_REPLACECARDRESPONSE']._serialized_end=803
-  _globals['_ROSTERSERVICE']._serialized_start=806
-  _globals['_ROSTERSERVICE']._serialized_end=1134
+  _globals['_CARDHOLDER']._serialized_start=124
+  _globals['_CARDHOLDER']._serialized_end=247
+  _globals['_LISTCARDSREQUEST']._serialized_start=249
+  _globals['_LISTCARDSREQUEST']._serialized_end=353
+  _globals['_LISTCARDSRESPONSE']._serialized_start=355
+  _globals['_LISTCARDSRESPONSE']._serialized_end=441
+  _globals['_ISSUECARDREQUEST']._serialized_start=443
+  _globals['_ISSUECARDREQUEST']._serialized_end=531
+  _globals['_ISSUECARDRESPONSE']._serialized_start=533
+  _globals['_ISSUECARDRESPONSE']._serialized_end=592
+  _globals['_RETURNCARDREQUEST']._serialized_start=594
+  _globals['_RETURNCARDREQUEST']._serialized_end=664
+  _globals['_RETURNCARDRESPONSE']._serialized_start=666
+  _globals['_RETURNCARDRESPONSE']._serialized_end=726
+  _globals['_REPLACECARDREQUEST']._serialized_start=728
+  _globals['_REPLACECARDREQUEST']._serialized_end=821
+  _globals['_REPLACECARDRESPONSE']._serialized_start=823
+  _globals['_REPLACECARDRESPONSE']._serialized_end=884
+  _globals['_ROSTERSERVICE']._serialized_start=887
+  _globals['_ROSTERSERVICE']._serialized_end=1215
 # @@protoc_insertion_point(module_scope)
