@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import pytest
 
-import gateway.app
 import gateway.storing
 from equipment.report import Notice, NoticeKind
 from gateway.journal import writer
@@ -38,7 +37,7 @@ def journals(monkeypatch: pytest.MonkeyPatch) -> list[Journal]:
         found.append(opens(folder))
         return found[-1]
 
-    monkeypatch.setattr(gateway.app.Journal, "open", opened)
+    monkeypatch.setattr(Journal, "open", staticmethod(opened))
     monkeypatch.setattr(writer, "RETRY_LEAST_S", 0.01)
     monkeypatch.setattr(writer, "RETRY_MOST_S", 0.05)
     monkeypatch.setattr(gateway.storing, "ANSWER_MOST_S", 0.05)
