@@ -17,13 +17,14 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from equipment.report import LinkState, Notice, NoticeKind
-from gateway.clock import SteadyClock
+from gateway.clock import Clock, SteadyClock
 from gateway.config.bundle import Bundle
 from gateway.desk import Desk, audit_of
 from gateway.device_health import HealthBook
 from gateway.devices import DeviceSet
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
+from gateway.journal.tracks.keeper import Keeper, KeeperSettings
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.plans.mine import plan_of
@@ -58,9 +59,27 @@ class Running:
 
     mine: Mine
     journal: Journal
+    tracks: TrackKeeping
     server: Server
     reloader: Reloader
     devices: DeviceSet
+
+
+class TrackKeeping:
+    """Hands fixes to the keeper of positions, with the names of the map that they are of."""
+
+    def __init__(self, bundle: Bundle, cards: IdTable, now_ns: Clock) -> None:
+        self.keeper = Keeper(bundle.journal_folder, _keeping(bundle), cards, now_ns)
+        self._roadways = _roadways(bundle)
+
+    def keep(self, changes: Changes) -> None:
+        """Has the fixes of a step kept soon; never waits."""
+        self.keeper.offer(changes.fixes, self._roadways, changes.now_ns)
+
+    def use(self, bundle: Bundle) -> None:
+        """Takes over a configuration that the core has taken over, before its changes."""
+        self._roadways = _roadways(bundle)
+        self.keeper.use(_keeping(bundle))
 
 
 class Gateway:
@@ -104,6 +123,8 @@ class Gateway:
             state = await self._blocking(journal.load_state)
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             now_ns = self._clock.now_ns
+            tracks = TrackKeeping(self._bundle, self._cards, now_ns)
+            stack.push_async_callback(asyncio.to_thread, tracks.keeper.close)
             reloader = self._reloader(mine)
             stack.callback(reloader.close)
             server = Server(
@@ -114,6 +135,7 @@ class Gateway:
                 self._health,
                 reload=partial(reloader.reload, why="an operator asks"),
                 now_ns=now_ns,
+                tracks=tracks.keeper,
             )
             await self._commit(mine.begin(now_ns(), journal.damage), journal, server)
             port = await server.start()
@@ -121,7 +143,7 @@ class Gateway:
             stack.callback(self._desk.close)
             ready(port)
             devices = DeviceSet(self._inbox, self._cards, self._health, now_ns)
-            running = Running(mine, journal, server, reloader, devices)
+            running = Running(mine, journal, tracks, server, reloader, devices)
             await self._serve(running, stop, again or asyncio.Event())
 
     def _reloader(self, mine: Mine) -> Reloader:
@@ -173,6 +195,7 @@ class Gateway:
                 running.devices.use(order.bundle)
             _log_links(batch)
             changes = await self._step(mine, batch)
+            running.tracks.keep(changes)
             await self._commit(changes, journal, server)
             if order:
                 await self._take_over(order, running)
@@ -202,6 +225,8 @@ class Gateway:
         changes = await self._blocking(running.mine.reload, order.reload, now_ns)
         if order.bundle:
             running.server.reload(order.bundle)
+            running.tracks.use(order.bundle)
+        running.tracks.keep(changes)
         await self._commit(changes, running.journal, running.server)
         if not order.done.done():
             order.done.set_result(None)
@@ -238,6 +263,15 @@ class Gateway:
         await self._blocking(journal.append, rows, changes.state, audit)
         if payloads:
             server.publish_events(changes.events[0].sequence, payloads)
+
+
+def _keeping(bundle: Bundle) -> KeeperSettings:
+    told = bundle.settings.journal
+    return KeeperSettings.of(told.tracks_days, told.tracks_gb, told.reserve_mb)
+
+
+def _roadways(bundle: Bundle) -> tuple[str, ...]:
+    return tuple(roadway.id for roadway in bundle.map.roadways)
 
 
 def _log_links(batch: Batch) -> None:

@@ -116,10 +116,16 @@ class GrpcSettings(Section):
 
 
 class JournalSettings(Section):
-    """`[journal]`: where events are kept."""
+    """`[journal]`: where events and positions are kept, and for how long."""
 
     #: Relative to the mine's folder, or absolute.
     folder: Plain = "journal"
+    #: How long positions are kept, days; ten years are more than anybody asks for.
+    tracks_days: float = Field(default=90.0, ge=1, le=3660)
+    #: How much room they may take, 10^9 bytes; None: as much as there is.
+    tracks_gb: float | None = Field(default=None, ge=0.1, le=100_000)
+    #: Of the disk's room so much is left to events, 10^6 bytes: no positions are written then.
+    reserve_mb: int = Field(default=256, ge=16, le=1_000_000)
 
 
 def _lag(lag_s: float) -> float:

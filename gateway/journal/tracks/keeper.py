@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import structlog
@@ -40,6 +40,7 @@ RESERVE_MARGIN: Final = 1.25
 #: Of the thread that compacts: all that is live goes first.
 NICENESS: Final = 10
 _MB: Final = 1_000_000
+_GB: Final = 1_000_000_000
 _MS_NS: Final = 1_000_000
 
 log = structlog.get_logger(__name__)
@@ -51,6 +52,12 @@ class KeeperSettings:
 
     limits: Limits
     reserve_bytes: int
+
+    @classmethod
+    def of(cls, days: float, gb: float | None, reserve_mb: int) -> Self:
+        """As `[journal]` of `mine.toml` says it."""
+        limits = Limits(days, None if gb is None else round(gb * _GB))
+        return cls(limits, reserve_mb * _MB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +123,11 @@ class Keeper:
                 return
             self._waiting.append((fixes, roadways, now_ns))
             self._waiting_count += len(fixes)
+
+    def use(self, settings: KeeperSettings) -> None:
+        """Takes over other limits."""
+        self._settings = settings
+        self._tidy_now.set()
 
     @property
     def status(self) -> KeeperStatus:

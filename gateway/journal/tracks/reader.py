@@ -5,9 +5,11 @@ Nothing damaged is ever given: what can't be had is a `Gap`.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Final
 
@@ -16,8 +18,10 @@ from numpy.typing import NDArray
 
 from gateway.journal.tracks.blocks import thinned
 from gateway.journal.tracks.chunks import ChunkKind
+from gateway.journal.tracks.columns import Columns
+from gateway.journal.tracks.names import Names
 from gateway.journal.tracks.places import HOUR_MS, Place, places_in
-from gateway.journal.tracks.rows import KEPT, newest_of_each
+from gateway.journal.tracks.rows import empty, newest_of_each
 from gateway.journal.tracks.track_file import DamagedError, Gap, Spans, TrackFile
 from positioning.observation import IdTable, Records
 
@@ -41,16 +45,28 @@ class Found:
     gaps: list[Gap]
 
 
-class TracksReader:
-    """Reads one folder. One thread at a time; each that reads at the same time has its own.
+class Handles:
+    """The handles of all rows that are read; of roadways 0 is none, and n the handle n - 1.
 
-    `cards` and `roadways` give the handles of all rows; of roadways 0 is none, and n the handle
-    n - 1.
+    Readers of several threads may share them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         self.cards = IdTable(capacity=_NAMES_MAX)
         self.roadways = IdTable(capacity=_NAMES_MAX)
+        self._lock = threading.Lock()
+
+    def of(self, names: Names) -> tuple[Integers, Integers]:
+        """(last + 2,) handles of cards, and of roadways, by those of a file; -1 without a name."""
+        with self._lock:
+            return _by_file(names.cards, self.cards, 0), _by_file(names.roadways, self.roadways, 1)
+
+
+class TracksReader:
+    """Reads one folder. One thread at a time; each that reads at the same time has its own."""
+
+    def __init__(self, folder: Path, handles: Handles | None = None) -> None:
+        self.handles = handles or Handles()
         self._folder = folder
         self._open: OrderedDict[Path, TrackFile] = OrderedDict()
         self._spans: dict[Path, Spans | Gap] = {}
@@ -66,7 +82,7 @@ class TracksReader:
         spans = [told for _, told in self._files() if isinstance(told, Spans)]
         if not spans:
             return None
-        return min(one.begin_ms for one in spans), max(one.end_ms for one in spans)
+        return min(map(_first, spans)), max(map(_last, spans))
 
     def between(self, start_ms: int, end_ms: int, card: str = "") -> Found:
         """The rows of a time, of one card or all: at most one a second of each, by time.
@@ -82,13 +98,11 @@ class TracksReader:
         """
         return self._again(lambda: self._at(t_ms))
 
-    def knows(self, card: str) -> bool:
-        """Whether any file names the card. Raises OSError."""
-        return any(
-            card in file.names().cards.values()
-            for place, told in reversed(self._files())
-            if isinstance(told, Spans) and (file := self._file(place))
-        )
+    def next_ms(self, t_ms: int) -> int | None:
+        """The next time, from `t_ms` on, of which there may be rows; None: there is none."""
+        spans = [told for _, told in self._files() if isinstance(told, Spans)]
+        later = [_first(one) for one in spans if _last(one) >= t_ms]
+        return max(t_ms, min(later)) if later else None
 
     @staticmethod
     def _again(read: Callable[[], Found]) -> Found:
@@ -116,16 +130,11 @@ class TracksReader:
             table = table[(table["first_ms"] < high) & (table["last_ms"] >= low)]
             if handle is not None:
                 table = table[(table["first_card"] <= handle) & (table["last_card"] >= handle)]
-            for row in table:
-                try:
-                    columns = file.columns(row)
-                except DamagedError as error:
-                    gaps.append(file.gap(row, str(error)))
-                    continue
-                rows = columns.rows() if handle is None else columns.rows_of(handle)
-                within = (rows["t_ms"] >= low) & (rows["t_ms"] < high)
-                parts.append(self._named(file, rows[within], gaps))
-        rows = thinned(np.concatenate([np.empty(0, KEPT), *parts]))
+            read = Columns.rows if handle is None else methodcaller("rows_of", handle)
+            rows = _gathered(file, table, gaps, read)
+            within = (rows["t_ms"] >= low) & (rows["t_ms"] < high)
+            parts.append(self._named(file, rows[within], gaps))
+        rows = thinned(np.concatenate([empty(), *parts]))
         rows = rows[(rows["t_ms"] >= start_ms) & (rows["t_ms"] < end_ms)]
         order = np.argsort(rows["t_ms"], kind="stable")
         return Found(rows[order], clipped(gaps, start_ms, end_ms))
@@ -150,16 +159,11 @@ class TracksReader:
             table = table[table["first_ms"] <= t_ms]
             if later == place:
                 table = table[table["offset"] > offset]
-            for row in table:
-                try:
-                    rows = file.columns(row).last_until(t_ms)
-                except DamagedError as error:
-                    gaps.append(file.gap(row, str(error)))
-                    continue
-                parts.append(self._named(file, rows, gaps))
+            rows = _gathered(file, table, gaps, methodcaller("last_until", t_ms))
+            parts.append(self._named(file, rows, gaps))
             holes = [gap for gap, _, _ in file.holes()]
             gaps += clipped(holes, t_ms, t_ms + 1)
-        return Found(newest_of_each(np.concatenate([np.empty(0, KEPT), *parts])), merged(gaps))
+        return Found(newest_of_each(np.concatenate([empty(), *parts])), merged(gaps))
 
     def _snapshot(self, file: TrackFile, t_ms: int, gaps: list[Gap]) -> tuple[Records | None, int]:
         """The newest that can be read and is not of after `t_ms`, and where it stands."""
@@ -178,8 +182,9 @@ class TracksReader:
         if not card:
             return None
         cards, _ = self._map(file)
-        if card in self.cards:
-            found = np.flatnonzero(cards[:-1] == self.cards.handle(card))
+        table = self.handles.cards
+        if card in table:
+            found = np.flatnonzero(cards[:-1] == table.handle(card))
             if len(found):
                 return int(found[0])
         if (cards[: int(file.data()["last_card"].max(initial=-1)) + 1] < 0).any():
@@ -207,12 +212,7 @@ class TracksReader:
         count = len(file.of_kind(ChunkKind.NAMES))
         known = self._maps.get(file.place.path)
         if known is None or known[0] != count:
-            names = file.names()
-            known = (
-                count,
-                _handles(names.cards, self.cards, 0),
-                _handles(names.roadways, self.roadways, 1),
-            )
+            known = count, *self.handles.of(file.names())
             self._maps[file.place.path] = known
         return known[1], known[2]
 
@@ -252,8 +252,20 @@ class TracksReader:
         return file
 
 
-def _handles(names: dict[int, str], table: IdTable, base: int) -> Integers:
-    """(last + 2,) handles in `table`, plus `base`, by those of `names`; -1 where there is none."""
+def _gathered(
+    file: TrackFile, table: Records, gaps: list[Gap], read: Callable[[Columns], Records]
+) -> Records:
+    """(n,) KEPT of the chunks of `table`, in the order of the file; damaged ones are gaps."""
+    parts = [empty()]
+    for row in table:
+        try:
+            parts.append(read(file.columns(row)))
+        except DamagedError as error:
+            gaps.append(file.gap(row, str(error)))
+    return np.concatenate(parts)
+
+
+def _by_file(names: Mapping[int, str], table: IdTable, base: int) -> Integers:
     handles = np.full(max(names, default=-1) + 2, -1, np.int64)
     for handle, name in names.items():
         handles[handle] = table.handle(name) + base
@@ -266,8 +278,15 @@ def _nameless(file: TrackFile) -> str:
 
 def _overlaps(spans: Spans, start_ms: int, end_ms: int) -> bool:
     """Whether anything of a file may be of that time: rows, or that there are none."""
-    first, last = min(spans.begin_ms, spans.first_ms), max(spans.end_ms, spans.last_ms)
-    return first < end_ms and last >= start_ms
+    return _first(spans) < end_ms and _last(spans) >= start_ms
+
+
+def _first(spans: Spans) -> int:
+    return min(spans.begin_ms, spans.first_ms)
+
+
+def _last(spans: Spans) -> int:
+    return max(spans.end_ms, spans.last_ms)
 
 
 def structural_gaps(files: Sequence[tuple[Place, Spans | Gap]]) -> Iterator[Gap]:

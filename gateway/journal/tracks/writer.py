@@ -60,8 +60,11 @@ class Writer:
                 return
             rows = reader.at(max(span[1], now_ms)).rows
             rows["t_ms"] = np.minimum(rows["t_ms"], now_ms)
-            cards = [self._cards.handle(name) for name in reader.cards.names()]
-            roadways = [0, *(self._roadways.handle(name) + 1 for name in reader.roadways.names())]
+            cards = [self._cards.handle(name) for name in reader.handles.cards.names()]
+            roadways = [
+                0,
+                *(self._roadways.handle(name) + 1 for name in reader.handles.roadways.names()),
+            ]
             rows["card"] = np.array(cards, np.uint32)[rows["card"]]
             rows["roadway"] = np.array(roadways, np.uint32)[rows["roadway"]]
             self._latest.take(rows)
