@@ -17,13 +17,14 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from equipment.report import LinkState, Notice, NoticeKind
-from gateway.clock import SteadyClock
+from gateway.clock import Clock, SteadyClock
 from gateway.config.bundle import Bundle
 from gateway.desk import Desk
 from gateway.device_health import HealthBook
 from gateway.devices import DeviceSet
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
+from gateway.journal.tracks.keeper import Keeper, KeeperSettings
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.plans.mine import plan_of
@@ -57,10 +58,28 @@ class Running:
     """The parts of a gateway that runs."""
 
     mine: Mine
+    tracks: TrackKeeping
     server: Server
     reloader: Reloader
     devices: DeviceSet
     storing: Storing
+
+
+class TrackKeeping:
+    """Hands fixes to the keeper of positions, with the names of the map that they are of."""
+
+    def __init__(self, bundle: Bundle, cards: IdTable, now_ns: Clock) -> None:
+        self.keeper = Keeper(bundle.journal_folder, _keeping(bundle), cards, now_ns)
+        self._roadways = _roadways(bundle)
+
+    def keep(self, changes: Changes) -> None:
+        """Has the fixes of a step kept soon; never waits."""
+        self.keeper.offer(changes.fixes, self._roadways, changes.now_ns)
+
+    def use(self, bundle: Bundle) -> None:
+        """Takes over a configuration that the core has taken over, before its changes."""
+        self._roadways = _roadways(bundle)
+        self.keeper.use(_keeping(bundle))
 
 
 class Gateway:
@@ -103,6 +122,8 @@ class Gateway:
             state = await self._blocking(journal.load_state)
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             now_ns = self._clock.now_ns
+            tracks = TrackKeeping(self._bundle, self._cards, now_ns)
+            stack.push_async_callback(asyncio.to_thread, tracks.keeper.close)
             reloader = self._reloader(mine)
             stack.callback(reloader.close)
             server = Server(
@@ -113,6 +134,7 @@ class Gateway:
                 self._health,
                 reload=partial(reloader.reload, why="an operator asks"),
                 now_ns=now_ns,
+                tracks=tracks.keeper,
             )
             begun = mine.begin(now_ns(), journal.damage)
             server.publish(begun)
@@ -130,7 +152,7 @@ class Gateway:
             stack.callback(self._desk.close)
             ready(port)
             devices = DeviceSet(self._inbox, self._cards, self._health, now_ns)
-            running = Running(mine, server, reloader, devices, storing)
+            running = Running(mine, tracks, server, reloader, devices, storing)
             await self._serve(running, stop, again or asyncio.Event())
 
     def _reloader(self, mine: Mine) -> Reloader:
@@ -185,6 +207,7 @@ class Gateway:
                 running.devices.use(order.bundle)
             _log_links(batch)
             changes = await self._step(mine, batch)
+            running.tracks.keep(changes)
             _commit(changes, running)
             if order:
                 await self._take_over(order, running)
@@ -216,6 +239,8 @@ class Gateway:
         if order.bundle:
             running.server.reload(order.bundle)
             running.storing.use(order.bundle.settings.journal)
+            running.tracks.use(order.bundle)
+        running.tracks.keep(changes)
 
         def done() -> None:
             if not order.done.done():
@@ -246,6 +271,15 @@ def _commit(changes: Changes, running: Running, then: Callable[[], None] | None 
     """
     running.server.publish(changes)
     running.storing.put(changes, then)
+
+
+def _keeping(bundle: Bundle) -> KeeperSettings:
+    told = bundle.settings.journal
+    return KeeperSettings.of(told.tracks_days, told.tracks_gb, told.reserve_mb)
+
+
+def _roadways(bundle: Bundle) -> tuple[str, ...]:
+    return tuple(roadway.id for roadway in bundle.map.roadways)
 
 
 def _log_links(batch: Batch) -> None:

@@ -122,16 +122,20 @@ class GrpcSettings(Section):
 
 
 class JournalSettings(Section):
-    """`[journal]`: where events are kept."""
+    """`[journal]`: where events and positions are kept, and for how long."""
 
     #: Relative to the mine's folder, or absolute.
     folder: Plain = "journal"
-    #: Less free space than this is an alarm while there is still some, MB.
+    #: Of the disk's room so much is left to events, MB: less is an alarm, and no positions are written.
     reserve_mb: int = Field(default=256, ge=0, le=RESERVE_MB_MAX)
     #: For how long events are kept, days.
     events_days: int = Field(default=365, ge=1, le=EVENTS_DAYS_MAX)
     #: Up to which size events are kept, GB; None: any.
     events_gb: float | None = Field(default=None, ge=0.01, le=EVENTS_GB_MAX)
+    #: How long positions are kept, days; ten years are more than anybody asks for.
+    tracks_days: float = Field(default=90.0, ge=1, le=3660)
+    #: How much room they may take, GB; None: as much as there is.
+    tracks_gb: float | None = Field(default=None, ge=0.1, le=100_000)
 
 
 def _lag(lag_s: float) -> float:

@@ -19,6 +19,7 @@ from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.device_health import HealthBook
 from gateway.journal.journal import Journal
+from gateway.journal.tracks.keeper import Keeper
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
 from gateway.serve.configuration import AskReload
@@ -73,8 +74,12 @@ class Server:
         reload: AskReload | None = None,
         heartbeat_s: float = HEARTBEAT_S,
         now_ns: Clock = time.time_ns,
+        tracks: Keeper | None = None,
     ) -> None:
-        """`reload` has the configuration read again; None: this gateway can't."""
+        """`reload` has the configuration read again; None: this gateway can't.
+
+        `tracks` keeps positions; None: what is kept already is served.
+        """
         self.services = Services(
             bundle,
             cards,
@@ -84,6 +89,7 @@ class Server:
             reload=reload,
             heartbeat_s=heartbeat_s,
             now_ns=now_ns,
+            tracks=tracks,
         )
         settings = bundle.settings
         self._host, self._port = settings.grpc.address, settings.grpc.port

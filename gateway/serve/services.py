@@ -16,6 +16,8 @@ from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.device_health import HealthBook
 from gateway.journal.journal import Journal
+from gateway.journal.tracks.keeper import Keeper
+from gateway.journal.tracks.places import TRACKS_FOLDER
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
 from gateway.serve.alarms import AlarmAnswers
@@ -30,6 +32,7 @@ from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
 from gateway.serve.hazard_stream import HazardStream
 from gateway.serve.hazards import HazardAnswers
+from gateway.serve.history import HistoryHub
 from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
@@ -45,6 +48,7 @@ from lamproom.v1 import (
     event_pb2,
     exposure_pb2,
     hazard_pb2,
+    history_pb2,
     mine_pb2,
     muster_pb2,
     position_pb2,
@@ -68,6 +72,7 @@ class Services:
         reload: AskReload | None,
         heartbeat_s: float,
         now_ns: Clock,
+        tracks: Keeper | None = None,
     ) -> None:
         """`reload` has the configuration read again; None: this gateway can't."""
         settings = bundle.settings
@@ -114,6 +119,8 @@ class Services:
         self.roster = RosterAnswers(bundle, epoch, ask)
         self.attendance = AttendanceAnswers(settings.attendance, epoch, now_ns)
         self.exposure = ExposureAnswers(epoch, settings.attendance.shifts_kept)
+        folder = tracks.folder if tracks else bundle.journal_folder / TRACKS_FOLDER
+        self.history = HistoryHub(folder, journal, tracks.gaps if tracks else list)
 
     def publish(self, changes: Changes) -> None:
         """Sends what one step has changed; its events wait for `publish_events`."""
@@ -169,7 +176,7 @@ class Services:
     def close(self) -> None:
         """Ends all streams but those of events, which `close_events` does."""
         hubs = (self.positions, self.equipment, self.muster, self.configuration, self.risk)
-        for hub in (*hubs, self.hazard_stream):
+        for hub in (*hubs, self.hazard_stream, self.history):
             hub.close()
         if self.smoothed:
             self.smoothed.close()
@@ -245,6 +252,13 @@ class Services:
                 "GetHeadcount": unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
             },
             **self._lamp_room(),
+            "lamproom.v1.HistoryService": {
+                "QueryTrack": stream(history_pb2.QueryTrackRequest, self.history.query_track),
+                "GetPositionsAt": stream(
+                    history_pb2.GetPositionsAtRequest, self.history.get_positions_at
+                ),
+                "Replay": stream(history_pb2.ReplayRequest, self.history.replay),
+            },
         }
 
     def _lamp_room(self) -> dict[str, Methods]:
