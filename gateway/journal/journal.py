@@ -22,6 +22,7 @@ import structlog
 
 from gateway.journal.audit import AuditEntry, Head
 from gateway.journal.audit_store import AuditStore, read_entries
+from gateway.journal.consumers import ConsumerStore, Place
 from gateway.journal.gaps import DAMAGED, MISSING, Gap, told
 from gateway.journal.guard import Guard
 from gateway.journal.sqlite import (
@@ -74,6 +75,11 @@ class Journal:
         self._last = self._find_last(damage)
         self._state = self._read_state(damage)
         self._audit = AuditStore(folder, self.epoch, writer, damage)
+        try:
+            #: How far each consumer is.
+            self.consumers: Final = ConsumerStore(self.epoch, writer, damage)
+        except sqlite3.Error as error:
+            raise explain(error, self._file, "reading the consumers' places in") from error
         #: What was found to be lost when the journal was opened, a sentence each.
         self.damage: Final = tuple(damage)
 
@@ -155,6 +161,23 @@ class Journal:
                 self._last += len(events)
                 self._guard.write(self.epoch, self._last)
             self._audit.committed(acts)
+
+    def store_places(self, changes: Mapping[str, Place | None]) -> None:
+        """Stores consumers' places, all or none; None forgets one. They are then on the disk.
+
+        Raises:
+            JournalError: they could not be stored; none was, and it may be tried again.
+        """
+        with self._writing:
+            if self._closed:
+                msg = f"writing to {self._file}: the journal is closed"
+                raise JournalError(msg)
+            try:
+                with self._transaction() as write:
+                    self.consumers.store(write, changes)
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "writing to") from error
+            self.consumers.committed(changes)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

@@ -1,7 +1,8 @@
 """The database under the journal: its schema, how it is opened, and its errors in plain words.
 
-One table of events, one of the core's state and one of what operators did, so that all change in
-one transaction. WAL with `synchronous=FULL`: a commit that has returned is on the disk.
+One table of events, one of the core's state, one of what operators did and one of consumers'
+places, so that all change in one transaction. WAL with `synchronous=FULL`: a commit that has
+returned is on the disk.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import sqlite3
 from pathlib import Path
 from typing import Any, Final
 
+from gateway.journal import consumers
+
 DATABASE_FILE: Final = "journal.sqlite3"
 
 #: "lamp": tells a journal from any other SQLite database.
 APPLICATION_ID: Final = 0x6C616D70
 #: A journal of an older version gets at its opening what it lacks.
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 #: The version that brought the audit log.
 AUDIT_SINCE: Final = 2
 
@@ -35,6 +38,7 @@ _SCHEMA: Final = (
     " crc32 INTEGER NOT NULL, payload BLOB NOT NULL)",
     "CREATE TABLE state (key TEXT PRIMARY KEY, crc32 INTEGER NOT NULL, value BLOB NOT NULL)",
     _AUDIT,
+    consumers.TABLE,
 )
 
 
@@ -221,5 +225,6 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     """Gives an older journal what it lacks, in one transaction; what it holds stays as it is."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_AUDIT)
+    connection.execute(consumers.TABLE)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
