@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-import grpc
 import numpy as np
 
 from gateway.clock import Clock
@@ -16,6 +15,7 @@ from gateway.mine.zones.visits import Visit
 from gateway.serve.cursor import Kind, seal_page
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_size, page_start, scope
+from gateway.serve.reasons import Reason
 from lamproom.v1 import attendance_pb2, exposure_pb2
 
 _MIN_NS: Final = 60_000_000_000
@@ -56,8 +56,8 @@ class AttendanceAnswers:
     ) -> attendance_pb2.ListShiftsResponse:
         """All shifts that are kept. Raises RequestError before the core has begun."""
         if not self._begun:
-            msg = "the gateway has only just started: ask again"
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
+            msg = "the gateway has only just started"
+            raise RequestError(Reason.JUST_STARTED, msg, remedy="ask again")
         by_shift: dict[ShiftSpan, list[Visit]] = {}
         for visit in self._visits.values():
             by_shift.setdefault(visit.shift, []).append(visit)

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
-import grpc
-
 from equipment.report import LinkChange, Sample
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
@@ -23,6 +21,7 @@ from gateway.serve.anchors import AnchorAnswers
 from gateway.serve.attendance import AttendanceAnswers, ExposureAnswers
 from gateway.serve.calls import Methods, stream, unary
 from gateway.serve.configuration import AskReload, ConfigurationHub
+from gateway.serve.consumers import ConsumerAnswers
 from gateway.serve.cursor import Kind
 from gateway.serve.devices import DeviceAnswers
 from gateway.serve.equipment import EquipmentHub
@@ -34,6 +33,7 @@ from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
+from gateway.serve.reasons import Reason
 from gateway.serve.risk import RiskHub
 from gateway.serve.roadways import StableRoadways
 from gateway.serve.roster import RosterAnswers
@@ -91,6 +91,7 @@ class Services:
         self.equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
         self.devices = DeviceAnswers(picture, device_health, epoch, now_ns)
         self.events = EventHub(journal, heartbeat_s, now_ns)
+        self.consumers = ConsumerAnswers(journal, now_ns)
         self.anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self.alarms = AlarmAnswers(picture, epoch, ask)
         self.muster = MusterHub(
@@ -173,6 +174,7 @@ class Services:
     def close_events(self) -> None:
         """Ends the streams of events: last, so that they tell how it ended."""
         self.events.close()
+        self.consumers.close()
 
     def _watch_positions(
         self, request: position_pb2.WatchPositionsRequest
@@ -185,7 +187,7 @@ class Services:
                 "this gateway does not smooth positions: set [positioning] lag_s in its mine.toml"
                 " to 0.5 to 1 and start it anew, or ask for another sampling"
             )
-            raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, msg)
+            raise RequestError(Reason.NOT_SMOOTHED, msg, field="sampling")
         return self.smoothed.watch(request)
 
     def table(self) -> dict[str, Methods]:
@@ -199,6 +201,7 @@ class Services:
             "lamproom.v1.EventService": {
                 "WatchEvents": stream(event_pb2.WatchEventsRequest, self.events.watch),
                 "ListEvents": unary(event_pb2.ListEventsRequest, self.events.list_events),
+                **self._consumers(),
             },
             "lamproom.v1.AlarmService": {
                 "ListAlarms": unary(alarm_pb2.ListAlarmsRequest, self.alarms.list_alarms),
@@ -241,6 +244,14 @@ class Services:
                 "GetHeadcount": unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
             },
             **self._lamp_room(),
+        }
+
+    def _consumers(self) -> Methods:
+        consumers = self.consumers
+        return {
+            "AcknowledgeCursor": unary(event_pb2.AcknowledgeCursorRequest, consumers.acknowledge),
+            "ListConsumers": unary(event_pb2.ListConsumersRequest, consumers.list_consumers),
+            "DeleteConsumer": unary(event_pb2.DeleteConsumerRequest, consumers.delete),
         }
 
     def _lamp_room(self) -> dict[str, Methods]:
