@@ -49,10 +49,10 @@ def unary(
     mask = read_mask_of(request_type)
 
     async def handle(request: Request, _context: _Context) -> Message:
-        pruning = mask.pruning(request.read_mask.paths) if mask else None  # type: ignore[attr-defined]  # where there is a mask, the request has it
+        selection = mask.selection(request.read_mask.paths) if mask else None  # type: ignore[attr-defined]  # where there is a mask, the request has it
         found = answer(request)
         whole = found if isinstance(found, Message) else await found
-        return mask.prune(whole, pruning) if mask and pruning else whole
+        return mask.select(whole, selection) if mask and selection else whole
 
     return grpc.unary_unary_rpc_method_handler(
         _answered(request_type, handle), response_serializer=methodcaller("SerializeToString")

@@ -55,9 +55,8 @@ class RequestError(Exception):
         return status
 
     def _details(self, method: str) -> list[Message]:
-        metadata = {"method": method, "remedy": self.remedy, **self.metadata}
-        if self.field:
-            metadata["field"] = self.field
+        told = {"method": method, "field": self.field, "remedy": self.remedy, **self.metadata}
+        metadata = {key: text for key, text in told.items() if text}
         name, code = self.reason.name, self.code
         details: list[Message] = [
             error_details_pb2.ErrorInfo(reason=name, domain=DOMAIN, metadata=metadata)

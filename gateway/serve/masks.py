@@ -24,19 +24,33 @@ _NEAR_MOST: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Pruning:
-    """What is taken away of one message: these fields, and something of these others."""
+class Selection:
+    """What is kept of one message, by the ways in which its fields are copied.
 
-    cleared: tuple[str, ...]
-    nested: tuple[tuple[str, Pruning], ...]
+    As `FieldMask.MergeMessage` does it, which reads its paths anew for each message.
+    """
 
-    def apply(self, message: Any) -> None:
-        """Takes it away from `message` itself."""
-        for name in self.cleared:
-            message.ClearField(name)
+    plain: tuple[str, ...]
+    optional: tuple[str, ...]
+    lists: tuple[str, ...]
+    messages: tuple[str, ...]
+    nested: tuple[tuple[str, Selection], ...]
+
+    def copy(self, source: Any, to: Any) -> None:
+        """Adds to the empty message `to` what is kept of `source`."""
+        for name in self.plain:
+            setattr(to, name, getattr(source, name))
+        for name in self.optional:
+            if source.HasField(name):
+                setattr(to, name, getattr(source, name))
+        for name in self.lists:
+            getattr(to, name).MergeFrom(getattr(source, name))
+        for name in self.messages:
+            if source.HasField(name):
+                getattr(to, name).CopyFrom(getattr(source, name))
         for name, inner in self.nested:
-            if message.HasField(name):
-                inner.apply(getattr(message, name))
+            if source.HasField(name):
+                inner.copy(getattr(source, name), getattr(to, name))
 
 
 class ReadMask:
@@ -50,8 +64,8 @@ class ReadMask:
         self._items = _list_of(answer) if method.startswith("List") else None
         self._root: Descriptor = (self._items and self._items.message_type) or answer
 
-    def pruning(self, paths: Iterable[str]) -> Pruning | None:
-        """What `paths` leave out; None where all is asked for.
+    def selection(self, paths: Iterable[str]) -> Selection | None:
+        """What `paths` keep; None where all is asked for.
 
         Raises:
             RequestError: one of them is not a path.
@@ -60,18 +74,25 @@ class ReadMask:
         for path in paths:
             _add(tree, path.split("."))
             _check(self._root, path)
-        return _pruning(self._root, tree) if tree else None
+        return _selection(self._root, tree) if tree else None
 
-    def prune(self, answer: Message, pruning: Pruning) -> Message:
-        """A copy of `answer` without what is left out: other clients may be given it as well."""
-        copy = type(answer)()
-        copy.CopyFrom(answer)
+    def select(self, answer: Message, selection: Selection) -> Message:
+        """A message with what is kept of `answer`, which other clients may be given whole."""
+        kept = type(answer)()
         if self._items is None:
-            pruning.apply(copy)
-        else:
-            for item in getattr(copy, self._items.name):
-                pruning.apply(item)
-        return copy
+            selection.copy(answer, kept)
+            return kept
+        name = self._items.name
+        for field, value in answer.ListFields():
+            if field.name == name:
+                items = getattr(kept, name)
+                for item in value:
+                    selection.copy(item, items.add())
+            elif field.is_repeated or field.message_type:
+                getattr(kept, field.name).MergeFrom(value)
+            else:
+                setattr(kept, field.name, value)
+        return kept
 
 
 def read_mask_of(request_type: type[Message]) -> ReadMask | None:
@@ -98,14 +119,26 @@ def _add(tree: dict[str, Any], names: list[str]) -> None:
         _add(tree[head], rest)
 
 
-def _pruning(message: Descriptor, tree: dict[str, Any]) -> Pruning:
-    cleared = tuple(field.name for field in message.fields if field.name not in tree)
+def _selection(message: Descriptor, tree: dict[str, Any]) -> Selection:
     nested = []
+    leaves: dict[str, list[str]] = {"plain": [], "optional": [], "lists": [], "messages": []}
     for name, below in tree.items():
-        inner = message.fields_by_name[name].message_type
+        field = message.fields_by_name[name]
+        inner = field.message_type
         if below and inner:
-            nested.append((name, _pruning(inner, below)))
-    return Pruning(cleared, tuple(nested))
+            nested.append((name, _selection(inner, below)))
+        else:
+            leaves[_way_of(field)].append(name)
+    ways = {way: tuple(names) for way, names in leaves.items()}
+    return Selection(**ways, nested=tuple(nested))
+
+
+def _way_of(field: FieldDescriptor) -> str:
+    if field.is_repeated:
+        return "lists"
+    if field.message_type:
+        return "messages"
+    return "optional" if field.has_presence else "plain"
 
 
 def _check(message: Descriptor, path: str) -> None:

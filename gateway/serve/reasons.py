@@ -83,8 +83,8 @@ class Reason(Enum):
     )
     ACT_REFUSED = (
         _REFUSED,
-        "An operator's act can't be done as things are; the words say why.",
-        "do what the words say, then send the act with a new request_id",
+        "An operator's act can't be done as things are; the message says why.",
+        "",
     )
     NOT_SMOOTHED = (
         _REFUSED,
@@ -136,6 +136,7 @@ class Reason(Enum):
         "report it with the gateway's log",
     )
 
+    #: Its remedy is empty where only the message can say what to do.
     def __init__(
         self, code: grpc.StatusCode, meaning: str, remedy: str, retry_s: float | None = None
     ) -> None:

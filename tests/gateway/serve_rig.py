@@ -39,6 +39,7 @@ from lamproom.v1 import (
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 from protocols.driver import DriverOptions, Sink
+from tests.gateway.status_details import details_of
 
 S = 1_000_000_000
 T0_NS = 1_800_000_000 * S
@@ -182,9 +183,12 @@ def event(sequence: int, text: str = "someone went in") -> Event:
     )
 
 
-async def code_of(call: Any) -> tuple[grpc.StatusCode, str]:
+async def code_of(call: Any, *, of_grpc: bool = False) -> tuple[grpc.StatusCode, str]:
+    """How a call ends; `of_grpc`: what its own library refuses has words alone."""
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await call
+    if not of_grpc:
+        details_of(failure.value)  # no error of ours is without
     return failure.value.code(), str(failure.value.details())
 
 
