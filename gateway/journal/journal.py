@@ -63,6 +63,8 @@ class Journal:
     """
 
     def __init__(self, folder: Path, guard: Guard, writer: sqlite3.Connection) -> None:
+        #: Where all its files are.
+        self.folder: Final = folder
         self._file = folder / DATABASE_FILE
         self._guard = guard
         self._writer = writer

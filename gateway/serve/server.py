@@ -21,6 +21,7 @@ from gateway.device_health import HealthBook
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
+from gateway.serve.admin import NO_SOURCES, AdminSources
 from gateway.serve.configuration import AskReload
 from gateway.serve.services import Services
 from positioning.observation import IdTable
@@ -71,10 +72,15 @@ class Server:
         device_health: HealthBook,
         *,
         reload: AskReload | None = None,
+        admin: AdminSources = NO_SOURCES,
         heartbeat_s: float = HEARTBEAT_S,
         now_ns: Clock = time.time_ns,
     ) -> None:
-        """`reload` has the configuration read again; None: this gateway can't."""
+        """What is served.
+
+        `reload` has the configuration read again; None: this gateway can't. `admin` is what other
+        parts of the gateway know of how it does.
+        """
         self.services = Services(
             bundle,
             cards,
@@ -82,6 +88,7 @@ class Server:
             ask,
             device_health,
             reload=reload,
+            admin=admin,
             heartbeat_s=heartbeat_s,
             now_ns=now_ns,
         )

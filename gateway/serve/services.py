@@ -16,6 +16,7 @@ from gateway.device_health import HealthBook
 from gateway.journal.journal import Journal
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
+from gateway.serve.admin import AdminAnswers, AdminSources
 from gateway.serve.alarms import AlarmAnswers
 from gateway.serve.anchors import AnchorAnswers
 from gateway.serve.attendance import AttendanceAnswers, ExposureAnswers
@@ -38,6 +39,7 @@ from gateway.serve.risk import RiskHub
 from gateway.serve.roadways import StableRoadways
 from gateway.serve.roster import RosterAnswers
 from lamproom.v1 import (
+    admin_pb2,
     alarm_pb2,
     attendance_pb2,
     configuration_pb2,
@@ -66,6 +68,7 @@ class Services:
         device_health: HealthBook,
         *,
         reload: AskReload | None,
+        admin: AdminSources,
         heartbeat_s: float,
         now_ns: Clock,
     ) -> None:
@@ -94,16 +97,8 @@ class Services:
         self.consumers = ConsumerAnswers(journal, now_ns)
         self.anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self.alarms = AlarmAnswers(picture, epoch, ask)
-        self.muster = MusterHub(
-            bundle,
-            cards,
-            roadways,
-            picture,
-            ask,
-            epoch=epoch,
-            heartbeat_s=heartbeat_s,
-            now_ns=now_ns,
-        )
+        muster = partial(MusterHub, epoch=epoch, heartbeat_s=heartbeat_s, now_ns=now_ns)
+        self.muster = muster(bundle, cards, roadways, picture, ask)
         self.configuration = ConfigurationHub(bundle, reload, heartbeat_s, now_ns)
         told = self.configuration.message
         self.answers = MineAnswers(
@@ -115,6 +110,8 @@ class Services:
         self.roster = RosterAnswers(bundle, epoch, ask)
         self.attendance = AttendanceAnswers(settings.attendance, epoch, now_ns)
         self.exposure = ExposureAnswers(epoch, settings.attendance.shifts_kept)
+        status = partial(AdminAnswers, bundle, journal, admin, epoch=epoch, now_ns=now_ns)
+        self.admin = status(lambda: self.configuration.message, self._fixes_refused)
 
     def publish(self, changes: Changes) -> None:
         """Sends what one step has changed; its events wait for `publish_events`."""
@@ -154,6 +151,7 @@ class Services:
         self.attendance.reload(bundle.settings.attendance)
         self.exposure.reload(bundle.settings.attendance.shifts_kept)
         self.equipment.reload(bundle.devices)
+        self.admin.reload(bundle)
 
     def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
         """Sends events that the journal has stored, as the bytes that it stored.
@@ -175,6 +173,11 @@ class Services:
         """Ends the streams of events: last, so that they tell how it ended."""
         self.events.close()
         self.consumers.close()
+        self.admin.close()
+
+    def _fixes_refused(self) -> int:
+        hubs = (self.positions, self.smoothed)
+        return sum(hub.refused for hub in hubs if hub)
 
     def _watch_positions(
         self, request: position_pb2.WatchPositionsRequest
@@ -228,6 +231,18 @@ class Services:
                 "ListAnchors": unary(equipment_pb2.ListAnchorsRequest, self.anchors.list_anchors),
                 "WatchEquipment": stream(equipment_pb2.WatchEquipmentRequest, self.equipment.watch),
             },
+            **self._administration(),
+            "lamproom.v1.MineService": {
+                "GetMap": unary(mine_pb2.GetMapRequest, answers.get_map),
+                "ListZones": unary(mine_pb2.ListZonesRequest, answers.list_zones),
+                "ListPeople": unary(mine_pb2.ListPeopleRequest, answers.list_people),
+                "GetHeadcount": unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            },
+            **self._lamp_room(),
+        }
+
+    def _administration(self) -> dict[str, Methods]:
+        return {
             "lamproom.v1.ConfigurationService": {
                 "GetConfiguration": unary(
                     configuration_pb2.GetConfigurationRequest, self.configuration.get
@@ -237,13 +252,12 @@ class Services:
                 ),
                 "Reload": unary(configuration_pb2.ReloadRequest, self.configuration.reload),
             },
-            "lamproom.v1.MineService": {
-                "GetMap": unary(mine_pb2.GetMapRequest, answers.get_map),
-                "ListZones": unary(mine_pb2.ListZonesRequest, answers.list_zones),
-                "ListPeople": unary(mine_pb2.ListPeopleRequest, answers.list_people),
-                "GetHeadcount": unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            "lamproom.v1.AdminService": {
+                "GetStatus": unary(admin_pb2.GetStatusRequest, self.admin.get_status),
+                "ListSubscribers": unary(
+                    admin_pb2.ListSubscribersRequest, self.admin.list_subscribers
+                ),
             },
-            **self._lamp_room(),
         }
 
     def _consumers(self) -> Methods:

@@ -26,6 +26,7 @@ from gateway.device_health import HealthBook
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
+from gateway.serve.admin import NO_SOURCES, AdminSources
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from lamproom.v1 import (
@@ -255,6 +256,7 @@ async def served(
     cards: int = 2,
     heartbeat_s: float = HEARTBEAT_S,
     now_ns: Clock = time.time_ns,
+    admin: AdminSources = NO_SOURCES,
 ) -> AsyncIterator[Rig]:
     """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
     table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
@@ -263,9 +265,8 @@ async def served(
         desk = Desk(inbox)
         told = bundle or bundle_of()
         health = HealthBook()
-        server = Server(
-            told, table, journal, desk.ask, health, heartbeat_s=heartbeat_s, now_ns=now_ns
-        )
+        parts = (told, table, journal, desk.ask, health)
+        server = Server(*parts, admin=admin, heartbeat_s=heartbeat_s, now_ns=now_ns)
         rig = Rig(server, journal, table, await server.start(), inbox, desk, health)
         try:
             yield rig
