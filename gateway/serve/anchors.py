@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
 from gateway.serve.reasons import Reason
 from lamproom.v1 import equipment_pb2
@@ -52,7 +52,8 @@ class AnchorAnswers:
         page, token = page_of(
             range(min(len(self._anchors), len(health))),
             Kind.ANCHOR_PAGE,
-            self._epoch,
+            # Another map may have others: none is to be left out unnoticed.
+            scope(self._epoch, *(anchor.id for anchor in self._anchors)),
             request.page_size,
             request.page_token,
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,7 +18,7 @@ from gateway.journal.journal import Journal
 from gateway.journal.sqlite import JournalError
 from gateway.serve.cursor import CursorError, Kind, seal, unseal
 from gateway.serve.failure import RequestError, invalid, stopping
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from gateway.serve.reasons import Reason
 from lamproom.v1 import event_pb2
 
@@ -108,7 +107,7 @@ class ConsumerAnswers:
         """
         places = self._journal.consumers.places
         names = sorted(places)
-        there = self._journal.epoch ^ zlib.crc32("/".join(names).encode())
+        there = scope(self._journal.epoch, *names)
         page, token = page_of(
             names, Kind.CONSUMER_PAGE, there, request.page_size, request.page_token
         )

@@ -15,7 +15,7 @@ from gateway.config.bundle import DeviceSetup
 from gateway.serve.cursor import Kind
 from gateway.serve.encode import delimited, heartbeat_message, sync_message
 from gateway.serve.failure import RequestError
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import DeviceNow, Picture
 from gateway.serve.reasons import Reason
 from gateway.serve.values import encode_values
@@ -96,7 +96,8 @@ class EquipmentHub:
         devices, token = page_of(
             list(self._picture.devices.values()),
             Kind.EQUIPMENT_PAGE,
-            self._epoch,
+            # Another configuration may have others: none is to be left out unnoticed.
+            scope(self._epoch, *self._picture.devices),
             request.page_size,
             request.page_token,
         )

@@ -202,6 +202,8 @@ Global___PointValue: _TypeAlias = PointValue  # noqa: Y015
 
 @_typing.final
 class ListEquipmentRequest(_message.Message):
+    """Which page of the devices is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -232,6 +234,8 @@ Global___ListEquipmentRequest: _TypeAlias = ListEquipmentRequest  # noqa: Y015
 
 @_typing.final
 class ListEquipmentResponse(_message.Message):
+    """A page of devices with all their values."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EQUIPMENT_FIELD_NUMBER: _builtins.int
@@ -256,6 +260,8 @@ Global___ListEquipmentResponse: _TypeAlias = ListEquipmentResponse  # noqa: Y015
 
 @_typing.final
 class WatchEquipmentRequest(_message.Message):
+    """Which devices are to be streamed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_IDS_FIELD_NUMBER: _builtins.int
@@ -278,6 +284,8 @@ Global___WatchEquipmentRequest: _TypeAlias = WatchEquipmentRequest  # noqa: Y015
 
 @_typing.final
 class WatchEquipmentResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EQUIPMENT_FIELD_NUMBER: _builtins.int
@@ -419,6 +427,8 @@ Global___AnchorHealth: _TypeAlias = AnchorHealth  # noqa: Y015
 
 @_typing.final
 class ListAnchorsRequest(_message.Message):
+    """Which page of the anchors is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -449,6 +459,8 @@ Global___ListAnchorsRequest: _TypeAlias = ListAnchorsRequest  # noqa: Y015
 
 @_typing.final
 class ListAnchorsResponse(_message.Message):
+    """A page of anchors, in the order of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ANCHORS_FIELD_NUMBER: _builtins.int
@@ -596,6 +608,8 @@ Global___DeviceHealth: _TypeAlias = DeviceHealth  # noqa: Y015
 
 @_typing.final
 class ListDevicesRequest(_message.Message):
+    """Which page of the devices is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -626,6 +640,8 @@ Global___ListDevicesRequest: _TypeAlias = ListDevicesRequest  # noqa: Y015
 
 @_typing.final
 class ListDevicesResponse(_message.Message):
+    """A page of devices, and how each does."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICES_FIELD_NUMBER: _builtins.int
