@@ -21,10 +21,19 @@ from lamproom.v1 import event_pb2
 from positioning.anchor_health import assess
 from positioning.anchor_stats import ANCHOR_STATS
 from positioning.mine_map import Anchor
-from tests.gateway.serve_rig import MAP, T0_NS, Rig, bundle_of, changes, fixes_of, served
+from tests.gateway.serve_rig import (
+    MAP,
+    T0_NS,
+    Rig,
+    bundle_of,
+    changes,
+    changes_with,
+    fixes_of,
+    served,
+)
 from tests.gateway.status_details import details_of
 from tests.gateway.test_admin import ROWS
-from tests.gateway.test_services_alarms import alarm, changes_with
+from tests.gateway.test_services_alarms import alarm
 from tests.gateway.test_services_hazards import POINTS, hazard, scores, told
 from tests.gateway.test_services_lamp_room import EARLY, LATE, exposed, visit, visits_of
 
@@ -64,12 +73,11 @@ def methods_of(rig: Rig) -> list[ListMethod]:
     for service, names in rig.server.services.table().items():
         for name in (one for one in names if one.startswith("List")):
             method = POOL.FindServiceByName(service).methods_by_name[name]
-            kinds = [
-                message_factory.GetMessageClass(one)
-                for one in (method.input_type, method.output_type)
-            ]
-            (items,) = {one.name for one in kinds[1].DESCRIPTOR.fields if one.is_repeated} - BESIDE
-            found.append(ListMethod(f"/{service}/{name}", *kinds, items))
+            asked, answer = map(
+                message_factory.GetMessageClass, (method.input_type, method.output_type)
+            )
+            (items,) = {one.name for one in answer.DESCRIPTOR.fields if one.is_repeated} - BESIDE
+            found.append(ListMethod(f"/{service}/{name}", asked, answer, items))
     return found
 
 
@@ -111,7 +119,8 @@ async def test_pages_of_one_hold_what_one_page_holds(rig: Rig) -> None:
         assert whole.next_page_token == "", method.path
         expected = list(getattr(whole, method.items))
         assert len(expected) >= 2, method.path
-        found, token = [], ""
+        found: list[Message] = []
+        token = ""
         while len(found) <= len(expected):
             page = await method.ask(rig, page_size=1, page_token=token)
             found += getattr(page, method.items)
@@ -135,7 +144,7 @@ async def test_a_token_is_for_its_method_and_its_filters_and_for_any_mask(rig: R
                 refused = await refusal_of(method, rig, page_token=tokens[n], **fields)
                 assert refused is Reason.PAGE_TOKEN_INVALID, (method.path, field.name)
                 filters += 1
-        item = method.answer.DESCRIPTOR.fields_by_name[method.items].message_type
+        item: Any = method.answer.DESCRIPTOR.fields_by_name[method.items].message_type
         first = item.fields[0].name
         page = await method.ask(rig, page_token=tokens[n], read_mask={"paths": [first]})
         for one in getattr(page, method.items):

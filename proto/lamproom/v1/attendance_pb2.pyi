@@ -180,6 +180,7 @@ class Visit(_message.Message):
     """As they were when it began."""
     team: _builtins.str
     leader: _builtins.bool
+    """They may lead a shift."""
     minutes: _builtins.float
     """How long they were below, or have been until now."""
     late: _builtins.bool

@@ -120,6 +120,7 @@ class Equipment(_message.Message):
     name: _builtins.str
     link_state: Global___LinkState.ValueType
     link_reason: _builtins.str
+    """Why it is not up; empty while it is."""
     @_builtins.property
     def link_change_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -162,8 +163,11 @@ class PointValue(_message.Message):
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     point: _builtins.str
     number: _builtins.float
+    """A measured value or a count, in `unit`."""
     text: _builtins.str
+    """A text, or the name of a state."""
     flag: _builtins.bool
+    """A bit: on or off."""
     unit: _builtins.str
     """UCUM-like: `m`, `m/s`, `A`, `degC`; empty for text and flags."""
     quality: Global___Quality.ValueType
@@ -522,6 +526,7 @@ class DeviceHealth(_message.Message):
     """Where it is, in words: `modbus tcp 10.1.0.31:502 unit 1`."""
     link_state: Global___LinkState.ValueType
     link_reason: _builtins.str
+    """Why it is not up; empty while it is."""
     values_per_s: _builtins.float
     records_per_s: _builtins.float
     value_count: _builtins.int

@@ -816,13 +816,17 @@ class Consumer(_message.Message):
     ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
+    """Its name."""
     sequence: _builtins.int
     """The newest event that they have dealt with."""
     cursor: _builtins.bytes
+    """Of that event: the next one comes first with `WatchEventsRequest.cursor`."""
     behind: _builtins.int
     """Events that they have not dealt with yet."""
     @_builtins.property
-    def acknowledge_time(self) -> _timestamp_pb2.Timestamp: ...
+    def acknowledge_time(self) -> _timestamp_pb2.Timestamp:
+        """When they said so last."""
+
     def __init__(
         self,
         *,

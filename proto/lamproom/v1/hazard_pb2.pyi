@@ -211,6 +211,7 @@ class ListHazardsRequest(_message.Message):
     assignee: _builtins.str
     level: _event_pb2.AlarmLevel.ValueType
     only_overdue: _builtins.bool
+    """Only those that were not mended in their time."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___HazardState.ValueType]: ...
     @_builtins.property

@@ -83,6 +83,7 @@ class Muster(_message.Message):
     opened_by: _builtins.str
     closed_by: _builtins.str
     close_note: _builtins.str
+    """What was said then."""
     @_builtins.property
     def open_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property

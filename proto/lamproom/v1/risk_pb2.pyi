@@ -40,6 +40,7 @@ class ZoneRisk(_message.Message):
     PEOPLE_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     score: _builtins.float
+    """From 0 to 100."""
     grade: _event_pb2.AlarmLevel.ValueType
     """Red, orange, yellow or blue, by the mine's thresholds."""
     points: _builtins.float
