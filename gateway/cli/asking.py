@@ -57,8 +57,21 @@ def asking(where: str) -> Iterator[grpc.Channel]:
             yield channel
     except grpc.RpcError as error:
         # The library's words, after what they all begin with; what it raises is a call as well.
-        words = str(cast(grpc.Call, error).details())
-        fail(f"{address}: {words.rpartition('Failed to connect to remote host: ')[2]}")
+        call = cast(grpc.Call, error)
+        words = str(call.details()).rpartition("Failed to connect to remote host: ")[2]
+        remedy = _remedy_of(call)
+        fail(f"{address}: {words}" + (f"; {remedy}" if remedy not in words else ""))
+
+
+def _remedy_of(call: grpc.Call) -> str:
+    """What the gateway says is to be done about an error; empty where it says nothing."""
+    from google.rpc import error_details_pb2
+    from grpc_status import rpc_status
+
+    status = rpc_status.from_call(call)
+    info = error_details_pb2.ErrorInfo()
+    found = status is not None and any(detail.Unpack(info) for detail in status.details)
+    return str(info.metadata["remedy"]) if found else ""
 
 
 def mine_zone(channel: grpc.Channel) -> tzinfo:

@@ -29,6 +29,7 @@ from gateway.cli.reload import reload
 from gateway.cli.run import run
 from gateway.cli.sim import sim
 from gateway.cli.soak import soak
+from gateway.cli.status import status
 from gateway.cli.values import values
 from gateway.cli.watch import watch
 
@@ -68,6 +69,7 @@ for command in (
     explain,
     run,
     reload,
+    status,
     sim,
     soak,
     watch,

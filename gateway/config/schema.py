@@ -126,7 +126,7 @@ class JournalSettings(Section):
 
     #: Relative to the mine's folder, or absolute.
     folder: Plain = "journal"
-    #: Of the disk's room so much is left to events, MB: less is an alarm, and no positions are written.
+    #: So much of the disk is for events alone, MB: less is an alarm, and no positions are written.
     reserve_mb: int = Field(default=256, ge=0, le=RESERVE_MB_MAX)
     #: For how long events are kept, days.
     events_days: int = Field(default=365, ge=1, le=EVENTS_DAYS_MAX)

@@ -17,6 +17,7 @@ import structlog
 
 from gateway.journal.audit import AuditEntry, Head
 from gateway.journal.audit_store import AuditStore, read_entries
+from gateway.journal.consumers import ConsumerStore, Place
 from gateway.journal.gaps import DAMAGED, MISSING, NOT_KEPT, Gap, told
 from gateway.journal.guard import Guard
 from gateway.journal.place import identity_of, make_folder, sync_folder
@@ -49,7 +50,8 @@ class Journal:
     """
 
     def __init__(self, folder: Path, guard: Guard, writer: sqlite3.Connection) -> None:
-        self._folder = folder
+        #: Where all its files are.
+        self.folder: Final = folder
         self._file = folder / DATABASE_FILE
         self._guard = guard
         self._writer = writer
@@ -68,6 +70,11 @@ class Journal:
             raise explain(error, self._file, "reading") from error
         self._audit = AuditStore(folder, self.epoch, writer, damage)
         self._identity = identity_of(folder)
+        try:
+            #: How far each consumer is.
+            self.consumers: Final = ConsumerStore(self.epoch, writer, damage)
+        except sqlite3.Error as error:
+            raise explain(error, self._file, "reading the consumers' places in") from error
         #: What was found to be lost when the journal was opened, a sentence each.
         self.damage: Final = tuple(damage)
 
@@ -188,6 +195,23 @@ class Journal:
             self._first = last + 1
             return dropped
 
+    def store_places(self, changes: Mapping[str, Place | None]) -> None:
+        """Stores consumers' places, all or none; None forgets one. They are then on the disk.
+
+        Raises:
+            JournalError: as `append` does.
+        """
+        with self._writing:
+            if self._closed:
+                msg = f"writing to {self._file}: the journal is closed"
+                raise JournalError(msg)
+            try:
+                with self._transaction() as write:
+                    self.consumers.store(write, changes)
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "writing to") from error
+            self.consumers.committed(changes)
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         self._writer.execute("BEGIN IMMEDIATE")
@@ -279,7 +303,7 @@ class Journal:
                 self._take_up(writer)
             except sqlite3.Error as error:
                 raise explain(error, self._file, "opening") from error
-            self._identity = identity_of(self._folder)
+            self._identity = identity_of(self.folder)
 
     def _take_up(self, writer: sqlite3.Connection) -> None:
         (busy, _, _) = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -302,10 +326,10 @@ class Journal:
             JournalError: that can't be done now; it may be tried again.
         """
         with self._writing:
-            make_folder(self._folder)
+            make_folder(self.folder)
             self._guard.renew()
             try:
-                ours = identity_of(self._folder)[0] == self._identity[0]
+                ours = identity_of(self.folder)[0] == self._identity[0]
                 rescue(self._writer, self._file, ours=ours)
             except (sqlite3.Error, OSError) as error:
                 msg = f"making {self._file} anew: {error}; check the folder and its disk"
@@ -318,9 +342,9 @@ class Journal:
     def is_in_place(self) -> bool:
         """Whether its files still have their names. Raises JournalError: that can't be told."""
         try:
-            return identity_of(self._folder) == self._identity
+            return identity_of(self.folder) == self._identity
         except OSError as error:
-            msg = f"looking at {self._folder}: {error.strerror}; check the disk"
+            msg = f"looking at {self.folder}: {error.strerror}; check the disk"
             raise JournalError(msg) from error
 
     def checkpoint(self) -> None:

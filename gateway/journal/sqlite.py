@@ -1,8 +1,8 @@
 """The database under the journal: its schema, how it is opened, and its errors in plain words.
 
-Tables of events, of why some are not there, of the core's state and of what operators did, so that
-all change in one transaction. WAL with `synchronous=FULL`: a commit that has returned is on the
-disk.
+Tables of events, of why some are not there, of the core's state, of what operators did and of
+consumers' places, so that all change in one transaction. WAL with `synchronous=FULL`: a commit that
+has returned is on the disk.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import secrets
 import sqlite3
 from pathlib import Path
 from typing import Any, Final
+
+from gateway.journal import consumers
 
 DATABASE_FILE: Final = "journal.sqlite3"
 
@@ -41,6 +43,7 @@ _SCHEMA: Final = (
     "CREATE TABLE state (key TEXT PRIMARY KEY, crc32 INTEGER NOT NULL, value BLOB NOT NULL)",
     _AUDIT,
     _GAP,
+    consumers.TABLE,
 )
 
 
@@ -253,5 +256,6 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_AUDIT)
     connection.execute(_GAP)
+    connection.execute(consumers.TABLE)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol, TypeVar
 
-import grpc
-
 from gateway.config.section import has_unprintable
-from gateway.desk import DeskClosedError, DeskFullError
+from gateway.desk import WAITING_MOST, DeskClosedError, DeskFullError
 from gateway.mine.change import Act, ActKind, Answer
 from gateway.serve.failure import RequestError, invalid
+from gateway.serve.reasons import Reason
 from lamproom.v1 import alarm_pb2
 
 #: A random UUID has 36; shorter ones than 8 would not be random.
@@ -41,7 +40,7 @@ async def done(ask: Ask, act: Act, response: Response) -> Response:
     except (DeskFullError, DeskClosedError) as error:
         raise refused_by_desk(error) from None
     if answer.refusal:
-        raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, answer.refusal)
+        raise RequestError(Reason.ACT_REFUSED, answer.refusal, resource=("act", act.kind))
     response.result.act_time.FromNanoseconds(answer.act_t_ns)
     response.result.repeated_request = answer.again
     response.result.unstored = answer.unstored
@@ -51,10 +50,13 @@ async def done(ask: Ask, act: Act, response: Response) -> Response:
 def refused_by_desk(error: DeskFullError | DeskClosedError) -> RequestError:
     """What a client is told of an act that was not taken."""
     if isinstance(error, DeskFullError):
-        msg = "too many acts wait to be done: send it again in a second"
-        return RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, msg)
-    msg = "the gateway is stopping: send the act again with the same request_id"
-    return RequestError(grpc.StatusCode.UNAVAILABLE, msg)
+        msg = "too many acts wait to be done"
+        limit = {"limit": str(WAITING_MOST)}
+        return RequestError(
+            Reason.TOO_MANY_ACTS, msg, remedy="send it again in a second", metadata=limit
+        )
+    remedy = "send the act again with the same request_id"
+    return RequestError(Reason.STOPPING, "the gateway is stopping", remedy=remedy)
 
 
 def act_of(
@@ -68,19 +70,23 @@ def act_of(
     """The act. Raises RequestError where a field is missing or can't be kept."""
     request_id = text_of("act.request_id", header.request_id, REQUEST_ID_MOST)
     if len(request_id) < REQUEST_ID_LEAST:
-        msg = f"act.request_id {request_id!r} is too short: send a random UUID"
-        raise invalid(msg)
+        msg = f"act.request_id {request_id!r} is too short"
+        raise invalid(msg, "act.request_id", remedy="send a random UUID")
     operator = text_of("act.operator", header.operator, OPERATOR_MOST)
     note = text_of("act.note", header.note, NOTE_MOST) if header.note else ""
     return Act(request_id, operator, kind, subject, note, until_ns, detail)
 
 
-def text_of(field: str, text: str, most: int) -> str:
-    """A request's text. Raises RequestError where it is missing or can't be kept."""
+def text_of(words: str, text: str, most: int, *, field: str = "") -> str:
+    """A request's text. Raises RequestError where it is missing or can't be kept.
+
+    `words` name the field, `field` where they are not its name and what may follow a comma.
+    """
+    field = field or words.partition(",")[0]
     if not text.strip():
-        msg = f"{field} is missing"
-        raise invalid(msg)
+        msg = f"{words} is missing"
+        raise invalid(msg, field, Reason.FIELD_MISSING)
     if len(text) > most or has_unprintable(text):
-        msg = f"{field} must be at most {most} characters, none of them control characters"
-        raise invalid(msg)
+        msg = f"{words} must be at most {most} characters, none of them control characters"
+        raise RequestError(Reason.FIELD_UNFIT, msg, field=field, metadata={"limit": str(most)})
     return text

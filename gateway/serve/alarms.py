@@ -12,6 +12,7 @@ from gateway.serve.encode import alarm_message
 from gateway.serve.failure import invalid
 from gateway.serve.paging import page_size, page_start
 from gateway.serve.picture import Picture
+from gateway.serve.reasons import Reason
 from lamproom.v1 import alarm_pb2
 
 
@@ -57,8 +58,9 @@ class AlarmAnswers:
     async def shelve(self, request: alarm_pb2.ShelveAlarmRequest) -> alarm_pb2.ShelveAlarmResponse:
         """Puts an alarm aside for a while."""
         if not request.HasField("until_time"):
-            msg = "until_time is missing: say when the alarm is to be shown again"
-            raise invalid(msg)
+            msg = "until_time is missing"
+            remedy = "say when the alarm is to be shown again"
+            raise invalid(msg, "until_time", Reason.FIELD_MISSING, remedy=remedy)
         until_ns = request.until_time.ToNanoseconds()
         act = _act(ActKind.SHELVE, request, until_ns)
         return await self._do(act, alarm_pb2.ShelveAlarmResponse())
@@ -77,7 +79,9 @@ class AlarmAnswers:
         about = (request.card, request.device_id, request.zone_id, request.limit_id)
         more = {"hazard": request.hazard_id, "machine": request.machine_id}
         key = AlarmKey(request.rule, *about, **more)
-        subject = text_of("the rule and its subject", key.text, len(key) * OPERATOR_MOST)
+        subject = text_of(
+            "the rule and its subject", key.text, len(key) * OPERATOR_MOST, field="rule"
+        )
         act = act_of(kind, request.act, subject, None)
         return await self._do(act, alarm_pb2.SetAlarmServiceResponse())
 

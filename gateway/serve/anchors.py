@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import grpc
 import numpy as np
 
 from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
+from gateway.serve.reasons import Reason
 from lamproom.v1 import equipment_pb2
 from positioning.anchor_health import NEVER_NS, advice
 from positioning.mine_map import Anchor
@@ -47,12 +47,13 @@ class AnchorAnswers:
         """One page of anchors. Raises RequestError for a wrong page, and before they are judged."""
         health = self._picture.anchors
         if health is None:
-            msg = "the gateway has only just started and has not judged the anchors yet: ask again"
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
+            msg = "the gateway has only just started and has not judged the anchors yet"
+            raise RequestError(Reason.JUST_STARTED, msg, remedy="ask again")
         page, token = page_of(
             range(min(len(self._anchors), len(health))),
             Kind.ANCHOR_PAGE,
-            self._epoch,
+            # Another map may have others: none is to be left out unnoticed.
+            scope(self._epoch, *(anchor.id for anchor in self._anchors)),
             request.page_size,
             request.page_token,
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-import grpc
 import numpy as np
 
 from gateway.clock import Clock
@@ -15,7 +14,8 @@ from gateway.mine.people.shifts import ShiftSpan
 from gateway.mine.zones.visits import Visit
 from gateway.serve.cursor import Kind, seal_page
 from gateway.serve.failure import RequestError
-from gateway.serve.paging import page_size, page_start, scope
+from gateway.serve.paging import page_of, page_size, page_start, scope
+from gateway.serve.reasons import Reason
 from lamproom.v1 import attendance_pb2, exposure_pb2
 
 _MIN_NS: Final = 60_000_000_000
@@ -52,18 +52,26 @@ class AttendanceAnswers:
             self._visits[number] = visit
 
     def list_shifts(
-        self, _request: attendance_pb2.ListShiftsRequest
+        self, request: attendance_pb2.ListShiftsRequest
     ) -> attendance_pb2.ListShiftsResponse:
-        """All shifts that are kept. Raises RequestError before the core has begun."""
+        """One page of the shifts that are kept. A token is good until another shift is one of them.
+
+        Raises:
+            RequestError: a wrong page, or the core has not begun yet.
+        """
         if not self._begun:
-            msg = "the gateway has only just started: ask again"
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
+            msg = "the gateway has only just started"
+            raise RequestError(Reason.JUST_STARTED, msg, remedy="ask again")
         by_shift: dict[ShiftSpan, list[Visit]] = {}
         for visit in self._visits.values():
             by_shift.setdefault(visit.shift, []).append(visit)
         ordered = sorted(by_shift, key=lambda shift: shift.start_ns, reverse=True)
+        there = scope(self._epoch, *(f"{shift.start_ns} {shift.name}" for shift in ordered))
+        page, token = page_of(
+            ordered, Kind.SHIFT_PAGE, there, request.page_size, request.page_token
+        )
         return attendance_pb2.ListShiftsResponse(
-            shifts=[self._shift(shift, by_shift[shift]) for shift in ordered]
+            shifts=[self._shift(shift, by_shift[shift]) for shift in page], next_page_token=token
         )
 
     def list_visits(

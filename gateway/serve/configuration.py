@@ -6,8 +6,6 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-import grpc
-
 from equipment.toml_source import Mistake
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
@@ -17,6 +15,7 @@ from gateway.mine.change import Act, ActKind, Answer
 from gateway.serve.acting import act_of, refused_by_desk
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import RequestError
+from gateway.serve.reasons import Reason
 from gateway.serve.wake import Signal
 from lamproom.v1 import configuration_pb2
 from lamproom.v1.configuration_pb2 import WatchConfigurationResponse
@@ -101,7 +100,7 @@ class ConfigurationHub:
         act = act_of(ActKind.CONFIGURATION_RELOAD, request.act, self._code)
         if self._ask is None:
             msg = "this gateway has no folder to read again"
-            raise RequestError(grpc.StatusCode.UNIMPLEMENTED, msg)
+            raise RequestError(Reason.RELOAD_UNSUPPORTED, msg)
         try:
             outcome = await self._ask(act)
         except (DeskFullError, DeskClosedError) as error:

@@ -43,6 +43,9 @@ class Kind(IntEnum):
     RISK_PAGE = 21
     RISK_POINT_PAGE = 22
     HAZARDS = 23
+    CONSUMER_PAGE = 51
+    SUBSCRIBER_PAGE = 52
+    SHIFT_PAGE = 53
 
 
 class CursorError(Exception):

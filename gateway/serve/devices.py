@@ -6,7 +6,7 @@ from gateway.clock import Clock
 from gateway.device_health import DeviceHealth, HealthBook
 from gateway.serve.cursor import Kind
 from gateway.serve.equipment import describe_link
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import DeviceNow, Picture
 from lamproom.v1 import equipment_pb2
 
@@ -27,7 +27,8 @@ class DeviceAnswers:
         page, token = page_of(
             list(self._picture.devices.values()),
             Kind.DEVICE_PAGE,
-            self._epoch,
+            # Another configuration may have others: none is to be left out unnoticed.
+            scope(self._epoch, *self._picture.devices),
             request.page_size,
             request.page_token,
         )

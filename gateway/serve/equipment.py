@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Final
 
-import grpc
-
 from equipment.report import LinkChange
 from gateway.clock import Clock
 from gateway.config.bundle import DeviceSetup
 from gateway.serve.cursor import Kind
 from gateway.serve.encode import delimited, heartbeat_message, sync_message
 from gateway.serve.failure import RequestError
-from gateway.serve.paging import page_of
+from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import DeviceNow, Picture
+from gateway.serve.reasons import Reason
 from gateway.serve.values import encode_values
 from gateway.serve.wake import Signal
 from lamproom.v1 import equipment_pb2
@@ -97,7 +96,8 @@ class EquipmentHub:
         devices, token = page_of(
             list(self._picture.devices.values()),
             Kind.EQUIPMENT_PAGE,
-            self._epoch,
+            # Another configuration may have others: none is to be left out unnoticed.
+            scope(self._epoch, *self._picture.devices),
             request.page_size,
             request.page_token,
         )
@@ -112,8 +112,13 @@ class EquipmentHub:
         devices = self._picture.devices
         unknown = [one for one in ids if one not in devices]
         if unknown:
-            msg = f"there is no device {unknown[0]!r}: ListEquipment tells which there are"
-            raise RequestError(grpc.StatusCode.NOT_FOUND, msg)
+            raise RequestError(
+                Reason.DEVICE_NOT_FOUND,
+                f"there is no device {unknown[0]!r}",
+                field="device_ids",
+                remedy="ListEquipment tells which there are",
+                resource=("device", unknown[0]),
+            )
         return [devices[one] for one in dict.fromkeys(ids)] or list(devices.values())
 
     def _message(self, device: DeviceNow, since: int) -> bytes:

@@ -11,15 +11,15 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-import grpc
-
 from gateway.clock import Clock
 from gateway.journal.journal import READERS, Gap, Journal, Record
 from gateway.journal.sqlite import JournalError
+from gateway.serve.consumers import next_event_of
 from gateway.serve.cursor import CursorError, Kind, seal, seal_page, unseal
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import RequestError, invalid
 from gateway.serve.paging import page_size, page_start
+from gateway.serve.reasons import Reason
 from gateway.serve.unstored import Unstored
 from gateway.serve.wake import Signal
 from lamproom.v1 import event_pb2, stream_pb2
@@ -145,19 +145,22 @@ class EventHub:
         if start == "sequence":
             following = request.sequence
             if following == 0:
-                raise invalid("sequence is 0: the oldest event is 1")
+                raise invalid("sequence is 0: the oldest event is 1", "sequence")
+        elif start == "consumer":
+            following = next_event_of(self._journal, request.consumer)
         else:
             try:
                 epoch, after = unseal(Kind.EVENTS, request.cursor)
             except CursorError as error:
-                raise invalid(str(error)) from error
+                raise invalid(str(error), "cursor", Reason.CURSOR_INVALID) from error
             if epoch != self._journal.epoch:
                 reset = "the cursor belongs to another journal; this one is sent from its start"
                 return self._journal.first_sequence, reset
             following = after + 1
         if following > self._last + 1:
             msg = f"{start} asks for event {following}: the newest is {self._last}"
-            raise RequestError(grpc.StatusCode.OUT_OF_RANGE, msg)
+            newest = {"newest": str(self._last)}
+            raise RequestError(Reason.BEYOND_NEWEST, msg, field=start, metadata=newest)
         return following, ""
 
     async def _read(self, first: int, limit: int) -> Sequence[Record | Gap]:
@@ -166,7 +169,7 @@ class EventHub:
         try:
             return await loop.run_in_executor(self._threads, self._journal.read, first, limit)
         except JournalError as error:
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
+            raise RequestError(Reason.JOURNAL_UNAVAILABLE, str(error)) from error
 
     def _gap(self, gap: Gap) -> event_pb2.EventGap:
         return event_pb2.EventGap(

@@ -16,6 +16,7 @@ from gateway.serve.cursor import CursorError, Kind, seal, unseal
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import invalid
 from gateway.serve.hazards import hazard_message
+from gateway.serve.reasons import Reason
 from gateway.serve.wake import Signal
 from lamproom.v1 import hazard_pb2, stream_pb2
 from lamproom.v1.hazard_pb2 import WatchHazardsResponse
@@ -84,11 +85,12 @@ class HazardStream:
         try:
             epoch, at = unseal(Kind.HAZARDS, cursor)
         except CursorError as error:
-            raise invalid(str(error)) from error
+            raise invalid(str(error), "cursor", Reason.CURSOR_INVALID) from error
         if epoch != self._epoch:
             return None, "the gateway has started anew since this cursor was given out"
         if at > self._last:
-            raise invalid("the cursor lies beyond the last change: this gateway never gave it out")
+            msg = "the cursor lies beyond the last change: this gateway never gave it out"
+            raise invalid(msg, "cursor", Reason.CURSOR_INVALID)
         return at, ""
 
     def _since(self, at: int) -> list[tuple[int, Hazard]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Protocol
 
-import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.mine.change import ActKind
@@ -14,6 +13,7 @@ from gateway.serve.acting import NOTE_MOST, OPERATOR_MOST, Ask, Response, act_of
 from gateway.serve.cursor import Kind, seal_page
 from gateway.serve.failure import RequestError, invalid
 from gateway.serve.paging import page_size, page_start, scope
+from gateway.serve.reasons import Reason
 from lamproom.v1 import alarm_pb2, event_pb2, hazard_pb2
 
 #: A hazard with all its steps and their notes takes some 100 kB at the very most, a usual one 1 kB.
@@ -72,8 +72,13 @@ class HazardAnswers:
         """One hazard. Raises RequestError where there is none of this id."""
         hazard = self._hazards.get(_number(request.hazard_id))
         if hazard is None or hazard.id != request.hazard_id:
-            msg = f"there is no hazard {request.hazard_id!r}: ListHazards tells which there are"
-            raise RequestError(grpc.StatusCode.NOT_FOUND, msg)
+            raise RequestError(
+                Reason.HAZARD_NOT_FOUND,
+                f"there is no hazard {request.hazard_id!r}",
+                field="hazard_id",
+                remedy="ListHazards tells which there are",
+                resource=("hazard", request.hazard_id),
+            )
         return hazard_pb2.GetHazardResponse(hazard=hazard_message(hazard))
 
     async def report(
@@ -88,11 +93,11 @@ class HazardAnswers:
         subject = next((text for text in where.values() if text), "")
         if not subject:
             msg = "say where the hazard is: risk_point_id, zone_id or device_id"
-            raise invalid(msg)
+            raise invalid(msg, "zone_id", Reason.FIELD_MISSING)
         level = request.level
         if level and level not in event_pb2.AlarmLevel.values():
             msg = f"level is {level}: it must be 1 (red) to 4 (blue)"
-            raise invalid(msg)
+            raise invalid(msg, "level")
         title = text_of("title", request.title, TITLE_MOST)
         due = _due(request.due_time if request.HasField("due_time") else None)
         detail = _detail(title=title, level=str(level) if level else "", due_t_ns=due, **where)
@@ -123,7 +128,7 @@ class HazardAnswers:
         due = _due(request.due_time if request.HasField("due_time") else None)
         if request.passed and due:
             msg = "due_time goes with a hazard that is sent back, not with one that has passed"
-            raise invalid(msg)
+            raise invalid(msg, "due_time")
         detail = _detail(result="passed" if request.passed else "rejected", due_t_ns=due)
         response = hazard_pb2.CheckHazardResponse()
         return await self._do(ActKind.HAZARD_CHECK, request, response, detail)

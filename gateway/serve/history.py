@@ -14,7 +14,6 @@ from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import grpc
 import numpy as np
 
 from gateway.journal.journal import Journal, JournalError
@@ -24,6 +23,7 @@ from gateway.serve.failure import RequestError, invalid
 from gateway.serve.history_events import EventsOfTime, Told
 from gateway.serve.history_frames import Teller, gap_message, timestamp
 from gateway.serve.history_requests import Span, instant_ms, least_interval_ms, span_of, speed_of
+from gateway.serve.reasons import Reason
 from gateway.serve.wake import Signal
 from lamproom.v1 import history_pb2
 from positioning.observation import Records
@@ -77,7 +77,12 @@ class HistoryHub:
         """The messages of one `QueryTrack`. Raises RequestError."""
         span = span_of(request)
         if not request.card:
-            raise invalid("card is missing: give the card whose track is asked for")
+            raise invalid(
+                "card is missing",
+                "card",
+                Reason.FIELD_MISSING,
+                remedy="give the card whose track is asked for",
+            )
         least_ms = least_interval_ms(request.least_interval_s)
         with self._admitted():
             teller, last_ms, at_ms = Teller(self._handles), _NEVER_MS, span.start_ms
@@ -187,7 +192,7 @@ class HistoryHub:
         for card in cards:
             if not len(self._only(newest.rows, [card])):
                 msg = f"nothing was ever heard of card {card}"
-                raise RequestError(grpc.StatusCode.NOT_FOUND, msg)
+                raise RequestError(Reason.CARD_NOT_FOUND, msg, resource=("card", card))
 
     def _only(self, rows: Records, cards: Sequence[str]) -> Records:
         """Those of these cards; all where none is named."""
@@ -212,17 +217,17 @@ class HistoryHub:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except OSError as error:
-            msg = f"kept positions can't be read ({error.strerror}): check the disk"
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, msg) from error
+            msg = f"kept positions can't be read ({error.strerror})"
+            raise RequestError(Reason.JOURNAL_UNAVAILABLE, msg) from error
         except JournalError as error:
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, str(error)) from error
+            raise RequestError(Reason.JOURNAL_UNAVAILABLE, str(error)) from error
 
     @contextmanager
     def _admitted(self) -> Iterator[None]:
         """Counts a request. Raises RequestError (RESOURCE_EXHAUSTED) where there are too many."""
         if self._running >= REQUESTS_MAX:
-            msg = f"{REQUESTS_MAX} requests for history run already: come back in a second"
-            raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, msg)
+            msg = f"{REQUESTS_MAX} requests for history run already"
+            raise RequestError(Reason.TOO_MANY_QUERIES, msg)
         self._running += 1
         try:
             yield

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-import grpc
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +16,7 @@ from gateway.serve.cursor import Kind
 from gateway.serve.failure import RequestError
 from gateway.serve.paging import page_of, scope
 from gateway.serve.picture import Picture
+from gateway.serve.reasons import Reason
 from lamproom.v1 import configuration_pb2, mine_pb2, position_pb2
 from positioning.ellipse import ellipses
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone
@@ -111,8 +111,8 @@ class MineAnswers:
         """How many are below. Raises RequestError before the first count: 0 would be a lie."""
         count = self._picture.headcount
         if count is None:
-            msg = "the gateway has only just started and has not counted yet: ask again"
-            raise RequestError(grpc.StatusCode.UNAVAILABLE, msg)
+            msg = "the gateway has only just started and has not counted yet"
+            raise RequestError(Reason.JUST_STARTED, msg, remedy="ask again")
         response = mine_pb2.GetHeadcountResponse(
             underground=count.underground,
             silent=count.silent,

@@ -11,8 +11,6 @@ import math
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Final
 
-import grpc
-
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
 from gateway.mine.change import ActKind, Place
@@ -24,6 +22,7 @@ from gateway.serve.failure import RequestError, invalid
 from gateway.serve.mine import CARD_KINDS
 from gateway.serve.paging import page_size, page_start, scope
 from gateway.serve.picture import Picture
+from gateway.serve.reasons import Reason
 from gateway.serve.wake import Signal
 from lamproom.v1 import muster_pb2
 from lamproom.v1.muster_pb2 import WatchMusterResponse
@@ -131,11 +130,11 @@ class MusterHub:
         """Opens one. Raises RequestError, as all acts do: a wrong request, refused, or stopping."""
         if len(request.zone_ids) > ZONES_MOST:
             msg = f"zone_ids names {len(request.zone_ids)} zones: at most {ZONES_MOST} are taken"
-            raise invalid(msg)
+            raise invalid(msg, "zone_ids")
         zones = [text_of("zone_ids", zone, ZONE_ID_MOST) for zone in request.zone_ids]
         if any("/" in zone for zone in zones):
             msg = "zone_ids: no zone's id holds a slash"
-            raise invalid(msg)
+            raise invalid(msg, "zone_ids")
         text_of("act.note, which says why,", request.act.note, NOTE_MOST)
         call = MusterCall(tuple(dict.fromkeys(zones)), request.drill)
         act = act_of(ActKind.MUSTER_OPEN, request.act, call.text)
@@ -151,7 +150,9 @@ class MusterHub:
         """One page, with places of now. Raises RequestError: a wrong page, or no muster yet."""
         muster = self._muster
         if muster is None:
-            raise RequestError(grpc.StatusCode.NOT_FOUND, "no muster has been opened yet")
+            raise RequestError(
+                Reason.MUSTER_NOT_FOUND, "no muster has been opened yet", resource=("muster", "")
+            )
         size = page_size(min(request.page_size or PAGE_CARDS_MOST, PAGE_CARDS_MOST))
         epoch = scope(self._epoch, muster.id)
         after = page_start(Kind.MUSTER_PAGE, request.page_token, epoch)

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 
 from gateway.serve.cursor import CursorError, Kind, seal_page, unseal_page
 from gateway.serve.failure import invalid
+from gateway.serve.reasons import Reason
 
 #: The contract's promise; as plain messages of some 200 bytes far below a client's 4 MB.
 PAGE_SIZE_MAX: Final = 1000
@@ -19,7 +20,7 @@ def page_size(asked: int) -> int:
     """How many items a page has. Raises RequestError for a negative size."""
     if asked < 0:
         msg = f"page_size is {asked}: it must be 0 (as many as there may be) or more"
-        raise invalid(msg)
+        raise invalid(msg, "page_size", Reason.PAGE_SIZE_INVALID)
     return min(asked or PAGE_SIZE_MAX, PAGE_SIZE_MAX)
 
 
@@ -28,7 +29,7 @@ def page_start(kind: Kind, token: str, epoch: int) -> int:
     try:
         return unseal_page(kind, token, epoch)
     except CursorError as error:
-        raise invalid(str(error)) from error
+        raise invalid(str(error), "page_token", Reason.PAGE_TOKEN_INVALID) from error
 
 
 def page_of(

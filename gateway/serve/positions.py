@@ -27,6 +27,7 @@ from gateway.serve.encode import (
 )
 from gateway.serve.failure import invalid
 from gateway.serve.picture import LatestFixes
+from gateway.serve.reasons import Reason
 from gateway.serve.wake import Pace, Signal
 from lamproom.v1 import position_pb2, stream_pb2
 from lamproom.v1.position_pb2 import WatchPositionsResponse
@@ -177,11 +178,12 @@ class PositionHub:
         try:
             epoch, at = unseal(self._kind, cursor)
         except CursorError as error:
-            raise invalid(str(error)) from error
+            raise invalid(str(error), "cursor", Reason.CURSOR_INVALID) from error
         if epoch != self._epoch:
             return None, "the gateway has started anew since this cursor was given out"
         if at > self._last:
-            raise invalid("the cursor lies beyond the newest frame: this gateway never gave it out")
+            msg = "the cursor lies beyond the newest frame: this gateway never gave it out"
+            raise invalid(msg, "cursor", Reason.CURSOR_INVALID)
         if at < self._last - len(self._ring):
             return None, "what came after this cursor is no longer held"
         return at, ""
@@ -261,7 +263,7 @@ class PositionHub:
 def _wants_every_fix(sampling: int) -> bool:
     if sampling not in position_pb2.Sampling.values():
         msg = f"sampling is {sampling}: there is no such one"
-        raise invalid(msg)
+        raise invalid(msg, "sampling")
     return sampling in _EVERY_FIX
 
 

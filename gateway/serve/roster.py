@@ -66,8 +66,8 @@ class RosterAnswers:
         """Raises RequestError, as all acts do."""
         old, new = _card("old_card", request.old_card), _card("new_card", request.new_card)
         if old == new:
-            msg = "old_card and new_card are the same: name another one"
-            raise invalid(msg)
+            msg = "old_card and new_card are the same"
+            raise invalid(msg, "new_card", remedy="name another one")
         act = _act(ActKind.CARD_REPLACE, request.act, old, new)
         return await done(self._ask, act, roster_pb2.ReplaceCardResponse())
 
@@ -86,7 +86,7 @@ def _card(field: str, text: str) -> str:
     card = text_of(field, text, CARD_MOST)
     if "/" in card or card != card.strip():
         msg = f"{field} must be a card's number, without spaces and slashes"
-        raise invalid(msg)
+        raise invalid(msg, field)
     return card
 
 

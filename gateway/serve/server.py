@@ -22,6 +22,7 @@ from gateway.journal.journal import Journal
 from gateway.journal.tracks.keeper import Keeper
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
+from gateway.serve.admin import NO_SOURCES, AdminSources
 from gateway.serve.configuration import AskReload
 from gateway.serve.services import Services
 from positioning.observation import IdTable
@@ -72,13 +73,16 @@ class Server:
         device_health: HealthBook,
         *,
         reload: AskReload | None = None,
+        admin: AdminSources = NO_SOURCES,
         heartbeat_s: float = HEARTBEAT_S,
         now_ns: Clock = time.time_ns,
         tracks: Keeper | None = None,
     ) -> None:
-        """`reload` has the configuration read again; None: this gateway can't.
+        """What is served.
 
-        `tracks` keeps positions; None: what is kept already is served.
+        `reload` has the configuration read again; None: this gateway can't. `admin` is what other
+        parts of the gateway know of how it does. `tracks` keeps positions; None: what is kept
+        already is served.
         """
         self.services = Services(
             bundle,
@@ -87,6 +91,7 @@ class Server:
             ask,
             device_health,
             reload=reload,
+            admin=admin,
             heartbeat_s=heartbeat_s,
             now_ns=now_ns,
             tracks=tracks,

@@ -9,8 +9,6 @@ import secrets
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
-import grpc
-
 from equipment.report import LinkChange, Sample
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
@@ -20,11 +18,13 @@ from gateway.journal.tracks.keeper import Keeper
 from gateway.journal.tracks.places import TRACKS_FOLDER
 from gateway.mine.change import Changes
 from gateway.serve.acting import Ask
+from gateway.serve.admin import AdminAnswers, AdminSources
 from gateway.serve.alarms import AlarmAnswers
 from gateway.serve.anchors import AnchorAnswers
 from gateway.serve.attendance import AttendanceAnswers, ExposureAnswers
 from gateway.serve.calls import Methods, stream, unary
 from gateway.serve.configuration import AskReload, ConfigurationHub
+from gateway.serve.consumers import ConsumerAnswers
 from gateway.serve.cursor import Kind
 from gateway.serve.devices import DeviceAnswers
 from gateway.serve.equipment import EquipmentHub
@@ -37,10 +37,12 @@ from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
 from gateway.serve.positions import PositionHub
+from gateway.serve.reasons import Reason
 from gateway.serve.risk import RiskHub
 from gateway.serve.roadways import StableRoadways
 from gateway.serve.roster import RosterAnswers
 from lamproom.v1 import (
+    admin_pb2,
     alarm_pb2,
     attendance_pb2,
     configuration_pb2,
@@ -70,6 +72,7 @@ class Services:
         device_health: HealthBook,
         *,
         reload: AskReload | None,
+        admin: AdminSources,
         heartbeat_s: float,
         now_ns: Clock,
         tracks: Keeper | None = None,
@@ -96,18 +99,11 @@ class Services:
         self.equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
         self.devices = DeviceAnswers(picture, device_health, epoch, now_ns)
         self.events = EventHub(journal, heartbeat_s, now_ns)
+        self.consumers = ConsumerAnswers(journal, now_ns)
         self.anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self.alarms = AlarmAnswers(picture, epoch, ask)
-        self.muster = MusterHub(
-            bundle,
-            cards,
-            roadways,
-            picture,
-            ask,
-            epoch=epoch,
-            heartbeat_s=heartbeat_s,
-            now_ns=now_ns,
-        )
+        muster = partial(MusterHub, epoch=epoch, heartbeat_s=heartbeat_s, now_ns=now_ns)
+        self.muster = muster(bundle, cards, roadways, picture, ask)
         self.configuration = ConfigurationHub(bundle, reload, heartbeat_s, now_ns)
         told = self.configuration.message
         self.answers = MineAnswers(
@@ -121,6 +117,8 @@ class Services:
         self.exposure = ExposureAnswers(epoch, settings.attendance.shifts_kept)
         folder = tracks.folder if tracks else bundle.journal_folder / TRACKS_FOLDER
         self.history = HistoryHub(folder, journal, tracks.gaps if tracks else list)
+        status = partial(AdminAnswers, bundle, journal, admin, epoch=epoch, now_ns=now_ns)
+        self.admin = status(lambda: self.configuration.message, self._fixes_refused)
 
     def publish(self, changes: Changes) -> None:
         """Sends what one step has changed; its events wait for `publish_events`."""
@@ -160,6 +158,7 @@ class Services:
         self.attendance.reload(bundle.settings.attendance)
         self.exposure.reload(bundle.settings.attendance.shifts_kept)
         self.equipment.reload(bundle.devices)
+        self.admin.reload(bundle)
 
     def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
         """Sends events that the journal has stored, as the bytes that it stored.
@@ -184,6 +183,12 @@ class Services:
     def close_events(self) -> None:
         """Ends the streams of events: last, so that they tell how it ended."""
         self.events.close()
+        self.consumers.close()
+        self.admin.close()
+
+    def _fixes_refused(self) -> int:
+        hubs = (self.positions, self.smoothed)
+        return sum(hub.refused for hub in hubs if hub)
 
     def _watch_positions(
         self, request: position_pb2.WatchPositionsRequest
@@ -196,7 +201,7 @@ class Services:
                 "this gateway does not smooth positions: set [positioning] lag_s in its mine.toml"
                 " to 0.5 to 1 and start it anew, or ask for another sampling"
             )
-            raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, msg)
+            raise RequestError(Reason.NOT_SMOOTHED, msg, field="sampling")
         return self.smoothed.watch(request)
 
     def table(self) -> dict[str, Methods]:
@@ -210,6 +215,7 @@ class Services:
             "lamproom.v1.EventService": {
                 "WatchEvents": stream(event_pb2.WatchEventsRequest, self.events.watch),
                 "ListEvents": unary(event_pb2.ListEventsRequest, self.events.list_events),
+                **self._consumers(),
             },
             "lamproom.v1.AlarmService": {
                 "ListAlarms": unary(alarm_pb2.ListAlarmsRequest, self.alarms.list_alarms),
@@ -236,6 +242,18 @@ class Services:
                 "ListAnchors": unary(equipment_pb2.ListAnchorsRequest, self.anchors.list_anchors),
                 "WatchEquipment": stream(equipment_pb2.WatchEquipmentRequest, self.equipment.watch),
             },
+            **self._administration(),
+            "lamproom.v1.MineService": {
+                "GetMap": unary(mine_pb2.GetMapRequest, answers.get_map),
+                "ListZones": unary(mine_pb2.ListZonesRequest, answers.list_zones),
+                "ListPeople": unary(mine_pb2.ListPeopleRequest, answers.list_people),
+                "GetHeadcount": unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            },
+            **self._lamp_room(),
+        }
+
+    def _administration(self) -> dict[str, Methods]:
+        return {
             "lamproom.v1.ConfigurationService": {
                 "GetConfiguration": unary(
                     configuration_pb2.GetConfigurationRequest, self.configuration.get
@@ -245,13 +263,12 @@ class Services:
                 ),
                 "Reload": unary(configuration_pb2.ReloadRequest, self.configuration.reload),
             },
-            "lamproom.v1.MineService": {
-                "GetMap": unary(mine_pb2.GetMapRequest, answers.get_map),
-                "ListZones": unary(mine_pb2.ListZonesRequest, answers.list_zones),
-                "ListPeople": unary(mine_pb2.ListPeopleRequest, answers.list_people),
-                "GetHeadcount": unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
+            "lamproom.v1.AdminService": {
+                "GetStatus": unary(admin_pb2.GetStatusRequest, self.admin.get_status),
+                "ListSubscribers": unary(
+                    admin_pb2.ListSubscribersRequest, self.admin.list_subscribers
+                ),
             },
-            **self._lamp_room(),
             "lamproom.v1.HistoryService": {
                 "QueryTrack": stream(history_pb2.QueryTrackRequest, self.history.query_track),
                 "GetPositionsAt": stream(
@@ -259,6 +276,14 @@ class Services:
                 ),
                 "Replay": stream(history_pb2.ReplayRequest, self.history.replay),
             },
+        }
+
+    def _consumers(self) -> Methods:
+        consumers = self.consumers
+        return {
+            "AcknowledgeCursor": unary(event_pb2.AcknowledgeCursorRequest, consumers.acknowledge),
+            "ListConsumers": unary(event_pb2.ListConsumersRequest, consumers.list_consumers),
+            "DeleteConsumer": unary(event_pb2.DeleteConsumerRequest, consumers.delete),
         }
 
     def _lamp_room(self) -> dict[str, Methods]:

@@ -26,6 +26,7 @@ from gateway.device_health import HealthBook
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
+from gateway.serve.admin import NO_SOURCES, AdminSources
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
 from lamproom.v1 import (
@@ -39,6 +40,7 @@ from lamproom.v1 import (
 from positioning.mine_map import Anchor, Area, MineMap, Reader, Roadway, Zone, ZoneKind
 from positioning.observation import FIX, FixClass, IdTable, Records, new_fixes
 from protocols.driver import DriverOptions, Sink
+from tests.gateway.status_details import details_of
 
 S = 1_000_000_000
 T0_NS = 1_800_000_000 * S
@@ -182,9 +184,12 @@ def event(sequence: int, text: str = "someone went in") -> Event:
     )
 
 
-async def code_of(call: Any) -> tuple[grpc.StatusCode, str]:
+async def code_of(call: Any, *, of_grpc: bool = False) -> tuple[grpc.StatusCode, str]:
+    """How a call ends; `of_grpc`: what its own library refuses has words alone."""
     with pytest.raises(grpc.aio.AioRpcError) as failure:
         await call
+    if not of_grpc:
+        details_of(failure.value)  # no error of ours is without
     return failure.value.code(), str(failure.value.details())
 
 
@@ -251,6 +256,7 @@ async def served(
     cards: int = 2,
     heartbeat_s: float = HEARTBEAT_S,
     now_ns: Clock = time.time_ns,
+    admin: AdminSources = NO_SOURCES,
 ) -> AsyncIterator[Rig]:
     """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
     table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
@@ -259,9 +265,8 @@ async def served(
         desk = Desk(inbox)
         told = bundle or bundle_of()
         health = HealthBook()
-        server = Server(
-            told, table, journal, desk.ask, health, heartbeat_s=heartbeat_s, now_ns=now_ns
-        )
+        parts = (told, table, journal, desk.ask, health)
+        server = Server(*parts, admin=admin, heartbeat_s=heartbeat_s, now_ns=now_ns)
         rig = Rig(server, journal, table, await server.start(), inbox, desk, health)
         try:
             yield rig

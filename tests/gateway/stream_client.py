@@ -7,6 +7,7 @@ import grpc
 import pytest
 from google.protobuf.message import Message
 
+from tests.gateway.status_details import details_of
 from tests.support.waiting import LONG_S
 
 Answer = TypeVar("Answer", bound=Message)
@@ -41,4 +42,5 @@ class StreamClient(Generic[Answer]):
         async with asyncio.timeout(LONG_S):
             with pytest.raises(grpc.aio.AioRpcError) as failure:
                 await self.until("nothing")
+        details_of(failure.value)  # no error is without
         return failure.value

@@ -89,7 +89,8 @@ async def test_the_table_has_who_is_missing_first(tmp_path: Path) -> None:
         assert await asyncio.to_thread(run, address) == (
             1,
             "",
-            f"{address}: no muster has been opened yet\n",
+            f"{address}: no muster has been opened yet; open one with OpenMuster, or come back when"
+            " there is one\n",
         )
         happen(rig)
         status, out, _ = await asyncio.to_thread(run, address)

@@ -149,7 +149,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 def test_a_newer_journal_is_refused(open_journal: Open) -> None:
     journal = open_journal()
     edit(journal, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(JournalError, match=r"written by a newer lamproom \(schema 4"):
+    with pytest.raises(JournalError, match=rf"by a newer lamproom \(schema {SCHEMA_VERSION + 1}"):
         open_journal()
 
 

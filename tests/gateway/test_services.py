@@ -298,7 +298,8 @@ async def test_health_serves(rig: Rig) -> None:
     for service in ("", *(f"lamproom.v1.{name}" for name in SERVICES)):
         answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))
         assert answer.status == health_pb2.HealthCheckResponse.SERVING
-    code, _ = await code_of(stub.Check(health_pb2.HealthCheckRequest(service="nothing")))
+    request = health_pb2.HealthCheckRequest(service="nothing")
+    code, _ = await code_of(stub.Check(request), of_grpc=True)
     assert code is grpc.StatusCode.NOT_FOUND
 
 
@@ -356,7 +357,7 @@ async def test_an_open_port_is_said_in_the_log(
 
 async def test_a_request_that_is_too_large_is_refused(rig: Rig) -> None:
     request = position_pb2.ListPositionsRequest(cards=["x" * 1000] * 1000)
-    code, _ = await code_of(rig.positions().ListPositions(request))
+    code, _ = await code_of(rig.positions().ListPositions(request), of_grpc=True)
     assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 

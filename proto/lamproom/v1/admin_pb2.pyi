@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class GetStatusRequest(_message.Message):
+    """What of the status is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     READ_MASK_FIELD_NUMBER: _builtins.int
@@ -45,6 +47,8 @@ Global___GetStatusRequest: _TypeAlias = GetStatusRequest  # noqa: Y015
 
 @_typing.final
 class GetStatusResponse(_message.Message):
+    """How the gateway does at one moment."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
@@ -211,6 +215,8 @@ Global___TracksStatus: _TypeAlias = TracksStatus  # noqa: Y015
 
 @_typing.final
 class ListSubscribersRequest(_message.Message):
+    """Which page of the open streams is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -241,6 +247,8 @@ Global___ListSubscribersRequest: _TypeAlias = ListSubscribersRequest  # noqa: Y0
 
 @_typing.final
 class ListSubscribersResponse(_message.Message):
+    """A page of open streams, by `subscriber_id`."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SUBSCRIBERS_FIELD_NUMBER: _builtins.int

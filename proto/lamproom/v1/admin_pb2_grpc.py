@@ -52,7 +52,7 @@ class AdminServiceServicer:
     """
 
     def GetStatus(self, request, context):
-        """How the gateway, its journal and its disk do.
+        """How the gateway, its journal and its disk do. It answers within seconds, whatever the disk does.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

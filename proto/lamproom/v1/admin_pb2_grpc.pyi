@@ -34,7 +34,7 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     GetStatus: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetStatusRequest, _admin_pb2.GetStatusResponse]
-    """How the gateway, its journal and its disk do."""
+    """How the gateway, its journal and its disk do. It answers within seconds, whatever the disk does."""
     ListSubscribers: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListSubscribersRequest, _admin_pb2.ListSubscribersResponse]
     """Who is connected, a row for each stream that is open.
 
@@ -47,7 +47,7 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetStatusRequest, _admin_pb2.GetStatusResponse]  # type: ignore[assignment]
-    """How the gateway, its journal and its disk do."""
+    """How the gateway, its journal and its disk do. It answers within seconds, whatever the disk does."""
     ListSubscribers: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListSubscribersRequest, _admin_pb2.ListSubscribersResponse]  # type: ignore[assignment]
     """Who is connected, a row for each stream that is open.
 
@@ -63,7 +63,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.GetStatusRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetStatusResponse, _abc.Awaitable[_admin_pb2.GetStatusResponse]]:
-        """How the gateway, its journal and its disk do."""
+        """How the gateway, its journal and its disk do. It answers within seconds, whatever the disk does."""
 
     @_abc_1.abstractmethod
     def ListSubscribers(

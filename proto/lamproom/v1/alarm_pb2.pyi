@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class ListAlarmsRequest(_message.Message):
+    """Which page of the alarms is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -53,6 +55,8 @@ Global___ListAlarmsRequest: _TypeAlias = ListAlarmsRequest  # noqa: Y015
 
 @_typing.final
 class ListAlarmsResponse(_message.Message):
+    """A page of alarms."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ALARMS_FIELD_NUMBER: _builtins.int
@@ -139,6 +143,8 @@ Global___ActResult: _TypeAlias = ActResult  # noqa: Y015
 
 @_typing.final
 class AcknowledgeAlarmRequest(_message.Message):
+    """Which alarm has been seen."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -162,6 +168,8 @@ Global___AcknowledgeAlarmRequest: _TypeAlias = AcknowledgeAlarmRequest  # noqa: 
 
 @_typing.final
 class AcknowledgeAlarmResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -182,6 +190,8 @@ Global___AcknowledgeAlarmResponse: _TypeAlias = AcknowledgeAlarmResponse  # noqa
 
 @_typing.final
 class ResetAlarmRequest(_message.Message):
+    """Which latched alarm is to end."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -205,6 +215,8 @@ Global___ResetAlarmRequest: _TypeAlias = ResetAlarmRequest  # noqa: Y015
 
 @_typing.final
 class ResetAlarmResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -225,6 +237,8 @@ Global___ResetAlarmResponse: _TypeAlias = ResetAlarmResponse  # noqa: Y015
 
 @_typing.final
 class ShelveAlarmRequest(_message.Message):
+    """Which alarm is to be put aside, and until when."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -252,6 +266,8 @@ Global___ShelveAlarmRequest: _TypeAlias = ShelveAlarmRequest  # noqa: Y015
 
 @_typing.final
 class ShelveAlarmResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -272,6 +288,8 @@ Global___ShelveAlarmResponse: _TypeAlias = ShelveAlarmResponse  # noqa: Y015
 
 @_typing.final
 class UnshelveAlarmRequest(_message.Message):
+    """Which alarm is to be brought back."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -295,6 +313,8 @@ Global___UnshelveAlarmRequest: _TypeAlias = UnshelveAlarmRequest  # noqa: Y015
 
 @_typing.final
 class UnshelveAlarmResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -315,6 +335,8 @@ Global___UnshelveAlarmResponse: _TypeAlias = UnshelveAlarmResponse  # noqa: Y015
 
 @_typing.final
 class SetAlarmServiceRequest(_message.Message):
+    """Which alarms are to be out of service, or in service again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -362,6 +384,8 @@ Global___SetAlarmServiceRequest: _TypeAlias = SetAlarmServiceRequest  # noqa: Y0
 
 @_typing.final
 class SetAlarmServiceResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int

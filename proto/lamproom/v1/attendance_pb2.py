@@ -26,7 +26,7 @@ from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mas
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clamproom/v1/attendance.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\tShiftSpan\x12\x10\n\x08shift_id\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x01\n\x0fShiftAttendance\x12%\n\x05shift\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ShiftSpan\x12\x0e\n\x06visits\x18\x02 \x01(\r\x12\x0c\n\x04late\x18\x03 \x01(\r\x12\r\n\x05\x62\x65low\x18\x04 \x01(\r\x12\x15\n\rleader_visits\x18\x05 \x01(\r\x12\x15\n\rleaders_below\x18\x06 \x01(\r\"B\n\x11ListShiftsRequest\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"B\n\x12ListShiftsResponse\x12,\n\x06shifts\x18\x01 \x03(\x0b\x32\x1c.lamproom.v1.ShiftAttendance\"\x9e\x02\n\x05Visit\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x0e\n\x06leader\x18\x05 \x01(\x08\x12%\n\x05shift\x18\x06 \x01(\x0b\x32\x16.lamproom.v1.ShiftSpan\x12+\n\x07in_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08out_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07minutes\x18\t \x01(\x01\x12\x0c\n\x04late\x18\n \x01(\x08\x12\x12\n\nleft_early\x18\x0b \x01(\x08\x12\x13\n\x0boverstaying\x18\x0c \x01(\x08\"\xaa\x01\n\x15ListAttendanceRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\t\x12\r\n\x05shift\x18\x04 \x01(\t\x12\x11\n\tperson_id\x18\x05 \x01(\t\x12\x0c\n\x04team\x18\x06 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"U\n\x16ListAttendanceResponse\x12\"\n\x06visits\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Visit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbd\x01\n\x11\x41ttendanceService\x12M\n\nListShifts\x12\x1e.lamproom.v1.ListShiftsRequest\x1a\x1f.lamproom.v1.ListShiftsResponse\x12Y\n\x0eListAttendance\x12\".lamproom.v1.ListAttendanceRequest\x1a#.lamproom.v1.ListAttendanceResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1clamproom/v1/attendance.proto\x12\x0blamproom.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x96\x01\n\tShiftSpan\x12\x10\n\x08shift_id\x18\x01 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12.\n\nstart_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x93\x01\n\x0fShiftAttendance\x12%\n\x05shift\x18\x01 \x01(\x0b\x32\x16.lamproom.v1.ShiftSpan\x12\x0e\n\x06visits\x18\x02 \x01(\r\x12\x0c\n\x04late\x18\x03 \x01(\r\x12\r\n\x05\x62\x65low\x18\x04 \x01(\r\x12\x15\n\rleader_visits\x18\x05 \x01(\r\x12\x15\n\rleaders_below\x18\x06 \x01(\r\"i\n\x11ListShiftsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"[\n\x12ListShiftsResponse\x12,\n\x06shifts\x18\x01 \x03(\x0b\x32\x1c.lamproom.v1.ShiftAttendance\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x9e\x02\n\x05Visit\x12\x0c\n\x04\x63\x61rd\x18\x01 \x01(\t\x12\x11\n\tperson_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0c\n\x04team\x18\x04 \x01(\t\x12\x0e\n\x06leader\x18\x05 \x01(\x08\x12%\n\x05shift\x18\x06 \x01(\x0b\x32\x16.lamproom.v1.ShiftSpan\x12+\n\x07in_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08out_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07minutes\x18\t \x01(\x01\x12\x0c\n\x04late\x18\n \x01(\x08\x12\x12\n\nleft_early\x18\x0b \x01(\x08\x12\x13\n\x0boverstaying\x18\x0c \x01(\x08\"\xaa\x01\n\x15ListAttendanceRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\x0b\n\x03\x64\x61y\x18\x03 \x01(\t\x12\r\n\x05shift\x18\x04 \x01(\t\x12\x11\n\tperson_id\x18\x05 \x01(\t\x12\x0c\n\x04team\x18\x06 \x01(\t\x12-\n\tread_mask\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.FieldMask\"U\n\x16ListAttendanceResponse\x12\"\n\x06visits\x18\x01 \x03(\x0b\x32\x12.lamproom.v1.Visit\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xbd\x01\n\x11\x41ttendanceService\x12M\n\nListShifts\x12\x1e.lamproom.v1.ListShiftsRequest\x1a\x1f.lamproom.v1.ListShiftsResponse\x12Y\n\x0eListAttendance\x12\".lamproom.v1.ListAttendanceRequest\x1a#.lamproom.v1.ListAttendanceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,15 +38,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SHIFTATTENDANCE']._serialized_start=266
   _globals['_SHIFTATTENDANCE']._serialized_end=413
   _globals['_LISTSHIFTSREQUEST']._serialized_start=415
-  _globals['_LISTSHIFTSREQUEST']._serialized_end=481
-  _globals['_LISTSHIFTSRESPONSE']._serialized_start=483
-  _globals['_LISTSHIFTSRESPONSE']._serialized_end=549
-  _globals['_VISIT']._serialized_start=552
-  _globals['_VISIT']._serialized_end=838
-  _globals['_LISTATTENDANCEREQUEST']._serialized_start=841
-  _globals['_LISTATTENDANCEREQUEST']._serialized_end=1011
-  _globals['_LISTATTENDANCERESPONSE']._serialized_start=1013
-  _globals['_LISTATTENDANCERESPONSE']._serialized_end=1098
-  _globals['_ATTENDANCESERVICE']._serialized_start=1101
-  _globals['_ATTENDANCESERVICE']._serialized_end=1290
+  _globals['_LISTSHIFTSREQUEST']._serialized_end=520
+  _globals['_LISTSHIFTSRESPONSE']._serialized_start=522
+  _globals['_LISTSHIFTSRESPONSE']._serialized_end=613
+  _globals['_VISIT']._serialized_start=616
+  _globals['_VISIT']._serialized_end=902
+  _globals['_LISTATTENDANCEREQUEST']._serialized_start=905
+  _globals['_LISTATTENDANCEREQUEST']._serialized_end=1075
+  _globals['_LISTATTENDANCERESPONSE']._serialized_start=1077
+  _globals['_LISTATTENDANCERESPONSE']._serialized_end=1162
+  _globals['_ATTENDANCESERVICE']._serialized_start=1165
+  _globals['_ATTENDANCESERVICE']._serialized_end=1354
 # @@protoc_insertion_point(module_scope)

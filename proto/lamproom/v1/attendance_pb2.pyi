@@ -59,6 +59,8 @@ Global___ShiftSpan: _TypeAlias = ShiftSpan  # noqa: Y015
 
 @_typing.final
 class ShiftAttendance(_message.Message):
+    """How one shift was attended."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SHIFT_FIELD_NUMBER: _builtins.int
@@ -96,9 +98,17 @@ Global___ShiftAttendance: _TypeAlias = ShiftAttendance  # noqa: Y015
 
 @_typing.final
 class ListShiftsRequest(_message.Message):
+    """Which page of the shifts is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     READ_MASK_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """At most this many; 0 means 1,000, which is also the most."""
+    page_token: _builtins.str
+    """From the previous answer."""
     @_builtins.property
     def read_mask(self) -> _field_mask_pb2.FieldMask:
         """Only these fields of each item; all when empty."""
@@ -106,11 +116,13 @@ class ListShiftsRequest(_message.Message):
     def __init__(
         self,
         *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
         read_mask: _field_mask_pb2.FieldMask | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["read_mask", b"read_mask"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "read_mask", b"read_mask"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -118,19 +130,25 @@ Global___ListShiftsRequest: _TypeAlias = ListShiftsRequest  # noqa: Y015
 
 @_typing.final
 class ListShiftsResponse(_message.Message):
+    """A page of shifts."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SHIFTS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty on the last page."""
     @_builtins.property
     def shifts(self) -> _containers.RepeatedCompositeFieldContainer[Global___ShiftAttendance]: ...
     def __init__(
         self,
         *,
         shifts: _abc.Iterable[Global___ShiftAttendance] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["shifts", b"shifts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "shifts", b"shifts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -162,6 +180,7 @@ class Visit(_message.Message):
     """As they were when it began."""
     team: _builtins.str
     leader: _builtins.bool
+    """They may lead a shift."""
     minutes: _builtins.float
     """How long they were below, or have been until now."""
     late: _builtins.bool
@@ -206,6 +225,8 @@ Global___Visit: _TypeAlias = Visit  # noqa: Y015
 
 @_typing.final
 class ListAttendanceRequest(_message.Message):
+    """Which visits are asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -251,6 +272,8 @@ Global___ListAttendanceRequest: _TypeAlias = ListAttendanceRequest  # noqa: Y015
 
 @_typing.final
 class ListAttendanceResponse(_message.Message):
+    """A page of visits."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     VISITS_FIELD_NUMBER: _builtins.int

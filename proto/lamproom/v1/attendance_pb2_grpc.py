@@ -54,6 +54,7 @@ class AttendanceServiceServicer:
     def ListShifts(self, request, context):
         """The newest shifts first, and how each was attended.
 
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
         UNAVAILABLE: the gateway has only just started.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -36,6 +36,7 @@ class AttendanceServiceStub:
     ListShifts: _grpc.UnaryUnaryMultiCallable[_attendance_pb2.ListShiftsRequest, _attendance_pb2.ListShiftsResponse]
     """The newest shifts first, and how each was attended.
 
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
     UNAVAILABLE: the gateway has only just started.
     """
     ListAttendance: _grpc.UnaryUnaryMultiCallable[_attendance_pb2.ListAttendanceRequest, _attendance_pb2.ListAttendanceResponse]
@@ -52,6 +53,7 @@ class AttendanceServiceAsyncStub(AttendanceServiceStub):
     ListShifts: _aio.UnaryUnaryMultiCallable[_attendance_pb2.ListShiftsRequest, _attendance_pb2.ListShiftsResponse]  # type: ignore[assignment]
     """The newest shifts first, and how each was attended.
 
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
     UNAVAILABLE: the gateway has only just started.
     """
     ListAttendance: _aio.UnaryUnaryMultiCallable[_attendance_pb2.ListAttendanceRequest, _attendance_pb2.ListAttendanceResponse]  # type: ignore[assignment]
@@ -71,6 +73,7 @@ class AttendanceServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_attendance_pb2.ListShiftsResponse, _abc.Awaitable[_attendance_pb2.ListShiftsResponse]]:
         """The newest shifts first, and how each was attended.
 
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
         UNAVAILABLE: the gateway has only just started.
         """
 

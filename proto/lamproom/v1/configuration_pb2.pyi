@@ -64,6 +64,8 @@ Global___Configuration: _TypeAlias = Configuration  # noqa: Y015
 
 @_typing.final
 class GetConfigurationRequest(_message.Message):
+    """What of the configuration is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     READ_MASK_FIELD_NUMBER: _builtins.int
@@ -86,6 +88,8 @@ Global___GetConfigurationRequest: _TypeAlias = GetConfigurationRequest  # noqa: 
 
 @_typing.final
 class GetConfigurationResponse(_message.Message):
+    """The configuration that runs."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONFIGURATION_FIELD_NUMBER: _builtins.int
@@ -106,6 +110,8 @@ Global___GetConfigurationResponse: _TypeAlias = GetConfigurationResponse  # noqa
 
 @_typing.final
 class WatchConfigurationRequest(_message.Message):
+    """Asks for the configuration that runs and those to come."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -121,6 +127,8 @@ Global___WatchConfigurationRequest: _TypeAlias = WatchConfigurationRequest  # no
 
 @_typing.final
 class WatchConfigurationResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONFIGURATION_FIELD_NUMBER: _builtins.int
@@ -151,6 +159,8 @@ Global___WatchConfigurationResponse: _TypeAlias = WatchConfigurationResponse  # 
 
 @_typing.final
 class ReloadRequest(_message.Message):
+    """Who has the configuration read again."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -233,6 +243,8 @@ Global___ConfigurationChange: _TypeAlias = ConfigurationChange  # noqa: Y015
 
 @_typing.final
 class ReloadResponse(_message.Message):
+    """Whether it was taken over, and what is different or wrong."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int

@@ -57,7 +57,8 @@ class ConfigurationServiceServicer:
     """
 
     def GetConfiguration(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The configuration that runs.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -34,6 +34,7 @@ class ConfigurationServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> ConfigurationServiceAsyncStub: ...
     GetConfiguration: _grpc.UnaryUnaryMultiCallable[_configuration_pb2.GetConfigurationRequest, _configuration_pb2.GetConfigurationResponse]
+    """The configuration that runs."""
     WatchConfiguration: _grpc.UnaryStreamMultiCallable[_configuration_pb2.WatchConfigurationRequest, _configuration_pb2.WatchConfigurationResponse]
     """Streams the configuration that runs, one `sync`, then each that takes its place, with a
     `heartbeat` when there is none. When `number` has grown, ask anew for all that comes from the
@@ -56,6 +57,7 @@ class ConfigurationServiceAsyncStub(ConfigurationServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetConfiguration: _aio.UnaryUnaryMultiCallable[_configuration_pb2.GetConfigurationRequest, _configuration_pb2.GetConfigurationResponse]  # type: ignore[assignment]
+    """The configuration that runs."""
     WatchConfiguration: _aio.UnaryStreamMultiCallable[_configuration_pb2.WatchConfigurationRequest, _configuration_pb2.WatchConfigurationResponse]  # type: ignore[assignment]
     """Streams the configuration that runs, one `sync`, then each that takes its place, with a
     `heartbeat` when there is none. When `number` has grown, ask anew for all that comes from the
@@ -80,7 +82,8 @@ class ConfigurationServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _configuration_pb2.GetConfigurationRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_configuration_pb2.GetConfigurationResponse, _abc.Awaitable[_configuration_pb2.GetConfigurationResponse]]: ...
+    ) -> _typing.Union[_configuration_pb2.GetConfigurationResponse, _abc.Awaitable[_configuration_pb2.GetConfigurationResponse]]:
+        """The configuration that runs."""
 
     @_abc_1.abstractmethod
     def WatchConfiguration(

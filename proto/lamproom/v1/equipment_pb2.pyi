@@ -120,6 +120,7 @@ class Equipment(_message.Message):
     name: _builtins.str
     link_state: Global___LinkState.ValueType
     link_reason: _builtins.str
+    """Why it is not up; empty while it is."""
     @_builtins.property
     def link_change_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -162,8 +163,11 @@ class PointValue(_message.Message):
     RECEIVE_TIME_FIELD_NUMBER: _builtins.int
     point: _builtins.str
     number: _builtins.float
+    """A measured value or a count, in `unit`."""
     text: _builtins.str
+    """A text, or the name of a state."""
     flag: _builtins.bool
+    """A bit: on or off."""
     unit: _builtins.str
     """UCUM-like: `m`, `m/s`, `A`, `degC`; empty for text and flags."""
     quality: Global___Quality.ValueType
@@ -202,6 +206,8 @@ Global___PointValue: _TypeAlias = PointValue  # noqa: Y015
 
 @_typing.final
 class ListEquipmentRequest(_message.Message):
+    """Which page of the devices is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -232,6 +238,8 @@ Global___ListEquipmentRequest: _TypeAlias = ListEquipmentRequest  # noqa: Y015
 
 @_typing.final
 class ListEquipmentResponse(_message.Message):
+    """A page of devices with all their values."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EQUIPMENT_FIELD_NUMBER: _builtins.int
@@ -256,6 +264,8 @@ Global___ListEquipmentResponse: _TypeAlias = ListEquipmentResponse  # noqa: Y015
 
 @_typing.final
 class WatchEquipmentRequest(_message.Message):
+    """Which devices are to be streamed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICE_IDS_FIELD_NUMBER: _builtins.int
@@ -278,6 +288,8 @@ Global___WatchEquipmentRequest: _TypeAlias = WatchEquipmentRequest  # noqa: Y015
 
 @_typing.final
 class WatchEquipmentResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EQUIPMENT_FIELD_NUMBER: _builtins.int
@@ -419,6 +431,8 @@ Global___AnchorHealth: _TypeAlias = AnchorHealth  # noqa: Y015
 
 @_typing.final
 class ListAnchorsRequest(_message.Message):
+    """Which page of the anchors is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -449,6 +463,8 @@ Global___ListAnchorsRequest: _TypeAlias = ListAnchorsRequest  # noqa: Y015
 
 @_typing.final
 class ListAnchorsResponse(_message.Message):
+    """A page of anchors, in the order of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ANCHORS_FIELD_NUMBER: _builtins.int
@@ -510,6 +526,7 @@ class DeviceHealth(_message.Message):
     """Where it is, in words: `modbus tcp 10.1.0.31:502 unit 1`."""
     link_state: Global___LinkState.ValueType
     link_reason: _builtins.str
+    """Why it is not up; empty while it is."""
     values_per_s: _builtins.float
     records_per_s: _builtins.float
     value_count: _builtins.int
@@ -596,6 +613,8 @@ Global___DeviceHealth: _TypeAlias = DeviceHealth  # noqa: Y015
 
 @_typing.final
 class ListDevicesRequest(_message.Message):
+    """Which page of the devices is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -626,6 +645,8 @@ Global___ListDevicesRequest: _TypeAlias = ListDevicesRequest  # noqa: Y015
 
 @_typing.final
 class ListDevicesResponse(_message.Message):
+    """A page of devices, and how each does."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DEVICES_FIELD_NUMBER: _builtins.int

@@ -62,7 +62,10 @@ class EquipmentServiceServicer:
     """
 
     def ListEquipment(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """All devices with all their values.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -34,6 +34,10 @@ class EquipmentServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> EquipmentServiceAsyncStub: ...
     ListEquipment: _grpc.UnaryUnaryMultiCallable[_equipment_pb2.ListEquipmentRequest, _equipment_pb2.ListEquipmentResponse]
+    """All devices with all their values.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     WatchEquipment: _grpc.UnaryStreamMultiCallable[_equipment_pb2.WatchEquipmentRequest, _equipment_pb2.WatchEquipmentResponse]
     """Streams devices: each once with all its values, one `sync`, then devices with the values that
     changed, with a `heartbeat` when there are none. The newest wins.
@@ -59,6 +63,10 @@ class EquipmentServiceAsyncStub(EquipmentServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListEquipment: _aio.UnaryUnaryMultiCallable[_equipment_pb2.ListEquipmentRequest, _equipment_pb2.ListEquipmentResponse]  # type: ignore[assignment]
+    """All devices with all their values.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     WatchEquipment: _aio.UnaryStreamMultiCallable[_equipment_pb2.WatchEquipmentRequest, _equipment_pb2.WatchEquipmentResponse]  # type: ignore[assignment]
     """Streams devices: each once with all its values, one `sync`, then devices with the values that
     changed, with a `heartbeat` when there are none. The newest wins.
@@ -86,7 +94,11 @@ class EquipmentServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _equipment_pb2.ListEquipmentRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_equipment_pb2.ListEquipmentResponse, _abc.Awaitable[_equipment_pb2.ListEquipmentResponse]]: ...
+    ) -> _typing.Union[_equipment_pb2.ListEquipmentResponse, _abc.Awaitable[_equipment_pb2.ListEquipmentResponse]]:
+        """All devices with all their values.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
 
     @_abc_1.abstractmethod
     def WatchEquipment(

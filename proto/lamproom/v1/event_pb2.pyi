@@ -495,6 +495,8 @@ Global___Place: _TypeAlias = Place  # noqa: Y015
 
 @_typing.final
 class WatchEventsRequest(_message.Message):
+    """From where on, and which events are to be streamed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
@@ -576,6 +578,8 @@ Global___EventFilter: _TypeAlias = EventFilter  # noqa: Y015
 
 @_typing.final
 class WatchEventsResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENT_FIELD_NUMBER: _builtins.int
@@ -686,6 +690,8 @@ Global___EventGap: _TypeAlias = EventGap  # noqa: Y015
 
 @_typing.final
 class ListEventsRequest(_message.Message):
+    """Which events are asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -720,6 +726,8 @@ Global___ListEventsRequest: _TypeAlias = ListEventsRequest  # noqa: Y015
 
 @_typing.final
 class ListEventsResponse(_message.Message):
+    """A page of events, oldest first."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: _builtins.int
@@ -750,6 +758,8 @@ Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
 
 @_typing.final
 class AcknowledgeCursorRequest(_message.Message):
+    """Who has dealt with the events up to where."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONSUMER_FIELD_NUMBER: _builtins.int
@@ -774,6 +784,8 @@ Global___AcknowledgeCursorRequest: _TypeAlias = AcknowledgeCursorRequest  # noqa
 
 @_typing.final
 class AcknowledgeCursorResponse(_message.Message):
+    """What is remembered now."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONSUMER_FIELD_NUMBER: _builtins.int
@@ -804,13 +816,17 @@ class Consumer(_message.Message):
     ACKNOWLEDGE_TIME_FIELD_NUMBER: _builtins.int
     BEHIND_FIELD_NUMBER: _builtins.int
     consumer: _builtins.str
+    """Its name."""
     sequence: _builtins.int
     """The newest event that they have dealt with."""
     cursor: _builtins.bytes
+    """Of that event: the next one comes first with `WatchEventsRequest.cursor`."""
     behind: _builtins.int
     """Events that they have not dealt with yet."""
     @_builtins.property
-    def acknowledge_time(self) -> _timestamp_pb2.Timestamp: ...
+    def acknowledge_time(self) -> _timestamp_pb2.Timestamp:
+        """When they said so last."""
+
     def __init__(
         self,
         *,
@@ -830,6 +846,8 @@ Global___Consumer: _TypeAlias = Consumer  # noqa: Y015
 
 @_typing.final
 class ListConsumersRequest(_message.Message):
+    """Which page of the consumers is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -860,6 +878,8 @@ Global___ListConsumersRequest: _TypeAlias = ListConsumersRequest  # noqa: Y015
 
 @_typing.final
 class ListConsumersResponse(_message.Message):
+    """A page of consumers, by name. Its token is good as long as no consumer comes or goes."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONSUMERS_FIELD_NUMBER: _builtins.int
@@ -884,6 +904,8 @@ Global___ListConsumersResponse: _TypeAlias = ListConsumersResponse  # noqa: Y015
 
 @_typing.final
 class DeleteConsumerRequest(_message.Message):
+    """Which consumer is to be forgotten."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CONSUMER_FIELD_NUMBER: _builtins.int
@@ -903,6 +925,8 @@ Global___DeleteConsumerRequest: _TypeAlias = DeleteConsumerRequest  # noqa: Y015
 
 @_typing.final
 class DeleteConsumerResponse(_message.Message):
+    """It is forgotten."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(

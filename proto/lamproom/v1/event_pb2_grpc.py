@@ -92,9 +92,15 @@ class EventServiceServicer:
         """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
         with its name as `consumer` goes on there. It is on disk when it is answered.
 
+        Acknowledgements are stored together, 20 times a second at most. Several at once of one consumer
+        may overtake each other: what comes late is refused, and nothing is lost by that.
+
         INVALID_ARGUMENT: the name or the cursor is not one.
         FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
         remembered already.
+        OUT_OF_RANGE: the cursor lies beyond the newest event.
+        RESOURCE_EXHAUSTED: 1,000 consumers are remembered, which is the most.
+        UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,6 +108,8 @@ class EventServiceServicer:
 
     def ListConsumers(self, request, context):
         """The consumers whose places are remembered, by name.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -110,7 +118,9 @@ class EventServiceServicer:
     def DeleteConsumer(self, request, context):
         """Forgets a consumer: one that will not come back keeps old events from being dropped.
 
+        INVALID_ARGUMENT: the name is not one.
         NOT_FOUND: there is no such consumer.
+        UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -51,16 +51,27 @@ class EventServiceStub:
     """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
     with its name as `consumer` goes on there. It is on disk when it is answered.
 
+    Acknowledgements are stored together, 20 times a second at most. Several at once of one consumer
+    may overtake each other: what comes late is refused, and nothing is lost by that.
+
     INVALID_ARGUMENT: the name or the cursor is not one.
     FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
       remembered already.
+    OUT_OF_RANGE: the cursor lies beyond the newest event.
+    RESOURCE_EXHAUSTED: 1,000 consumers are remembered, which is the most.
+    UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
     """
     ListConsumers: _grpc.UnaryUnaryMultiCallable[_event_pb2.ListConsumersRequest, _event_pb2.ListConsumersResponse]
-    """The consumers whose places are remembered, by name."""
+    """The consumers whose places are remembered, by name.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     DeleteConsumer: _grpc.UnaryUnaryMultiCallable[_event_pb2.DeleteConsumerRequest, _event_pb2.DeleteConsumerResponse]
     """Forgets a consumer: one that will not come back keeps old events from being dropped.
 
+    INVALID_ARGUMENT: the name is not one.
     NOT_FOUND: there is no such consumer.
+    UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
     """
 
 @_typing.type_check_only
@@ -86,16 +97,27 @@ class EventServiceAsyncStub(EventServiceStub):
     """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
     with its name as `consumer` goes on there. It is on disk when it is answered.
 
+    Acknowledgements are stored together, 20 times a second at most. Several at once of one consumer
+    may overtake each other: what comes late is refused, and nothing is lost by that.
+
     INVALID_ARGUMENT: the name or the cursor is not one.
     FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
       remembered already.
+    OUT_OF_RANGE: the cursor lies beyond the newest event.
+    RESOURCE_EXHAUSTED: 1,000 consumers are remembered, which is the most.
+    UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
     """
     ListConsumers: _aio.UnaryUnaryMultiCallable[_event_pb2.ListConsumersRequest, _event_pb2.ListConsumersResponse]  # type: ignore[assignment]
-    """The consumers whose places are remembered, by name."""
+    """The consumers whose places are remembered, by name.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     DeleteConsumer: _aio.UnaryUnaryMultiCallable[_event_pb2.DeleteConsumerRequest, _event_pb2.DeleteConsumerResponse]  # type: ignore[assignment]
     """Forgets a consumer: one that will not come back keeps old events from being dropped.
 
+    INVALID_ARGUMENT: the name is not one.
     NOT_FOUND: there is no such consumer.
+    UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
     """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -136,9 +158,15 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Has the gateway remember that a consumer has dealt with all events up to a cursor. `WatchEvents`
         with its name as `consumer` goes on there. It is on disk when it is answered.
 
+        Acknowledgements are stored together, 20 times a second at most. Several at once of one consumer
+        may overtake each other: what comes late is refused, and nothing is lost by that.
+
         INVALID_ARGUMENT: the name or the cursor is not one.
         FAILED_PRECONDITION: the cursor belongs to another journal, or lies before the place that is
           remembered already.
+        OUT_OF_RANGE: the cursor lies beyond the newest event.
+        RESOURCE_EXHAUSTED: 1,000 consumers are remembered, which is the most.
+        UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
         """
 
     @_abc_1.abstractmethod
@@ -147,7 +175,10 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _event_pb2.ListConsumersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_event_pb2.ListConsumersResponse, _abc.Awaitable[_event_pb2.ListConsumersResponse]]:
-        """The consumers whose places are remembered, by name."""
+        """The consumers whose places are remembered, by name.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
 
     @_abc_1.abstractmethod
     def DeleteConsumer(
@@ -157,7 +188,9 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_event_pb2.DeleteConsumerResponse, _abc.Awaitable[_event_pb2.DeleteConsumerResponse]]:
         """Forgets a consumer: one that will not come back keeps old events from being dropped.
 
+        INVALID_ARGUMENT: the name is not one.
         NOT_FOUND: there is no such consumer.
+        UNAVAILABLE: it can't be stored now, or the gateway is stopping; send it again.
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

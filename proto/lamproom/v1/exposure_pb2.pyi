@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class Exposure(_message.Message):
+    """Person-minutes and robot-minutes of one team in one zone and shift."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     SHIFT_FIELD_NUMBER: _builtins.int
@@ -74,6 +76,8 @@ Global___Exposure: _TypeAlias = Exposure  # noqa: Y015
 
 @_typing.final
 class ListExposureRequest(_message.Message):
+    """Which rows are asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -117,6 +121,8 @@ Global___ListExposureRequest: _TypeAlias = ListExposureRequest  # noqa: Y015
 
 @_typing.final
 class ListExposureResponse(_message.Message):
+    """A page of rows, the oldest shift first."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ROWS_FIELD_NUMBER: _builtins.int

@@ -189,7 +189,7 @@ Global___HazardStep: _TypeAlias = HazardStep  # noqa: Y015
 
 @_typing.final
 class ListHazardsRequest(_message.Message):
-    """Filters that are not set leave all."""
+    """Which hazards are asked for. Filters that are not set leave all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -211,6 +211,7 @@ class ListHazardsRequest(_message.Message):
     assignee: _builtins.str
     level: _event_pb2.AlarmLevel.ValueType
     only_overdue: _builtins.bool
+    """Only those that were not mended in their time."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[Global___HazardState.ValueType]: ...
     @_builtins.property
@@ -240,6 +241,8 @@ Global___ListHazardsRequest: _TypeAlias = ListHazardsRequest  # noqa: Y015
 
 @_typing.final
 class ListHazardsResponse(_message.Message):
+    """A page of hazards, oldest first."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HAZARDS_FIELD_NUMBER: _builtins.int
@@ -264,6 +267,8 @@ Global___ListHazardsResponse: _TypeAlias = ListHazardsResponse  # noqa: Y015
 
 @_typing.final
 class WatchHazardsRequest(_message.Message):
+    """From where on hazards are to be streamed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
@@ -284,6 +289,8 @@ Global___WatchHazardsRequest: _TypeAlias = WatchHazardsRequest  # noqa: Y015
 
 @_typing.final
 class WatchHazardsResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HAZARDS_FIELD_NUMBER: _builtins.int
@@ -344,6 +351,8 @@ Global___Hazards: _TypeAlias = Hazards  # noqa: Y015
 
 @_typing.final
 class GetHazardRequest(_message.Message):
+    """Which hazard is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HAZARD_ID_FIELD_NUMBER: _builtins.int
@@ -369,6 +378,8 @@ Global___GetHazardRequest: _TypeAlias = GetHazardRequest  # noqa: Y015
 
 @_typing.final
 class GetHazardResponse(_message.Message):
+    """The hazard as it is now."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HAZARD_FIELD_NUMBER: _builtins.int
@@ -389,7 +400,7 @@ Global___GetHazardResponse: _TypeAlias = GetHazardResponse  # noqa: Y015
 
 @_typing.final
 class ReportHazardRequest(_message.Message):
-    """At least one of `risk_point_id`, `zone_id` and `device_id` says where it is."""
+    """What was found, and where: at least one of `risk_point_id`, `zone_id` and `device_id`."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -434,6 +445,8 @@ Global___ReportHazardRequest: _TypeAlias = ReportHazardRequest  # noqa: Y015
 
 @_typing.final
 class ReportHazardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -458,6 +471,8 @@ Global___ReportHazardResponse: _TypeAlias = ReportHazardResponse  # noqa: Y015
 
 @_typing.final
 class AssignHazardRequest(_message.Message):
+    """Who is to mend which hazard, and by when."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -490,6 +505,8 @@ Global___AssignHazardRequest: _TypeAlias = AssignHazardRequest  # noqa: Y015
 
 @_typing.final
 class AssignHazardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -510,6 +527,8 @@ Global___AssignHazardResponse: _TypeAlias = AssignHazardResponse  # noqa: Y015
 
 @_typing.final
 class MendHazardRequest(_message.Message):
+    """Which hazard is mended."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -533,6 +552,8 @@ Global___MendHazardRequest: _TypeAlias = MendHazardRequest  # noqa: Y015
 
 @_typing.final
 class MendHazardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -553,6 +574,8 @@ Global___MendHazardResponse: _TypeAlias = MendHazardResponse  # noqa: Y015
 
 @_typing.final
 class CheckHazardRequest(_message.Message):
+    """Which hazard was looked at, and with which result."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -588,6 +611,8 @@ Global___CheckHazardRequest: _TypeAlias = CheckHazardRequest  # noqa: Y015
 
 @_typing.final
 class CheckHazardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -608,6 +633,8 @@ Global___CheckHazardResponse: _TypeAlias = CheckHazardResponse  # noqa: Y015
 
 @_typing.final
 class SuperviseHazardRequest(_message.Message):
+    """Who is to supervise which hazard."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -635,6 +662,8 @@ Global___SuperviseHazardRequest: _TypeAlias = SuperviseHazardRequest  # noqa: Y0
 
 @_typing.final
 class SuperviseHazardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -655,6 +684,8 @@ Global___SuperviseHazardResponse: _TypeAlias = SuperviseHazardResponse  # noqa: 
 
 @_typing.final
 class ClearHazardRequest(_message.Message):
+    """Which hazard is to be cleared."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -682,6 +713,8 @@ Global___ClearHazardRequest: _TypeAlias = ClearHazardRequest  # noqa: Y015
 
 @_typing.final
 class ClearHazardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int

@@ -110,7 +110,9 @@ class HazardServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetHazard(self, request, context):
-        """NOT_FOUND: there is no such hazard.
+        """One hazard.
+
+        NOT_FOUND: there is no such hazard.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

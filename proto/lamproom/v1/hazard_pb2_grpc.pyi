@@ -48,7 +48,10 @@ class HazardServiceStub:
       token of a list with other filters.
     """
     GetHazard: _grpc.UnaryUnaryMultiCallable[_hazard_pb2.GetHazardRequest, _hazard_pb2.GetHazardResponse]
-    """NOT_FOUND: there is no such hazard."""
+    """One hazard.
+
+    NOT_FOUND: there is no such hazard.
+    """
     WatchHazards: _grpc.UnaryStreamMultiCallable[_hazard_pb2.WatchHazardsRequest, _hazard_pb2.WatchHazardsResponse]
     """Streams hazards as they are now: those that are not cleared, one `sync`, then each that changes,
     also those that are cleared then, with a `heartbeat` when there is none. With a `cursor` it goes on
@@ -95,7 +98,10 @@ class HazardServiceAsyncStub(HazardServiceStub):
       token of a list with other filters.
     """
     GetHazard: _aio.UnaryUnaryMultiCallable[_hazard_pb2.GetHazardRequest, _hazard_pb2.GetHazardResponse]  # type: ignore[assignment]
-    """NOT_FOUND: there is no such hazard."""
+    """One hazard.
+
+    NOT_FOUND: there is no such hazard.
+    """
     WatchHazards: _aio.UnaryStreamMultiCallable[_hazard_pb2.WatchHazardsRequest, _hazard_pb2.WatchHazardsResponse]  # type: ignore[assignment]
     """Streams hazards as they are now: those that are not cleared, one `sync`, then each that changes,
     also those that are cleared then, with a `heartbeat` when there is none. With a `cursor` it goes on
@@ -151,7 +157,10 @@ class HazardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hazard_pb2.GetHazardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hazard_pb2.GetHazardResponse, _abc.Awaitable[_hazard_pb2.GetHazardResponse]]:
-        """NOT_FOUND: there is no such hazard."""
+        """One hazard.
+
+        NOT_FOUND: there is no such hazard.
+        """
 
     @_abc_1.abstractmethod
     def WatchHazards(

@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class QueryTrackRequest(_message.Message):
+    """Whose track is asked for, and of which time."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CARD_FIELD_NUMBER: _builtins.int
@@ -58,6 +60,8 @@ Global___QueryTrackRequest: _TypeAlias = QueryTrackRequest  # noqa: Y015
 
 @_typing.final
 class QueryTrackResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DIRECTORY_FIELD_NUMBER: _builtins.int
@@ -88,6 +92,8 @@ Global___QueryTrackResponse: _TypeAlias = QueryTrackResponse  # noqa: Y015
 
 @_typing.final
 class GetPositionsAtRequest(_message.Message):
+    """Of which instant, and of which cards, positions are asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     TIME_FIELD_NUMBER: _builtins.int
@@ -114,6 +120,8 @@ Global___GetPositionsAtRequest: _TypeAlias = GetPositionsAtRequest  # noqa: Y015
 
 @_typing.final
 class GetPositionsAtResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DIRECTORY_FIELD_NUMBER: _builtins.int
@@ -144,6 +152,8 @@ Global___GetPositionsAtResponse: _TypeAlias = GetPositionsAtResponse  # noqa: Y0
 
 @_typing.final
 class ReplayRequest(_message.Message):
+    """What is to be replayed, and how fast."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     START_TIME_FIELD_NUMBER: _builtins.int
@@ -186,6 +196,8 @@ Global___ReplayRequest: _TypeAlias = ReplayRequest  # noqa: Y015
 
 @_typing.final
 class ReplayResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DIRECTORY_FIELD_NUMBER: _builtins.int

@@ -41,7 +41,8 @@ class _ZoneKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ZoneKind.Val
     ZONE_KIND_SECTION: _ZoneKind.ValueType  # 9
     """A stretch of haulage roadway that one vehicle may be in."""
 
-class ZoneKind(_ZoneKind, metaclass=_ZoneKindEnumTypeWrapper): ...
+class ZoneKind(_ZoneKind, metaclass=_ZoneKindEnumTypeWrapper):
+    """What a zone is for."""
 
 ZONE_KIND_UNSPECIFIED: ZoneKind.ValueType  # 0
 ZONE_KIND_KEY: ZoneKind.ValueType  # 1
@@ -106,6 +107,8 @@ Global___Point: _TypeAlias = Point  # noqa: Y015
 
 @_typing.final
 class Roadway(_message.Message):
+    """A roadway of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ROADWAY_ID_FIELD_NUMBER: _builtins.int
@@ -137,6 +140,8 @@ Global___Roadway: _TypeAlias = Roadway  # noqa: Y015
 
 @_typing.final
 class Anchor(_message.Message):
+    """A UWB anchor of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ANCHOR_ID_FIELD_NUMBER: _builtins.int
@@ -160,6 +165,8 @@ Global___Anchor: _TypeAlias = Anchor  # noqa: Y015
 
 @_typing.final
 class Reader(_message.Message):
+    """An RFID reader of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     READER_ID_FIELD_NUMBER: _builtins.int
@@ -225,6 +232,8 @@ Global___Area: _TypeAlias = Area  # noqa: Y015
 
 @_typing.final
 class Zone(_message.Message):
+    """A zone of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ZONE_ID_FIELD_NUMBER: _builtins.int
@@ -270,6 +279,8 @@ Global___Zone: _TypeAlias = Zone  # noqa: Y015
 
 @_typing.final
 class Ring(_message.Message):
+    """A closed line: the border of an area or zone, or of a hole in it."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     POINTS_FIELD_NUMBER: _builtins.int
@@ -290,6 +301,8 @@ Global___Ring: _TypeAlias = Ring  # noqa: Y015
 
 @_typing.final
 class GetMapRequest(_message.Message):
+    """What of the map is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     READ_MASK_FIELD_NUMBER: _builtins.int
@@ -312,6 +325,8 @@ Global___GetMapRequest: _TypeAlias = GetMapRequest  # noqa: Y015
 
 @_typing.final
 class GetMapResponse(_message.Message):
+    """The map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MINE_CODE_FIELD_NUMBER: _builtins.int
@@ -360,6 +375,8 @@ Global___GetMapResponse: _TypeAlias = GetMapResponse  # noqa: Y015
 
 @_typing.final
 class ListZonesRequest(_message.Message):
+    """Which page of the zones is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -390,6 +407,8 @@ Global___ListZonesRequest: _TypeAlias = ListZonesRequest  # noqa: Y015
 
 @_typing.final
 class ListZonesResponse(_message.Message):
+    """A page of zones, in the order of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ZONES_FIELD_NUMBER: _builtins.int
@@ -452,6 +471,8 @@ Global___Person: _TypeAlias = Person  # noqa: Y015
 
 @_typing.final
 class ListPeopleRequest(_message.Message):
+    """Which page of the people is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -482,6 +503,8 @@ Global___ListPeopleRequest: _TypeAlias = ListPeopleRequest  # noqa: Y015
 
 @_typing.final
 class ListPeopleResponse(_message.Message):
+    """A page of people, and of cards that are seen and not on the roster."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PEOPLE_FIELD_NUMBER: _builtins.int
@@ -506,6 +529,8 @@ Global___ListPeopleResponse: _TypeAlias = ListPeopleResponse  # noqa: Y015
 
 @_typing.final
 class GetHeadcountRequest(_message.Message):
+    """What of the headcount is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     READ_MASK_FIELD_NUMBER: _builtins.int
@@ -528,6 +553,8 @@ Global___GetHeadcountRequest: _TypeAlias = GetHeadcountRequest  # noqa: Y015
 
 @_typing.final
 class GetHeadcountResponse(_message.Message):
+    """The headcount of now."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     COUNT_TIME_FIELD_NUMBER: _builtins.int
@@ -583,6 +610,8 @@ Global___GetHeadcountResponse: _TypeAlias = GetHeadcountResponse  # noqa: Y015
 
 @_typing.final
 class ZoneHeadcount(_message.Message):
+    """How many are in a zone."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ZONE_ID_FIELD_NUMBER: _builtins.int

@@ -62,19 +62,26 @@ class MineServiceServicer:
     """
 
     def GetMap(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The whole map, in one answer.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListZones(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The zones of the map.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPeople(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """Who and what is on the roster, and cards that are seen and are not on it.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

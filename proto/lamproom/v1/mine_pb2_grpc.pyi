@@ -34,8 +34,17 @@ class MineServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MineServiceAsyncStub: ...
     GetMap: _grpc.UnaryUnaryMultiCallable[_mine_pb2.GetMapRequest, _mine_pb2.GetMapResponse]
+    """The whole map, in one answer."""
     ListZones: _grpc.UnaryUnaryMultiCallable[_mine_pb2.ListZonesRequest, _mine_pb2.ListZonesResponse]
+    """The zones of the map.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     ListPeople: _grpc.UnaryUnaryMultiCallable[_mine_pb2.ListPeopleRequest, _mine_pb2.ListPeopleResponse]
+    """Who and what is on the roster, and cards that are seen and are not on it.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     GetHeadcount: _grpc.UnaryUnaryMultiCallable[_mine_pb2.GetHeadcountRequest, _mine_pb2.GetHeadcountResponse]
     """How many are below, in the whole mine and in each zone.
 
@@ -48,8 +57,17 @@ class MineServiceAsyncStub(MineServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetMap: _aio.UnaryUnaryMultiCallable[_mine_pb2.GetMapRequest, _mine_pb2.GetMapResponse]  # type: ignore[assignment]
+    """The whole map, in one answer."""
     ListZones: _aio.UnaryUnaryMultiCallable[_mine_pb2.ListZonesRequest, _mine_pb2.ListZonesResponse]  # type: ignore[assignment]
+    """The zones of the map.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     ListPeople: _aio.UnaryUnaryMultiCallable[_mine_pb2.ListPeopleRequest, _mine_pb2.ListPeopleResponse]  # type: ignore[assignment]
+    """Who and what is on the roster, and cards that are seen and are not on it.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
     GetHeadcount: _aio.UnaryUnaryMultiCallable[_mine_pb2.GetHeadcountRequest, _mine_pb2.GetHeadcountResponse]  # type: ignore[assignment]
     """How many are below, in the whole mine and in each zone.
 
@@ -64,21 +82,30 @@ class MineServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _mine_pb2.GetMapRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_mine_pb2.GetMapResponse, _abc.Awaitable[_mine_pb2.GetMapResponse]]: ...
+    ) -> _typing.Union[_mine_pb2.GetMapResponse, _abc.Awaitable[_mine_pb2.GetMapResponse]]:
+        """The whole map, in one answer."""
 
     @_abc_1.abstractmethod
     def ListZones(
         self,
         request: _mine_pb2.ListZonesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_mine_pb2.ListZonesResponse, _abc.Awaitable[_mine_pb2.ListZonesResponse]]: ...
+    ) -> _typing.Union[_mine_pb2.ListZonesResponse, _abc.Awaitable[_mine_pb2.ListZonesResponse]]:
+        """The zones of the map.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
 
     @_abc_1.abstractmethod
     def ListPeople(
         self,
         request: _mine_pb2.ListPeopleRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_mine_pb2.ListPeopleResponse, _abc.Awaitable[_mine_pb2.ListPeopleResponse]]: ...
+    ) -> _typing.Union[_mine_pb2.ListPeopleResponse, _abc.Awaitable[_mine_pb2.ListPeopleResponse]]:
+        """Who and what is on the roster, and cards that are seen and are not on it.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
 
     @_abc_1.abstractmethod
     def GetHeadcount(

@@ -83,6 +83,7 @@ class Muster(_message.Message):
     opened_by: _builtins.str
     closed_by: _builtins.str
     close_note: _builtins.str
+    """What was said then."""
     @_builtins.property
     def open_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
@@ -121,6 +122,8 @@ Global___Muster: _TypeAlias = Muster  # noqa: Y015
 
 @_typing.final
 class MusterCount(_message.Message):
+    """How many are in one state."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
@@ -252,6 +255,8 @@ Global___MusterCard: _TypeAlias = MusterCard  # noqa: Y015
 
 @_typing.final
 class MusterStateChange(_message.Message):
+    """When a card came into a state."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     STATE_FIELD_NUMBER: _builtins.int
@@ -314,6 +319,8 @@ Global___WayOut: _TypeAlias = WayOut  # noqa: Y015
 
 @_typing.final
 class WayPoint(_message.Message):
+    """A point of a way, in the mine's own metres."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     X_M_FIELD_NUMBER: _builtins.int
@@ -339,6 +346,8 @@ Global___WayPoint: _TypeAlias = WayPoint  # noqa: Y015
 
 @_typing.final
 class OpenMusterRequest(_message.Message):
+    """Who has to leave what, and why."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -371,6 +380,8 @@ Global___OpenMusterRequest: _TypeAlias = OpenMusterRequest  # noqa: Y015
 
 @_typing.final
 class OpenMusterResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -391,6 +402,8 @@ Global___OpenMusterResponse: _TypeAlias = OpenMusterResponse  # noqa: Y015
 
 @_typing.final
 class CloseMusterRequest(_message.Message):
+    """Which muster is to be closed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -415,6 +428,8 @@ Global___CloseMusterRequest: _TypeAlias = CloseMusterRequest  # noqa: Y015
 
 @_typing.final
 class CloseMusterResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -435,6 +450,8 @@ Global___CloseMusterResponse: _TypeAlias = CloseMusterResponse  # noqa: Y015
 
 @_typing.final
 class GetMusterRequest(_message.Message):
+    """Which page of the muster is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -465,6 +482,8 @@ Global___GetMusterRequest: _TypeAlias = GetMusterRequest  # noqa: Y015
 
 @_typing.final
 class GetMusterResponse(_message.Message):
+    """The muster and a page of those whom it concerns."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MUSTER_FIELD_NUMBER: _builtins.int
@@ -495,6 +514,8 @@ Global___GetMusterResponse: _TypeAlias = GetMusterResponse  # noqa: Y015
 
 @_typing.final
 class WatchMusterRequest(_message.Message):
+    """Asks for the muster that is open and those to come."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -510,6 +531,8 @@ Global___WatchMusterRequest: _TypeAlias = WatchMusterRequest  # noqa: Y015
 
 @_typing.final
 class WatchMusterResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     MUSTER_FIELD_NUMBER: _builtins.int
@@ -550,6 +573,8 @@ Global___WatchMusterResponse: _TypeAlias = WatchMusterResponse  # noqa: Y015
 
 @_typing.final
 class MusterCards(_message.Message):
+    """Cards that a muster concerns."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CARDS_FIELD_NUMBER: _builtins.int

@@ -95,6 +95,8 @@ Global___Sampling: _TypeAlias = Sampling  # noqa: Y015
 
 @_typing.final
 class WatchPositionsRequest(_message.Message):
+    """From where on, and which fixes are to be streamed."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
@@ -171,6 +173,8 @@ Global___PositionFilter: _TypeAlias = PositionFilter  # noqa: Y015
 
 @_typing.final
 class FollowPositionsRequest(_message.Message):
+    """What is to be streamed, and then how far the client is."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     START_FIELD_NUMBER: _builtins.int
@@ -201,6 +205,8 @@ Global___FollowPositionsRequest: _TypeAlias = FollowPositionsRequest  # noqa: Y0
 
 @_typing.final
 class FollowPositionsResponse(_message.Message):
+    """One message of the stream, as in `WatchPositionsResponse`."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DIRECTORY_FIELD_NUMBER: _builtins.int
@@ -239,6 +245,8 @@ Global___FollowPositionsResponse: _TypeAlias = FollowPositionsResponse  # noqa: 
 
 @_typing.final
 class WatchPositionsResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     DIRECTORY_FIELD_NUMBER: _builtins.int
@@ -289,6 +297,8 @@ class PositionDirectory(_message.Message):
 
     @_typing.final
     class Entry(_message.Message):
+        """A handle and the card that it stands for."""
+
         DESCRIPTOR: _descriptor.Descriptor
 
         TAG_HANDLE_FIELD_NUMBER: _builtins.int
@@ -478,6 +488,8 @@ Global___PositionFrame: _TypeAlias = PositionFrame  # noqa: Y015
 
 @_typing.final
 class ListPositionsRequest(_message.Message):
+    """Whose places are asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -514,6 +526,8 @@ Global___ListPositionsRequest: _TypeAlias = ListPositionsRequest  # noqa: Y015
 
 @_typing.final
 class ListPositionsResponse(_message.Message):
+    """A page of places."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     POSITIONS_FIELD_NUMBER: _builtins.int

@@ -84,6 +84,8 @@ class PositionServiceServicer:
 
     def ListPositions(self, request, context):
         """The last known place of every card, one plain message each.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

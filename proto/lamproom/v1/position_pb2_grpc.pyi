@@ -52,7 +52,10 @@ class PositionServiceStub:
     are acknowledged than were sent.
     """
     ListPositions: _grpc.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]
-    """The last known place of every card, one plain message each."""
+    """The last known place of every card, one plain message each.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
 
 @_typing.type_check_only
 class PositionServiceAsyncStub(PositionServiceStub):
@@ -78,7 +81,10 @@ class PositionServiceAsyncStub(PositionServiceStub):
     are acknowledged than were sent.
     """
     ListPositions: _aio.UnaryUnaryMultiCallable[_position_pb2.ListPositionsRequest, _position_pb2.ListPositionsResponse]  # type: ignore[assignment]
-    """The last known place of every card, one plain message each."""
+    """The last known place of every card, one plain message each.
+
+    INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+    """
 
 class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
     """Where everyone is: a snapshot, then every change, for ever."""
@@ -119,6 +125,9 @@ class PositionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _position_pb2.ListPositionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_position_pb2.ListPositionsResponse, _abc.Awaitable[_position_pb2.ListPositionsResponse]]:
-        """The last known place of every card, one plain message each."""
+        """The last known place of every card, one plain message each.
+
+        INVALID_ARGUMENT: a page token or size that this API did not give out or does not take.
+        """
 
 def add_PositionServiceServicer_to_server(servicer: PositionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -40,6 +40,7 @@ class ZoneRisk(_message.Message):
     PEOPLE_FIELD_NUMBER: _builtins.int
     zone_id: _builtins.str
     score: _builtins.float
+    """From 0 to 100."""
     grade: _event_pb2.AlarmLevel.ValueType
     """Red, orange, yellow or blue, by the mine's thresholds."""
     points: _builtins.float
@@ -82,6 +83,8 @@ Global___ZoneRisk: _TypeAlias = ZoneRisk  # noqa: Y015
 
 @_typing.final
 class ListRisksRequest(_message.Message):
+    """Which page of the zones is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -112,6 +115,8 @@ Global___ListRisksRequest: _TypeAlias = ListRisksRequest  # noqa: Y015
 
 @_typing.final
 class ListRisksResponse(_message.Message):
+    """A page of zones with their risk, in the order of the map."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RISKS_FIELD_NUMBER: _builtins.int
@@ -136,6 +141,8 @@ Global___ListRisksResponse: _TypeAlias = ListRisksResponse  # noqa: Y015
 
 @_typing.final
 class WatchRisksRequest(_message.Message):
+    """Asks for the risk of all zones and its changes."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     def __init__(
@@ -151,6 +158,8 @@ Global___WatchRisksRequest: _TypeAlias = WatchRisksRequest  # noqa: Y015
 
 @_typing.final
 class WatchRisksResponse(_message.Message):
+    """One message of the stream."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RISKS_FIELD_NUMBER: _builtins.int
@@ -185,6 +194,8 @@ Global___WatchRisksResponse: _TypeAlias = WatchRisksResponse  # noqa: Y015
 
 @_typing.final
 class ZoneRisks(_message.Message):
+    """The risk of some zones."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RISKS_FIELD_NUMBER: _builtins.int
@@ -242,6 +253,8 @@ Global___RiskPoint: _TypeAlias = RiskPoint  # noqa: Y015
 
 @_typing.final
 class ListRiskPointsRequest(_message.Message):
+    """Which page of the risk points is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -272,6 +285,8 @@ Global___ListRiskPointsRequest: _TypeAlias = ListRiskPointsRequest  # noqa: Y015
 
 @_typing.final
 class ListRiskPointsResponse(_message.Message):
+    """A page of risk points."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RISK_POINTS_FIELD_NUMBER: _builtins.int

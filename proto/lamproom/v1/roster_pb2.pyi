@@ -23,6 +23,8 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class CardHolder(_message.Message):
+    """Someone, or something, and the card they have."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PERSON_ID_FIELD_NUMBER: _builtins.int
@@ -59,6 +61,8 @@ Global___CardHolder: _TypeAlias = CardHolder  # noqa: Y015
 
 @_typing.final
 class ListCardsRequest(_message.Message):
+    """Which page of the roster is asked for."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
@@ -89,6 +93,8 @@ Global___ListCardsRequest: _TypeAlias = ListCardsRequest  # noqa: Y015
 
 @_typing.final
 class ListCardsResponse(_message.Message):
+    """A page of the roster."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     HOLDERS_FIELD_NUMBER: _builtins.int
@@ -113,6 +119,8 @@ Global___ListCardsResponse: _TypeAlias = ListCardsResponse  # noqa: Y015
 
 @_typing.final
 class IssueCardRequest(_message.Message):
+    """Which card goes to whom."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -139,6 +147,8 @@ Global___IssueCardRequest: _TypeAlias = IssueCardRequest  # noqa: Y015
 
 @_typing.final
 class IssueCardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -159,6 +169,8 @@ Global___IssueCardResponse: _TypeAlias = IssueCardResponse  # noqa: Y015
 
 @_typing.final
 class ReturnCardRequest(_message.Message):
+    """Which card is taken back."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -182,6 +194,8 @@ Global___ReturnCardRequest: _TypeAlias = ReturnCardRequest  # noqa: Y015
 
 @_typing.final
 class ReturnCardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
@@ -202,6 +216,8 @@ Global___ReturnCardResponse: _TypeAlias = ReturnCardResponse  # noqa: Y015
 
 @_typing.final
 class ReplaceCardRequest(_message.Message):
+    """Which card takes the place of which."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     ACT_FIELD_NUMBER: _builtins.int
@@ -228,6 +244,8 @@ Global___ReplaceCardRequest: _TypeAlias = ReplaceCardRequest  # noqa: Y015
 
 @_typing.final
 class ReplaceCardResponse(_message.Message):
+    """What became of the act."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     RESULT_FIELD_NUMBER: _builtins.int
