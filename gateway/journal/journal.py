@@ -344,8 +344,13 @@ class Journal:
             JournalError: the disk does not take it.
         """
         with self._writing:
-            if self._pragma("freelist_count") > free_most:
-                self._pragma(f"incremental_vacuum({pages})")
+            if self._pragma("freelist_count") <= free_most:
+                return
+            try:
+                # As a script: it is stepped to its end, which is a step for each page.
+                self._writer.executescript(f"PRAGMA incremental_vacuum({pages})")
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "writing to") from error
 
     def _pragma(self, pragma: str) -> int:
         try:
