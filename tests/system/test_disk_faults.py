@@ -46,6 +46,10 @@ class Mine:
         seen = self.positions()
         until(lambda: self.positions() > seen + 200, "positions stream on")
 
+    def told_more(self, events: int) -> None:
+        """Waits until more events were told as stored than so many."""
+        until(lambda: len(self.told("event")) > events, "events are stored")
+
     def fails(self, reason: str) -> None:
         """Waits until the alarm and waiting events are told."""
         until(lambda: self.changes()[-1:] == ["raised"], "the alarm is raised")
@@ -143,7 +147,7 @@ def test_a_slow_disk_slows_only_events(tmp_path: Path, stack: ExitStack) -> None
         for _ in range(3):
             events = len(mine.told("event"))
             mine.located()
-            until(lambda seen=events: len(mine.told("event")) > seen, "events are stored")
+            mine.told_more(events)
     assert mine.changes() == []
     ended(mine, disk)
 
