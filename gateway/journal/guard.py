@@ -2,7 +2,8 @@
 
 A damaged write-ahead log makes SQLite drop what stands behind the damage, without an error. So
 the newest sequence is also written down outside the database; one that is missing when the journal
-is opened again is then known to be lost and is never given to another event.
+is opened again is then known to be lost and is never given to another event. So are changes of the
+state counted.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ from gateway.journal.sqlite import JournalError
 
 GUARD_FILE: Final = "journal.guard"
 
-_MARK: Final = struct.Struct(">4sQQ")
-_MAGIC: Final = b"LPMK"
+_MARK: Final = struct.Struct(">4sQQQ")
+_MAGIC: Final = b"LPM2"
+#: Of gateways before, which did not write down changes of the state.
+_OLD_MARK: Final = struct.Struct(">4sQQ")
+_OLD_MAGIC: Final = b"LPMK"
 
 log = structlog.get_logger(__name__)
 
@@ -48,25 +52,29 @@ class Guard:
         os.close(self._fd)
         self._fd = fd
 
-    def newest(self, epoch: int) -> int:
-        """The newest sequence written down for the journal `epoch`; 0 where there is none."""
+    def newest(self, epoch: int) -> tuple[int, int]:
+        """The newest sequence, and how many changes of the state, of the journal `epoch`.
+
+        They are 0 where they are not written down.
+        """
         data = os.pread(self._fd, _MARK.size + 4, 0)
         if not data:
-            return 0
-        body, crc = data[: _MARK.size], data[_MARK.size :]
-        if len(crc) != 4 or zlib.crc32(body) != int.from_bytes(crc, "big"):
-            log.warning("newest event is not written down: a lost one would not be noticed")
-            return 0
-        magic, marked_epoch, sequence = _MARK.unpack(body)
-        return int(sequence) if (magic, marked_epoch) == (_MAGIC, epoch) else 0
+            return 0, 0
+        for mark, magic in ((_MARK, _MAGIC), (_OLD_MARK, _OLD_MAGIC)):
+            body, crc = data[: mark.size], data[mark.size : mark.size + 4]
+            if body[:4] == magic and zlib.crc32(body) == int.from_bytes(crc, "big"):
+                _, marked_epoch, sequence, *changes = mark.unpack(body)
+                return (sequence, sum(changes)) if marked_epoch == epoch else (0, 0)
+        log.warning("newest event is not written down: a lost one would not be noticed")
+        return 0, 0
 
-    def write(self, epoch: int, sequence: int) -> None:
-        """Writes down that `sequence` is stored.
+    def write(self, epoch: int, sequence: int, changes: int) -> None:
+        """Writes down that `sequence`, and so many changes of the state, are stored.
 
         It is not synced, so it may lag behind after a power cut but never runs ahead. A failure is
         only logged: the event itself is on the disk.
         """
-        body = _MARK.pack(_MAGIC, epoch, sequence)
+        body = _MARK.pack(_MAGIC, epoch, sequence, changes)
         try:
             os.pwrite(self._fd, body + zlib.crc32(body).to_bytes(4, "big"), 0)
         except OSError as error:

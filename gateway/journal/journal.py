@@ -20,6 +20,7 @@ from gateway.journal.audit_store import AuditStore, read_entries
 from gateway.journal.consumers import ConsumerStore, Place
 from gateway.journal.gaps import DAMAGED, MISSING, NOT_KEPT, Gap, told
 from gateway.journal.guard import Guard
+from gateway.journal.kept_state import KeptState
 from gateway.journal.place import identity_of, make_folder, sync_folder
 from gateway.journal.readers import READERS, Readers
 from gateway.journal.records import SELECT_EVENTS, EventRow, Record, Rows
@@ -61,11 +62,13 @@ class Journal:
         #: A random number of 64 bits, given when the journal was made: tells journals apart.
         self.epoch: Final = epoch_of(writer, self._file)
         self._rows = Rows(self.epoch)
+        self._kept = KeptState(self._rows)
         damage: list[str] = []
         try:
             self._gaps, self._first = self._rows.first(writer, damage)
-            self._last = self._find_last(damage)
-            self._state = self._rows.state(writer, damage)
+            marked, changes = guard.newest(self.epoch)
+            self._last = self._find_last(marked, damage)
+            self._state = self._kept.read(writer, changes, damage)
         except sqlite3.Error as error:
             raise explain(error, self._file, "reading") from error
         self._audit = AuditStore(folder, self.epoch, writer, damage)
@@ -154,15 +157,16 @@ class Journal:
                     if missing:
                         self._rows.store_gap(write, gap)
                     self._rows.store_events(write, events)
-                    self._rows.store_state(write, state)
+                    self._kept.store(write, state)
                     self._audit.store(write, acts)
             except sqlite3.Error as error:
                 raise explain(error, self._file, "writing to") from error
+            self._kept.committed()
             if missing:
                 self._gaps = [*self._gaps, gap]
             if events:
                 self._last = events[-1][0]
-                self._guard.write(self.epoch, self._last)
+            self._guard.write(self.epoch, self._last, self._kept.changes)
             self._audit.committed(acts)
 
     def _hole(self, events: Sequence[EventRow], reason: str) -> Gap:
@@ -313,7 +317,8 @@ class Journal:
         row = writer.execute(f"{SELECT_EVENTS} ORDER BY sequence DESC LIMIT 1").fetchone()
         if row and row[0] > self._last and self._rows.intact(row):
             self._last = row[0]
-            self._guard.write(self.epoch, self._last)
+        self._kept.read(writer, 0, [])
+        self._guard.write(self.epoch, self._last, self._kept.changes)
         self._gaps, self._first = self._rows.first(writer, [])
         self._audit.read_back(writer)
 
@@ -334,7 +339,7 @@ class Journal:
             except (sqlite3.Error, OSError) as error:
                 msg = f"making {self._file} anew: {error}; check the folder and its disk"
                 raise JournalError(msg) from error
-            self._guard.write(self.epoch, self._last)
+            self._guard.write(self.epoch, self._last, self._kept.changes)
             self._audit.mark()
         self.reopen()
         self._readers.open_again()
@@ -368,8 +373,13 @@ class Journal:
             JournalError: the disk does not take it.
         """
         with self._writing:
-            if self._pragma("freelist_count") > free_most:
-                self._pragma(f"incremental_vacuum({pages})")
+            if self._pragma("freelist_count") <= free_most:
+                return
+            try:
+                # As a script: it is stepped to its end, which is a step for each page.
+                self._writer.executescript(f"PRAGMA incremental_vacuum({pages})")
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "writing to") from error
 
     def _pragma(self, pragma: str) -> int:
         try:
@@ -393,12 +403,11 @@ class Journal:
         finally:
             self._writing.release()
 
-    def _find_last(self, damage: list[str]) -> int:
+    def _find_last(self, marked: int, damage: list[str]) -> int:
         """The newest event: what the database and the guard's file say together."""
         query = f"{SELECT_EVENTS} ORDER BY sequence DESC LIMIT 1"
         row = self._writer.execute(query).fetchone()
         stored = row[0] if row else self._first - 1
-        marked = self._guard.newest(self.epoch)
         if marked and row and not self._rows.intact(row):
             # Its number may be what is damaged: only the mark can be believed.
             stored = min(stored, marked)

@@ -46,15 +46,19 @@ class Rows:
             [(n, t_ns, self._event_crc(n, t_ns, payload), payload) for n, t_ns, payload in events],
         )
 
-    def store_state(self, write: sqlite3.Connection, state: Mapping[str, bytes | None]) -> None:
-        """Writes state within the transaction of `write`; None forgets a key."""
+    def store_state(
+        self, write: sqlite3.Connection, state: Mapping[str, bytes | None]
+    ) -> dict[str, int | None]:
+        """Writes state within the transaction of `write`; None forgets a key. The checksums."""
+        crcs = {k: None if v is None else self._state_crc(k, v) for k, v in state.items()}
         write.executemany(
             "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
-            [(k, self._state_crc(k, v), v) for k, v in state.items() if v is not None],
+            [(k, crcs[k], v) for k, v in state.items() if v is not None],
         )
         write.executemany(
             "DELETE FROM state WHERE key = ?", [(k,) for k, v in state.items() if v is None]
         )
+        return crcs
 
     def store_gap(self, write: sqlite3.Connection, gap: Gap) -> None:
         """Writes down, within the transaction of `write`, why events are not there."""
@@ -85,16 +89,18 @@ class Rows:
                 found.append(Gap(first, last, reason))
         return found, len(rows) - len(found)
 
-    def state(self, read: sqlite3.Connection, damage: list[str]) -> dict[str, bytes]:
-        """All state; damaged keys are left out and named in `damage`."""
-        state = {}
+    def state(
+        self, read: sqlite3.Connection, damage: list[str]
+    ) -> tuple[dict[str, bytes], dict[str, int]]:
+        """All state and its checksums; damaged keys are left out and named in `damage`."""
+        state, crcs = {}, {}
         for key, crc, value in read.execute("SELECT key, crc32, value FROM state").fetchall():
             whole = isinstance(value, bytes) and isinstance(key, str)
             if whole and crc == self._state_crc(key, value):
-                state[key] = value
+                state[key], crcs[key] = value, crc
             else:
                 damage.append(f"the state of {key!r} is damaged and left out")
-        return state
+        return state, crcs
 
     def record(self, row: Sequence[Any]) -> Record | None:
         """The event of a row of `SELECT_EVENTS`; None where it is damaged."""

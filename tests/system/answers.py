@@ -5,6 +5,8 @@ from __future__ import annotations
 import grpc
 
 from lamproom.v1 import (
+    alarm_pb2,
+    alarm_pb2_grpc,
     equipment_pb2,
     equipment_pb2_grpc,
     event_pb2,
@@ -70,3 +72,10 @@ def headcount(port: int) -> mine_pb2.GetHeadcountResponse:
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
         stub = mine_pb2_grpc.MineServiceStub(channel)
         return stub.GetHeadcount(mine_pb2.GetHeadcountRequest(), timeout=LONG_S)
+
+
+def open_alarms(port: int) -> list[event_pb2.Alarm]:
+    """Every alarm that is open or not acknowledged, as far as one page goes."""
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = alarm_pb2_grpc.AlarmServiceStub(channel)
+        return list(stub.ListAlarms(alarm_pb2.ListAlarmsRequest(), timeout=LONG_S).alarms)
