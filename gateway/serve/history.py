@@ -110,7 +110,7 @@ class HistoryHub:
             if len(rows) < len(set(request.cards)):
                 await self._check_heard(request.cards)
             teller = Teller(self._handles)
-            for message in teller.frames(rows, at_ms=at_ms):
+            for message in teller.frames(_by_time(rows), at_ms=at_ms):
                 yield message
             for gap in merged([*found.gaps, *clipped(self._missing(), at_ms, at_ms + 1)]):
                 yield gap_message(gap)
@@ -123,7 +123,8 @@ class HistoryHub:
                 await self._check_heard(request.cards)
             teller, at_ms = Teller(self._handles), span.start_ms
             before = await self._read(lambda reader: reader.at(span.start_ms - 1))
-            for message in teller.frames(self._only(before.rows, request.cards), snapshot=True):
+            known = _by_time(self._only(before.rows, request.cards))
+            for message in teller.frames(known, snapshot=True):
                 yield message
             yield _clock("sync", span.start_ms)
             events = None if request.without_events else EventsOfTime(self._journal, span)
@@ -258,6 +259,10 @@ class _Pace:
             if left_s <= 0:
                 return
             await self._signal.wait(min(left_s, CLOCK_S))
+
+
+def _by_time(rows: Records) -> Records:
+    return rows[np.argsort(rows["t_ms"], kind="stable")]
 
 
 def _spaced(rows: Records, least_ms: int, last_ms: int) -> Records:

@@ -103,6 +103,7 @@ class Keeper:
         self._oldest_ms: int | None = None
         self._bytes = 0
         self._written: Place | None = None
+        self._left_alone: set[Place] = set()
         self._stop = threading.Event()
         self._tidy_now = threading.Event()
         self._threads = (
@@ -251,7 +252,8 @@ class Keeper:
         places = places_in(self.folder)
         for place in places:
             # The newest one may just have been begun.
-            if place.is_live and place != written and place != places[-1]:
+            is_done = not place.is_live or place in self._left_alone
+            if not is_done and place not in (written, places[-1]):
                 self._compact(place)
         self._drop()
 
@@ -267,8 +269,12 @@ class Keeper:
     def _compact(self, place: Place) -> None:
         try:
             compact(place, self._pause)
-        except (OSError, DamagedError) as error:
+        except DamagedError as error:
+            # It stays as it is: what of it can be read is found.
+            self._left_alone.add(place)
             log.error("positions can't be compacted", file=str(place.path), why=str(error))
+        except OSError as error:
+            log.error("positions can't be compacted yet", file=str(place.path), why=str(error))
 
     def _pause(self) -> None:
         if self._stop.is_set():
