@@ -57,6 +57,7 @@ class HistoryHub:
         self._journal = journal
         self._missing = missing
         self._signal = Signal()
+        self._is_closed = False
         self._running = 0
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="tracks-read")
         self._readers: queue.SimpleQueue[TracksReader] = queue.SimpleQueue()
@@ -64,7 +65,10 @@ class HistoryHub:
             self._readers.put(TracksReader(folder, self._handles))
 
     def close(self) -> None:
-        """Ends all streams."""
+        """Ends all streams. May be called twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._signal.close()
         self._threads.submit(self._close_readers)
         self._threads.shutdown(wait=False)

@@ -25,6 +25,7 @@ from gateway.desk import Desk
 from gateway.device_health import HealthBook
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
+from gateway.journal.tracks.keeper import Keeper
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
 from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
@@ -32,6 +33,7 @@ from lamproom.v1 import (
     alarm_pb2_grpc,
     equipment_pb2_grpc,
     event_pb2_grpc,
+    history_pb2_grpc,
     mine_pb2_grpc,
     muster_pb2_grpc,
     position_pb2_grpc,
@@ -225,6 +227,9 @@ class Rig:
     def mine(self) -> mine_pb2_grpc.MineServiceAsyncStub:
         return mine_pb2_grpc.MineServiceStub(self.channel())
 
+    def history(self) -> history_pb2_grpc.HistoryServiceAsyncStub:
+        return history_pb2_grpc.HistoryServiceStub(self.channel())
+
     def tell(self, *news: Sample | LinkChange) -> None:
         """Values and changes of links, as devices give them."""
         samples = [one for one in news if isinstance(one, Sample)]
@@ -251,6 +256,7 @@ async def served(
     cards: int = 2,
     heartbeat_s: float = HEARTBEAT_S,
     now_ns: Clock = time.time_ns,
+    tracks: Keeper | None = None,
 ) -> AsyncIterator[Rig]:
     """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
     table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
@@ -260,7 +266,14 @@ async def served(
         told = bundle or bundle_of()
         health = HealthBook()
         server = Server(
-            told, table, journal, desk.ask, health, heartbeat_s=heartbeat_s, now_ns=now_ns
+            told,
+            table,
+            journal,
+            desk.ask,
+            health,
+            heartbeat_s=heartbeat_s,
+            now_ns=now_ns,
+            tracks=tracks,
         )
         rig = Rig(server, journal, table, await server.start(), inbox, desk, health)
         try:

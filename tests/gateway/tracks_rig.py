@@ -30,7 +30,7 @@ def cards_table(count: int) -> IdTable:
 
 def walk(cards: int, second: int, t0_ms: int = T0_MS, seed: int = 1) -> Records:
     """A second of walking cards: one fix of each, with noise."""
-    rng = np.random.default_rng((seed, second))
+    rng = np.random.default_rng((seed, second % 3600))
     fixes = new_fixes(cards)
     fixes["card"] = np.arange(cards)
     fixes["t_ns"] = (t0_ms + second * 1000 + rng.integers(0, 900, cards)) * 1_000_000

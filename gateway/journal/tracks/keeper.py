@@ -21,7 +21,7 @@ from gateway.journal.tracks.compaction import compact
 from gateway.journal.tracks.places import LIVE, PART, TRACKS_FOLDER, Place, places_in
 from gateway.journal.tracks.retention import Limits, Sized, to_drop
 from gateway.journal.tracks.rows import empty
-from gateway.journal.tracks.track_file import DamagedError, Gap, Spans, TrackFile
+from gateway.journal.tracks.track_file import DamagedError, Gap, TrackFile
 from gateway.journal.tracks.writer import Writer
 from positioning.observation import IdTable, Records
 
@@ -166,7 +166,9 @@ class Keeper:
             rows = empty()
             try:
                 if not is_restored:
-                    writer.restore(now_ms)
+                    newest_ms = writer.restore(now_ms)
+                    with self._lock:
+                        self._newest_ms = newest_ms
                     is_restored = True
                 rows = self._taken(writer)
                 self._check_room()
@@ -290,12 +292,10 @@ class Keeper:
             place.path.unlink()
             log.info("positions are no longer kept", file=place.path.name)
         left = [one for one in sizes if one.place not in gone]
-        ends = [_spans(left[at].place) for at in (0, -1)] if left else []
+        oldest_ms = _begin_ms(left[0].place) if left else None
         with self._lock:
             self._bytes = sum(one.size for one in left)
-            self._oldest_ms = ends[0].begin_ms if ends else None
-            if ends and self._newest_ms is None:
-                self._newest_ms = ends[1].last_ms
+            self._oldest_ms = oldest_ms
 
 
 class NoRoomError(OSError):
@@ -331,9 +331,9 @@ def _in_words(error: Exception, folder: Path) -> str:
     return f"{folder}: {type(error).__name__}: {error}"
 
 
-def _spans(place: Place) -> Spans:
+def _begin_ms(place: Place) -> int:
     try:
         with closing(TrackFile.open(place)) as file:
-            return file.spans
+            return file.spans.begin_ms
     except (OSError, DamagedError, ValueError):
-        return Spans(*4 * [place.hour_ms])
+        return place.hour_ms
