@@ -57,6 +57,7 @@ class HistoryHub:
         self._journal = journal
         self._missing = missing
         self._signal = Signal()
+        self._is_closed = False
         self._running = 0
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="tracks-read")
         self._readers: queue.SimpleQueue[TracksReader] = queue.SimpleQueue()
@@ -64,7 +65,10 @@ class HistoryHub:
             self._readers.put(TracksReader(folder, self._handles))
 
     def close(self) -> None:
-        """Ends all streams."""
+        """Ends all streams. May be called twice."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         self._signal.close()
         self._threads.submit(self._close_readers)
         self._threads.shutdown(wait=False)
@@ -115,7 +119,7 @@ class HistoryHub:
             if len(rows) < len(set(request.cards)):
                 await self._check_heard(request.cards)
             teller = Teller(self._handles)
-            for message in teller.frames(rows, at_ms=at_ms):
+            for message in teller.frames(_by_time(rows), at_ms=at_ms):
                 yield message
             for gap in merged([*found.gaps, *clipped(self._missing(), at_ms, at_ms + 1)]):
                 yield gap_message(gap)
@@ -128,7 +132,8 @@ class HistoryHub:
                 await self._check_heard(request.cards)
             teller, at_ms = Teller(self._handles), span.start_ms
             before = await self._read(lambda reader: reader.at(span.start_ms - 1))
-            for message in teller.frames(self._only(before.rows, request.cards), snapshot=True):
+            known = _by_time(self._only(before.rows, request.cards))
+            for message in teller.frames(known, snapshot=True):
                 yield message
             yield _clock("sync", span.start_ms)
             events = None if request.without_events else EventsOfTime(self._journal, span)
@@ -263,6 +268,10 @@ class _Pace:
             if left_s <= 0:
                 return
             await self._signal.wait(min(left_s, CLOCK_S))
+
+
+def _by_time(rows: Records) -> Records:
+    return rows[np.argsort(rows["t_ms"], kind="stable")]
 
 
 def _spaced(rows: Records, least_ms: int, last_ms: int) -> Records:

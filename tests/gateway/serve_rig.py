@@ -25,6 +25,7 @@ from gateway.desk import Desk
 from gateway.device_health import HealthBook
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
+from gateway.journal.tracks.keeper import Keeper
 from gateway.mine.change import Alarm, Changes, Event, EventKind, Headcount, Place
 from gateway.serve.admin import NO_SOURCES, AdminSources
 from gateway.serve.encode import encode_event
@@ -33,6 +34,7 @@ from lamproom.v1 import (
     alarm_pb2_grpc,
     equipment_pb2_grpc,
     event_pb2_grpc,
+    history_pb2_grpc,
     mine_pb2_grpc,
     muster_pb2_grpc,
     position_pb2_grpc,
@@ -230,6 +232,9 @@ class Rig:
     def mine(self) -> mine_pb2_grpc.MineServiceAsyncStub:
         return mine_pb2_grpc.MineServiceStub(self.channel())
 
+    def history(self) -> history_pb2_grpc.HistoryServiceAsyncStub:
+        return history_pb2_grpc.HistoryServiceStub(self.channel())
+
     def tell(self, *news: Sample | LinkChange) -> None:
         """Values and changes of links, as devices give them."""
         samples = [one for one in news if isinstance(one, Sample)]
@@ -257,6 +262,7 @@ async def served(
     heartbeat_s: float = HEARTBEAT_S,
     now_ns: Clock = time.time_ns,
     admin: AdminSources = NO_SOURCES,
+    tracks: Keeper | None = None,
 ) -> AsyncIterator[Rig]:
     """A server with `cards` cards (1001, 1002 …) and the journal in `folder`."""
     table = IdTable(tuple(f"{1001 + n}" for n in range(cards)))
@@ -267,6 +273,16 @@ async def served(
         health = HealthBook()
         parts = (told, table, journal, desk.ask, health)
         server = Server(*parts, admin=admin, heartbeat_s=heartbeat_s, now_ns=now_ns)
+        server = Server(
+            told,
+            table,
+            journal,
+            desk.ask,
+            health,
+            heartbeat_s=heartbeat_s,
+            now_ns=now_ns,
+            tracks=tracks,
+        )
         rig = Rig(server, journal, table, await server.start(), inbox, desk, health)
         try:
             yield rig

@@ -10,6 +10,7 @@ import numpy as np
 from gateway.journal.tracks.chunks import ChunkKind, pack_chunk
 from gateway.journal.tracks.columns import encode
 from gateway.journal.tracks.rows import KEPT, newest_of_each
+from gateway.journal.tracks.track_file import LATE_MS
 from positioning.observation import Records
 
 #: One person's day decodes the rows of so many, everyone at an instant a block of each: with this
@@ -17,9 +18,6 @@ from positioning.observation import Records
 BLOCK_CARDS: Final = 80
 #: Of any chunk: what a reader holds at once.
 CHUNK_ROWS_MAX: Final = 1 << 16
-#: Rows so much older than the others are in blocks of their own, so that those of the others stay
-#: short in time: more than readers are late as a rule.
-LATE_MS: Final = 10_000
 _SECOND_MS: Final = 1000
 
 
@@ -31,6 +29,7 @@ def frames(number: int, rows: Records, record_ms: int) -> Iterator[bytes]:
 def blocks(number: int, rows: Records, begin_ms: int, record_ms: int) -> Iterator[bytes]:
     """Chunks of (n,) KEPT in the order of writing; most are of `begin_ms` or later."""
     rows = thinned(rows)
+    # Those of late ones would be long in time, and be read for all that lies between.
     is_late = rows["t_ms"] < begin_ms - LATE_MS
     for part in (rows[is_late], rows[~is_late]):
         if not len(part):

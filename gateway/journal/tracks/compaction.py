@@ -26,10 +26,9 @@ from gateway.journal.tracks.index import (
     row_of,
     rows_of_chunks,
 )
-from gateway.journal.tracks.live_file import FOLD_MS
 from gateway.journal.tracks.places import COMPACTED, PART, Place, sync_folder
 from gateway.journal.tracks.rows import empty
-from gateway.journal.tracks.track_file import ALL_CARDS, DamagedError, Gap, TrackFile
+from gateway.journal.tracks.track_file import ALL_CARDS, BLOCK_MS, DamagedError, Gap, TrackFile
 from positioning.observation import Records
 
 _COPIED: Final = (ChunkKind.BLOCK, ChunkKind.SNAPSHOT, ChunkKind.NAMES, ChunkKind.HOLE)
@@ -89,6 +88,9 @@ class _Compactor:
                 yield self._copied(row, spans.end_ms)
         for gap in self._file.lost():
             yield self._hole(gap, (0, ALL_CARDS), spans.end_ms)
+        if self._file.has_tail():
+            gap = Gap(spans.end_ms - 1000, spans.end_ms + 1000, "cut off while it was written")
+            yield self._hole(gap, (0, ALL_CARDS), spans.end_ms)
         yield from self._folded(frames, spans.end_ms)
         index_at = self._size
         index = pack_index(rows_of_chunks(self._rows))
@@ -128,7 +130,7 @@ class _Compactor:
             except DamagedError as error:
                 yield self._damage(row, str(error), record_ms)
         joined = np.concatenate(rows)
-        begin_ms = int(np.median(joined["t_ms"])) - FOLD_MS if len(joined) else 0
+        begin_ms = int(np.median(joined["t_ms"])) - BLOCK_MS if len(joined) else 0
         for piece in blocks(self._number, joined, begin_ms, record_ms):
             yield self._noted(piece)
 

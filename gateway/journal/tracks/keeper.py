@@ -21,7 +21,7 @@ from gateway.journal.tracks.compaction import compact
 from gateway.journal.tracks.places import LIVE, PART, TRACKS_FOLDER, Place, places_in
 from gateway.journal.tracks.retention import Limits, Sized, to_drop
 from gateway.journal.tracks.rows import empty
-from gateway.journal.tracks.track_file import DamagedError, Gap, Spans, TrackFile
+from gateway.journal.tracks.track_file import DamagedError, Gap, TrackFile
 from gateway.journal.tracks.writer import Writer
 from positioning.observation import IdTable, Records
 
@@ -103,6 +103,7 @@ class Keeper:
         self._oldest_ms: int | None = None
         self._bytes = 0
         self._written: Place | None = None
+        self._left_alone: set[Place] = set()
         self._stop = threading.Event()
         self._tidy_now = threading.Event()
         self._threads = (
@@ -165,7 +166,9 @@ class Keeper:
             rows = empty()
             try:
                 if not is_restored:
-                    writer.restore(now_ms)
+                    newest_ms = writer.restore(now_ms)
+                    with self._lock:
+                        self._newest_ms = newest_ms
                     is_restored = True
                 rows = self._taken(writer)
                 self._check_room()
@@ -251,7 +254,8 @@ class Keeper:
         places = places_in(self.folder)
         for place in places:
             # The newest one may just have been begun.
-            if place.is_live and place != written and place != places[-1]:
+            is_done = not place.is_live or place in self._left_alone
+            if not is_done and place not in (written, places[-1]):
                 self._compact(place)
         self._drop()
 
@@ -267,8 +271,12 @@ class Keeper:
     def _compact(self, place: Place) -> None:
         try:
             compact(place, self._pause)
-        except (OSError, DamagedError) as error:
+        except DamagedError as error:
+            # It stays as it is: what of it can be read is found.
+            self._left_alone.add(place)
             log.error("positions can't be compacted", file=str(place.path), why=str(error))
+        except OSError as error:
+            log.error("positions can't be compacted yet", file=str(place.path), why=str(error))
 
     def _pause(self) -> None:
         if self._stop.is_set():
@@ -284,12 +292,10 @@ class Keeper:
             place.path.unlink()
             log.info("positions are no longer kept", file=place.path.name)
         left = [one for one in sizes if one.place not in gone]
-        ends = [_spans(left[at].place) for at in (0, -1)] if left else []
+        oldest_ms = _begin_ms(left[0].place) if left else None
         with self._lock:
             self._bytes = sum(one.size for one in left)
-            self._oldest_ms = ends[0].begin_ms if ends else None
-            if ends and self._newest_ms is None:
-                self._newest_ms = ends[1].last_ms
+            self._oldest_ms = oldest_ms
 
 
 class NoRoomError(OSError):
@@ -325,9 +331,9 @@ def _in_words(error: Exception, folder: Path) -> str:
     return f"{folder}: {type(error).__name__}: {error}"
 
 
-def _spans(place: Place) -> Spans:
+def _begin_ms(place: Place) -> int:
     try:
         with closing(TrackFile.open(place)) as file:
-            return file.spans
+            return file.spans.begin_ms
     except (OSError, DamagedError, ValueError):
-        return Spans(*4 * [place.hour_ms])
+        return place.hour_ms

@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Final, Self
+from typing import Self
 
 import numpy as np
 
@@ -19,11 +19,8 @@ from gateway.journal.tracks.chunks import ChunkKind, pack_chunk, pack_file_heade
 from gateway.journal.tracks.names import pack_names
 from gateway.journal.tracks.places import Place, sync_folder
 from gateway.journal.tracks.rows import KEPT
-from gateway.journal.tracks.track_file import ALL_CARDS, Gap
+from gateway.journal.tracks.track_file import ALL_CARDS, BLOCK_MS, Gap
 from positioning.observation import Records
-
-#: How long blocks are: see `blocks.BLOCK_CARDS`. Twice as long ones save a tenth of the bytes.
-FOLD_MS: Final = 40_000
 
 
 class LiveFile:
@@ -66,7 +63,7 @@ class LiveFile:
     @property
     def fold_is_due_ms(self) -> int:
         """When `fold` is to be called next."""
-        return self._fold_begin_ms + FOLD_MS
+        return self._fold_begin_ms + BLOCK_MS
 
     def begin(
         self, latest: Latest, names: tuple[Mapping[int, str], Mapping[int, str]], now_ms: int

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gateway.journal.tracks.blocks import thinned
-from gateway.journal.tracks.chunks import ChunkKind
+from gateway.journal.tracks.chunks import FILE_HEADER_BYTES, ChunkKind
 from gateway.journal.tracks.columns import Columns
 from gateway.journal.tracks.names import Names
 from gateway.journal.tracks.places import HOUR_MS, Place, places_in
@@ -146,18 +146,20 @@ class TracksReader:
         first_of = {place: told.first_ms for place, told in files if isinstance(told, Spans)}
         begun = [p for p, told in files if isinstance(told, Spans) and told.begin_ms <= t_ms]
         parts: list[Records] = []
-        for place in reversed(begun):
-            base, offset = self._snapshot(self._file(place), t_ms, gaps)
-            if base is not None or place == begun[0]:
-                parts += [] if base is None else [base]
+        # Late rows may be older than the first file.
+        start, offset = whole[0] if whole else None, -1
+        for start in reversed(begun):
+            base, offset = self._snapshot(self._file(start), t_ms, gaps)
+            if base is not None:
+                parts.append(base)
                 break
-        for later in whole[whole.index(place) :] if begun else ():
-            if later != place and first_of[later] > t_ms:
+        for later in whole[whole.index(start) :] if start else ():
+            if later != start and first_of[later] > t_ms:
                 continue
             file = self._file(later)
             table = file.data()
             table = table[table["first_ms"] <= t_ms]
-            if later == place:
+            if later == start:
                 table = table[table["offset"] > offset]
             rows = _gathered(file, table, gaps, methodcaller("last_until", t_ms))
             parts.append(self._named(file, rows, gaps))
@@ -187,7 +189,8 @@ class TracksReader:
             found = np.flatnonzero(cards[:-1] == table.handle(card))
             if len(found):
                 return int(found[0])
-        if (cards[: int(file.data()["last_card"].max(initial=-1)) + 1] < 0).any():
+        last_card = file.data()["last_card"].max(initial=0)
+        if (cards[: int(last_card) + 1] < 0).any():
             spans = file.spans
             gaps.append(Gap(spans.first_ms, spans.last_ms + 1, _nameless(file)))
         return None
@@ -225,9 +228,11 @@ class TracksReader:
         for path in [path for path in self._spans if path not in there]:
             del self._spans[path]
             self._maps.pop(path, None)
-        return [(place, self._told(place)) for place in places]
+        told = [(place, self._told(place)) for place in places]
+        return [(place, one) for place, one in told if one is not None]
 
-    def _told(self, place: Place) -> Spans | Gap:
+    def _told(self, place: Place) -> Spans | Gap | None:
+        """What is known of a file; None of one that was about to be begun."""
         known = self._spans.get(place.path)
         if known is not None and not place.is_live:
             return known
@@ -236,6 +241,8 @@ class TracksReader:
         except FileNotFoundError:
             raise
         except (DamagedError, OSError, ValueError) as error:
+            if place.is_live and place.path.stat().st_size < FILE_HEADER_BYTES:
+                return None
             told = Gap(place.hour_ms, place.hour_ms + HOUR_MS, f"damaged on the disk: {error}")
         self._spans[place.path] = told
         return told

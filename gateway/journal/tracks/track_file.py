@@ -68,6 +68,8 @@ class TrackFile:
         #: (n,) CHUNK.
         self.table: Records = np.empty(0, CHUNK)
         self._scanned = FILE_HEADER_BYTES
+        #: A compacted file that does not end as it was written.
+        self._is_cut = False
         self._names: tuple[int, Names] | None = None
 
     @classmethod
@@ -96,6 +98,8 @@ class TrackFile:
         if self._scanned == FILE_HEADER_BYTES and self._read_index(size):
             return
         found, self._scanned = scan(self.number, self._pread, self._scanned, size)
+        has_index = bool(found) and found[-1][-1] == ChunkKind.INDEX
+        self._is_cut = not self.place.is_live and not has_index
         if found:
             self.table = np.concatenate([self.table, rows_of_chunks(found)])
 
@@ -123,16 +127,17 @@ class TrackFile:
         table = self.table[self.table["kind"] != LOST]
         data = table[np.isin(table["kind"], _DATA)]
         end_ms = int(table["record_ms"].max(initial=self._begin_ms))
+        if self._is_cut:
+            end_ms = max(end_ms, self.place.hour_ms + HOUR_MS)
         if not len(data):
             return Spans(self._begin_ms, end_ms, end_ms, end_ms)
         return Spans(
             self._begin_ms, end_ms, int(data["first_ms"].min()), int(data["last_ms"].max())
         )
 
-    @property
-    def end(self) -> int:
-        """Where the last whole chunk ends, in bytes."""
-        return self._scanned
+    def has_tail(self) -> bool:
+        """Whether something that is no whole chunk stands at its end, as a power cut leaves it."""
+        return self._scanned < os.fstat(self._fd).st_size
 
     def data(self) -> Records:
         """(n,) CHUNK: where the rows are: blocks, and frames that are in no block yet."""
@@ -140,7 +145,12 @@ class TrackFile:
         folded = table["offset"][table["kind"] == ChunkKind.FOLDED].max(initial=-1)
         is_block, is_frame = (table["kind"] == kind for kind in (ChunkKind.BLOCK, ChunkKind.FRAME))
         after = table["offset"] > folded
-        wanted = (is_block & ~after) | (is_frame & after) if self.place.is_live else is_block
+        wanted = is_block
+        if self.place.is_live:
+            # Where a block may be what is lost, its frames still have the rows.
+            fold = np.cumsum(table["kind"] == ChunkKind.FOLDED)
+            is_torn = np.isin(fold, fold[table["kind"] == LOST])
+            wanted = (is_block & ~after) | (is_frame & (after | is_torn))
         rows: Records = table[wanted]
         return rows
 
@@ -196,7 +206,15 @@ class TrackFile:
 
     def lost(self) -> list[Gap]:
         """Stretches of the file in which not even what they held can be read."""
-        return [self._lost(int(at)) for at in np.flatnonzero(self.table["kind"] == LOST)]
+        found = [self._lost(int(at)) for at in np.flatnonzero(self.table["kind"] == LOST)]
+        if self._is_cut:
+            # The last of a time that is there may have been followed by more of it.
+            blocks = self.of_kind(ChunkKind.BLOCK)
+            start_ms = int(blocks["first_ms"][-1]) if len(blocks) else self._begin_ms
+            start_ms -= LATE_MS
+            reason = f"damaged on the disk: {self.place.path.name} is cut off"
+            found.append(Gap(start_ms, self.spans.end_ms, reason))
+        return found
 
     def gap(self, row: np.void, reason: str) -> Gap:
         """A chunk that can't be had."""
@@ -211,6 +229,9 @@ class TrackFile:
         begin_ms = self._begin_ms
         start_ms = int(times.min()) if at and len(times) else begin_ms
         end_ms = int(times.max()) if len(times) else begin_ms + HOUR_MS
+        if not self.place.is_live:
+            start_ms -= BLOCK_MS  # it may have been a block
+        start_ms -= LATE_MS
         return Gap(start_ms, end_ms + 1, f"damaged on the disk: {self._where(self.table[at])}")
 
     def _where(self, row: np.void) -> str:
@@ -218,5 +239,10 @@ class TrackFile:
         return f"{self.place.path.name}, {int(row['length'])} bytes from byte {first}"
 
 
+#: A block holds the rows of so long: see `blocks.BLOCK_CARDS`. Twice as long ones save a tenth of
+#: the bytes.
+BLOCK_MS: Final = 40_000
+#: Readers are no later than this, as a rule.
+LATE_MS: Final = 10_000
 #: The last card of a hole in all cards.
 ALL_CARDS: Final = 0xFFFFFFFF

@@ -47,17 +47,17 @@ class Writer:
         """Of the file that is being written, bytes."""
         return self._file.size if self._file else 0
 
-    def restore(self, now_ms: int) -> None:
-        """Takes over everyone's last row from the folder. Raises OSError.
+    def restore(self, now_ms: int) -> int | None:
+        """Takes over everyone's last row from the folder; returns the newest time of any.
 
         A row of after `now_ms`, by a clock that has been set back since, is taken as of now: else
-        no newer one would ever take its place.
+        no newer one would ever take its place. Raises OSError.
         """
         reader = TracksReader(self._folder)
         try:
             span = reader.span_ms()
             if span is None:
-                return
+                return None
             rows = reader.at(max(span[1], now_ms)).rows
             rows["t_ms"] = np.minimum(rows["t_ms"], now_ms)
             cards = [self._cards.handle(name) for name in reader.handles.cards.names()]
@@ -68,6 +68,7 @@ class Writer:
             rows["card"] = np.array(cards, np.uint32)[rows["card"]]
             rows["roadway"] = np.array(roadways, np.uint32)[rows["roadway"]]
             self._latest.take(rows)
+            return int(rows["t_ms"].max()) if len(rows) else None
         finally:
             reader.close()
 
