@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from operator import methodcaller
 from typing import Any, TypeAlias, TypeVar
@@ -11,6 +11,7 @@ import grpc
 from google.protobuf.message import Message
 
 from gateway.serve.failure import RequestError
+from gateway.serve.subscribers import this_call
 
 Request = TypeVar("Request", bound=Message)
 
@@ -24,16 +25,44 @@ def stream(
     """A stream whose messages are bytes already: they pass through."""
 
     async def handle(request: Request, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        try:
-            async with aclosing(watch(request)) as messages:
-                async for message in messages:
-                    await context.write(message)
-        except RequestError as error:
-            await context.abort(error.code, error.text)
+        await _send(context, lambda: watch(request))
 
     return grpc.unary_stream_rpc_method_handler(
         handle, request_deserializer=request_type.FromString
     )
+
+
+def conversation(
+    request_type: type[Request], follow: Callable[[AsyncIterator[Request]], AsyncGenerator[bytes]]
+) -> grpc.RpcMethodHandler[Request, bytes]:
+    """A stream as above, whose client goes on to send requests while it runs."""
+
+    async def handle(
+        requests: AsyncIterator[Request], context: grpc.aio.ServicerContext[Any, Any]
+    ) -> None:
+        await _send(context, lambda: follow(requests))
+
+    return grpc.stream_stream_rpc_method_handler(
+        handle, request_deserializer=request_type.FromString
+    )
+
+
+async def _send(
+    context: grpc.aio.ServicerContext[Any, Any], watch: Callable[[], AsyncGenerator[bytes]]
+) -> None:
+    """Sends what a stream has, and notes in the list of subscribers what was sent."""
+    call = this_call()
+    subscribers = call.subscribers
+    try:
+        with subscribers.opened(context.peer(), call.method) as subscriber:
+            async with aclosing(watch()) as messages:
+                async for message in messages:
+                    await subscribers.write(context, subscriber, message)
+    except RequestError as error:
+        await context.abort(error.code, error.text)
+    except grpc.aio.InternalError:
+        # The connection broke while a message was on its way: there is nobody to tell.
+        return
 
 
 def unary(
