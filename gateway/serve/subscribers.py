@@ -69,9 +69,8 @@ class Subscriber:
 class Subscribers:
     """All streams that are open. On the event loop only."""
 
-    def __init__(self, now_ns: Clock, *, blocked_most_s: float = BLOCKED_MOST_S) -> None:
+    def __init__(self, now_ns: Clock) -> None:
         self._now_ns = now_ns
-        self._blocked_most_s = blocked_most_s
         self._numbers = itertools.count(1)
         self._open: dict[int, Subscriber] = {}
 
@@ -125,8 +124,8 @@ class Subscribers:
         holds the call, and its memory, until the client reads or goes.
         """
         while True:
-            await asyncio.sleep(min(LOOK_S, self._blocked_most_s))
-            slow = [row for row in self.rows() if row.blocked_s > self._blocked_most_s]
+            await asyncio.sleep(LOOK_S)
+            slow = [row for row in self.rows() if row.blocked_s > BLOCKED_MOST_S]
             for peer in dict.fromkeys(row.peer for row in slow):
                 row = next(row for row in slow if row.peer == peer)
                 log.warning(
