@@ -7,6 +7,7 @@ last; all streams with the same filter share it.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -104,8 +105,10 @@ def _there_is(names: tuple[str, ...]) -> str:
 class Membership:
     """Which cards fit a filter, by handle; frames are numbered from 1."""
 
-    def __init__(self, wanted: CardFilter, cards: IdTable, facts: CardFacts, frame: int) -> None:
-        """As of `frame`, the newest one."""
+    def __init__(
+        self, wanted: CardFilter, cards: IdTable, facts: CardFacts, frame: int, held: int
+    ) -> None:
+        """As of `frame`, the newest one; clients may go on after each of the `held` newest."""
         self._wanted = wanted
         self._cards = cards
         self._facts = facts
@@ -114,8 +117,8 @@ class Membership:
         #: Whether a card fits, and in which frame that changed last; 0: not since `since`.
         self.inside: NDArray[np.bool_] = np.zeros(0, np.bool_)
         self.changed: NDArray[np.int64] = np.zeros(0, np.int64)
-        #: Fixes of cards that fitted when they were made.
-        self.total = 0
+        #: Up to each of the newest frames: fixes of cards that fitted when they were made.
+        self._totals = deque([0], held + 1)
         #: Streams that use it, and the newest frame when the last one of them ended.
         self.users = 0
         self.left_at = frame
@@ -124,7 +127,16 @@ class Membership:
     def take(self, fixes: Records, frame: int) -> None:
         """Notes (n,) FIX of a new frame, whose cards may be new."""
         self._grow(frame)
-        self.total += int(np.count_nonzero(self.inside[fixes["card"]]))
+        self._totals.append(self.total + int(np.count_nonzero(self.inside[fixes["card"]])))
+
+    @property
+    def total(self) -> int:
+        """How many fixes there were in all of cards that fitted when they were made."""
+        return self._totals[-1]
+
+    def total_before(self, frames: int) -> int:
+        """How many there were before the newest `frames`."""
+        return self._totals[-1 - frames]
 
     def regard(self, handles: Iterable[int], frame: int) -> None:
         """Looks again at cards of which something has changed that a filter asks for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -174,8 +174,3 @@ def snapshot_of(member: Membership | None, latest: LatestFixes, columns: Columns
     if not len(fixes):
         return []
     return [encode_frame(part, b"", snapshot=True, columns=columns) for part in parts_of(fixes)]
-
-
-def fixes_since(member: Membership, frames: Iterable[Records]) -> int:
-    """How many fixes of some frames, (n,) FIX each, are of cards that fit now."""
-    return sum(int(np.count_nonzero(member.inside[fixes["card"]])) for fixes in frames)

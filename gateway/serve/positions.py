@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
 import grpc
@@ -35,7 +34,6 @@ from gateway.serve.position_view import (
     Reader,
     View,
     columns_of,
-    fixes_since,
     merged_since,
     new_names,
     newest_of_frame,
@@ -264,7 +262,7 @@ class PositionHub:
             assert self._facts
             if len(self._memberships) >= FILTERS_MAX:
                 self._drop_unused()
-            member = Membership(wanted, self._cards, self._facts, self._last)
+            member = Membership(wanted, self._cards, self._facts, self._last, RING_FRAMES_MAX)
             self._memberships[wanted] = member
         member.users += 1
         return member
@@ -302,11 +300,8 @@ class PositionHub:
             # What is sent is that of now, however late it is read.
             reader.waiting.extend(snapshot_of(member, self._latest, view.columns))
             return reader
-        if member is None:
-            return Reader(view, None, at, self._total_at(at), at)
-        later = islice(self._ring, len(self._ring) - (self._last - at), None)
-        missed = fixes_since(member, (frame.fixes for frame in later))
-        return Reader(view, member, at, member.total - missed, at)
+        total = member.total_before(self._last - at) if member else self._total_at(at)
+        return Reader(view, member, at, total, at)
 
     def _advance(self, reader: Reader) -> None:
         """Has what `reader` is sent next wait for it."""
@@ -332,7 +327,7 @@ class PositionHub:
         else:
             messages = self._share((view, reader.at, reader.told, number), make)
         reader.at, reader.told = number, self._last
-        reader.total = reader.total + fixes_since(member, [frame.fixes]) if member else frame.total
+        reader.total = member.total_before(self._last - number) if member else frame.total
         return messages
 
     def _merged(self, reader: Reader) -> list[bytes]:

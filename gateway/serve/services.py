@@ -94,7 +94,7 @@ class Services:
         self.smoothed = hub(kind=Kind.SMOOTHED_POSITIONS) if lag_s else None
         self.equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
         self.devices = DeviceAnswers(picture, device_health, epoch, now_ns)
-        self.events = EventHub(journal, heartbeat_s, now_ns)
+        self.events = EventHub(journal, heartbeat_s, now_ns, facts)
         self.anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self.alarms = AlarmAnswers(picture, epoch, ask)
         self.muster = MusterHub(
