@@ -16,7 +16,7 @@ import json
 import sys
 import time
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "proto")]
 
@@ -95,8 +95,9 @@ async def subscribe(
 ) -> None:
     """Reads one stream for ever."""
     path, request = METHODS[method]
-    call = channel.unary_stream(path)(request)
-    noted.take(method, await call.read())
+    ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
+    call = ask(request)
+    noted.take(method, cast(bytes, await call.read()))
     began.set()
     if stalls:
         await asyncio.Event().wait()
@@ -104,7 +105,7 @@ async def subscribe(
         message = await call.read()
         if message is grpc.aio.EOF:
             return
-        noted.take(method, message)
+        noted.take(method, cast(bytes, message))
 
 
 def credentials(folder: Path) -> grpc.ChannelCredentials:

@@ -1,10 +1,10 @@
-"""The mine of `bench/streams.py`, and what sends its ranges: run as a program, it is all its readers.
+"""The mine of `bench/streams.py`, and what sends its ranges: run as a program, all its readers.
 
-Parallel roadways of 1 km with an anchor every 50 m; as many people in each, who go to and fro within
-some metres at their workplaces. In each is a restricted zone, over the border of which some go in
-and out all the time. Four concentrators send lines of text in datagrams (UDP), each from an address of
-its own, ten times a second: a line is one person's ranges to four anchors, with the time at which
-it is sent, and each person has one line a second.
+Parallel roadways of 1 km with an anchor every 50 m; as many people in each, who go to and fro
+within some metres at their workplaces. In each is a restricted zone, over the border of which some
+go in and out all the time. Four concentrators send lines of text in datagrams (UDP), each from an
+address of its own, ten times a second: a line has one person's ranges to the two anchors beside
+them, and the time at which it is sent, and each person has one line a second.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class Crowd:
 
 
 def send(cards: int, port: int) -> None:
-    """Sends for ever: in each hundredth of a second, what some of the readers have heard."""
+    """Sends for ever: what one of the readers has heard, then what the next one has."""
     crowd = Crowd(cards)
     sockets = []
     for reader in range(READERS):

@@ -16,7 +16,7 @@ from gateway.mine.alarms.families import FAMILIES
 from gateway.mine.change import Alarm, Event, Place
 from gateway.serve.cursor import Kind, seal
 from lamproom.v1 import event_pb2, position_pb2, stream_pb2
-from positioning.observation import Records
+from positioning.observation import FIX, Records
 
 _LENGTH_DELIMITED: Final = 2
 
@@ -180,9 +180,9 @@ def _columns(fixes: Records, columns: Columns) -> bytes:
 
 def _chainage_mm(chainage_m: NDArray[np.float64]) -> NDArray[np.float64]:
     # A comparison with NaN is false.
-    return np.where(
-        np.abs(chainage_m) <= COORDINATE_MAX_M, _milli(chainage_m), float(NO_CHAINAGE_MM)
-    )
+    chainage_mm = _milli(chainage_m)
+    chainage_mm[~(np.abs(chainage_m) <= COORDINATE_MAX_M)] = NO_CHAINAGE_MM
+    return chainage_mm
 
 
 def _milli(metres: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -220,6 +220,8 @@ def heartbeat_message(t_ns: int, cursor: bytes = b"") -> stream_pb2.Heartbeat:
 
 
 def _plain(name: str, wire: str) -> Callable[[int, Records], bytes]:
+    if FIX[name] == np.dtype(wire):
+        return lambda field, fixes: delimited(field, fixes[name].tobytes())
     return lambda field, fixes: _fixed(field, fixes[name], wire)
 
 
@@ -228,7 +230,13 @@ def _length(name: str) -> Callable[[int, Records], bytes]:
 
 
 def _small(name: str) -> Callable[[int, Records], bytes]:
-    return lambda field, fixes: _varints(field, fixes[name])
+    """Of a column of bytes: they are their own varints, where they are below 128."""
+
+    def encode(field: int, fixes: Records) -> bytes:
+        raw = fixes[name].tobytes()
+        return delimited(field, raw) if raw.isascii() else _varints(field, fixes[name])
+
+    return encode
 
 
 _CARD: Final = 4

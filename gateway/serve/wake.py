@@ -44,6 +44,10 @@ class Signal:
             if not one.done():
                 one.set_result(True)
 
+    def is_awaited(self) -> bool:
+        """Whether anyone waits now."""
+        return bool(self._waiting)
+
     def close(self) -> None:
         """Ends everyone who waits, now and later."""
         self._closed = True
