@@ -53,16 +53,18 @@ async def _send(
     """Sends what a stream has, and notes in the list of subscribers what was sent."""
     call = this_call()
     subscribers = call.subscribers
-    try:
-        with subscribers.opened(context.peer(), call.method) as subscriber:
+    with subscribers.opened(context.peer(), call.method) as subscriber:
+        try:
             async with aclosing(watch()) as messages:
                 async for message in messages:
                     await subscribers.write(context, subscriber, message)
-    except RequestError as error:
-        await context.abort(error.code, error.text)
-    except grpc.aio.InternalError:
-        # The connection broke while a message was on its way: there is nobody to tell.
-        return
+        except RequestError as error:
+            # This waits, too, for a client that does not read.
+            subscriber.begin_to_wait()
+            await context.abort(error.code, error.text)
+        except grpc.aio.InternalError:
+            # The connection broke while a message was on its way: there is nobody to tell.
+            return
 
 
 def unary(

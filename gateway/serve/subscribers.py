@@ -65,6 +65,10 @@ class Subscriber:
         #: Since when a message waits, by the loop's clock; 0: none does.
         self.waiting_since_s = 0.0
 
+    def begin_to_wait(self) -> None:
+        """Something is handed to the connection now."""
+        self.waiting_since_s = asyncio.get_running_loop().time()
+
 
 class Subscribers:
     """All streams that are open. On the event loop only."""
@@ -110,7 +114,7 @@ class Subscribers:
         self, context: grpc.aio.ServicerContext[Any, Any], one: Subscriber, message: bytes
     ) -> None:
         """Hands a message to the connection, which waits for a client that does not read."""
-        one.waiting_since_s = asyncio.get_running_loop().time()
+        one.begin_to_wait()
         await context.write(message)
         one.waiting_since_s = 0.0
         one.messages += 1

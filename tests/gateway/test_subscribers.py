@@ -1,6 +1,8 @@
 """Who has a stream open, and the end of those who do not read."""
 
 import asyncio
+import signal
+import sys
 from pathlib import Path
 
 import grpc
@@ -12,6 +14,7 @@ from lamproom.v1.event_pb2 import WatchEventsRequest
 from lamproom.v1.position_pb2 import WatchPositionsRequest
 from tests.gateway.serve_rig import T0_NS, bundle_of, served
 from tests.gateway.stream_client import StreamClient
+from tests.support.processes import running
 from tests.support.waiting import until
 
 
@@ -81,3 +84,45 @@ async def test_who_does_not_read_is_ended_and_told_and_others_go_on(
         rig.move((0, -1.0))
         while (await quick.until("frame")).frame.x_mm[0] != -1000:
             pass
+
+
+#: Reads some messages, then is stopped by the system, as a machine that hangs.
+STOPPED = """
+import os, signal, sys, grpc
+call = grpc.insecure_channel("127.0.0.1:" + sys.argv[1]).unary_stream(
+    "/lamproom.v1.PositionService/WatchPositions")(b"")
+print("READING", next(call) and next(call) and "", flush=True)
+os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system can't stop a process")
+async def test_a_client_that_was_stopped_is_ended_and_all_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscribers, "BLOCKED_MOST_S", 0.5)
+    monkeypatch.setattr(subscribers, "LOOK_S", 0.1)
+    cards = 4000
+    async with served(tmp_path, bundle_of(frame_interval_ms=10), cards=cards) as rig:
+        quick = StreamClient(rig.positions().WatchPositions(WatchPositionsRequest()))
+        await quick.until("sync")
+        listed = rig.server.subscribers
+        tasks, files = len(asyncio.all_tasks()), _open_files()
+        program = [sys.executable, "-c", STOPPED, str(rig.port)]
+        with running(program, tmp_path, "stopped") as process:
+            try:
+                await until(lambda: "READING" in process.out)
+                step = 0
+                async with asyncio.timeout(60):
+                    while len(listed) > 1:
+                        step += 1
+                        rig.move(*((card, float(step)) for card in range(cards)))
+                        await quick.until("frame")
+            finally:
+                process.popen.kill()
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        await until(lambda: _open_files() <= files)
+
+
+def _open_files() -> int:
+    return len(list(Path("/dev/fd").iterdir()))
