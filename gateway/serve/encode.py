@@ -6,7 +6,8 @@ and length, so nothing is encoded twice. Position frames are made from the colum
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,15 +16,19 @@ from gateway.mine.alarms.families import FAMILIES
 from gateway.mine.change import Alarm, Event, Place
 from gateway.serve.cursor import Kind, seal
 from lamproom.v1 import event_pb2, position_pb2, stream_pb2
-from positioning.observation import Records
+from positioning.observation import FIX, Records
 
 _LENGTH_DELIMITED: Final = 2
 
 EVENT_FIELD: Final = event_pb2.WatchEventsResponse.EVENT_FIELD_NUMBER
 FRAME_FIELD: Final = position_pb2.WatchPositionsResponse.FRAME_FIELD_NUMBER
 
-#: Rows of one frame: at 80 bytes each 1.3 MB, a third of what a client accepts by default.
-FRAME_ROWS_MAX: Final = 16_384
+#: Numbers of the fields of a frame's columns that are sent; None: all.
+Columns: TypeAlias = "frozenset[int] | None"
+
+#: Rows of one frame: at 80 bytes each 330 kB. A client that stalls costs two of them: what was made
+#: for it, and what gRPC holds.
+FRAME_ROWS_MAX: Final = 4096
 
 #: Lengths travel as whole millimetres in 32 bits.
 COORDINATE_MAX_M: Final = 2_147_483.0
@@ -136,9 +141,19 @@ def representable(fixes: Records) -> NDArray[np.bool_]:
 
 
 def encode_frame(
-    fixes: Records, cursor: bytes, *, snapshot: bool = False, coalesced_count: int = 0
+    fixes: Records,
+    cursor: bytes,
+    *,
+    snapshot: bool = False,
+    coalesced_count: int = 0,
+    columns: Columns = None,
+    left: NDArray[np.integer] | None = None,
 ) -> bytes:
-    """A `WatchPositionsResponse{frame}` of (n,) FIX, n <= `FRAME_ROWS_MAX`, all representable."""
+    """A `WatchPositionsResponse{frame}` of (n,) FIX, n <= `FRAME_ROWS_MAX`, all representable.
+
+    `columns` are those that are sent besides the cards; None: all. `left`, (k,) handles, are cards
+    that a filter no longer lets through.
+    """
     return delimited(
         FRAME_FIELD,
         b"".join(
@@ -146,43 +161,28 @@ def encode_frame(
                 delimited(1, cursor) if cursor else b"",
                 b"\x10\x01" if snapshot else b"",
                 b"\x19" + coalesced_count.to_bytes(8, "little") if coalesced_count else b"",
-                _columns(fixes) if len(fixes) else b"",
+                _columns(fixes, columns) if len(fixes) else b"",
+                b"" if left is None or not len(left) else _fixed(_LEFT, left, "<u4"),
             )
         ),
     )
 
 
-def _columns(fixes: Records) -> bytes:
-    return b"".join(
-        (
-            _fixed(4, fixes["card"], "<u4"),
-            _fixed(5, fixes["t_ns"], "<i8"),
-            _fixed(6, _milli(fixes["x_m"]), "<i4"),
-            _fixed(7, _milli(fixes["y_m"]), "<i4"),
-            _fixed(8, _milli(fixes["z_m"]), "<i4"),
-            _fixed(9, _milli(fixes["vx_m_s"]), "<i4"),
-            _fixed(10, _milli(fixes["vy_m_s"]), "<i4"),
-            _fixed(11, fixes["var_x_m2"], "<f4"),
-            _fixed(12, fixes["cov_xy_m2"], "<f4"),
-            _fixed(13, fixes["var_y_m2"], "<f4"),
-            _varints(14, fixes["fix_class"]),
-            _varints(15, fixes["anchors_used"]),
-            _varints(16, fixes["roadway"] + 1),
-            _fixed(17, _chainage_mm(fixes["chainage_m"]), "<i4"),
-            _fixed(18, fixes["age_s"], "<f4"),
-            _fixed(19, fixes["hdop"], "<f4"),
-            _varints(20, fixes["anchors_rejected"]),
-            _fixed(21, fixes["nis"], "<f4"),
-            _fixed(22, fixes["protection_m"], "<f4"),
-        )
-    )
+def _columns(fixes: Records, columns: Columns) -> bytes:
+    parts = [_fixed(_CARD, fixes["card"], "<u4")]
+    parts += [
+        encode(field, fixes)
+        for field, encode in _COLUMNS.items()
+        if columns is None or field in columns
+    ]
+    return b"".join(parts)
 
 
 def _chainage_mm(chainage_m: NDArray[np.float64]) -> NDArray[np.float64]:
     # A comparison with NaN is false.
-    return np.where(
-        np.abs(chainage_m) <= COORDINATE_MAX_M, _milli(chainage_m), float(NO_CHAINAGE_MM)
-    )
+    chainage_mm = _milli(chainage_m)
+    chainage_mm[~(np.abs(chainage_m) <= COORDINATE_MAX_M)] = NO_CHAINAGE_MM
+    return chainage_mm
 
 
 def _milli(metres: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -217,3 +217,54 @@ def heartbeat_message(t_ns: int, cursor: bytes = b"") -> stream_pb2.Heartbeat:
     message = stream_pb2.Heartbeat(cursor=cursor)
     message.heartbeat_time.FromNanoseconds(t_ns)
     return message
+
+
+def _plain(name: str, wire: str) -> Callable[[int, Records], bytes]:
+    if FIX[name] == np.dtype(wire):
+        return lambda field, fixes: delimited(field, fixes[name].tobytes())
+    return lambda field, fixes: _fixed(field, fixes[name], wire)
+
+
+def _length(name: str) -> Callable[[int, Records], bytes]:
+    return lambda field, fixes: _fixed(field, _milli(fixes[name]), "<i4")
+
+
+def _small(name: str) -> Callable[[int, Records], bytes]:
+    """Of a column of bytes: they are their own varints, where they are below 128."""
+
+    def encode(field: int, fixes: Records) -> bytes:
+        raw = fixes[name].tobytes()
+        return delimited(field, raw) if raw.isascii() else _varints(field, fixes[name])
+
+    return encode
+
+
+_CARD: Final = 4
+_LEFT: Final = 23
+
+#: How each column but that of the cards is made, by the number of its field in `PositionFrame`.
+_COLUMNS: Final[dict[int, Callable[[int, Records], bytes]]] = {
+    5: _plain("t_ns", "<i8"),
+    6: _length("x_m"),
+    7: _length("y_m"),
+    8: _length("z_m"),
+    9: _length("vx_m_s"),
+    10: _length("vy_m_s"),
+    11: _plain("var_x_m2", "<f4"),
+    12: _plain("cov_xy_m2", "<f4"),
+    13: _plain("var_y_m2", "<f4"),
+    14: _small("fix_class"),
+    15: _small("anchors_used"),
+    16: lambda field, fixes: _varints(field, fixes["roadway"] + 1),
+    17: lambda field, fixes: _fixed(field, _chainage_mm(fixes["chainage_m"]), "<i4"),
+    18: _plain("age_s", "<f4"),
+    19: _plain("hdop", "<f4"),
+    20: _small("anchors_rejected"),
+    21: _plain("nis", "<f4"),
+    22: _plain("protection_m", "<f4"),
+}
+
+#: The columns that a mask can name.
+COLUMN_NAMES: Final = {
+    position_pb2.PositionFrame.DESCRIPTOR.fields_by_number[field].name: field for field in _COLUMNS
+}

@@ -17,8 +17,10 @@ from gateway.journal.sqlite import JournalError
 from gateway.serve.consumers import next_event_of
 from gateway.serve.cursor import CursorError, Kind, seal, seal_page, unseal
 from gateway.serve.encode import heartbeat_message, sync_message
+from gateway.serve.event_filter import EventFilter, FactsBook, event_filter_of
 from gateway.serve.failure import RequestError, invalid
-from gateway.serve.paging import page_size, page_start
+from gateway.serve.paging import page_size, page_start, scope
+from gateway.serve.position_filter import CardFacts
 from gateway.serve.reasons import Reason
 from gateway.serve.unstored import Unstored
 from gateway.serve.wake import Signal
@@ -31,13 +33,24 @@ RECENT_EVENTS_MAX: Final = 4096
 REPLAY_EVENTS_MAX: Final = 500
 #: Of a `ListEvents` answer: half of what a client accepts by default.
 LIST_BYTES_MAX: Final = 2 << 20
+#: Events that are looked through for one filtered page: some 100 ms of a thread.
+LIST_SCAN_MAX: Final = 10_000
 
 
 class EventHub:
     """Serves the streams and lists of events. On the event loop; reads the journal in threads."""
 
-    def __init__(self, journal: Journal, heartbeat_s: float, now_ns: Clock) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        heartbeat_s: float,
+        now_ns: Clock,
+        mine: CardFacts | None = None,
+    ) -> None:
+        """`mine` knows which mine is served."""
         self._journal = journal
+        self._mine = mine
+        self._facts = FactsBook()
         self._heartbeat_s = heartbeat_s
         self._now_ns = now_ns
         self._signal = Signal()
@@ -82,32 +95,44 @@ class EventHub:
             RequestError: a wrong start, the journal can't be read, or the gateway is stopping.
         """
         following, reset = self._start(request)
+        wanted = self._filter_of(request.filter)
         if reset:
             yield _wrap(reset=stream_pb2.Reset(reason=reset))
         goal = self._last
         synced, told = False, 0
+        clock_s = asyncio.get_running_loop().time
+        beat_s = clock_s() + self._heartbeat_s
         while True:
             self._signal.check()
             if not synced and following > goal:
-                yield _wrap(sync=sync_message(self._now_ns(), self._cursor(following - 1)))
                 synced = True
+                yield _wrap(sync=sync_message(self._now_ns(), self._cursor(following - 1)))
             elif (payload := self._recent.get(following)) is not None:
                 following += 1
+                if wanted and not wanted.fits(self._facts.of(following - 1, payload)):
+                    continue
                 yield payload
             elif following <= self._last:
                 # Not beyond the goal, so that `sync` comes where it belongs.
                 last = self._last if synced else goal
-                for item in await self._read(
-                    following, min(REPLAY_EVENTS_MAX, last + 1 - following)
-                ):
-                    following = _end(item) + 1
+                count = min(REPLAY_EVENTS_MAX, last + 1 - following)
+                items, end = await self._read(following, count, wanted)
+                for item in items:
                     yield item.payload if isinstance(item, Record) else _wrap(gap=self._gap(item))
+                following = end + 1
+                # Whoever is sent little is told how far that goes, so as not to begin there again.
+                if not items and clock_s() < beat_s:
+                    continue
+                if not items:
+                    yield self._heartbeat(end)
             elif waiting := self._unstored.after(told):
                 message, told = waiting
                 yield _wrap(unstored=message)
-            elif not await self._signal.wait(self._heartbeat_s):
-                beat = heartbeat_message(self._now_ns(), self._cursor(following - 1))
-                yield _wrap(heartbeat=beat)
+            elif await self._signal.wait(max(0.0, beat_s - clock_s())):
+                continue
+            else:
+                yield self._heartbeat(following - 1)
+            beat_s = clock_s() + self._heartbeat_s
 
     async def list_events(
         self, request: event_pb2.ListEventsRequest
@@ -118,24 +143,45 @@ class EventHub:
             RequestError: a wrong page size or token, or the journal can't be read.
         """
         size = page_size(request.page_size)
-        epoch = self._journal.epoch
+        wanted = self._filter_of(request.filter)
+        asked = request.filter.SerializeToString(deterministic=True).hex()
+        epoch = scope(self._journal.epoch, asked) if asked else self._journal.epoch
         token = page_start(Kind.EVENT_PAGE, request.page_token, epoch)
         following = token or self._journal.first_sequence
         response = event_pb2.ListEventsResponse()
-        last = min(self._last, following + size - 1)
-        room_bytes = LIST_BYTES_MAX
-        for item in await self._read(following, last + 1 - following):
-            if isinstance(item, Record):
-                room_bytes -= len(item.payload)
-                if room_bytes < 0 and response.events:
-                    break
-                response.events.append(WatchEventsResponse.FromString(item.payload).event)
-            else:
-                response.gaps.append(self._gap(item))
-            following = _end(item) + 1
+        most = following + (LIST_SCAN_MAX if wanted else size) - 1
+        following = await self._fill(response, following, min(self._last, most), size, wanted)
         if following <= self._last:
             response.next_page_token = seal_page(Kind.EVENT_PAGE, epoch, following)
         return response
+
+    async def _fill(
+        self,
+        response: event_pb2.ListEventsResponse,
+        following: int,
+        last: int,
+        size: int,
+        wanted: EventFilter | None,
+    ) -> int:
+        """Adds events up to `last`, as far as there is room; returns with which to go on."""
+        room_bytes = LIST_BYTES_MAX
+        while following <= last and len(response.events) < size:
+            page = min(REPLAY_EVENTS_MAX if wanted else size, last + 1 - following)
+            items, end = await self._read(following, page, wanted)
+            for item in items:
+                if isinstance(item, Gap):
+                    response.gaps.append(self._gap(item))
+                    continue
+                room_bytes -= len(item.payload)
+                if response.events and (room_bytes < 0 or len(response.events) == size):
+                    return item.sequence
+                response.events.append(WatchEventsResponse.FromString(item.payload).event)
+            following = end + 1
+        return following
+
+    def _filter_of(self, asked: event_pb2.EventFilter) -> EventFilter | None:
+        """Raises RequestError for a filter that there is not."""
+        return event_filter_of(asked, self._mine.mine_code if self._mine else "")
 
     def _start(self, request: event_pb2.WatchEventsRequest) -> tuple[int, str]:
         """The first event to send, and why a cursor is not honoured."""
@@ -163,13 +209,35 @@ class EventHub:
             raise RequestError(Reason.BEYOND_NEWEST, msg, field=start, metadata=newest)
         return following, ""
 
-    async def _read(self, first: int, limit: int) -> Sequence[Record | Gap]:
+    async def _read(
+        self, first: int, limit: int, wanted: EventFilter | None
+    ) -> tuple[Sequence[Record | Gap], int]:
+        """What is wanted of so many events, and the last of them that was looked at."""
         self._signal.check()
         loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._threads, self._journal.read, first, limit)
+            # One page at a time of each client: whoever else wants one has it after this one.
+            return await loop.run_in_executor(self._threads, self._page, first, limit, wanted)
         except JournalError as error:
             raise RequestError(Reason.JOURNAL_UNAVAILABLE, str(error)) from error
+
+    def _page(
+        self, first: int, limit: int, wanted: EventFilter | None
+    ) -> tuple[Sequence[Record | Gap], int]:
+        items = self._journal.read(first, limit)
+        end = _end(items[-1]) if items else first + limit - 1
+        if wanted is None:
+            return items, end
+        of = self._facts.of
+        fitting = [
+            one
+            for one in items
+            if isinstance(one, Gap) or wanted.fits(of(one.sequence, one.payload))
+        ]
+        return fitting, end
+
+    def _heartbeat(self, sequence: int) -> bytes:
+        return _wrap(heartbeat=heartbeat_message(self._now_ns(), self._cursor(sequence)))
 
     def _gap(self, gap: Gap) -> event_pb2.EventGap:
         return event_pb2.EventGap(

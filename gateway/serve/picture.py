@@ -45,6 +45,15 @@ class LatestFixes:
         """A copy, (n,) FIX by handle, of the fixes that came after `version` (0: all)."""
         return rows_of(self._fixes, np.flatnonzero(self._versions > version))
 
+    def versions(self, count: int) -> NDArray[np.int64]:
+        """(count,) in which version each card's newest fix came; 0: it has none. Not to keep."""
+        self._grow(count)
+        return self._versions[:count]
+
+    def pick(self, flags: NDArray[np.bool_]) -> Records:
+        """A copy, (n,) FIX by handle, of those that are flagged; they have one."""
+        return rows_of(self._fixes, np.flatnonzero(flags))
+
     def get(self, cards: Iterable[int]) -> Records:
         """A copy, (n,) FIX, of the newest fix of each of `cards` that has one."""
         asked = np.fromiter(cards, np.intp)

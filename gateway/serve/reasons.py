@@ -66,6 +66,16 @@ class Reason(Enum):
         "The mine has no device of that id.",
         "ask ListEquipment which there are",
     )
+    MINE_NOT_SERVED = (
+        _ABSENT,
+        "A filter names a mine that this gateway does not serve.",
+        "ask the gateway of that mine",
+    )
+    ZONE_NOT_FOUND = (
+        _ABSENT,
+        "The mine has no zone of that id.",
+        "ask ListZones which there are",
+    )
     HAZARD_NOT_FOUND = (
         _ABSENT,
         "There is no hazard of that id, or it was cleared long ago.",
@@ -111,6 +121,12 @@ class Reason(Enum):
         _FULL,
         "As many consumers are remembered as there may be.",
         "delete those that will not come back: ListConsumers says when each was heard last",
+    )
+    TOO_MANY_FILTERS = (
+        _FULL,
+        "As many different filters of positions are in use as there may be.",
+        "ask for all cards and choose from them, or come back later",
+        5.0,
     )
     TOO_MANY_QUERIES = (
         _FULL,

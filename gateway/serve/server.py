@@ -25,6 +25,7 @@ from gateway.serve.acting import Ask
 from gateway.serve.admin import NO_SOURCES, AdminSources
 from gateway.serve.configuration import AskReload
 from gateway.serve.services import Services
+from gateway.serve.subscribers import CallNames, Subscribers
 from positioning.observation import IdTable
 
 #: How often a stream without news says that it is alive.
@@ -96,6 +97,8 @@ class Server:
             now_ns=now_ns,
             tracks=tracks,
         )
+        self.subscribers = Subscribers(now_ns)
+        self._watching: asyncio.Task[None] | None = None
         settings = bundle.settings
         self._host, self._port = settings.grpc.address, settings.grpc.port
         self._health = health.aio.HealthServicer()
@@ -109,7 +112,11 @@ class Server:
         """
         address = f"[{self._host}]" if ":" in self._host else self._host
         check_free(self._host, self._port)
-        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX)
+        server = grpc.aio.server(
+            interceptors=[CallNames(self.subscribers)],
+            options=_OPTIONS,
+            maximum_concurrent_rpcs=CALLS_MAX,
+        )
         services = self.services.table()
         for name, methods in services.items():
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
@@ -122,6 +129,7 @@ class Server:
             raise _cannot_listen(self._host, self._port, str(error)) from error
         await server.start()
         self._server = server
+        self._watching = asyncio.create_task(self.subscribers.end_who_do_not_read())
         for name in services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         if not _is_loopback(self._host):
@@ -169,6 +177,8 @@ class Server:
         self.services.close_events()
         if self._server:
             await self._server.stop(grace_s)
+        if self._watching:
+            self._watching.cancel()
 
 
 def check_free(host: str, port: int) -> None:

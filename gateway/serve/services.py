@@ -6,7 +6,8 @@ On the event loop only.
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 from functools import partial
 
 from equipment.report import LinkChange, Sample
@@ -22,20 +23,21 @@ from gateway.serve.admin import AdminAnswers, AdminSources
 from gateway.serve.alarms import AlarmAnswers
 from gateway.serve.anchors import AnchorAnswers
 from gateway.serve.attendance import AttendanceAnswers, ExposureAnswers
-from gateway.serve.calls import Methods, stream, unary
+from gateway.serve.calls import Methods, conversation, stream, unary
 from gateway.serve.configuration import AskReload, ConfigurationHub
 from gateway.serve.consumers import ConsumerAnswers
 from gateway.serve.cursor import Kind
 from gateway.serve.devices import DeviceAnswers
 from gateway.serve.equipment import EquipmentHub
 from gateway.serve.events import EventHub
-from gateway.serve.failure import RequestError
+from gateway.serve.failure import RequestError, invalid
 from gateway.serve.hazard_stream import HazardStream
 from gateway.serve.hazards import HazardAnswers
 from gateway.serve.history import HistoryHub
 from gateway.serve.mine import MineAnswers
 from gateway.serve.muster import MusterHub
 from gateway.serve.picture import Picture
+from gateway.serve.position_filter import CardFacts
 from gateway.serve.positions import PositionHub
 from gateway.serve.reasons import Reason
 from gateway.serve.risk import RiskHub
@@ -83,6 +85,7 @@ class Services:
         self._picture = picture = Picture(bundle.devices)
         self._roadways = StableRoadways(bundle.map)
         roadways = self._roadways.table
+        self._facts = facts = CardFacts(bundle, picture.zones)
         hub = partial(
             PositionHub,
             cards,
@@ -91,6 +94,7 @@ class Services:
             frame_interval_s=settings.positions.frame_interval_ms / 1000,
             heartbeat_s=heartbeat_s,
             now_ns=now_ns,
+            facts=facts,
         )
         self.positions = hub()
         lag_s = settings.positioning.lag_s
@@ -98,7 +102,7 @@ class Services:
         self.smoothed = hub(kind=Kind.SMOOTHED_POSITIONS) if lag_s else None
         self.equipment = EquipmentHub(picture, epoch, heartbeat_s, now_ns)
         self.devices = DeviceAnswers(picture, device_health, epoch, now_ns)
-        self.events = EventHub(journal, heartbeat_s, now_ns)
+        self.events = EventHub(journal, heartbeat_s, now_ns, facts)
         self.consumers = ConsumerAnswers(journal, now_ns)
         self.anchors = AnchorAnswers(bundle.map.anchors, picture, epoch)
         self.alarms = AlarmAnswers(picture, epoch, ask)
@@ -130,6 +134,7 @@ class Services:
             self.roster.publish(changes.issued)
             self.answers.assign(changes.issued)
             self.muster.assign(changes.issued)
+            self._facts.assign(changes.issued)
         self.attendance.publish(changes.visits)
         self.exposure.publish(changes.exposure)
         if changes.prevention:
@@ -137,8 +142,11 @@ class Services:
             self.hazard_stream.publish(changes.prevention.hazards)
             if changes.prevention.risk is not None:
                 self.risk.publish(changes.prevention.risk)
+        changed = None if changes.issued is not None else changes.zones
+        self.positions.regard(changed)
         self.positions.publish(changes.fixes)
         if self.smoothed:
+            self.smoothed.regard(changed)
             self.smoothed.publish(changes.lagged)
 
     def publish_devices(self, samples: Sequence[Sample], links: Sequence[LinkChange]) -> None:
@@ -149,6 +157,9 @@ class Services:
     def reload(self, bundle: Bundle) -> None:
         """Takes over a configuration that the core has taken over, before its changes."""
         self._roadways.use(bundle.map)
+        self._facts.reload(bundle)
+        for hub in filter(None, (self.positions, self.smoothed)):
+            hub.regard(None)
         self.configuration.use(bundle)
         self.answers.reload(bundle, self.configuration.message)
         self.anchors.reload(bundle.map.anchors)
@@ -193,16 +204,30 @@ class Services:
     def _watch_positions(
         self, request: position_pb2.WatchPositionsRequest
     ) -> AsyncGenerator[bytes]:
-        """The stream that is asked for. Raises RequestError for one that there is not."""
+        return self._positions(request).watch(request)
+
+    async def _follow_positions(
+        self, requests: AsyncIterator[position_pb2.FollowPositionsRequest]
+    ) -> AsyncGenerator[bytes]:
+        first = await anext(requests, None)
+        if first is None or not first.HasField("start"):
+            problem = "the first message has no start: it says what the stream is about"
+            raise invalid(problem, "start", Reason.FIELD_MISSING)
+        async with aclosing(self._positions(first.start).follow(requests, first)) as messages:
+            async for message in messages:
+                yield message
+
+    def _positions(self, request: position_pb2.WatchPositionsRequest) -> PositionHub:
+        """Whose stream is asked for. Raises RequestError for one that there is not."""
         if request.sampling != position_pb2.SAMPLING_SMOOTHED:
-            return self.positions.watch(request)
+            return self.positions
         if self.smoothed is None:
             msg = (
                 "this gateway does not smooth positions: set [positioning] lag_s in its mine.toml"
                 " to 0.5 to 1 and start it anew, or ask for another sampling"
             )
             raise RequestError(Reason.NOT_SMOOTHED, msg, field="sampling")
-        return self.smoothed.watch(request)
+        return self.smoothed
 
     def table(self) -> dict[str, Methods]:
         """The methods of all services, by the services' names."""
@@ -210,6 +235,9 @@ class Services:
         return {
             "lamproom.v1.PositionService": {
                 "WatchPositions": stream(position_pb2.WatchPositionsRequest, self._watch_positions),
+                "FollowPositions": conversation(
+                    position_pb2.FollowPositionsRequest, self._follow_positions
+                ),
                 "ListPositions": unary(position_pb2.ListPositionsRequest, answers.list_positions),
             },
             "lamproom.v1.EventService": {

@@ -271,14 +271,13 @@ async def served(
         desk = Desk(inbox)
         told = bundle or bundle_of()
         health = HealthBook()
-        parts = (told, table, journal, desk.ask, health)
-        server = Server(*parts, admin=admin, heartbeat_s=heartbeat_s, now_ns=now_ns)
         server = Server(
             told,
             table,
             journal,
             desk.ask,
             health,
+            admin=admin,
             heartbeat_s=heartbeat_s,
             now_ns=now_ns,
             tracks=tracks,

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.journal.journal import READERS, Journal
-from gateway.serve import positions
+from gateway.serve import position_view, positions
 from gateway.serve.events import EventHub
 from gateway.serve.failure import RequestError
 from gateway.serve.positions import PositionHub
@@ -146,7 +146,7 @@ def test_a_client_that_is_behind_has_the_newest_of_each_card_and_a_true_count(
     monkeypatch: pytest.MonkeyPatch, sampling: Sampling.ValueType
 ) -> None:
     monkeypatch.setattr(positions, "RING_FRAMES_MAX", 3)
-    monkeypatch.setattr(positions, "FRAME_ROWS_MAX", 4)
+    monkeypatch.setattr(position_view, "FRAME_ROWS_MAX", 4)
 
     @settings(deadline=None, max_examples=60)
     @given(ACTIONS.map(lambda actions: [one for one in actions if one[0] != "come back"]))
