@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from equipment.toml_source import Mistake, TomlSource
 from gateway.config.section import Plain, Section
 from gateway.security.folder import CertificateError, tokens_in
-from gateway.security.material import TlsFiles, read_material
+from gateway.security.material import Material, TlsFiles, read_material
 from gateway.security.roles import Role, role_of
 
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
@@ -111,16 +111,22 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def tls_problem(grpc: GrpcSettings, folder: Path) -> str:
-    """Why the services can't be secured as `grpc` says; empty where they can, or need not be."""
+def material_of(grpc: GrpcSettings, folder: Path) -> Material | None:
+    """What the services are secured with; None where they need not be.
+
+    Raises:
+        CertificateError: they can't be.
+    """
     tls = grpc.secured
     if tls is None:
-        return ""
+        return None
     try:
-        read_material(tls.files(folder))
+        return read_material(tls.files(folder))
     except CertificateError as error:
-        return str(error) if grpc.tls else f"beyond loopback clients need TLS: {error}"
-    return ""
+        if grpc.tls:
+            raise
+        msg = f"beyond loopback clients need TLS: {error}"
+        raise CertificateError(msg) from error
 
 
 def access_mistakes(grpc: GrpcSettings, folder: Path, source: TomlSource) -> Iterator[Mistake]:
@@ -133,6 +139,7 @@ def access_mistakes(grpc: GrpcSettings, folder: Path, source: TomlSource) -> Ite
         tokens_in(folder / grpc.tokens)
     except CertificateError as error:
         yield source.mistake(("grpc", "tokens"), str(error), "mend it, or remove it")
-    problem = tls_problem(grpc, folder)
-    if problem:
-        yield source.mistake(("grpc", "tls" if grpc.tls else "address"), problem, REMEDY)
+    try:
+        material_of(grpc, folder)
+    except CertificateError as error:
+        yield source.mistake(("grpc", "tls" if grpc.tls else "address"), str(error), REMEDY)

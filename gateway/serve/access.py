@@ -25,6 +25,8 @@ CERTIFICATES_MOST: Final = 1024
 #: Wrong tokens of one address: a program that is set up wrongly tries again and again.
 WRONG_TOKENS_PER_S: Final = 0.2
 WRONG_TOKENS_AT_ONCE: Final = 10
+#: Right ones that are remembered by address.
+SHOWN_MOST: Final = 4096
 #: Real ones have 52; the header of a longer one is not looked at.
 TOKEN_BYTES_MOST: Final = 256
 
@@ -55,6 +57,8 @@ class Access:
         self._revoked: frozenset[int] = frozenset()
         self._tokens: Sequence[Token] = ()
         self._wrong = RateLimit(WRONG_TOKENS_PER_S, WRONG_TOKENS_AT_ONCE)
+        #: Right tokens, by the address that has shown them.
+        self._shown: dict[tuple[str, str], None] = {}
         self._known: dict[bytes, tuple[int, Identity, datetime]] = {}
 
     def use_revoked(self, serials: frozenset[int]) -> None:
@@ -130,13 +134,17 @@ class Access:
     ) -> Entry:
         host = host_of(peer)
         wait_s = self._wrong.wait_s(host, now_s)
-        if wait_s:
+        token = find(self._tokens, given) if len(given) <= TOKEN_BYTES_MOST else None
+        # Who guesses learns nothing while they have to wait, and shuts out nobody else there.
+        if wait_s and (token is None or (host, token.sha256) not in self._shown):
             msg = f"too many wrong tokens from {host}: wait {wait_s:.1f} s"
             raise RequestError(grpc.StatusCode.RESOURCE_EXHAUSTED, msg)
-        token = find(self._tokens, given) if len(given) <= TOKEN_BYTES_MOST else None
         if token is None or now >= token.ends:
             self._wrong.take(host, now_s)
             raise _refused("the token is wrong, revoked, or has ended: ask for another one")
+        self._shown[host, token.sha256] = None
+        if len(self._shown) > SHOWN_MOST:
+            del self._shown[next(iter(self._shown))]
         ends, serial = token.ends, 0
         if certificate:
             ends, serial = min(ends, certificate.ends or ends), certificate.serial

@@ -68,6 +68,8 @@ class Guard(grpc.aio.ServerInterceptor):
         settings = bundle.settings.grpc
         self.access = Access(settings)
         self.masking = Masking(bundle.people)
+        #: Of each method; one that is not there is for nobody.
+        self.least_role = LEAST_ROLE
         self._names_role = role_of(settings.names_role)
         self._calls = RateLimit(CALLS_PER_S, CALLS_AT_ONCE)
         self._streams: set[_Call] = set()
@@ -189,7 +191,7 @@ class Guard(grpc.aio.ServerInterceptor):
         except RequestError as error:
             log.warning("a caller is refused", peer=peer, method=method, reason=error.text)
             raise
-        least = LEAST_ROLE.get(method)
+        least = self.least_role.get(method)
         if least is None or entry.caller.role < least:
             needs = f"needs {least.word}" if least else "is for nobody"
             who = f"{entry.caller.name}'s role" if entry.caller.name else "your role"

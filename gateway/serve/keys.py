@@ -15,9 +15,9 @@ from typing import Any, Final, cast
 import grpc
 import structlog
 
-from gateway.config.grpc import GrpcSettings
+from gateway.config.grpc import GrpcSettings, material_of
 from gateway.security.folder import CertificateError, tokens_in
-from gateway.security.material import Material, TlsFiles, now, read_material
+from gateway.security.material import Material, TlsFiles, now
 from gateway.security.tokens import Token
 
 #: How often the files are looked at, seconds: so soon a revoked caller's streams end.
@@ -35,6 +35,7 @@ class Keys:
 
     def __init__(self, settings: GrpcSettings, folder: Path) -> None:
         """Raises CertificateError where they can't be used."""
+        self._settings, self._folder = settings, folder
         tls = settings.secured
         self._tls_files: TlsFiles | None = tls.files(folder) if tls else None
         self._tokens_file = folder / settings.tokens
@@ -91,8 +92,8 @@ class Keys:
 
     def _read(self) -> None:
         tokens = tokens_in(self._tokens_file)
-        if self._tls_files:
-            material = read_material(self._tls_files)
+        material = material_of(self._settings, self._folder)
+        if material:
             self._material = material
             self._configuration = grpc.ssl_server_certificate_configuration(
                 [(material.key_pem, material.certificate_pem)], material.ca_pem

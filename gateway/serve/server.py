@@ -98,7 +98,8 @@ class Server:
         )
         self._settings, self._folder = bundle.settings.grpc, bundle.folder
         self._host, self._port = self._settings.address, self._settings.port
-        self._guard = Guard(bundle)
+        #: What stands before all methods.
+        self.guard = Guard(bundle)
         self._watching: asyncio.Task[None] | None = None
         #: Of clients with a token and no certificate; None where there is none.
         self.token_port: int | None = None
@@ -114,7 +115,7 @@ class Server:
         check_free(self._host, self._port)
         keys = self._read_keys()
         server = grpc.aio.server(
-            interceptors=[self._guard], options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX
+            interceptors=[self.guard], options=_OPTIONS, maximum_concurrent_rpcs=CALLS_MAX
         )
         services = self.services.table()
         for name, methods in services.items():
@@ -149,9 +150,9 @@ class Server:
         return keys
 
     def _use(self, keys: Keys) -> None:
-        self._guard.access.use_revoked(keys.revoked)
-        self._guard.access.use_tokens(keys.tokens)
-        self._guard.look_again()
+        self.guard.access.use_revoked(keys.revoked)
+        self.guard.access.use_tokens(keys.tokens)
+        self.guard.look_again()
 
     async def _watch_keys(self, keys: Keys) -> None:
         await keys.follow(lambda: self._use(keys))
@@ -183,7 +184,7 @@ class Server:
 
     def reload(self, bundle: Bundle) -> None:
         """Takes over a configuration that the core has taken over, before its changes."""
-        self._guard.reload(bundle.people)
+        self.guard.reload(bundle.people)
         self.services.reload(bundle)
 
     def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
