@@ -239,6 +239,13 @@ def test_tokens_are_kept_by_their_sha_256_alone(kept: CertificateFolder) -> None
     assert find(kept.tokens(), "") is None
 
 
+def _is_name(name: str) -> bool:
+    try:
+        return bool(check_name(name))
+    except ValueError:
+        return False
+
+
 @given(
     st.lists(
         st.builds(
@@ -256,13 +263,6 @@ def test_tokens_are_kept_by_their_sha_256_alone(kept: CertificateFolder) -> None
 )
 def test_tokens_that_are_written_are_read(tokens: list[Token]) -> None:
     assert list(parse(write(tokens))) == tokens
-
-
-def _is_name(name: str) -> bool:
-    try:
-        return bool(check_name(name))
-    except ValueError:
-        return False
 
 
 @pytest.mark.parametrize(
