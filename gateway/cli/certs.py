@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gateway.security.identity import Identity
 
 certs = typer.Typer(
-    help="Make, renew, revoke and list certificates and tokens of those who may connect.",
+    help="Make, renew and revoke certificates and tokens of callers.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

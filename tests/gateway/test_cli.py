@@ -27,6 +27,7 @@ COMMANDS = (
     "attendance",
     "exposure",
     "cards",
+    "certs",
     "locate",
     "evaluate",
     "audit",

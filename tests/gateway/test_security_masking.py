@@ -129,7 +129,7 @@ def test_operators_are_masked_whether_they_are_listed_or_not(masking: Masking) -
     ],
 )
 def test_an_event_of_an_act_does_not_tell_who_did_it(
-    masking: Masking, kind: event_pb2.EventKind, text: str
+    masking: Masking, kind: event_pb2.EventKind.ValueType, text: str
 ) -> None:
     given = event_pb2.Event(sequence=7, kind=kind, card="9", text="card 9 is 王伟's now")
     given.alarm.acknowledged_by = "李四"

@@ -139,7 +139,7 @@ def _ask(mine: Mine, who: str, name: str) -> bytes:
                 if "sync" in method.output_type.fields_by_name and answer.HasField("sync"):
                     break
         except grpc.RpcError as error:
-            code = error.code()  # type: ignore[attr-defined]  # what is raised is a call as well
+            code = error.code()
             if code not in REFUSED:
                 raise
         call.cancel()
