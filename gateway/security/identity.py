@@ -67,6 +67,10 @@ def identity_of(certificate: x509.Certificate) -> Identity:
     if len(names) != 1 or not units:
         msg = "the certificate's subject has no name (CN) and role (OU): it is no client's"
         raise ValueError(msg)
+    # Of another authority: any name that can be shown on one line.
+    if not names[0].strip() or not names[0].isprintable():
+        msg = f"the certificate's name (CN) {names[0]!r} can't be shown"
+        raise ValueError(msg)
     return Identity(names[0], role_of(units[0]), ON_BEHALF in units[1:])
 
 

@@ -31,9 +31,13 @@ from gateway.serve.failure import RequestError
 from gateway.serve.limits import RateLimit
 from gateway.serve.masking import Masking
 
-#: Unary calls of one caller: more than a screen asks for, and too few to hold others up.
+#: Calls of one caller, streams when they begin: more than a screen asks for, and too few to hold
+#: others up.
 CALLS_PER_S: Final = 50.0
 CALLS_AT_ONCE: Final = 100.0
+#: Refusals of one address that are logged: a flood of them must not fill the disk.
+LOGGED_PER_S: Final = 0.2
+LOGGED_AT_ONCE: Final = 20.0
 #: Streams that one caller may have open, however many connections it has: a fifth of all.
 STREAMS_MOST: Final = 200
 
@@ -72,6 +76,7 @@ class Guard(grpc.aio.ServerInterceptor):
         self.least_role = LEAST_ROLE
         self._names_role = role_of(settings.names_role)
         self._calls = RateLimit(CALLS_PER_S, CALLS_AT_ONCE)
+        self._logged = RateLimit(LOGGED_PER_S, LOGGED_AT_ONCE)
         self._streams: set[_Call] = set()
         self._streams_of: Counter[str] = Counter()
         self._guarded: dict[str, Handler] = {}
@@ -123,7 +128,6 @@ class Guard(grpc.aio.ServerInterceptor):
         async def handle(request: Any, context: Context) -> Any:
             try:
                 entry = self._let_in(method, context)
-                self._count(entry)
             except RequestError as error:
                 await context.abort(error.code, error.text)
             if self._sees_names(entry):
@@ -181,24 +185,27 @@ class Guard(grpc.aio.ServerInterceptor):
                 del self._streams_of[who]
 
     def _let_in(self, method: str, context: Context) -> Entry:
-        """Who calls. Raises RequestError where they may not."""
+        """Who calls. Raises RequestError where they may not, or too often."""
         peer = context.peer()
-        metadata = context.invocation_metadata() or ()
         try:
-            entry = self.access.enter(
-                peer, dict(context.auth_context()), tuple(metadata), now(), time.monotonic()
-            )
+            entry = self._enter(method, context, peer)
         except RequestError as error:
-            log.warning("a caller is refused", peer=peer, method=method, reason=error.text)
+            if not self._logged.take(host_of(peer), time.monotonic()):
+                log.warning("a caller is refused", peer=peer, method=method, reason=error.text)
             raise
+        callers.begin(entry.caller)
+        return entry
+
+    def _enter(self, method: str, context: Context, peer: str) -> Entry:
+        auth, metadata = dict(context.auth_context()), context.invocation_metadata() or ()
+        entry = self.access.enter(peer, auth, tuple(metadata), now(), time.monotonic())
         least = self.least_role.get(method)
         if least is None or entry.caller.role < least:
             needs = f"needs {least.word}" if least else "is for nobody"
             who = f"{entry.caller.name}'s role" if entry.caller.name else "your role"
             msg = f"{method.lstrip('/')} {needs}: {who} is {entry.caller.role.word}"
-            log.warning("a caller is refused", **_words(entry), method=method, reason=msg)
             raise RequestError(grpc.StatusCode.PERMISSION_DENIED, msg)
-        callers.begin(entry.caller)
+        self._count(entry)
         return entry
 
     def _sees_names(self, entry: Entry) -> bool:

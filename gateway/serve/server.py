@@ -138,6 +138,8 @@ class Server:
             )
         secured = self._settings.secured is not None
         log.info("serving gRPC", address=self._host, port=port, tls=secured)
+        if self.token_port is not None:
+            log.info("serving gRPC to clients with tokens", port=self.token_port)
         return port
 
     def _read_keys(self) -> Keys:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gateway.security.roles import Role
 from gateway.serve import guard as guard_module
 from gateway.serve.access import WRONG_TOKENS_AT_ONCE, host_of
-from gateway.serve.guard import CALLS_AT_ONCE
+from gateway.serve.guard import CALLS_AT_ONCE, LOGGED_AT_ONCE
 from gateway.serve.limits import BUCKETS_MOST, RateLimit
 from lamproom.v1 import event_pb2, event_pb2_grpc
 from tests.gateway.serve_rig import code_of, served
@@ -132,6 +132,10 @@ async def test_guessing_of_tokens_is_slowed_and_shuts_out_nobody_else(tmp_path: 
         assert "too many wrong tokens from 127.0.0.1: wait" in found[-1][1]
         assert "lamproom_guess" not in str(logs)
         assert len(logs) == len(found)
+        with structlog.testing.capture_logs() as logs:
+            for _ in range(2 * int(LOGGED_AT_ONCE)):
+                await outcome(guess, ZONES)
+        assert len(logs) < LOGGED_AT_ONCE
         # A right one that was never shown from here tells nothing now, and one that was goes on.
         code, _ = await outcome(mine.by_token(late), ZONES)
         assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
