@@ -189,10 +189,12 @@ async def _next_event(call: Any) -> bool:
     return True
 
 
-async def _all(call: Any) -> None:
+async def _all(call: Any, seen: list[Any] | None = None) -> None:
+    """Reads to the end, into `seen` where it is given."""
     async with asyncio.timeout(LONG_S):
-        while await call.read() is not grpc.aio.EOF:
-            pass
+        while (answer := await call.read()) is not grpc.aio.EOF:
+            if seen is not None:
+                seen.append(answer)
 
 
 def _key(kept: CertificateFolder, name: str) -> Any:
@@ -246,3 +248,25 @@ def _serial(mine: Secured) -> int:
 def _silent(port: int) -> bytes:
     with socket.create_connection(("127.0.0.1", port), LONG_S) as connection:
         return connection.recv(1)
+
+
+async def test_a_revoked_caller_that_does_not_read_gets_only_what_was_under_way(
+    serving: Secured,
+) -> None:
+    pair = serving.issue("gone", Role.VIEWER)
+    channel = serving.by_certificate(pair, [("grpc.http2.bdp_probe", 0)])
+    rig = serving.rig
+    assert rig
+    request = event_pb2.WatchEventsRequest(sequence=1)
+    watching: Any = event_pb2_grpc.EventServiceStub(channel).WatchEvents(request)
+    await watching.read()
+    for _ in range(8):
+        await rig.happen(1000, "x" * 500)
+    serving.kept.revoke("gone", now())
+    streams = rig.server.guard._streams
+    await until(lambda: all(call.ended for call in streams))
+    seen: list[Any] = []
+    code, _ = await code_of(_all(watching, seen))
+    assert code is grpc.StatusCode.UNAUTHENTICATED
+    assert len(seen) < 4000
+    await until(lambda: not streams)
