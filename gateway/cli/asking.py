@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol, TypeVar, cast
 
 import typer
 
+from gateway.cli.channel import target_of
 from gateway.cli.fail import fail
-from gateway.cli.folder import address_of
 from gateway.cli.show import plain, zone_of
 
 if TYPE_CHECKING:
@@ -49,18 +49,18 @@ Page = TypeVar("Page", bound=_Page)
 @contextmanager
 def asking(where: str) -> Iterator[grpc.Channel]:
     """A channel to the gateway; fails with its words where it can't be asked or refuses."""
-    address = address_of(where)
+    target = target_of(where)
     import grpc
 
     try:
-        with grpc.insecure_channel(address) as channel:
+        with target.channel() as channel:
             yield channel
     except grpc.RpcError as error:
         # The library's words, after what they all begin with; what it raises is a call as well.
         call = cast(grpc.Call, error)
         words = str(call.details()).rpartition("Failed to connect to remote host: ")[2]
         remedy = _remedy_of(call)
-        fail(f"{address}: {words}" + (f"; {remedy}" if remedy not in words else ""))
+        fail(f"{target.address}: {words}" + (f"; {remedy}" if remedy not in words else ""))
 
 
 def _remedy_of(call: grpc.Call) -> str:

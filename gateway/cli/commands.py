@@ -12,6 +12,7 @@ from gateway.cli.attendance import attendance, exposure
 from gateway.cli.audit import audit
 from gateway.cli.browse import browse
 from gateway.cli.cards import cards
+from gateway.cli.certs import certs
 from gateway.cli.check import check
 from gateway.cli.demo import demo
 from gateway.cli.devices import devices
@@ -86,6 +87,7 @@ for command in (
 app.add_typer(audit, name="audit")
 app.add_typer(browse, name="browse")
 app.add_typer(cards, name="cards")
+app.add_typer(certs, name="certs")
 app.add_typer(hazards, name="hazards")
 app.add_typer(listen, name="listen")
 app.add_typer(profile, name="profile")

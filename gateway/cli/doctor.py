@@ -73,7 +73,11 @@ def _computer(bundle: Bundle) -> Iterator[Finding]:
     mine = bundle.settings.mine
     yield Finding("configuration", good=True, text=f"{mine.name} ({mine.code}) has no mistakes")
     yield _journal(bundle.journal_folder)
-    yield _port(bundle.settings.grpc.address, bundle.settings.grpc.port)
+    grpc = bundle.settings.grpc
+    yield _port(grpc.address, grpc.port)
+    if grpc.secured and grpc.secured.token_port:
+        yield _port(grpc.address, grpc.secured.token_port)
+    yield from _security(bundle)
 
 
 def _journal(folder: Path) -> Finding:
@@ -98,6 +102,21 @@ def _port(host: str, port: int) -> Finding:
         text = f"{error}; if it is this mine's gateway, ask it with `lamproom devices`"
         return Finding("grpc", good=False, text=text)
     return Finding("grpc", good=True, text=f"{host} port {port} is free")
+
+
+def _security(bundle: Bundle) -> Iterator[Finding]:
+    from gateway.config.grpc import material_of
+    from gateway.security.material import ending, now
+
+    material, at = material_of(bundle.settings.grpc, bundle.folder), now()
+    if material is None:
+        return
+    warnings = material.warnings(at)
+    for text in warnings:
+        yield Finding("certificates", good=False, text=text)
+    if not warnings:
+        text = f"the gateway's certificate {ending(material.ends, at)}"
+        yield Finding("certificates", good=True, text=text)
 
 
 @dataclass(slots=True)

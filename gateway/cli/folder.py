@@ -39,7 +39,7 @@ def address_of(where: str) -> str:
     """Where the gateway is reached that `where` names, by its address or the mine's folder."""
     if ADDRESS.fullmatch(where):
         return where
-    if not Path(where).is_dir():
+    if not where or not Path(where).is_dir():
         fail(
             f"{where!r} is neither an address nor a mine's folder: write HOST:PORT, such as "
             "127.0.0.1:50051"

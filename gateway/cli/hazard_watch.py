@@ -10,6 +10,7 @@ from datetime import tzinfo
 import typer
 from google.protobuf.json_format import MessageToDict
 
+from gateway.cli.channel import Target
 from gateway.cli.show import local, plain, show, zone_of
 from gateway.cli.watch_streams import again_and_again, channel_to
 from lamproom.v1 import configuration_pb2, configuration_pb2_grpc, hazard_pb2, hazard_pb2_grpc
@@ -18,8 +19,8 @@ from lamproom.v1 import configuration_pb2, configuration_pb2_grpc, hazard_pb2, h
 class HazardFollower:
     """Follows a gateway's hazards and prints each that changes."""
 
-    def __init__(self, address: str, *, as_json: bool) -> None:
-        self._address = address
+    def __init__(self, target: Target, *, as_json: bool) -> None:
+        self._target = target
         self._as_json = as_json
         self._cursor = b""
         #: Whether the gateway has ever answered.
@@ -27,13 +28,13 @@ class HazardFollower:
 
     async def run(self) -> None:
         """Runs until cancelled. Raises WatchError: the gateway refuses the request."""
-        await again_and_again("hazards", self._address, self._follow, self._hear)
+        await again_and_again("hazards", self._target.address, self._follow, self._hear)
 
     def _hear(self) -> None:
         self.connected = True
 
     async def _follow(self, heard: Callable[[], None]) -> None:
-        async with channel_to(self._address) as channel:
+        async with channel_to(self._target) as channel:
             configurations = configuration_pb2_grpc.ConfigurationServiceStub(channel)
             answer = await configurations.GetConfiguration(
                 configuration_pb2.GetConfigurationRequest()

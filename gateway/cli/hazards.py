@@ -17,7 +17,7 @@ from gateway.cli.asking import (
     pages,
     print_table,
 )
-from gateway.cli.folder import address_of
+from gateway.cli.channel import target_of
 from gateway.cli.show import local, show
 from gateway.cli.stopping import end_well_on_signals
 
@@ -104,8 +104,8 @@ def watch(
     from gateway.cli.hazard_watch import HazardFollower
     from gateway.cli.watch import follow
 
-    address = address_of(where)
-    follow(lambda: HazardFollower(address, as_json=as_json), address, seconds)
+    target = target_of(where)
+    follow(lambda: HazardFollower(target, as_json=as_json), target.address, seconds)
 
 
 @hazards.command("report")

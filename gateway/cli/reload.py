@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from gateway.cli.asking import HERE, Where, act_header, asking
+from gateway.cli.channel import target_of
 from gateway.cli.fail import fail
 from gateway.cli.folder import end_with
 from gateway.cli.show import plain, show
@@ -31,7 +32,9 @@ def reload(
     Prints what has changed. Status 1 when it is refused: then every mistake, and the gateway goes
     on as before.
     """
-    answer = _ask(where, operator or _user(), note)
+    # Who has shown a certificate need not say who they are.
+    operator = operator or ("" if target_of(where).credentials else _user())
+    answer = _ask(where, operator, note)
     if not answer.accepted:
         from equipment.toml_source import Mistake
 

@@ -26,7 +26,11 @@ ADDRESS: Final = re.compile(r"([^\s:/\[\]]+|\[[0-9A-Fa-f:.%a-z]+\]):[0-9]{1,5}")
 
 def watch(
     address: Annotated[
-        str, typer.Argument(metavar="HOST:PORT", help="The gateway's gRPC address.")
+        str,
+        typer.Argument(
+            metavar="HOST:PORT|DIR",
+            help="The gateway's gRPC address, or the mine's folder, which says it.",
+        ),
     ] = "127.0.0.1:50051",
     as_json: Annotated[
         bool,
@@ -52,16 +56,17 @@ def watch(
     reached within --seconds, or refuses what is asked.
     """
     end_well_on_signals()
-    if not ADDRESS.fullmatch(address):
-        fail(f"{address!r} is no address: write HOST:PORT, such as 127.0.0.1:50051")
+    from gateway.cli.channel import target_of
     from gateway.cli.watch_lines import JsonLines, PlainLines
     from gateway.cli.watch_streams import Follower
 
+    target = target_of(address)
+
     def make() -> Follower:
         lines = JsonLines() if as_json else PlainLines()
-        return Follower(address, lines, cursor_file, from_sequence)
+        return Follower(target, lines, cursor_file, from_sequence)
 
-    follow(make, address, seconds)
+    follow(make, target.address, seconds)
 
 
 def follow(

@@ -14,6 +14,7 @@ from typing import Final
 import grpc
 import typer
 
+from gateway.cli.channel import Target
 from gateway.cli.watch_lines import Lines, Names
 from lamproom.v1 import event_pb2, event_pb2_grpc, position_pb2, position_pb2_grpc
 
@@ -37,6 +38,8 @@ _FINAL: Final = (
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNIMPLEMENTED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.PERMISSION_DENIED,
 )
 
 
@@ -48,10 +51,10 @@ class Follower:
     """Follows both streams of one gateway and prints what they say."""
 
     def __init__(
-        self, address: str, lines: Lines, cursor_file: Path | None, from_sequence: int | None
+        self, target: Target, lines: Lines, cursor_file: Path | None, from_sequence: int | None
     ) -> None:
         """Raises WatchError for a cursor file that can't be read."""
-        self._address = address
+        self._target = target
         self._lines = lines
         self._cursor_file = cursor_file
         self._from_sequence = from_sequence
@@ -68,7 +71,7 @@ class Follower:
             WatchError: the gateway refuses the request, or the cursor file can't be written.
         """
         streams = tuple(
-            asyncio.create_task(again_and_again(stream, self._address, follow, self._hear))
+            asyncio.create_task(again_and_again(stream, self._target.address, follow, self._hear))
             for stream, follow in (
                 ("positions", self._follow_positions),
                 ("events", self._follow_events),
@@ -92,7 +95,7 @@ class Follower:
         request = position_pb2.WatchPositionsRequest(
             cursor=self._position_cursor, sampling=sampling
         )
-        async with channel_to(self._address) as channel:
+        async with channel_to(self._target) as channel:
             stub = position_pb2_grpc.PositionServiceStub(channel)
             async for answer in stub.WatchPositions(request):
                 heard()
@@ -119,7 +122,7 @@ class Follower:
             request.cursor = self._event_cursor
         elif self._from_sequence is not None:
             request.sequence = self._from_sequence
-        async with channel_to(self._address) as channel:
+        async with channel_to(self._target) as channel:
             stub = event_pb2_grpc.EventServiceStub(channel)
             async for answer in stub.WatchEvents(request):
                 heard()
@@ -160,9 +163,9 @@ class Follower:
 
 
 @asynccontextmanager
-async def channel_to(address: str) -> AsyncIterator[grpc.aio.Channel]:
+async def channel_to(target: Target) -> AsyncIterator[grpc.aio.Channel]:
     """A channel that is never long out of date, and soon knows that a gateway has vanished."""
-    async with grpc.aio.insecure_channel(address, _OPTIONS) as channel:
+    async with target.aio_channel(_OPTIONS) as channel:
         yield channel
 
 

@@ -11,10 +11,17 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from equipment.toml_source import ConfigurationError, Mistake, mistakes_of, parse_toml
+from equipment.toml_source import (
+    ConfigurationError,
+    Mistake,
+    TomlSource,
+    mistakes_of,
+    parse_toml,
+)
 from gateway.config.defaults import fill_machines, profile_limits
 from gateway.config.devices import DeviceSetup, read_devices
 from gateway.config.files import noting_texts, read_text
+from gateway.config.grpc import access_mistakes
 from gateway.config.limits import Limit, limit_mistakes, read_limits
 from gateway.config.machines import Machine, machine_mistakes, read_machines
 from gateway.config.people import Person, read_roster
@@ -107,7 +114,10 @@ def load(folder: Path) -> Bundle:
 
 def _load(folder: Path) -> Bundle:
     mistakes: list[Mistake] = []
-    settings = _part(mistakes, lambda: _read_settings(folder))
+    mine = _part(mistakes, lambda: _read_mine(folder))
+    settings = mine[0] if mine else None
+    if mine:
+        mistakes += access_mistakes(mine[0].grpc, folder, mine[1])
     roster = read_roster(folder)
     routes = read_routes(folder)
     limits = read_limits(folder)
@@ -162,8 +172,7 @@ def journal_folder_of(folder: Path) -> Path:
     Raises:
         ConfigurationError: that file has mistakes.
     """
-    _check_folder(folder)
-    return folder / _read_settings(folder).journal.folder
+    return folder / read_settings(folder).journal.folder
 
 
 def grpc_address_of(folder: Path) -> str:
@@ -174,8 +183,7 @@ def grpc_address_of(folder: Path) -> str:
     Raises:
         ConfigurationError: that file has mistakes.
     """
-    _check_folder(folder)
-    grpc = _read_settings(folder).grpc
+    grpc = read_settings(folder).grpc
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(grpc.address, grpc.address)  # noqa: S104  # not listened on
     return f"[{host}]:{grpc.port}" if ":" in host else f"{host}:{grpc.port}"
 
@@ -200,7 +208,17 @@ def _part(mistakes: list[Mistake], read: Callable[[], T]) -> T | None:
         return None
 
 
-def _read_settings(folder: Path) -> MineSettings:
+def read_settings(folder: Path) -> MineSettings:
+    """What `mine.toml` says; whether its files of certificates are there is not looked at.
+
+    Raises:
+        ConfigurationError: it has mistakes.
+    """
+    _check_folder(folder)
+    return _read_mine(folder)[0]
+
+
+def _read_mine(folder: Path) -> tuple[MineSettings, TomlSource]:
     source = parse_toml(read_text(folder, MINE_FILE), MINE_FILE)
     try:
         settings = MineSettings.model_validate(source.data)
@@ -209,4 +227,4 @@ def _read_settings(folder: Path) -> MineSettings:
     mistakes = list(shift_mistakes(settings.shift, source))
     if mistakes:
         raise ConfigurationError(mistakes)
-    return settings
+    return settings, source

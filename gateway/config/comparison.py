@@ -160,8 +160,10 @@ def unchangeable(before: Bundle, now: Bundle) -> list[str]:
     old, new = before.settings, now.settings
     fixed = {
         "mine.code": (old.mine.code, new.mine.code),
-        "grpc.address": (old.grpc.address, new.grpc.address),
-        "grpc.port": (old.grpc.port, new.grpc.port),
+        **{
+            f"grpc.{key}": (getattr(old.grpc, key), getattr(new.grpc, key))
+            for key in type(old.grpc).model_fields
+        },
         "journal.folder": (old.journal.folder, new.journal.folder),
         "positioning.lag_s": (old.positioning.lag_s, new.positioning.lag_s),
         "positions.frame_interval_ms": (

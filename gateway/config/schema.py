@@ -7,7 +7,6 @@ refused.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import re
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo, available_timezones
@@ -15,6 +14,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from pydantic import AfterValidator, Field
 
 from gateway.config.alarms import AlarmSettings
+from gateway.config.grpc import GrpcSettings
 from gateway.config.risks import HazardSettings, RiskSettings
 from gateway.config.section import Plain, Section
 from gateway.config.times import DaySpan
@@ -22,23 +22,12 @@ from gateway.config.times import DaySpan
 MINE_FILE: Final = "mine.toml"
 
 _CODE: Final = re.compile(r"[0-9]{12}")
-_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 
 
 def _code(text: str) -> str:
     if not _CODE.fullmatch(text):
         msg = "must be the 12 digits of the mine's code"
         raise ValueError(msg)
-    return text
-
-
-def _address(text: str) -> str:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        if not _HOST.fullmatch(text) or not re.search("[A-Za-z]", text):
-            msg = "must be an IP address or a host name, without a port"
-            raise ValueError(msg) from None
     return text
 
 
@@ -110,15 +99,6 @@ class AttendanceSettings(Section):
     late_min: float = Field(default=10.0, ge=0, le=240)
     #: Shifts of which visits and exposure are kept; 400 are four months of three a day.
     shifts_kept: int = Field(default=42, ge=2, le=400)
-
-
-class GrpcSettings(Section):
-    """`[grpc]`: where clients connect."""
-
-    #: Loopback unless the mine says otherwise: nothing is open to a network by accident.
-    address: Annotated[str, AfterValidator(_address)] = "127.0.0.1"
-    #: 0 takes a free port.
-    port: int = Field(default=50051, ge=0, le=65535)
 
 
 class JournalSettings(Section):

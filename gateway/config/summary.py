@@ -10,7 +10,9 @@ import numpy as np
 
 from equipment.profile import Kind
 from gateway.config.bundle import Bundle
+from gateway.config.grpc import material_of
 from gateway.config.people import CardKind
+from gateway.security.material import now
 
 #: Names that one note lists.
 NAMES_MOST: Final = 8
@@ -46,9 +48,18 @@ def _sentences(bundle: Bundle) -> Iterator[str]:
     yield f"{len(type(alarm).model_fields)} alarm families, each as `lamproom explain` says;"
     yield f"a card is lost after {alarm.signal_lost.after_s:g} s,"
     yield f"a device after {alarm.device_down.after_s:g} s."
-    yield f"gRPC at {grpc.address}:{grpc.port or '(a free port)'}, journal in"
+    how = "with TLS" if grpc.secured else "in plaintext"
+    yield f"gRPC {how} at {grpc.address}:{grpc.port or '(a free port)'}, journal in"
     yield f"{bundle.journal_folder}."
     yield from _doubts(bundle)
+    for text in _ending(bundle):
+        yield f"Note: {text}."
+
+
+def _ending(bundle: Bundle) -> list[str]:
+    """Certificates that end soon. Read already, without a mistake, when the bundle was loaded."""
+    material = material_of(bundle.settings.grpc, bundle.folder)
+    return material.warnings(now()) if material else []
 
 
 def _roles(bundle: Bundle) -> Iterator[str]:

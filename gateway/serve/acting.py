@@ -8,6 +8,7 @@ from typing import Final, Protocol, TypeVar
 from gateway.config.section import has_unprintable
 from gateway.desk import WAITING_MOST, DeskClosedError, DeskFullError
 from gateway.mine.change import Act, ActKind, Answer
+from gateway.serve.caller import Caller, current
 from gateway.serve.failure import RequestError, invalid
 from gateway.serve.reasons import Reason
 from lamproom.v1 import alarm_pb2
@@ -17,6 +18,9 @@ REQUEST_ID_LEAST: Final = 8
 REQUEST_ID_MOST: Final = 64
 OPERATOR_MOST: Final = 64
 NOTE_MOST: Final = 500
+
+#: Under which name an act's detail, and so the audit log, says who was authenticated.
+CALLER: Final = "caller"
 
 Ask = Callable[[Act], Awaitable[Answer]]
 
@@ -67,14 +71,32 @@ def act_of(
     *,
     detail: tuple[tuple[str, str], ...] = (),
 ) -> Act:
-    """The act. Raises RequestError where a field is missing or can't be kept."""
+    """The act. Raises RequestError where a field is missing or can't be kept.
+
+    Who was authenticated is in its detail; without `act.operator` it is theirs.
+    """
     request_id = text_of("act.request_id", header.request_id, REQUEST_ID_MOST)
     if len(request_id) < REQUEST_ID_LEAST:
         msg = f"act.request_id {request_id!r} is too short"
         raise invalid(msg, "act.request_id", remedy="send a random UUID")
-    operator = text_of("act.operator", header.operator, OPERATOR_MOST)
+    caller = current()
+    operator = _operator(header.operator, caller)
+    if caller.name:
+        detail = (*detail, (CALLER, caller.name))
     note = text_of("act.note", header.note, NOTE_MOST) if header.note else ""
     return Act(request_id, operator, kind, subject, note, until_ns, detail)
+
+
+def _operator(asked: str, caller: Caller) -> str:
+    """Under whose name an act is done. Raises RequestError where it is not the caller's to give."""
+    if not caller.name:
+        return text_of("act.operator", asked, OPERATOR_MOST)
+    if asked in ("", caller.name):
+        return caller.name
+    if not caller.on_behalf:
+        msg = f"act.operator is {asked!r}, but you are {caller.name!r}"
+        raise RequestError(Reason.OTHER_OPERATOR, msg, field="act.operator")
+    return text_of("act.operator", asked, OPERATOR_MOST)
 
 
 def text_of(words: str, text: str, most: int, *, field: str = "") -> str:

@@ -17,6 +17,7 @@ _INVALID: Final = grpc.StatusCode.INVALID_ARGUMENT
 _REFUSED: Final = grpc.StatusCode.FAILED_PRECONDITION
 _ABSENT: Final = grpc.StatusCode.NOT_FOUND
 _LATER: Final = grpc.StatusCode.UNAVAILABLE
+_DENIED: Final = grpc.StatusCode.PERMISSION_DENIED
 _FULL: Final = grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
@@ -115,6 +116,38 @@ class Reason(Enum):
         _REFUSED,
         "The consumer has acknowledged later events already: its place moves only forwards.",
         "go on with the newest; DeleteConsumer first, to begin anew",
+    )
+    NOT_LET_IN = (
+        grpc.StatusCode.UNAUTHENTICATED,
+        "The certificate or token is missing, wrong, revoked, or has ended.",
+        "get another one from whoever runs the gateway",
+    )
+    ROLE_TOO_LOW = (
+        _DENIED,
+        "The method needs a higher role than the caller's.",
+        "ask with a certificate or token of the role that it needs",
+    )
+    OTHER_OPERATOR = (
+        _DENIED,
+        "An act names another operator than who was authenticated.",
+        "leave it empty, or act for others with what was made with --on-behalf",
+    )
+    TOO_MANY_CALLS = (
+        _FULL,
+        "The caller asks more often than one may.",
+        "ask less often; streams tell what changes",
+        1.0,
+    )
+    TOO_MANY_STREAMS = (
+        _FULL,
+        "The caller has as many streams open as one may have.",
+        "end those of no use",
+    )
+    TOO_MANY_WRONG_TOKENS = (
+        _FULL,
+        "Too many wrong tokens came from the caller's address.",
+        "wait, and send the right one",
+        5.0,
     )
     TOO_MANY_ACTS = (_FULL, "Too many acts wait to be done.", "send it again in a second", 1.0)
     TOO_MANY_CONSUMERS = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import socket
 import time
 from collections.abc import Sequence
@@ -17,13 +16,17 @@ from grpc_reflection.v1alpha import reflection
 from equipment.report import LinkChange, Sample
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
+from gateway.config.grpc import REMEDY
 from gateway.device_health import HealthBook
 from gateway.journal.journal import Journal
 from gateway.journal.tracks.keeper import Keeper
 from gateway.mine.change import Changes
+from gateway.security.folder import CertificateError
 from gateway.serve.acting import Ask
 from gateway.serve.admin import NO_SOURCES, AdminSources
 from gateway.serve.configuration import AskReload
+from gateway.serve.guard import Guard
+from gateway.serve.keys import Keys
 from gateway.serve.services import Services
 from gateway.serve.subscribers import CallNames, Subscribers
 from positioning.observation import IdTable
@@ -41,6 +44,11 @@ KEEPALIVE_INTERVAL_MS: Final = 10_000
 KEEPALIVE_TIMEOUT_MS: Final = 5_000
 #: Clients may ask for signs of life this often; the default would break off the connection.
 CLIENT_PING_INTERVAL_MS: Final = 5_000
+#: Between connecting and the end of the handshakes, TLS's and HTTP/2's: a client that says nothing
+#: is cut off. A slow link needs some seconds.
+HANDSHAKE_MS: Final = 10_000
+#: Of a request's metadata: a token, and what libraries add, are far below.
+METADATA_BYTES_MAX: Final = 8 << 10
 #: Saying "not serving" waits for health's watchers, of which one may be stalled.
 HEALTH_CHANGE_S: Final = 0.5
 
@@ -49,6 +57,9 @@ _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
     ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
+    ("grpc.server_handshake_timeout_ms", HANDSHAKE_MS),
+    ("grpc.max_metadata_size", METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", METADATA_BYTES_MAX),
     ("grpc.keepalive_time_ms", KEEPALIVE_INTERVAL_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.keepalive_permit_without_calls", 1),
@@ -97,10 +108,14 @@ class Server:
             now_ns=now_ns,
             tracks=tracks,
         )
+        self._settings, self._folder = bundle.settings.grpc, bundle.folder
+        self._host, self._port = self._settings.address, self._settings.port
         self.subscribers = Subscribers(now_ns)
-        self._watching: asyncio.Task[None] | None = None
-        settings = bundle.settings
-        self._host, self._port = settings.grpc.address, settings.grpc.port
+        #: What stands before all methods.
+        self.guard = Guard(bundle)
+        self._watching: list[asyncio.Task[None]] = []
+        #: Of clients with a token and no certificate; None where there is none.
+        self.token_port: int | None = None
         self._health = health.aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
 
@@ -110,10 +125,10 @@ class Server:
         Raises:
             ServeError: the address is taken, or is not one of this machine.
         """
-        address = f"[{self._host}]" if ":" in self._host else self._host
         check_free(self._host, self._port)
+        keys = self._read_keys()
         server = grpc.aio.server(
-            interceptors=[CallNames(self.subscribers)],
+            interceptors=[CallNames(self.subscribers), self.guard],
             options=_OPTIONS,
             maximum_concurrent_rpcs=CALLS_MAX,
         )
@@ -121,24 +136,60 @@ class Server:
         for name, methods in services.items():
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
-        names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-        try:
-            port = server.add_insecure_port(f"{address}:{self._port}")
-        except RuntimeError as error:
-            raise _cannot_listen(self._host, self._port, str(error)) from error
+        if self._settings.reflects:
+            names = (*services, health.SERVICE_NAME, reflection.SERVICE_NAME)
+            reflection.enable_server_reflection(names, server)
+        port = self._listen(server, keys)
         await server.start()
         self._server = server
-        self._watching = asyncio.create_task(self.subscribers.end_who_do_not_read())
         for name in services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        if not _is_loopback(self._host):
+        for watch in (self.subscribers.end_who_do_not_read(), self._watch_keys(keys)):
+            self._watching.append(asyncio.create_task(watch))
+        if not self._settings.is_local and self._settings.secured is None:
             log.warning(
                 "clients are neither encrypted nor checked: keep this port in a trusted network",
                 address=self._host,
                 port=port,
             )
-        log.info("serving gRPC", address=self._host, port=port)
+        secured = self._settings.secured is not None
+        log.info("serving gRPC", address=self._host, port=port, tls=secured)
+        if self.token_port is not None:
+            log.info("serving gRPC to clients with tokens", port=self.token_port)
+        return port
+
+    def _read_keys(self) -> Keys:
+        try:
+            keys = Keys(self._settings, self._folder)
+        except CertificateError as error:
+            msg = f"gRPC can't be served at {self._host}: {error}; {REMEDY}"
+            raise ServeError(msg) from error
+        self._use(keys)
+        return keys
+
+    def _use(self, keys: Keys) -> None:
+        self.guard.access.use_revoked(keys.revoked)
+        self.guard.access.use_tokens(keys.tokens)
+        self.guard.look_again()
+
+    async def _watch_keys(self, keys: Keys) -> None:
+        await keys.follow(lambda: self._use(keys))
+
+    def _listen(self, server: grpc.aio.Server, keys: Keys) -> int:
+        """Opens the port, and the one for tokens where there is one; returns the first."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        tls, at = self._settings.secured, self._port
+        try:
+            if tls is None:
+                return server.add_insecure_port(f"{host}:{at}")
+            port = server.add_secure_port(f"{host}:{at}", keys.credentials(certificates=True))
+            if tls.token_port is not None:
+                at = tls.token_port
+                check_free(self._host, at)
+                credentials = keys.credentials(certificates=False)
+                self.token_port = server.add_secure_port(f"{host}:{at}", credentials)
+        except RuntimeError as error:
+            raise _cannot_listen(self._host, at, str(error)) from error
         return port
 
     def publish(self, changes: Changes) -> None:
@@ -151,6 +202,7 @@ class Server:
 
     def reload(self, bundle: Bundle) -> None:
         """Takes over a configuration that the core has taken over, before its changes."""
+        self.guard.reload(bundle.people)
         self.services.reload(bundle)
 
     def publish_events(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
@@ -167,6 +219,9 @@ class Server:
 
     async def stop(self, grace_s: float) -> None:
         """Ends all streams at once, with UNAVAILABLE; other calls have `grace_s` to end."""
+        for task in self._watching:
+            task.cancel()
+        await asyncio.gather(*self._watching, return_exceptions=True)
         self.services.close()
         if self._server:
             try:
@@ -177,8 +232,6 @@ class Server:
         self.services.close_events()
         if self._server:
             await self._server.stop(grace_s)
-        if self._watching:
-            self._watching.cancel()
 
 
 def check_free(host: str, port: int) -> None:
@@ -197,10 +250,3 @@ def _cannot_listen(host: str, port: int, reason: str) -> ServeError:
         f"gRPC can't listen at {host} port {port}: {reason};"
         " end the program that does, or change [grpc] address or port"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -19,6 +19,7 @@ import grpc
 import structlog
 
 from gateway.clock import Clock
+from gateway.serve.caller import Caller, current
 from gateway.serve.connections import shut
 
 #: A message may wait so long for a client to read. A client that is busy for so long is no longer
@@ -54,13 +55,14 @@ class Subscriber:
         "role", "waiting_since_s",
     )  # fmt: skip
 
-    def __init__(self, number: int, peer: str, method: str, begin_t_ns: int) -> None:
+    def __init__(
+        self, number: int, peer: str, method: str, begin_t_ns: int, caller: Caller
+    ) -> None:
         self.number = number
         self.peer = peer
         self.method = method
         self.begin_t_ns = begin_t_ns
-        #: Who it is, where that is known.
-        self.identity = self.role = ""
+        self.identity, self.role = caller.name, caller.role.word
         self.messages = self.bytes = self.message_t_ns = 0
         #: Since when a message waits, by the loop's clock; 0: none does.
         self.waiting_since_s = 0.0
@@ -103,7 +105,7 @@ class Subscribers:
     @contextmanager
     def opened(self, peer: str, method: str) -> Iterator[Subscriber]:
         """A stream for the length of a `with`."""
-        one = Subscriber(next(self._numbers), peer, method, self._now_ns())
+        one = Subscriber(next(self._numbers), peer, method, self._now_ns(), current())
         self._open[one.number] = one
         try:
             yield one

@@ -109,11 +109,13 @@ def bundle_of(
     port: int = 0,
     frame_interval_ms: int = 20,
     lag_s: float = 0.0,
+    folder: Path | None = None,
+    **grpc: Any,
 ) -> Bundle:
     settings = MineSettings.model_validate(
         {
             "mine": {"code": "620000000001", "name": "一号煤矿"},
-            "grpc": {"address": address, "port": port},
+            "grpc": {"address": address, "port": port, **grpc},
             "positioning": {"lag_s": lag_s},
             "positions": {"frame_interval_ms": frame_interval_ms},
         }
@@ -124,7 +126,7 @@ def bundle_of(
         )
         for n, one in enumerate(devices, 1)
     )
-    return Bundle(Path(), settings, MAP, people, tuple(setups))
+    return Bundle(folder or Path(), settings, MAP, people, tuple(setups))
 
 
 def fixes_of(rows: Iterable[tuple[int, float]], t_ns: int = T0_NS) -> Records:

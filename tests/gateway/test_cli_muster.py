@@ -187,7 +187,8 @@ async def test_all_pages_are_asked_for(tmp_path: Path, monkeypatch: pytest.Monke
 
 def mine_in(folder: Path, address: str, port: int) -> Path:
     text = (
-        f'[mine]\ncode = "620000000001"\nname = "m"\n[grpc]\naddress = "{address}"\nport = {port}\n'
+        '[mine]\ncode = "620000000001"\nname = "m"\n[grpc]\nplaintext = true\n'
+        f'address = "{address}"\nport = {port}\n'
     )
     (folder / "mine.toml").write_text(text)
     return folder

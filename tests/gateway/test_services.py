@@ -348,7 +348,7 @@ async def test_an_address_that_is_not_ours_is_told(rig: Rig, address: str) -> No
 async def test_an_open_port_is_said_in_the_log(
     tmp_path: Path, address: str, *, warned: bool
 ) -> None:
-    bundle = bundle_of(address=address)
+    bundle = bundle_of(address=address, plaintext=warned)
     with structlog.testing.capture_logs() as logs:
         async with served(tmp_path, bundle):
             pass

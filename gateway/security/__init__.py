@@ -1,0 +1,1 @@
+"""Who may do what: roles, the mine's own certificates, and tokens."""
