@@ -64,7 +64,7 @@ class Mine:
 
     def changes(self) -> list[str]:
         """What became of the alarm, stored or not."""
-        kinds = {"ALARM_RAISED": "raised", "ALARM_CLEARED": "cleared"}
+        kinds = {"alarm_raised": "raised", "alarm_cleared": "cleared"}
         first = {
             line["sequence"]: kinds[line["event"]]
             for line in self.watch.lines()
