@@ -258,13 +258,10 @@ def main(cards: int, hours: int) -> None:
         result["day_bytes_per_position"] = size / positions
         result["track_24h_s"], found = track_s(folder, hours)
         with closing(TracksReader(folder)) as reader:
-            begin_ms = T0_MS + SECONDS * 1000
-            result["everyone_at_ms"] = everyone_ms(
-                reader, begin_ms, hours * HOUR_MS - SECONDS * 1000
-            )
-    print(
-        f"{cards:,} cards, {hours} h: {positions:,} positions, {size / 1e9:.2f} GB; {found:,} of one"
-    )
+            begin_ms, length_ms = T0_MS + SECONDS * 1000, hours * HOUR_MS - SECONDS * 1000
+            result["everyone_at_ms"] = everyone_ms(reader, begin_ms, length_ms)
+    print(f"{cards:,} cards, {hours} h: {positions:,} positions in {size / 1e9:.2f} GB")
+    print(f"one card's {hours} h: {found:,} positions")
     for key, value in result.items():
         print(f"{key:32} {value:10.3f}")
     own = result["bytes_per_position"]

@@ -118,7 +118,7 @@ def small_disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
     """Mounts a file system of so many MB; only root may."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mounted = []
+    mounted: list[Path] = []
 
     def mount(mb: int) -> Path:
         options = ["-o", f"size={mb}m" if not mounted else f"remount,size={mb}m"]
