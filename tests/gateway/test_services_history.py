@@ -190,11 +190,11 @@ async def test_a_slow_replay_says_how_far_it_is_and_ends_when_the_gateway_stops(
     async with served_history(tmp_path, book) as rig:
         call = rig.history().Replay(replay(T0_MS + 3_600_000, T0_MS + 3_690_000, speed=0.01))
         async with asyncio.timeout(LONG_S):
-            async for answer in call:
-                if answer.WhichOneof("message") == "clock":
+            async for message in call:
+                if message.WhichOneof("message") == "clock":
                     break
             await rig.server.stop(0.5)
-            code, _ = await code_of(drained(call))
+            code = await call.code()
         assert code == grpc.StatusCode.UNAVAILABLE
 
 

@@ -29,20 +29,21 @@ def codes_of(var_x_m2: Floats, cov_xy_m2: Floats, var_y_m2: Floats) -> tuple[Byt
     """
     mean = (var_x_m2 + var_y_m2) / 2
     half = np.hypot((var_x_m2 - var_y_m2) / 2, cov_xy_m2)
-    major, minor = mean + half, np.maximum(mean - half, 0.0)
     angle = np.arctan2(2 * cov_xy_m2, var_x_m2 - var_y_m2) / 2
     direction = np.rint(angle * (_DIRECTIONS / np.pi))
     # The same ellipse along the axes that it is kept with; what is left between these two is
     # covered by making each longer by as much as the other needs.
     off = angle - direction * (np.pi / _DIRECTIONS)
     cross = np.abs(half * np.sin(2 * off))
-    ratio = np.sqrt(np.maximum(major, _LEAST_M**2) / np.maximum(minor, _LEAST_M**2))
-    turned_major = mean + half * np.cos(2 * off) + cross * ratio
-    turned_minor = mean - half * np.cos(2 * off) + cross / ratio
+    turned_major = mean + half * np.cos(2 * off)
+    turned_minor = np.maximum(mean - half * np.cos(2 * off), 0.0)
+    ratio = np.sqrt(np.maximum(turned_major, _LEAST_M**2) / np.maximum(turned_minor, _LEAST_M**2))
+    turned_major += cross * ratio
+    turned_minor += cross / ratio
     long, short = _levels(turned_major), _levels(turned_minor)
     # One level apart is a circle, whose direction would be noise.
     is_round = long.astype(np.int16) - short <= 1
-    long = np.where(is_round, _levels(major), long)
+    long = np.where(is_round, _levels(mean + half), long)
     short = np.where(is_round, long, short)
     direction = np.where(is_round, 0, direction % _DIRECTIONS)
     return long, short, direction.astype(np.uint8)

@@ -195,18 +195,19 @@ class Keeper:
             hole, failure = self._hole, self._failure
         if hole:
             writer.note(hole, now_ms)
-        over = writer.write(rows, now_ms)
+        writer.write(rows, now_ms)
         with self._lock:
             if self._hole == hole:
                 self._hole = None
             self._failure = ""
             self._good_ms = now_ms
+            has_begun = self._written != writer.place
             self._written = writer.place
             if len(rows):
                 self._newest_ms = max(self._newest_ms or 0, int(rows["t_ms"].max()))
         if failure:
             log.info("positions are kept again", folder=str(self.folder))
-        if over or failure:
+        if has_begun:
             self._tidy_now.set()
 
     def _failed(self, writer: Writer, rows: Records, error: Exception, now_ms: int) -> None:

@@ -86,17 +86,14 @@ class Writer:
         rows["roadway"] = np.array(by_index, np.uint32)[rows["roadway"]]
         return rows
 
-    def write(self, rows: Records, now_ms: int) -> Place | None:
-        """Writes rows down; they are on the disk when it returns.
+    def write(self, rows: Records, now_ms: int) -> None:
+        """Writes rows down, into a new file each hour; they are on the disk when it returns.
 
-        Returns the file that is over, where this has begun another one. Raises OSError.
+        Raises OSError.
         """
         self._latest.take(rows)
-        over = None
         if self._file and now_ms // HOUR_MS * HOUR_MS != self._file.place.hour_ms:
-            self._file.fold(self._latest, now_ms)
-            self._file.sync()
-            over = self.give_up()
+            self.end(now_ms)
         file = self._file or self._begin(now_ms)
         new_cards = dict(enumerate(self._cards.names()[self._named[0] :], self._named[0]))
         new_roads = dict(enumerate(self._roadways.names()[self._named[1] :], self._named[1] + 1))
@@ -106,7 +103,6 @@ class Writer:
         if now_ms >= file.fold_is_due_ms:
             file.fold(self._latest, now_ms)
         file.sync()
-        return over
 
     def missed(self, rows: Records) -> None:
         """Takes rows that are not written down: everyone's last one is known all the same."""
@@ -117,14 +113,12 @@ class Writer:
         file = self._file or self._begin(now_ms)
         file.note(gap, now_ms)
 
-    def give_up(self) -> Place | None:
-        """Ends the file that is being written, as it is; returns it."""
+    def give_up(self) -> None:
+        """Ends the file that is being written, as it is."""
         file, self._file = self._file, None
-        if file is None:
-            return None
-        with suppress(OSError):
-            file.close()
-        return file.place
+        if file:
+            with suppress(OSError):
+                file.close()
 
     def end(self, now_ms: int) -> None:
         """Folds and ends the file that is being written. Raises OSError."""

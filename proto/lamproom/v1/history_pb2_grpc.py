@@ -30,10 +30,14 @@ class HistoryServiceStub:
     each card at most, as they were streamed then.
 
     In the frames of all methods rows are in the order of time, and a column that is not kept is empty.
-    Kept are `tag_handles`, `t_ns` (whole milliseconds), `x_mm`, `y_mm` and `z_mm` (whole centimetres),
-    `fix_classes`, `roadways`, `chainages_mm`, `ages_s` and the variances, which are rounded up so that
-    the ellipse is never smaller than it was. Handles and roadways are named by a `directory` before
-    their first use and are those of one stream.
+    Kept are `tag_handles`, `t_ns` (whole milliseconds), `x_mm`, `y_mm`, `z_mm` and `chainages_mm`
+    (whole centimetres), `fix_classes`, `roadways`, `ages_s` (tenths, rounded up) and the variances and
+    covariance, which are rounded up so that the ellipse is never smaller than it was: its axes are
+    longer by 10 % as a rule. Handles and roadways are named by a `directory` before their first use
+    and are those of one stream.
+
+    That a card has fallen silent is kept as a fix of the time at which it was told, of the class
+    FIX_CLASS_LOST, with its last place and that place's age.
 
     What can't be had is told as a `gap` in its place, never left out.
 
@@ -72,10 +76,14 @@ class HistoryServiceServicer:
     each card at most, as they were streamed then.
 
     In the frames of all methods rows are in the order of time, and a column that is not kept is empty.
-    Kept are `tag_handles`, `t_ns` (whole milliseconds), `x_mm`, `y_mm` and `z_mm` (whole centimetres),
-    `fix_classes`, `roadways`, `chainages_mm`, `ages_s` and the variances, which are rounded up so that
-    the ellipse is never smaller than it was. Handles and roadways are named by a `directory` before
-    their first use and are those of one stream.
+    Kept are `tag_handles`, `t_ns` (whole milliseconds), `x_mm`, `y_mm`, `z_mm` and `chainages_mm`
+    (whole centimetres), `fix_classes`, `roadways`, `ages_s` (tenths, rounded up) and the variances and
+    covariance, which are rounded up so that the ellipse is never smaller than it was: its axes are
+    longer by 10 % as a rule. Handles and roadways are named by a `directory` before their first use
+    and are those of one stream.
+
+    That a card has fallen silent is kept as a fix of the time at which it was told, of the class
+    FIX_CLASS_LOST, with its last place and that place's age.
 
     What can't be had is told as a `gap` in its place, never left out.
 
@@ -140,10 +148,14 @@ class HistoryService:
     each card at most, as they were streamed then.
 
     In the frames of all methods rows are in the order of time, and a column that is not kept is empty.
-    Kept are `tag_handles`, `t_ns` (whole milliseconds), `x_mm`, `y_mm` and `z_mm` (whole centimetres),
-    `fix_classes`, `roadways`, `chainages_mm`, `ages_s` and the variances, which are rounded up so that
-    the ellipse is never smaller than it was. Handles and roadways are named by a `directory` before
-    their first use and are those of one stream.
+    Kept are `tag_handles`, `t_ns` (whole milliseconds), `x_mm`, `y_mm`, `z_mm` and `chainages_mm`
+    (whole centimetres), `fix_classes`, `roadways`, `ages_s` (tenths, rounded up) and the variances and
+    covariance, which are rounded up so that the ellipse is never smaller than it was: its axes are
+    longer by 10 % as a rule. Handles and roadways are named by a `directory` before their first use
+    and are those of one stream.
+
+    That a card has fallen silent is kept as a fix of the time at which it was told, of the class
+    FIX_CLASS_LOST, with its last place and that place's age.
 
     What can't be had is told as a `gap` in its place, never left out.
 
