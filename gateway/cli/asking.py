@@ -64,7 +64,11 @@ def asking(where: str) -> Iterator[grpc.Channel]:
 
 
 def _remedy_of(call: grpc.Call) -> str:
-    """What the gateway says is to be done about an error; empty where it says nothing."""
+    """What the gateway says is to be done about an error; empty where its words say it all."""
+    import grpc
+
+    if call.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        return ""
     from google.rpc import error_details_pb2
     from grpc_status import rpc_status
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from gateway.clock import Clock
 from gateway.config.bundle import Bundle
@@ -29,9 +29,20 @@ DISK_ANSWERS_S: Final = 2.0
 _MEMORY: Final = Path("/proc/self/statm")
 
 
+class _Trouble(Protocol):
+    """What keeps events from the disk: how many wait, why and since when."""
+
+    @property
+    def waiting_events(self) -> int: ...
+    @property
+    def failure(self) -> str: ...
+    @property
+    def failure_t_ns(self) -> int | None: ...
+
+
 @dataclass(frozen=True, slots=True)
-class JournalTrouble:
-    """What keeps events from the disk: how many wait, why and since when; by default nothing."""
+class NoTrouble:
+    """Events go to the disk at once, or the gateway ends."""
 
     waiting_events: int = 0
     failure: str = ""
@@ -50,20 +61,29 @@ class TracksState:
     dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriberRow:
-    """A stream that is open, as `Subscriber` of the contract."""
+class _SubscriberRow(Protocol):
+    """A stream that is open, as `Subscriber` of the contract; `message_t_ns` 0: none yet."""
 
-    subscriber_id: int
-    peer: str
-    identity: str
-    role: str
-    method: str
-    begin_t_ns: int
-    messages: int
-    sent_bytes: int
-    message_t_ns: int | None
-    blocked_s: float
+    @property
+    def subscriber_id(self) -> int: ...
+    @property
+    def peer(self) -> str: ...
+    @property
+    def identity(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+    @property
+    def method(self) -> str: ...
+    @property
+    def begin_t_ns(self) -> int: ...
+    @property
+    def messages(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def message_t_ns(self) -> int: ...
+    @property
+    def blocked_s(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +93,8 @@ class AdminSources:
     `subscribers` are in the order of their ids. `tracks` is None where no positions are kept.
     """
 
-    subscribers: Callable[[], Sequence[SubscriberRow]] = tuple
-    trouble: Callable[[], JournalTrouble] = JournalTrouble
+    subscribers: Callable[[], Sequence[_SubscriberRow]] = tuple
+    trouble: Callable[[], _Trouble] = NoTrouble
     tracks: Callable[[], TracksState | None] = lambda: None
 
 
@@ -204,7 +224,7 @@ def _tracks_message(tracks: TracksState) -> admin_pb2.TracksStatus:
     return message
 
 
-def _subscriber_message(row: SubscriberRow) -> admin_pb2.Subscriber:
+def _subscriber_message(row: _SubscriberRow) -> admin_pb2.Subscriber:
     message = admin_pb2.Subscriber(
         subscriber_id=row.subscriber_id,
         peer=row.peer,
@@ -212,11 +232,11 @@ def _subscriber_message(row: SubscriberRow) -> admin_pb2.Subscriber:
         role=row.role,
         method=row.method,
         messages=row.messages,
-        bytes=row.sent_bytes,
+        bytes=row.bytes,
         blocked_s=row.blocked_s,
     )
     message.begin_time.FromNanoseconds(row.begin_t_ns)
-    if row.message_t_ns is not None:
+    if row.message_t_ns:
         message.message_time.FromNanoseconds(row.message_t_ns)
     return message
 

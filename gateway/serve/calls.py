@@ -104,8 +104,9 @@ def _answered(
         except RequestError as error:
             await end_call(context, error, method)
         except Exception as error:
-            if isinstance(error, grpc.aio.AbortError) or context.done():
-                raise  # it is answered, or its client has gone
+            gone = isinstance(error, grpc.aio.InternalError) or context.done()
+            if gone or isinstance(error, grpc.aio.AbortError):
+                raise  # its client has gone, or it is answered
             log.exception("a request could not be answered", method=method)
             msg = f"the gateway failed at this request: {type(error).__name__}"
             await end_call(context, RequestError(Reason.INTERNAL_ERROR, msg), method)

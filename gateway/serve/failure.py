@@ -17,6 +17,11 @@ from gateway.serve.reasons import DOMAIN, Reason
 #: Where gRPC's own libraries look for a status with details.
 DETAILS_KEY: Final = "grpc-status-details-bin"
 
+#: Of a text in UTF-8. It goes out up to four times, and clients take 8 kB of such metadata in all.
+TEXT_BYTES_MAX: Final = 900
+#: Of an id or another part of a request that is told again.
+PART_BYTES_MAX: Final = 100
+
 _NOTHING: Final[Mapping[str, str]] = {}
 
 
@@ -42,9 +47,11 @@ class RequestError(Exception):
         self.code = reason.code
         self.field = field
         self.remedy = remedy or reason.remedy
-        self.resource = resource
+        self.resource = resource and (resource[0], clipped(resource[1], PART_BYTES_MAX))
         self.metadata = metadata
-        self.text = f"{problem}: {remedy}" if remedy else problem
+        # What to do stays whole, however long what is wrong is.
+        told = f": {remedy}" if remedy else ""
+        self.text = clipped(problem, TEXT_BYTES_MAX - len(told.encode())) + told
         super().__init__(self.text)
 
     def status(self, method: str) -> status_pb2.Status:
@@ -82,6 +89,14 @@ class RequestError(Exception):
             retry.retry_delay.FromMilliseconds(round(self.reason.retry_s * 1000))
             details.append(retry)
         return details
+
+
+def clipped(text: str, most: int) -> str:
+    """`text`, or its beginning where it has more than `most` bytes."""
+    encoded = text.encode(errors="replace")
+    if len(encoded) <= most:
+        return text
+    return f"{encoded[: most - 3].decode(errors='ignore')}…"
 
 
 def invalid(

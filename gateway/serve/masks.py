@@ -14,7 +14,13 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.serve.failure import RequestError, invalid
+from gateway.serve.failure import (
+    PART_BYTES_MAX,
+    TEXT_BYTES_MAX,
+    RequestError,
+    clipped,
+    invalid,
+)
 from gateway.serve.reasons import Reason
 
 FIELD: Final = "read_mask"
@@ -153,7 +159,8 @@ def _check(message: Descriptor, path: str) -> None:
         if field.is_repeated or field.message_type is None:
             what = "a list" if field.is_repeated else "no message"
             whole = ".".join(names[:depth])
-            msg = f"read_mask: {path!r} asks for a part of {whole}, which is {what}"
+            told = clipped(path, PART_BYTES_MAX)
+            msg = f"read_mask: {told!r} asks for a part of {whole}, which is {what}"
             raise invalid(msg, FIELD, Reason.READ_MASK_INVALID, remedy=f"ask for {whole!r}")
         message = field.message_type
 
@@ -162,8 +169,12 @@ def _unknown(message: Descriptor, path: str, name: str, above: list[str]) -> Req
     fields = list(message.fields_by_name)
     near = get_close_matches(name, fields, _NEAR_MOST, 0.5) or fields
     near_paths = ", ".join(".".join((*above, one)) for one in near)
-    msg = f"read_mask: {path[:100]!r} is no field of {message.name}"
-    remedy = f"there are {near_paths}"
+    told = clipped(path, PART_BYTES_MAX)
+    msg = f"read_mask: {told!r} is no field of {message.name}"
     return RequestError(
-        Reason.READ_MASK_INVALID, msg, field=FIELD, remedy=remedy, metadata={"path": path[:100]}
+        Reason.READ_MASK_INVALID,
+        msg,
+        field=FIELD,
+        remedy=f"there are {clipped(near_paths, TEXT_BYTES_MAX // 2)}",
+        metadata={"path": told},
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from gateway.journal.audit import DONE, AuditEntry
+from gateway.journal.consumers import Place
 from gateway.journal.journal import Journal
 
 APPENDS_MOST = 100_000
@@ -37,6 +38,8 @@ def main() -> None:
         events = [(n, n * 1000, payload_of(n)) for n in range(first, first + 1 + first % 3)]
         act = act_of(journal.last_audit.sequence + 1, events[-1][0])
         journal.append(events, {"last": str(events[-1][0]).encode()}, [act])
+        # A consumer that is told of each append at once, and acknowledges it.
+        journal.store_places({"scada": Place(events[-1][0], first)})
         print(events[-1][0], flush=True)
 
 

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,18 +19,33 @@ from gateway.cli.status import status
 from gateway.journal.consumers import Place
 from gateway.journal.journal import Journal
 from gateway.serve import admin
-from gateway.serve.admin import AdminSources, JournalTrouble, SubscriberRow, TracksState
+from gateway.serve.admin import AdminSources, NoTrouble, TracksState
 from lamproom.v1 import admin_pb2, admin_pb2_grpc
 from tests.gateway.journal_rig import edit
 from tests.gateway.serve_rig import T0_NS, Rig, S, served
 
-ROW = SubscriberRow(
+
+@dataclass(frozen=True)
+class Row:
+    subscriber_id: int
+    peer: str
+    identity: str
+    role: str
+    method: str
+    begin_t_ns: int
+    messages: int
+    bytes: int
+    message_t_ns: int
+    blocked_s: float
+
+
+ROW = Row(
     *(1, "ipv4:10.0.0.7:4711", "scada", "viewer", "/lamproom.v1.EventService/WatchEvents"),
     *(T0_NS, 12, 3_400_000, T0_NS + S, 0.0),
 )
 ROWS = [
     ROW,
-    replace(ROW, subscriber_id=4, message_t_ns=None, blocked_s=7.5, identity=""),
+    replace(ROW, subscriber_id=4, message_t_ns=0, blocked_s=7.5, identity=""),
     replace(ROW, subscriber_id=9),
 ]
 FULL = "the disk is full"
@@ -83,7 +98,7 @@ async def test_a_journal_without_events_has_no_first_one(rig: Rig) -> None:
 
 
 async def test_what_the_other_parts_know_is_told(tmp_path: Path) -> None:
-    trouble = JournalTrouble(41, FULL, T0_NS)
+    trouble = NoTrouble(41, FULL, T0_NS)
     tracks = TracksState(T0_NS, T0_NS + S, 77, FULL, T0_NS + 2 * S, 5)
     sources = AdminSources(lambda: ROWS, lambda: trouble, lambda: tracks)
     async with served(tmp_path, admin=sources) as rig:
@@ -187,7 +202,7 @@ async def test_the_command_shows_it_at_a_glance(rig: Rig) -> None:
 
 
 async def test_the_command_ends_with_1_where_something_can_not_be_kept(tmp_path: Path) -> None:
-    trouble = JournalTrouble(41, FULL, T0_NS)
+    trouble = NoTrouble(41, FULL, T0_NS)
     tracks = TracksState(T0_NS, T0_NS + S, 77_000_000, dropped=5)
     sources = AdminSources(lambda: ROWS, lambda: trouble, lambda: tracks)
     async with served(tmp_path, admin=sources) as rig:

@@ -229,6 +229,31 @@ async def test_each_reason_is_told_with_its_details(
     assert (await PROVOKED[reason](rig, monkeypatch)).reason is reason
 
 
+@pytest.mark.parametrize("letter", ["x", "矿", "\n"])
+async def test_an_error_of_a_huge_request_reaches_its_client_whole(rig: Rig, letter: str) -> None:
+    """What is told again of a request is cut: clients take only so much beside an answer."""
+    huge = f"a{letter * 50_000}"
+    for method, reason in (
+        (of("WatchEquipment", device_ids=[huge]), Reason.DEVICE_NOT_FOUND),
+        (of("GetHazard", hazard_id=huge), Reason.HAZARD_NOT_FOUND),
+        (of("ListEvents", page_token=huge), Reason.PAGE_TOKEN_INVALID),
+        (of("ListEvents", read_mask={"paths": [huge]}), Reason.READ_MASK_INVALID),
+        (of("ListEvents", read_mask={"paths": [f"alarm.{huge}.x"]}), Reason.READ_MASK_INVALID),
+        (of("ListEvents", read_mask={"paths": [f"text.{huge}"]}), Reason.READ_MASK_INVALID),
+        (of("DeleteConsumer", consumer=huge), Reason.CONSUMER_INVALID),
+        (of("ResetAlarm", act=ACT, alarm_id=huge), Reason.FIELD_UNFIT),
+    ):
+        assert (await failure_of(rig, *method)).reason is reason
+
+
+async def test_a_stream_that_the_gateway_fails_at_ends_with_details(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rig.server.services.equipment, "_picture", None)
+    failed = await failure_of(rig, *of("WatchEquipment"))
+    assert failed.reason is Reason.INTERNAL_ERROR
+
+
 def test_every_reason_is_provoked_by_a_test() -> None:
     assert OF_MANY.isdisjoint(PROVOKED)
     assert OF_MANY | PROVOKED.keys() == set(Reason)

@@ -32,6 +32,7 @@ def test_a_killed_writer_loses_nothing_that_it_acknowledged(tmp_path: Path) -> N
             # Everything once, in order, and the state of the same transaction.
             assert journal.read(1, stored) == records(1, stored)
             assert journal.load_state() == {"last": str(stored).encode()}
+            assert last <= journal.consumers.places["scada"].sequence <= stored
             newest = journal.last_audit.sequence
             acts = journal.read_audit(1, newest)
             assert [act.sequence for act in acts if isinstance(act, AuditEntry)] == [
