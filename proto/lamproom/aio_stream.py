@@ -114,12 +114,12 @@ class AsyncStream(Going[Item]):
             except grpc.aio.AioRpcError as error:
                 failure = failure_of(error)
             except asyncio.CancelledError:
-                # A call that is cancelled, by whomever, can be read no more.
-                self._forget_call()
+                # A call that is cancelled can be read no more, whoever has done it.
                 task = asyncio.current_task()
-                if not self._closed.is_set() or (task is not None and task.cancelling()):
+                if task is not None and task.cancelling():
+                    self._forget_call()
                     raise
-                break
+                failure = UnavailableError("the call was ended here")
             else:
                 if isinstance(answer, bytes):
                     self._heard()
