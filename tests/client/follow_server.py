@@ -27,7 +27,7 @@ class Following(position_pb2_grpc.PositionServiceServicer):
         self.under_way_most = 0
         self.sent = self.done = 0
 
-    async def FollowPositions(  # type: ignore[override]  # noqa: N802  as the contract names it
+    async def FollowPositions(  # noqa: N802  as the contract names it
         self, request_iterator: AsyncIterator[Any], context: Any
     ) -> AsyncIterator[position_pb2.FollowPositionsResponse]:
         start = await anext(request_iterator)
@@ -56,10 +56,10 @@ class Following(position_pb2_grpc.PositionServiceServicer):
         finally:
             listening.cancel()
 
-    def WatchPositions(self, *_: Any) -> Any:  # noqa: N802
+    def WatchPositions(self, *_: Any) -> Any:  # noqa: N802  so here
         raise AssertionError("a client that can acknowledge does")
 
-    def ListPositions(self, *_: Any) -> Any:  # noqa: N802
+    def ListPositions(self, *_: Any) -> Any:  # noqa: N802  and here
         raise AssertionError("no test asks for it")
 
 
@@ -67,7 +67,7 @@ class Following(position_pb2_grpc.PositionServiceServicer):
 async def following() -> AsyncIterator[tuple[Following, int]]:
     """The service and its port."""
     service, server = Following(), grpc.aio.server()
-    position_pb2_grpc.add_PositionServiceServicer_to_server(service, server)  # type: ignore[no-untyped-call,unused-ignore]  # generated
+    position_pb2_grpc.add_PositionServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -43,8 +43,8 @@ def test_columns_are_what_the_gateway_has_encoded() -> None:
     assert rows.var_y_m2 == pytest.approx([0.09, 0.09])
     assert list(rows.roadways) == ["main", ""]
     np.testing.assert_array_equal(rows.chainage_m, [12.5, np.nan])
-    np.testing.assert_array_equal(rows.hdop, np.float32([1.5, np.nan]))
-    np.testing.assert_array_equal(rows.protection_m, np.float32([np.nan, 7.0]))
+    np.testing.assert_array_equal(rows.hdop, np.array([1.5, np.nan], np.float32))
+    np.testing.assert_array_equal(rows.protection_m, np.array([np.nan, 7.0], np.float32))
     assert list(rows.anchors_used) == [4, 200]
     assert (
         set(rows.fix_class) == {FixClass.PRECISE} == {lamproom.FixClass.Value("FIX_CLASS_PRECISE")}
