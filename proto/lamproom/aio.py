@@ -73,10 +73,18 @@ class AsyncClient:
         self._timeout_s = timeout_s
         self._streams: weakref.WeakSet[AsyncStream[Any]] = weakref.WeakSet()
         self._channel: grpc.aio.Channel | None = None
+        self._closed = False
 
     @property
     def channel(self) -> grpc.aio.Channel:
-        """For the stubs of services that have no method here."""
+        """For the stubs of services that have no method here.
+
+        Raises:
+            LamproomError: the client is closed.
+        """
+        if self._closed:
+            msg = "this client is closed"
+            raise LamproomError(msg)
         if self._channel is None:
             address, options = self._connection.address, self._connection.options()
             self._channel = (
@@ -88,6 +96,7 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Ends all streams and the connection."""
+        self._closed = True
         for stream in list(self._streams):
             await stream.close()
         if self._channel is not None:

@@ -42,6 +42,9 @@ class AsyncStream(Going[Item]):
         self._hands = hands
         self._closed = asyncio.Event()
         self._call: Any = None
+        # What a cancelled `__anext__` has left: the next one goes on with it.
+        self._reading: asyncio.Future[Any] | None = None
+        self._saving: asyncio.Future[None] | None = None
 
     def __aiter__(self) -> Self:
         return self
@@ -64,10 +67,12 @@ class AsyncStream(Going[Item]):
                 return item
 
     async def close(self) -> None:
-        """Ends the stream, and the wait of who iterates."""
+        """Ends the stream, and the wait of who iterates; nothing of it is left behind."""
         self._closed.set()
-        if self._call is not None:
-            self._call.cancel()
+        reading = self._reading
+        self._end_call()
+        if reading is not None:
+            await asyncio.wait({reading})
 
     async def __aenter__(self) -> Self:
         return self
@@ -95,37 +100,38 @@ class AsyncStream(Going[Item]):
         await self._keep(last=False)
 
     async def _keep(self, *, last: bool) -> None:
-        store = self._store_to_save()
-        if store is not None:
-            # Other tasks go on while the disk writes.
-            await asyncio.to_thread(store.save, self._dealt)
+        await self._save()
         ask = self._to_acknowledge(asyncio.get_running_loop().time(), last=last)
         if ask is not None:
             await self._hands.do(ask)
 
+    async def _save(self) -> None:
+        """Has the store keep the cursor, in a thread: other tasks go on while the disk writes."""
+        store, cursor = self._store_to_save(), self._dealt
+        if store is None:
+            return
+        # One at a time, also where the wait for one was cancelled.
+        if self._saving is not None:
+            await asyncio.wait({self._saving})
+        self._saving = asyncio.ensure_future(asyncio.to_thread(store.save, cursor))
+        await asyncio.shield(self._saving)
+        self._saving = None
+        self._is_saved(cursor)
+
     async def _receive(self) -> bytes | None:
         """The next answer, of this call or of another one; None: the stream was closed."""
         while not self._closed.is_set():
-            try:
-                async with asyncio.timeout(SILENCE_MOST_S):
-                    answer = await self._read()
-            except TimeoutError:
-                failure: LamproomError = UnavailableError("the gateway says nothing any more")
-            except grpc.aio.AioRpcError as error:
-                failure = failure_of(error)
-            except asyncio.CancelledError:
-                # A call that is cancelled can be read no more, whoever has done it.
-                task = asyncio.current_task()
-                if task is not None and task.cancelling():
-                    self._forget_call()
-                    raise
-                failure = UnavailableError("the call was ended here")
-            else:
-                if isinstance(answer, bytes):
-                    self._heard()
-                    return answer
-                failure = UnavailableError("the stream has ended")
-            self._forget_call()
+            if self._reading is None:
+                self._reading = asyncio.ensure_future(self._read())
+                self._reading.add_done_callback(_look_at)
+            reading = self._reading
+            await asyncio.wait({reading}, timeout=SILENCE_MOST_S)
+            answer, failure = _outcome(reading)
+            if failure is None:
+                self._reading = None
+                self._heard()
+                return answer
+            self._end_call()
             if not self._closed.is_set():
                 await self._pause(self._wait_s(failure))
         return None
@@ -146,10 +152,33 @@ class AsyncStream(Going[Item]):
             async with asyncio.timeout(wait_s):
                 await self._closed.wait()
 
-    def _forget_call(self) -> None:
+    def _end_call(self) -> None:
         if self._call is not None:
             self._call.cancel()
-            self._call = None
+        if self._reading is not None:
+            self._reading.cancel()
+        self._call = self._reading = None
+
+
+def _look_at(reading: asyncio.Future[Any]) -> None:
+    """Errors of a call that was given up are nobody's concern: they would be logged."""
+    if not reading.cancelled():
+        reading.exception()
+
+
+def _outcome(reading: asyncio.Future[Any]) -> tuple[bytes, LamproomError | None]:
+    """What was read, or why nothing was."""
+    if not reading.done():
+        return b"", UnavailableError("the gateway says nothing any more")
+    try:
+        answer = reading.result()
+    except grpc.aio.AioRpcError as error:
+        return b"", failure_of(error)
+    except asyncio.CancelledError:
+        return b"", UnavailableError("the call was ended here")
+    if not isinstance(answer, bytes):
+        return b"", UnavailableError("the stream has ended")
+    return answer, None
 
 
 def failure_of(error: grpc.aio.AioRpcError) -> LamproomError:

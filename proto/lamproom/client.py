@@ -271,7 +271,12 @@ class Client:
     # What carries the bytes
 
     def open_call(self, opening: Opening, requests: Iterator[bytes]) -> Any:
-        """Begins a call of a stream: an iterator of its answers' bytes."""
+        """Begins a call of a stream: an iterator of its answers' bytes.
+
+        Raises:
+            LamproomError: the client is closed.
+        """
+        self._check_open()
         # One message and the end of all look the same to a method that takes one request.
         method: Any = self.channel.stream_stream(opening.method)
         return method(requests, metadata=self._metadata)
@@ -300,6 +305,7 @@ class Client:
         if isinstance(step, asks.Wait):
             self._closed.wait(step.seconds)
             return None
+        self._check_open()
         try:
             if step.streams:
                 stream: Any = self.channel.unary_stream(step.method)
@@ -311,6 +317,11 @@ class Client:
         except grpc.RpcError as error:
             raise failure_of(error) from error
         return answer
+
+    def _check_open(self) -> None:
+        if self._closed.is_set():
+            msg = "this client is closed"
+            raise LamproomError(msg)
 
     def _added(self, stream: Stream[Item]) -> Stream[Item]:
         with self._lock:

@@ -37,7 +37,10 @@ class Going(Generic[Item]):
 
     def _store_to_save(self) -> CursorStore | None:
         """The store that is to be given the cursor of what is dealt with."""
-        return self._keeping.store if self._keeping.to_save(self._dealt) else None
+        return self._keeping.store_for(self._dealt)
+
+    def _is_saved(self, cursor: bytes) -> None:
+        self._keeping.saved(cursor)
 
     def _to_acknowledge(self, now_s: float, *, last: bool) -> Ask[None] | None:
         return self._keeping.acknowledgement(self._dealt, now_s, last=last)

@@ -30,12 +30,13 @@ class Keeping:
         self._saved = self._acknowledged = b""
         self._next_s = float("-inf")
 
-    def to_save(self, cursor: bytes) -> bool:
-        """Whether the store is to be given the cursor, which it then has."""
-        if self.store is None or not cursor or cursor == self._saved:
-            return False
+    def store_for(self, cursor: bytes) -> CursorStore | None:
+        """The store, where it has not this cursor; `saved` says when it has."""
+        return self.store if cursor and cursor != self._saved else None
+
+    def saved(self, cursor: bytes) -> None:
+        """The store has that cursor."""
         self._saved = cursor
-        return True
 
     def acknowledgement(self, cursor: bytes, now_s: float, *, last: bool) -> asks.Ask[None] | None:
         """What tells the gateway, when it is time; `last`: it is, whenever the one before was."""

@@ -71,6 +71,10 @@ class Stream(Going[Item]):
         self._closed.set()
         self._break_off()
 
+    def __del__(self) -> None:
+        # Who leaves a loop and forgets the stream leaves no call and no thread behind.
+        self.close()
+
     def __enter__(self) -> Self:
         return self
 
@@ -104,6 +108,7 @@ class Stream(Going[Item]):
         store = self._store_to_save()
         if store is not None:
             store.save(self._dealt)
+            self._is_saved(self._dealt)
         ask = self._to_acknowledge(time.monotonic(), last=last)
         if ask is not None:
             self._hands.do(ask)

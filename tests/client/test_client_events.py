@@ -196,6 +196,7 @@ async def test_to_be_cancelled_while_waiting_costs_nothing(tmp_path: Path) -> No
     async with served(tmp_path) as rig, lamproom.AsyncClient(f"127.0.0.1:{rig.port}") as client:
         stream = client.events(sequence=1)
         await anext(stream)
+        call = stream._call
         got: list[Any] = []
 
         async def follow() -> None:
@@ -210,6 +211,7 @@ async def test_to_be_cancelled_while_waiting_costs_nothing(tmp_path: Path) -> No
             got.append(await anext(stream))
         sequences = [item.sequence for item in got if isinstance(item, lamproom.Event)]
         assert sequences == list(range(1, 16))
+        assert stream._call is call, "not even another call"
 
 
 async def test_a_cancelled_task_ends(tmp_path: Path) -> None:
