@@ -93,7 +93,7 @@ class AsyncStream(Going[Item]):
     async def _deal(self) -> None:
         self._is_dealt_with()
         message = self._place.acknowledgement()
-        if message is not None and self._call is not None:
+        if message is not None and self._call is not None and not self._call.done():
             # A call that has ended says why when it is read.
             with suppress(grpc.RpcError, asyncio.InvalidStateError):
                 await self._call.write(message)

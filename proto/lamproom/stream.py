@@ -18,6 +18,7 @@ from lamproom.items import (
     EventItem,
     PositionFilter,
     PositionItem,
+    Reset,
     Sampling,
 )
 from lamproom.v1.event_pb2 import WatchEventsRequest, WatchEventsResponse
@@ -146,12 +147,15 @@ class PositionPlace:
         self._directory = Directory()
         self._follows = True
         self._frames = self._acknowledged = 0
+        # A snapshot was given in part when its call broke off: the next one is another.
+        self._half = self._anew = False
 
     def open(self) -> Opening:
         """The call to make."""
         self._directory = Directory()
         self._frames = self._acknowledged = 0
         self._asked.cursor = self.cursor
+        self._anew = self._half and not self.cursor
         if not self._follows:
             return Opening(WATCH_POSITIONS, self._asked.SerializeToString())
         first = FollowPositionsRequest(start=self._asked, frames_under_way=FRAMES_UNDER_WAY)
@@ -163,8 +167,12 @@ class PositionPlace:
         match message.WhichOneof("message"):
             case "directory":
                 self._directory.take(message.directory)
+                if self._anew:
+                    self._half = self._anew = False
+                    return Reset(reason="the snapshot was broken off; another one follows")
             case "frame":
                 self._frames += 1
+                self._half = True
                 self.cursor = message.frame.cursor or self.cursor
                 return read_frame(message.frame, self._directory)
             case "sync":
@@ -175,6 +183,7 @@ class PositionPlace:
             case "reset":
                 # Were the call to break off within the snapshot, another one is wanted.
                 self.cursor = b""
+                self._half = self._anew = False
                 return message.reset
         return None
 

@@ -129,6 +129,27 @@ def test_handles_are_those_of_one_call() -> None:
     assert list(item.cards) == [""]
 
 
+def test_a_snapshot_that_broke_off_is_told_as_a_reset_before_another_one() -> None:
+    place = PositionPlace(position_pb2.WatchPositionsRequest())
+    entry = position_pb2.PositionDirectory.Entry(tag_handle=0, card="1001")
+    directory = position_pb2.FollowPositionsResponse(
+        directory=position_pb2.PositionDirectory(entries=[entry])
+    ).SerializeToString()
+
+    def begin(*answers: bytes) -> list[str]:
+        place.open()
+        items = [place.take(answer) for answer in (directory, *answers)]
+        return [type(item).__name__ for item in items if item is not None]
+
+    part, sync = frame_answer(b""), position_pb2.FollowPositionsResponse(sync=Synced(cursor=b"1"))
+    assert begin() == []
+    assert begin(part) == ["Positions"]
+    assert begin(part, part) == ["Reset", "Positions", "Positions"]
+    assert begin() == ["Reset"]
+    assert begin(part, sync.SerializeToString()) == ["Positions", "Sync"]
+    assert begin(frame_answer()) == ["Positions"], "with a cursor it goes on"
+
+
 def test_waits_double_up_to_two_seconds_and_are_spread() -> None:
     longest = Backoff(lambda: 1.0)
     waits = [longest.wait_s() for _ in range(8)]
