@@ -12,7 +12,10 @@ settings.register_profile("searching", max_examples=1_000)
 settings.load_profile("steady")
 
 #: Modules whose tests start whole gateways, and mostly wait for them.
-LONG = ("test_faults.py", "test_kill.py", "test_bad_input.py", "test_demo.py", "test_wire.py")
+LONG = (
+    "test_faults.py", "test_kill.py", "test_kill_clients.py", "test_examples.py",
+    "test_bad_input.py", "test_demo.py", "test_wire.py",
+)  # fmt: skip
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -38,7 +38,9 @@ def tracked(*patterns: str) -> list[Path]:
 
 def sources() -> list[Path]:
     """The hand-written modules of the product."""
-    return [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    packages = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    # Beside the client is what is generated from the contract.
+    return [*packages, *sorted((ROOT / "proto/lamproom").glob("*.py"))]
 
 
 def named(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:

@@ -76,11 +76,28 @@ def test_the_readmes_clients_run(port: int, language: str, tmp_path: Path) -> No
 
 
 def test_the_python_client_of_the_guide_follows_events(port: int, tmp_path: Path) -> None:
-    (sample,) = blocks("docs/clients.md", "python")
+    sample, *_ = blocks("docs/clients.md", "python")
     with client_of(sample, "python", port, tmp_path) as client:
         client.wait_for(lambda: len(client.out.splitlines()) > 5, timeout_s=20)
         numbers = [line.split()[0] for line in client.out.splitlines()[:5]]
     assert numbers == ["1", "2", "3", "4", "5"]
+    assert (tmp_path / "events.cursor").exists()
+
+
+@pytest.mark.parametrize(
+    ("place", "line"),
+    [
+        (1, r"\d{17} \d{4}-\d\d-\d\dT\S+ -?\d+\.\d+ -?\d+\.\d+ \d+ silent"),
+        (2, r"\d+ alarms \["),
+    ],
+)
+def test_the_other_python_clients_of_the_guide_run(
+    port: int, tmp_path: Path, place: int, line: str
+) -> None:
+    sample = blocks("docs/clients.md", "python")[place]
+    with client_of(sample, "python", port, tmp_path) as client:
+        client.wait_for(lambda: re.search(line, client.out), timeout_s=20)
+        assert client.err == ""
 
 
 @needs_node
@@ -105,4 +122,6 @@ def client_of(
     if language == "js":
         # Where a user would have run `npm install`.
         (folder / "node_modules").symlink_to(PEERS / "node_modules")
-    return running(["node" if language == "js" else sys.executable, file], folder, "client")
+        return running(["node", file], folder, "client")
+    # What it keeps stays in its folder.
+    return running([sys.executable, file], folder, "client", cwd=folder)
