@@ -19,7 +19,7 @@ import structlog
 from equipment.report import LinkState, Notice, NoticeKind
 from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle
-from gateway.desk import Desk, audit_of
+from gateway.desk import Desk
 from gateway.device_health import HealthBook
 from gateway.devices import DeviceSet
 from gateway.inbox import Inbox
@@ -28,8 +28,8 @@ from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.plans.mine import plan_of
 from gateway.reload import Order, Reloader, reload_when_asked
-from gateway.serve.encode import encode_event
 from gateway.serve.server import Server
+from gateway.storing import Storing, rows_of
 from positioning.observation import IdTable
 from positioning.warm_up import warm_up
 
@@ -57,10 +57,10 @@ class Running:
     """The parts of a gateway that runs."""
 
     mine: Mine
-    journal: Journal
     server: Server
     reloader: Reloader
     devices: DeviceSet
+    storing: Storing
 
 
 class Gateway:
@@ -93,13 +93,12 @@ class Gateway:
         The configuration is read again whenever `again` is set.
 
         Raises:
-            JournalError: events can't be kept, so none may be sent.
+            JournalError: the journal can't be opened, or its disk not be written, at the start.
             ServeError: the gRPC port can't be had.
         """
         async with AsyncExitStack() as stack:
             journal = await self._blocking(Journal.open, self._bundle.journal_folder)
             stack.callback(journal.close)
-            # Before that: what is being stored is either stored or not when the journal closes.
             stack.callback(self._thread.shutdown)
             state = await self._blocking(journal.load_state)
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
@@ -115,13 +114,23 @@ class Gateway:
                 reload=partial(reloader.reload, why="an operator asks"),
                 now_ns=now_ns,
             )
-            await self._commit(mine.begin(now_ns(), journal.damage), journal, server)
+            begun = mine.begin(now_ns(), journal.damage)
+            server.publish(begun)
+            rows = rows_of(begun.events, journal.epoch)
+            await self._blocking(journal.append, rows, begun.state)
+            server.publish_events(rows[0][0], [payload for _, _, payload in rows])
+            settings = self._bundle.settings.journal
+            storing = Storing(
+                journal, server, self._desk, self._inbox, settings=settings, now_ns=now_ns
+            )
+            # Before the journal closes: what waits is stored.
+            stack.push_async_callback(storing.close)
             port = await server.start()
             stack.push_async_callback(server.stop, STOP_GRACE_S)
             stack.callback(self._desk.close)
             ready(port)
             devices = DeviceSet(self._inbox, self._cards, self._health, now_ns)
-            running = Running(mine, journal, server, reloader, devices)
+            running = Running(mine, server, reloader, devices, storing)
             await self._serve(running, stop, again or asyncio.Event())
 
     def _reloader(self, mine: Mine) -> Reloader:
@@ -140,7 +149,8 @@ class Gateway:
         steps = asyncio.create_task(self._steps(running, ending))
         others = [stopping, reloads]
         try:
-            ends: list[asyncio.Future[Any]] = [*others, steps, devices.failed]
+            failed = (devices.failed, running.storing.writer.failed)
+            ends: list[asyncio.Future[Any]] = [*others, steps, *failed]
             await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ending.set()
@@ -150,10 +160,11 @@ class Gateway:
         for result in results:
             if isinstance(result, Exception):
                 raise result
+        running.storing.writer.check()
 
     async def _steps(self, running: Running, ending: asyncio.Event) -> None:
-        """Takes all that has gathered, steps, keeps, tells; a slow step makes a larger batch."""
-        mine, journal, server = running.mine, running.journal, running.server
+        """Takes all that has gathered, steps, tells, keeps; a slow step makes a larger batch."""
+        mine, server = running.mine, running.server
         loop = asyncio.get_running_loop()
         due_s = loop.time()
         while not ending.is_set():
@@ -165,6 +176,7 @@ class Gateway:
             due_s = loop.time() + STEP_MOST_S
             self._look_at_clock()
             running.devices.tick()
+            running.storing.writer.tick()
             server.publish_devices(*self._inbox.news())
             batch, order = self._inbox.take(), running.reloader.take()
             if order and order.bundle:
@@ -173,10 +185,11 @@ class Gateway:
                 running.devices.use(order.bundle)
             _log_links(batch)
             changes = await self._step(mine, batch)
-            await self._commit(changes, journal, server)
+            _commit(changes, running)
             if order:
                 await self._take_over(order, running)
-        await self._commit(mine.end(self._clock.now_ns()), journal, server)
+        _commit(mine.end(self._clock.now_ns()), running)
+        await running.storing.close()
 
     async def _step(self, mine: Mine, batch: Batch) -> Changes:
         """One step: off the event loop, but for those that are soon done.
@@ -202,9 +215,13 @@ class Gateway:
         changes = await self._blocking(running.mine.reload, order.reload, now_ns)
         if order.bundle:
             running.server.reload(order.bundle)
-        await self._commit(changes, running.journal, running.server)
-        if not order.done.done():
-            order.done.set_result(None)
+            running.storing.use(order.bundle.settings.journal)
+
+        def done() -> None:
+            if not order.done.done():
+                order.done.set_result(None)
+
+        _commit(changes, running, done)
 
     def _look_at_clock(self) -> None:
         by_ns = self._clock.set_by_ns()
@@ -221,23 +238,14 @@ class Gateway:
         """What `call` returns, which runs off the event loop, after all such calls before it."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, call, *given)
 
-    async def _commit(self, changes: Changes, journal: Journal, server: Server) -> None:
-        """Positions leave at once, events and answers to operators only when they are on disk."""
-        server.publish(changes)
-        if changes.events or changes.state or changes.answers:
-            await self._store(changes, journal, server)
-        self._desk.tell(changes.answers)
 
-    async def _store(self, changes: Changes, journal: Journal, server: Server) -> None:
-        payloads = [encode_event(event, journal.epoch) for event in changes.events]
-        rows = [
-            (event.sequence, event.record_t_ns, payload)
-            for event, payload in zip(changes.events, payloads, strict=True)
-        ]
-        audit = audit_of(changes.answers, journal.last_audit.sequence)
-        await self._blocking(journal.append, rows, changes.state, audit)
-        if payloads:
-            server.publish_events(changes.events[0].sequence, payloads)
+def _commit(changes: Changes, running: Running, then: Callable[[], None] | None = None) -> None:
+    """Positions leave at once, events and answers to operators when they are on disk, or can't be.
+
+    `then` is called with the answers.
+    """
+    running.server.publish(changes)
+    running.storing.put(changes, then)
 
 
 def _log_links(batch: Batch) -> None:

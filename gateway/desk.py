@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from gateway.inbox import Inbox
@@ -16,7 +16,7 @@ WAITING_MOST: Final = 1000
 
 
 class DeskFullError(Exception):
-    """Too many acts wait already."""
+    """Too many acts wait already, to be done or to be stored."""
 
 
 class DeskClosedError(Exception):
@@ -31,6 +31,8 @@ class Desk:
         self._asked: defaultdict[str, deque[asyncio.Future[Answer]]] = defaultdict(deque)
         self._waiting = 0
         self._closed = False
+        #: Whether so many acts wait to be stored that no more can be taken.
+        self.is_full: Callable[[], bool] = lambda: False
 
     @property
     def waiting(self) -> int:
@@ -38,7 +40,7 @@ class Desk:
         return self._waiting
 
     async def ask(self, act: Act) -> Answer:
-        """What became of the act, when that is on disk.
+        """What became of the act, when that is on disk, or is known not to be yet.
 
         Raises:
             DeskFullError: too many wait.
@@ -57,7 +59,7 @@ class Desk:
         """
         if self._closed:
             raise DeskClosedError
-        if self._waiting >= WAITING_MOST:
+        if self._waiting >= WAITING_MOST or self.is_full():
             raise DeskFullError
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._asked[act.request_id].append(future)
@@ -65,7 +67,7 @@ class Desk:
         return future
 
     def tell(self, answers: Iterable[Answer]) -> None:
-        """Gives answers that are stored to those who asked, in their order."""
+        """Gives answers to those who asked, in their order."""
         for answer in answers:
             request_id = answer.act.request_id
             asked = self._asked[request_id]

@@ -61,6 +61,7 @@ class Inbox:
         self._notices: dict[tuple[str, NoticeKind, str], Notice] = {}
         self._acts: list[Act] = []
         self._clocks: dict[str, ClockCheck] = {}
+        self._journal: str | None = None
         self._waiting = 0
         self._filled = asyncio.Event()
         #: How much of the samples and links clients were told of before the step.
@@ -84,10 +85,12 @@ class Inbox:
             notices=tuple(self._notices.values()),
             acts=tuple(self._acts),
             clocks=tuple(self._clocks.values()),
+            journal=self._journal,
         )
         for part in (self._measured, self._samples, self._links, self._notices, self._acts):
             part.clear()
         self._clocks.clear()
+        self._journal = None
         self._waiting = 0
         self._told, self.presses = (0, 0), False
         self._filled.clear()
@@ -131,6 +134,11 @@ class Inbox:
     def put_clock(self, check: ClockCheck) -> None:
         """Takes word of a device's clock: the newest counts."""
         self._clocks[check.device] = check
+        self.wake()
+
+    def put_journal(self, failure: str) -> None:
+        """Takes word of the journal: why it can't be written, empty where it can; the newest."""
+        self._journal = failure
         self.wake()
 
     def put_link(self, link: LinkChange) -> None:

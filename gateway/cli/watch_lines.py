@@ -48,11 +48,11 @@ class JsonLines:
             self.note("coalesced", count=frame.coalesced_count)
         _write(json.dumps(row, ensure_ascii=False) for row in _positions(names, frame))
 
-    def event(self, event: event_pb2.Event) -> None:
-        """Prints an event."""
+    def event(self, event: event_pb2.Event, told: str = "event") -> None:
+        """Prints an event; `told` says whether it is stored (`event`) or not yet (`unstored`)."""
         t_ns = event.event_time.ToNanoseconds()
         row: dict[str, Any] = {
-            "kind": "event",
+            "kind": told,
             "sequence": event.sequence,
             "event": _name(event_pb2.EventKind.Name(event.kind), "EVENT_KIND_"),
             "card": event.card,
@@ -105,12 +105,12 @@ class PlainLines:
                 how += f" {row['chainage_m']:.1f} m"
             yield f"{iso(t_ns)}  card {card}  {place}  ±{sigma_m:.2f} m  {how}"
 
-    def event(self, event: event_pb2.Event) -> None:
-        """Prints an event."""
+    def event(self, event: event_pb2.Event, told: str = "event") -> None:
+        """Prints an event; `told` says whether it is stored (`event`) or not yet (`unstored`)."""
         kind = _name(event_pb2.EventKind.Name(event.kind), "EVENT_KIND_")
         level = f"  level {event.alarm.level}" if event.HasField("alarm") else ""
         time = iso(event.event_time.ToNanoseconds())
-        _write([f"{time}  event {event.sequence}  {kind}{level}  {event.text}"])
+        _write([f"{time}  {told} {event.sequence}  {kind}{level}  {event.text}"])
 
     def note(self, kind: str, **what: Any) -> None:
         """Prints a sync, reset, gap or loss."""

@@ -145,6 +145,9 @@ class Follower:
                     reason=gap.reason,
                 )
                 self._keep(gap.cursor)
+            case "unstored":
+                for event in answer.unstored.events:
+                    self._lines.event(event, "unstored")
             case "reset":
                 self._lines.note("reset", stream="events", reason=answer.reset.reason)
 

@@ -207,6 +207,12 @@ class DeviceDown(AlarmFamily):
     after_s: float = Field(default=5.0, ge=0, le=3600)
 
 
+class JournalFailing(AlarmFamily):
+    """`[alarm.journal_failing]`: the gateway's own journal can't be written, or soon can't."""
+
+    level: Level = 1
+
+
 class AlarmSettings(Section):
     """`[alarm.…]`: one table for each family."""
 
@@ -232,6 +238,7 @@ class AlarmSettings(Section):
     clock_skew: ClockSkew = ClockSkew()
     signal_lost: SignalLost = SignalLost()
     device_down: DeviceDown = DeviceDown()
+    journal_failing: JournalFailing = JournalFailing()
 
     @model_validator(mode="after")
     def _suppressed_by_others(self) -> Self:

@@ -61,6 +61,12 @@ BELOW_MAX_H: Final = 72.0
 #: As many as a day has hours.
 SHIFTS_MAX: Final = 24
 
+#: More of a disk is not to be left free, than a year of events takes.
+RESERVE_MB_MAX: Final = 1 << 20
+#: Longer than any rule wants accidents to be looked into.
+EVENTS_DAYS_MAX: Final = 36_500
+EVENTS_GB_MAX: Final = 100_000.0
+
 #: A shorter delay improves little; after a longer one a picture is no longer live.
 LAG_LEAST_S: Final = 0.5
 LAG_MOST_S: Final = 1.0
@@ -120,6 +126,12 @@ class JournalSettings(Section):
 
     #: Relative to the mine's folder, or absolute.
     folder: Plain = "journal"
+    #: Less free space than this is an alarm while there is still some, MB.
+    reserve_mb: int = Field(default=256, ge=0, le=RESERVE_MB_MAX)
+    #: For how long events are kept, days.
+    events_days: int = Field(default=365, ge=1, le=EVENTS_DAYS_MAX)
+    #: Up to which size events are kept, GB; None: any.
+    events_gb: float | None = Field(default=None, ge=0.01, le=EVENTS_GB_MAX)
 
 
 def _lag(lag_s: float) -> float:

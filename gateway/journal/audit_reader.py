@@ -91,11 +91,19 @@ class AuditReader:
         return max(marked, stored.sequence if stored else 0)
 
     def read(self, first: int, last: int) -> Iterator[AuditEntry | Gap]:
-        """Entries `first` to `last`; each sequence is in exactly one entry or gap."""
+        """Entries `first` to `last`; each sequence is in exactly one entry or gap.
+
+        Raises:
+            JournalError: the database can't be read.
+        """
         for begin in range(first, last + 1, PAGE_ROWS):
             end = min(begin + PAGE_ROWS - 1, last)
             if self._has_log:
-                yield from read_entries(self._connection, begin, end)
+                try:
+                    entries = read_entries(self._connection, begin, end)
+                except sqlite3.Error as error:
+                    raise explain(error, self._file, "reading") from error
+                yield from entries
 
     @property
     def _marked(self) -> int:
@@ -112,7 +120,10 @@ class AuditReader:
                 self._raise_unless_damaged(error)
                 following = max(following, 1)
                 last = following + PAGE_ROWS - 1
-                found = rows_between(self._connection, SELECT, following, last)
+                try:
+                    found = rows_between(self._connection, SELECT, following, last)
+                except sqlite3.Error as unread:
+                    raise explain(unread, self._file, "reading") from unread
                 rows = [found[number] for number in sorted(found)]
                 if not rows and following > self._marked:
                     self._unread.append(_unreadable(following))

@@ -65,6 +65,20 @@ class AuditStore:
             self._head = Head(rows[-1].sequence, rows[-1].digest)
             write_mark(self._folder, self._epoch, self._head)
 
+    def read_back(self, read: sqlite3.Connection) -> None:
+        """Takes up what is stored beyond what is known: a transaction whose end was not heard of.
+
+        Raises sqlite3.Error.
+        """
+        found = newest_intact(read)
+        if found and found.sequence > self._head.sequence:
+            self._head = found
+            write_mark(self._folder, self._epoch, found)
+
+    def mark(self) -> None:
+        """Writes the mark anew, where the folder is another one."""
+        write_mark(self._folder, self._epoch, self._head)
+
     def _find_head(self, writer: sqlite3.Connection, mark: Head | None, damage: list[str]) -> Head:
         try:
             return _end_of(writer, self._epoch, mark, damage)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -20,14 +20,22 @@ class Gap:
 
 DAMAGED: Final = "damaged on the disk"
 MISSING: Final = "missing on the disk"
+#: Too many waited while the journal could not be written.
+UNSTORED: Final = "dropped: the disk did not take events for too long"
+#: By `[journal] events_days` or `events_gb`.
+NOT_KEPT: Final = "no longer kept: older than the configuration has events kept"
 
 
 def told(
-    rows: Mapping[int, Any], first: int, last: int, decode: Callable[[Any], T | None]
+    rows: Mapping[int, Any],
+    first: int,
+    last: int,
+    decode: Callable[[Any], T | None],
+    known: Sequence[Gap] = (),
 ) -> Iterator[T | Gap]:
     """What `rows` hold, from `first` to `last`: every number is in exactly one thing or gap.
 
-    `decode` gives None for a row that is damaged.
+    `decode` gives None for a row that is damaged; `known` says of some numbers why they have none.
     """
     gap: Gap | None = None
     for sequence in range(first, last + 1):
@@ -39,7 +47,7 @@ def told(
                 gap = None
             yield thing
             continue
-        reason = MISSING if row is None else DAMAGED
+        reason = _why_missing(sequence, known) if row is None else DAMAGED
         if gap and gap.reason == reason:
             gap = Gap(gap.first_sequence, sequence, reason)
             continue
@@ -48,3 +56,10 @@ def told(
         gap = Gap(sequence, sequence, reason)
     if gap:
         yield gap
+
+
+def _why_missing(sequence: int, known: Sequence[Gap]) -> str:
+    for gap in known:
+        if gap.first_sequence <= sequence <= gap.last_sequence:
+            return gap.reason
+    return MISSING

@@ -11,6 +11,7 @@ import fcntl
 import os
 import struct
 import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -35,22 +36,17 @@ class Guard:
         Raises:
             JournalError: another process has it, or the file can't be written.
         """
-        file = folder / GUARD_FILE
-        try:
-            self._fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        except OSError as error:
-            msg = f"opening {file}: {error.strerror}; check the folder's rights and file system"
-            raise JournalError(msg) from error
-        try:
-            # Ends with the process, however that ends.
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._fd)
-            msg = (
-                f"{folder}: another gateway has this journal open;"
-                " stop it, or give this one a folder of its own"
-            )
-            raise JournalError(msg) from error
+        self._file = folder / GUARD_FILE
+        self._fd = _locked(self._file)
+
+    def renew(self) -> None:
+        """Locks the folder anew where the file was deleted. Raises JournalError."""
+        with suppress(FileNotFoundError):
+            if os.path.samestat(self._file.stat(), os.fstat(self._fd)):
+                return
+        fd = _locked(self._file)
+        os.close(self._fd)
+        self._fd = fd
 
     def newest(self, epoch: int) -> int:
         """The newest sequence written down for the journal `epoch`; 0 where there is none."""
@@ -79,3 +75,23 @@ class Guard:
     def close(self) -> None:
         """Gives the folder free."""
         os.close(self._fd)
+
+
+def _locked(file: Path) -> int:
+    """The file, open and locked."""
+    try:
+        fd = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        msg = f"opening {file}: {error.strerror}; check the folder's rights and file system"
+        raise JournalError(msg) from error
+    try:
+        # Ends with the process, however that ends.
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(fd)
+        msg = (
+            f"{file.parent}: another gateway has this journal open;"
+            " stop it, or give this one a folder of its own"
+        )
+        raise JournalError(msg) from error
+    return fd

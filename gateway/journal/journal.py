@@ -6,74 +6,68 @@ damaged or missing is told as a gap and never served.
 
 from __future__ import annotations
 
-import os
-import queue
 import sqlite3
-import struct
 import threading
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final, Self
 
 import structlog
 
 from gateway.journal.audit import AuditEntry, Head
 from gateway.journal.audit_store import AuditStore, read_entries
-from gateway.journal.gaps import DAMAGED, MISSING, Gap, told
+from gateway.journal.gaps import DAMAGED, MISSING, NOT_KEPT, Gap, told
 from gateway.journal.guard import Guard
+from gateway.journal.place import identity_of, make_folder, sync_folder
+from gateway.journal.readers import READERS, Readers
+from gateway.journal.records import SELECT_EVENTS, EventRow, Record, Rows
+from gateway.journal.rescue import rescue
 from gateway.journal.sqlite import (
     DATABASE_FILE,
     JournalError,
     epoch_of,
     explain,
-    open_reader,
     open_writer,
     rows_between,
 )
 
 __all__ = ["DAMAGED", "MISSING", "READERS", "Gap", "Journal", "JournalError", "Record"]
 
-#: As many as there are threads that read for slow clients; each holds a page cache of 2 MB.
-READERS: Final = 2
-#: Reads are short; one that has to wait this long for another to end means a dead disk.
-READER_WAIT_S: Final = 30.0
-
-_HEADER: Final = struct.Struct(">QQq")
-_SELECT: Final = "SELECT sequence, record_t_ns, crc32, payload FROM event"
+#: A disk that takes longer to end what it does is dead; the process's end closes all.
+CLOSE_MOST_S: Final = 10.0
+#: SQLite's own, of every journal.
+PAGE_BYTES: Final = 4096
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One stored event; `payload` is the bytes that were given to `append`."""
-
-    sequence: int
-    payload: bytes
 
 
 class Journal:
     """One folder with one journal, held by one gateway. Made by `open`.
 
-    `append` and `read` block; they may be called from any thread, `append` from one at a time.
+    All methods block; they may be called from any thread, those that write from one at a time.
     """
 
     def __init__(self, folder: Path, guard: Guard, writer: sqlite3.Connection) -> None:
+        self._folder = folder
         self._file = folder / DATABASE_FILE
         self._guard = guard
         self._writer = writer
         self._writing = threading.Lock()
-        self._readers: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._readers = Readers(self._file)
         self._closed = False
         #: A random number of 64 bits, given when the journal was made: tells journals apart.
         self.epoch: Final = epoch_of(writer, self._file)
+        self._rows = Rows(self.epoch)
         damage: list[str] = []
-        self._last = self._find_last(damage)
-        self._state = self._read_state(damage)
+        try:
+            self._gaps, self._first = self._rows.first(writer, damage)
+            self._last = self._find_last(damage)
+            self._state = self._rows.state(writer, damage)
+        except sqlite3.Error as error:
+            raise explain(error, self._file, "reading") from error
         self._audit = AuditStore(folder, self.epoch, writer, damage)
+        self._identity = identity_of(folder)
         #: What was found to be lost when the journal was opened, a sentence each.
         self.damage: Final = tuple(damage)
 
@@ -86,31 +80,28 @@ class Journal:
                 lamproom wrote it.
         """
         with ExitStack() as undo:
-            try:
-                # Where people were is nobody else's business.
-                folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            except OSError as error:
-                msg = f"{folder}: can't be made ({error.strerror}); choose a folder for the journal"
-                raise JournalError(msg) from error
+            make_folder(folder)
             guard = Guard(folder)
             undo.callback(guard.close)
             writer = open_writer(folder / DATABASE_FILE)
             undo.callback(writer.close)
             journal = cls(folder, guard, writer)
-            _sync_folder(folder)
-            for _ in range(READERS):
-                reader = open_reader(folder / DATABASE_FILE)
-                undo.callback(reader.close)
-                journal._readers.put(reader)
+            sync_folder(folder)
+            journal._readers.open()
             undo.pop_all()
         for sentence in journal.damage:
             log.error("journal is damaged", folder=str(folder), what=sentence)
         return journal
 
     @property
+    def file(self) -> Path:
+        """The database; its log is beside it."""
+        return self._file
+
+    @property
     def first_sequence(self) -> int:
-        """The oldest event that is kept: nothing is dropped, so it is 1."""
-        return 1
+        """The oldest event that is kept, or was never dropped; 1 where nothing was."""
+        return self._first
 
     @property
     def last_sequence(self) -> int:
@@ -124,37 +115,78 @@ class Journal:
 
     def append(
         self,
-        events: Sequence[tuple[int, int, bytes]],
+        events: Sequence[EventRow],
         state: Mapping[str, bytes | None],
         audit: Sequence[AuditEntry] = (),
+        *,
+        hole: str = "",
     ) -> None:
         """Stores events (sequence, record time in ns, payload), state and audit, all or nothing.
 
-        They are on the disk when this returns. A state of None forgets the key.
+        They are on the disk when this returns. A state of None forgets the key. With `hole`, a
+        reason, the first event may leave numbers out after the newest one: a gap for ever.
 
         Raises:
             ValueError: the sequences do not go on from `last_sequence` and `last_audit`, or an
                 entry of the audit log has no canonical form.
-            JournalError: it could not be stored; nothing was, and it may be tried again.
+            JournalError: it could not be stored. Where the error is `passing`, nothing was and it
+                may be tried again; after any other one `reopen` comes first, and tells what was.
         """
         if not events and not state and not audit:
             return
         with self._writing:
-            for expected, (sequence, _, _) in enumerate(events, self._last + 1):
+            gap = self._hole(events, hole)
+            for expected, (sequence, _, _) in enumerate(events, gap.last_sequence + 1):
                 if sequence != expected:
                     msg = f"event {sequence} does not follow: {expected} is the next"
                     raise ValueError(msg)
             acts = self._audit.chained(audit)
+            missing = gap.first_sequence <= gap.last_sequence
             try:
                 with self._transaction() as write:
-                    self._store(write, events, state)
+                    if missing:
+                        self._rows.store_gap(write, gap)
+                    self._rows.store_events(write, events)
+                    self._rows.store_state(write, state)
                     self._audit.store(write, acts)
             except sqlite3.Error as error:
                 raise explain(error, self._file, "writing to") from error
+            if missing:
+                self._gaps = [*self._gaps, gap]
             if events:
-                self._last += len(events)
+                self._last = events[-1][0]
                 self._guard.write(self.epoch, self._last)
             self._audit.committed(acts)
+
+    def _hole(self, events: Sequence[EventRow], reason: str) -> Gap:
+        """What is left out before `events`: nothing where its last number is before its first."""
+        last = events[0][0] - 1 if events and reason else self._last
+        return Gap(self._last + 1, max(last, self._last), reason)
+
+    def drop(self, count: int, until: int) -> int:
+        """Drops the oldest events, at most `count`, none beyond `until`; returns how many.
+
+        The newest of all stays: it tells when the gateway ran last.
+
+        Raises:
+            JournalError: as `append` does.
+        """
+        with self._writing:
+            last = min(self._first + count - 1, until, self._last - 1)
+            if last < self._first:
+                return 0
+            gap = Gap(1, last, NOT_KEPT)
+            try:
+                with self._transaction() as write:
+                    write.execute("DELETE FROM event WHERE sequence <= ?", (last,))
+                    write.execute("DELETE FROM gap WHERE last <= ?", (last,))
+                    self._rows.store_gap(write, gap)
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "dropping old events from") from error
+            dropped = last + 1 - self._first
+            self._gaps = [gap, *(one for one in self._gaps if one.last_sequence > last)]
+            self._first = last + 1
+            return dropped
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -166,40 +198,27 @@ class Journal:
             if self._writer.in_transaction:
                 self._writer.execute("ROLLBACK")
 
-    def _store(
-        self,
-        write: sqlite3.Connection,
-        events: Sequence[tuple[int, int, bytes]],
-        state: Mapping[str, bytes | None],
-    ) -> None:
-        # "OR REPLACE": what lies beyond the last event can only be a damaged record.
-        write.executemany(
-            "INSERT OR REPLACE INTO event VALUES (?, ?, ?, ?)",
-            [(n, t_ns, self._crc(n, t_ns, payload), payload) for n, t_ns, payload in events],
-        )
-        write.executemany(
-            "INSERT OR REPLACE INTO state VALUES (?, ?, ?)",
-            [(k, self._state_crc(k, v), v) for k, v in state.items() if v is not None],
-        )
-        write.executemany(
-            "DELETE FROM state WHERE key = ?", [(k,) for k, v in state.items() if v is None]
-        )
-
     def read(self, first: int, limit: int) -> list[Record | Gap]:
         """Events `first` to `first + limit - 1`, as far as there are any, in order.
 
-        Every sequence of that stretch is in exactly one record or gap.
+        Every sequence of that stretch is in exactly one record or gap. What was dropped is one
+        gap, however long it is.
 
         Raises:
             JournalError: the journal can't be read at all.
         """
-        first = max(first, self.first_sequence)
+        first = max(first, 1)
         last = min(first + limit - 1, self._last)
         if first > last:
             return []
-        with self._reader() as reader:
-            found = rows_between(reader, _SELECT, first, last)
-        return list(told(found, first, last, self._record))
+        if first < (kept_from := self._first):
+            return [Gap(first, kept_from - 1, NOT_KEPT)]
+        with self._readers.one() as reader:
+            try:
+                found = rows_between(reader, SELECT_EVENTS, first, last)
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "reading") from error
+        return list(told(found, first, last, self._rows.record, self._gaps))
 
     def read_audit(self, first: int, limit: int) -> list[AuditEntry | Gap]:
         """Entries `first` to `first + limit - 1` of the audit log, as far as there are any.
@@ -214,89 +233,151 @@ class Journal:
         last = min(first + limit - 1, self._audit.head.sequence)
         if first > last:
             return []
-        with self._reader() as reader:
-            return read_entries(reader, first, last)
+        with self._readers.one() as reader:
+            try:
+                return read_entries(reader, first, last)
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "reading the audit log in") from error
+
+    def times(self, count: int) -> list[tuple[int, int]]:
+        """Sequence and record time (ns) of some `count` events, spread over all that are kept.
+
+        Raises:
+            JournalError: the journal can't be read.
+        """
+        step = max((self._last - self._first) // max(count - 1, 1), 1)
+        picked = [*range(self._first, self._last, step), self._last]
+        query = f"{SELECT_EVENTS} WHERE sequence = ?"
+        with self._readers.one() as reader:
+            try:
+                rows = [reader.execute(query, (number,)).fetchone() for number in picked]
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "reading") from error
+        return [(row[0], row[1]) for row in rows if row and self._rows.intact(row)]
 
     def load_state(self) -> dict[str, bytes]:
         """The core's state as it was when the journal was opened; damaged keys are left out."""
         return dict(self._state)
 
+    def reopen(self) -> None:
+        """Opens the database anew for writing, and takes up what is really there.
+
+        After a failed `fsync` the system's cache may hold what the disk does not: so all that the
+        log holds is written into the database once more before it is believed.
+
+        Raises:
+            JournalError: it can't be had, or another journal is in its place.
+        """
+        with self._writing:
+            with suppress(sqlite3.Error):
+                self._writer.close()
+            self._writer = writer = open_writer(self._file)
+            try:
+                if epoch_of(writer, self._file) != self.epoch:
+                    msg = f"{self._file}: another journal is in its place; move that one away"
+                    raise JournalError(msg)
+                self._take_up(writer)
+            except sqlite3.Error as error:
+                raise explain(error, self._file, "opening") from error
+            self._identity = identity_of(self._folder)
+
+    def _take_up(self, writer: sqlite3.Connection) -> None:
+        (busy, _, _) = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            msg = f"opening {self._file}: another program holds it; end that program (a backup?)"
+            raise JournalError(msg, passing=True)
+        row = writer.execute(f"{SELECT_EVENTS} ORDER BY sequence DESC LIMIT 1").fetchone()
+        if row and row[0] > self._last and self._rows.intact(row):
+            self._last = row[0]
+            self._guard.write(self.epoch, self._last)
+        self._gaps, self._first = self._rows.first(writer, [])
+        self._audit.read_back(writer)
+
+    def rescue(self) -> None:
+        """Makes the files anew under their names from what is still open, and goes on in them.
+
+        For a journal whose files were deleted: what is open can be read until it is closed.
+
+        Raises:
+            JournalError: that can't be done now; it may be tried again.
+        """
+        with self._writing:
+            make_folder(self._folder)
+            self._guard.renew()
+            try:
+                ours = identity_of(self._folder)[0] == self._identity[0]
+                rescue(self._writer, self._file, ours=ours)
+            except (sqlite3.Error, OSError) as error:
+                msg = f"making {self._file} anew: {error}; check the folder and its disk"
+                raise JournalError(msg) from error
+            self._guard.write(self.epoch, self._last)
+            self._audit.mark()
+        self.reopen()
+        self._readers.open_again()
+
+    def is_in_place(self) -> bool:
+        """Whether its files still have their names. Raises JournalError: that can't be told."""
+        try:
+            return identity_of(self._folder) == self._identity
+        except OSError as error:
+            msg = f"looking at {self._folder}: {error.strerror}; check the disk"
+            raise JournalError(msg) from error
+
+    def checkpoint(self) -> None:
+        """Moves what is in the log into the database, so that a commit need not.
+
+        Raises:
+            JournalError: the disk does not take it.
+        """
+        with self._writing:
+            self._pragma("wal_checkpoint(PASSIVE)")
+
+    def used_bytes(self) -> int:
+        """How much of the database is in use: without what dropped events have left free."""
+        with self._writing:
+            return (self._pragma("page_count") - self._pragma("freelist_count")) * PAGE_BYTES
+
+    def give_back(self, pages: int, free_most: int) -> None:
+        """Gives so many pages back to the disk, where more than `free_most` are free.
+
+        Raises:
+            JournalError: the disk does not take it.
+        """
+        with self._writing:
+            if self._pragma("freelist_count") > free_most:
+                self._pragma(f"incremental_vacuum({pages})")
+
+    def _pragma(self, pragma: str) -> int:
+        try:
+            rows = self._writer.execute(f"PRAGMA {pragma}").fetchall()
+        except sqlite3.Error as error:
+            raise explain(error, self._file, "writing to") from error
+        return int(rows[0][0]) if rows else 0
+
     def close(self) -> None:
         """Ends all use of the folder. May be called twice."""
-        with self._writing:
-            if self._closed:
-                return
-            self._closed = True
-            with suppress(queue.Empty):
-                for _ in range(READERS):
-                    self._readers.get(timeout=READER_WAIT_S).close()
-            self._writer.close()
-            self._guard.close()
-
-    @contextmanager
-    def _reader(self) -> Iterator[sqlite3.Connection]:
-        if self._closed:
-            msg = f"reading {self._file}: the journal is closed"
-            raise JournalError(msg)
+        if not self._writing.acquire(timeout=CLOSE_MOST_S):
+            log.error("the disk does not answer: the journal is left open", file=str(self._file))
+            return
         try:
-            reader = self._readers.get(timeout=READER_WAIT_S)
-        except queue.Empty:
-            msg = f"reading {self._file}: the disk does not answer; check it and the system log"
-            raise JournalError(msg) from None
-        try:
-            yield reader
+            if not self._closed:
+                self._closed = True
+                self._readers.close()
+                with suppress(sqlite3.Error):
+                    self._writer.close()
+                self._guard.close()
         finally:
-            self._readers.put(reader)
-
-    def _record(self, row: Any) -> Record | None:
-        return Record(row[0], row[3]) if self._intact(row) else None
-
-    def _intact(self, row: Any) -> bool:
-        sequence, record_t_ns, crc, payload = row
-        if not isinstance(record_t_ns, int) or not isinstance(payload, bytes):
-            return False
-        return bool(crc == self._crc(sequence, record_t_ns, payload))
-
-    def _crc(self, sequence: int, record_t_ns: int, payload: bytes) -> int:
-        return zlib.crc32(payload, zlib.crc32(_HEADER.pack(self.epoch, sequence, record_t_ns)))
-
-    def _state_crc(self, key: str, value: bytes) -> int:
-        return zlib.crc32(value, zlib.crc32(key.encode() + b"\0" + self.epoch.to_bytes(8, "big")))
+            self._writing.release()
 
     def _find_last(self, damage: list[str]) -> int:
         """The newest event: what the database and the guard's file say together."""
-        try:
-            row = self._writer.execute(f"{_SELECT} ORDER BY sequence DESC LIMIT 1").fetchone()
-        except sqlite3.Error as error:
-            raise explain(error, self._file, "reading") from error
-        stored = row[0] if row else 0
+        query = f"{SELECT_EVENTS} ORDER BY sequence DESC LIMIT 1"
+        row = self._writer.execute(query).fetchone()
+        stored = row[0] if row else self._first - 1
         marked = self._guard.newest(self.epoch)
-        if marked and row and not self._intact(row):
+        if marked and row and not self._rows.intact(row):
             # Its number may be what is damaged: only the mark can be believed.
             stored = min(stored, marked)
         if stored < marked:
             damage.append(f"events {stored + 1} to {marked} were stored and are lost")
         return max(stored, marked)
-
-    def _read_state(self, damage: list[str]) -> dict[str, bytes]:
-        try:
-            rows = self._writer.execute("SELECT key, crc32, value FROM state").fetchall()
-        except sqlite3.Error as error:
-            raise explain(error, self._file, "reading the state in") from error
-        state = {}
-        for key, crc, value in rows:
-            whole = isinstance(value, bytes) and isinstance(key, str)
-            if whole and crc == self._state_crc(key, value):
-                state[key] = value
-            else:
-                damage.append(f"the state of {key!r} is damaged and left out")
-        return state
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the names of new files durable; SQLite does so for its own log only."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -1,7 +1,8 @@
 """The database under the journal: its schema, how it is opened, and its errors in plain words.
 
-One table of events, one of the core's state and one of what operators did, so that all change in
-one transaction. WAL with `synchronous=FULL`: a commit that has returned is on the disk.
+Tables of events, of why some are not there, of the core's state and of what operators did, so that
+all change in one transaction. WAL with `synchronous=FULL`: a commit that has returned is on the
+disk.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ DATABASE_FILE: Final = "journal.sqlite3"
 #: "lamp": tells a journal from any other SQLite database.
 APPLICATION_ID: Final = 0x6C616D70
 #: A journal of an older version gets at its opening what it lacks.
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 #: The version that brought the audit log.
 AUDIT_SINCE: Final = 2
 
@@ -29,18 +30,35 @@ _AUDIT: Final = (
     "CREATE TABLE IF NOT EXISTS audit (sequence INTEGER PRIMARY KEY, entry BLOB NOT NULL,"
     " previous BLOB NOT NULL, digest BLOB NOT NULL)"
 )
+_GAP: Final = (
+    "CREATE TABLE IF NOT EXISTS gap (first INTEGER PRIMARY KEY, last INTEGER NOT NULL,"
+    " crc32 INTEGER NOT NULL, reason TEXT NOT NULL)"
+)
 _SCHEMA: Final = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB NOT NULL)",
     "CREATE TABLE event (sequence INTEGER PRIMARY KEY, record_t_ns INTEGER NOT NULL,"
     " crc32 INTEGER NOT NULL, payload BLOB NOT NULL)",
     "CREATE TABLE state (key TEXT PRIMARY KEY, crc32 INTEGER NOT NULL, value BLOB NOT NULL)",
     _AUDIT,
+    _GAP,
 )
 
 
 class JournalError(Exception):
-    """The journal can't be used; the text is for an operator: what, where, what to do."""
+    """The journal can't be used; the text is for an operator: what, where, what to do.
 
+    `passing`: nothing is wrong with the connection, so that the same may be tried again on it.
+    """
+
+    def __init__(self, text: str, *, passing: bool = False) -> None:
+        super().__init__(text)
+        self.passing = passing
+
+
+#: After these a connection is as good as before; after any other error it can't be believed.
+_PASSING: Final = ("SQLITE_FULL", "SQLITE_BUSY")
+#: Of reading: what is asked for is damaged, or its place on the disk is.
+_DAMAGE: Final = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
 _REMEDIES: Final = (
     ("SQLITE_FULL", "the disk is full", "free some space; nothing that was stored is lost"),
@@ -56,10 +74,12 @@ _REMEDIES: Final = (
 def explain(error: sqlite3.Error, file: Path, doing: str) -> JournalError:
     """What `error`, met while `doing`, means to an operator."""
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    passing = name.startswith(_PASSING)
     for prefix, problem, remedy in _REMEDIES:
         if name.startswith(prefix):
-            return JournalError(f"{doing} {file}: {problem} ({name}: {error}); {remedy}")
-    return JournalError(f"{doing} {file}: {name}: {error}")
+            text = f"{doing} {file}: {problem} ({name}: {error}); {remedy}"
+            return JournalError(text, passing=passing)
+    return JournalError(f"{doing} {file}: {name}: {error}", passing=passing)
 
 
 def is_damage(error: sqlite3.Error) -> bool:
@@ -135,12 +155,14 @@ def rows_between(
 ) -> dict[int, Any]:
     """The rows of a stretch by sequence, which `select` puts first.
 
-    A damaged page hides only its own rows.
+    A damaged page hides only its own rows. Raises sqlite3.Error where the whole disk can't be read:
+    what is out of reach is not lost.
     """
     try:
         query = f"{select} WHERE sequence BETWEEN ? AND ?"
         rows = connection.execute(query, (first, last)).fetchall()
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        _look_elsewhere(connection, error)
         rows = []
     found = {row[0]: row for row in rows}
     if len(found) == last - first + 1:
@@ -154,6 +176,12 @@ def rows_between(
             if row:
                 found[sequence] = row
     return found
+
+
+def _look_elsewhere(connection: sqlite3.Connection, error: sqlite3.DatabaseError) -> None:
+    """Raises sqlite3.Error unless only the place is bad that `error` was met at."""
+    if not getattr(error, "sqlite_errorname", "").startswith(_DAMAGE):
+        connection.execute("SELECT value FROM meta WHERE key = 'epoch'").fetchone()
 
 
 def epoch_of(connection: sqlite3.Connection, file: Path) -> int:
@@ -194,6 +222,9 @@ def _known(connection: sqlite3.Connection, file: Path) -> tuple[int, int]:
 
 def _prepare(connection: sqlite3.Connection, file: Path) -> None:
     tables, version = _known(connection, file)
+    # Of a new one only, and before anything is written: the space of dropped events can be given
+    # back page by page. An older journal uses such space again, which is enough where it runs on.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         msg = f"{file}: its file system can't hold a write-ahead log; choose a local disk"
@@ -221,5 +252,6 @@ def _upgrade(connection: sqlite3.Connection) -> None:
     """Gives an older journal what it lacks, in one transaction; what it holds stays as it is."""
     connection.execute("BEGIN IMMEDIATE")
     connection.execute(_AUDIT)
+    connection.execute(_GAP)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")

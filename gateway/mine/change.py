@@ -71,13 +71,15 @@ class Act:
 class Answer:
     """What became of an act: done, or why it was refused. `act_t_ns` is when it came first.
 
-    `again`: it had been answered before; nothing was done now.
+    `again`: it had been answered before; nothing was done now. `unstored`: the disk has not taken
+    it yet.
     """
 
     act: Act
     refusal: str
     act_t_ns: int
     again: bool = False
+    unstored: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,8 @@ class Batch:
     """All that the drivers have given since the last step, in the order of its arrival.
 
     `measurements`: (n,) MEASUREMENT; sources index the map's anchors and readers. `acts` are what
-    operators have asked for, `clocks` how devices' clocks were found to be.
+    operators have asked for, `clocks` how devices' clocks were found to be; `journal` says why it
+    can't be written, empty where it can again, None where nothing is new.
     """
 
     measurements: Records = field(default_factory=lambda: np.empty(0, MEASUREMENT))
@@ -94,6 +97,7 @@ class Batch:
     notices: tuple[Notice, ...] = ()
     acts: tuple[Act, ...] = ()
     clocks: tuple[ClockCheck, ...] = ()
+    journal: str | None = None
 
 
 class EventKind(IntEnum):

@@ -26,6 +26,7 @@ from gateway.mine.change import ActKind, Batch, Changes, EventKind, Headcount
 from gateway.mine.core_words import grown, late_notices, started_text
 from gateway.mine.devices.anchors import JUDGE_EVERY_S, AnchorBook
 from gateway.mine.devices.anchors import SAVE_PARTS as ANCHOR_SAVE_PARTS
+from gateway.mine.devices.journal_watch import note_journal
 from gateway.mine.devices.limits import Limits
 from gateway.mine.devices.links import Links
 from gateway.mine.devices.notices import NoticeBook
@@ -208,6 +209,7 @@ class Mine(Reloading):
         self._limits.look(record)
         self._routes.look(record)
         self._room.watch(batch, self._anchors.misplaced, record)
+        note_journal(batch.journal, self._alarms, record)
         seconds = range(before_ns // SECOND_NS, now_ns // SECOND_NS)
         self._keep(changed, record)
         self._keep_places((second % PLACE_PARTS for second in seconds[-PLACE_PARTS:]), record)

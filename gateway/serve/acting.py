@@ -31,7 +31,7 @@ Response = TypeVar("Response", bound=_Result)
 
 
 async def done(ask: Ask, act: Act, response: Response) -> Response:
-    """Asks for an act; `response` with what became of it, when that is stored.
+    """Asks for an act; `response` with what became of it, when that is stored, or can't be now.
 
     Raises:
         RequestError: it is refused, too many wait, or the gateway is stopping.
@@ -44,6 +44,7 @@ async def done(ask: Ask, act: Act, response: Response) -> Response:
         raise RequestError(grpc.StatusCode.FAILED_PRECONDITION, answer.refusal)
     response.result.act_time.FromNanoseconds(answer.act_t_ns)
     response.result.repeated_request = answer.again
+    response.result.unstored = answer.unstored
     return response
 
 

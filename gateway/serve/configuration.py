@@ -118,6 +118,7 @@ class ConfigurationHub:
         )
         response.result.act_time.FromNanoseconds(outcome.answer.act_t_ns)
         response.result.repeated_request = outcome.answer.again
+        response.result.unstored = outcome.answer.unstored
         return response
 
 

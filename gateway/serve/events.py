@@ -20,6 +20,7 @@ from gateway.serve.cursor import CursorError, Kind, seal, seal_page, unseal
 from gateway.serve.encode import heartbeat_message, sync_message
 from gateway.serve.failure import RequestError, invalid
 from gateway.serve.paging import page_size, page_start
+from gateway.serve.unstored import Unstored
 from gateway.serve.wake import Signal
 from lamproom.v1 import event_pb2, stream_pb2
 from lamproom.v1.event_pb2 import WatchEventsResponse
@@ -43,20 +44,29 @@ class EventHub:
         self._threads = ThreadPoolExecutor(READERS, thread_name_prefix="journal-read")
         self._last = journal.last_sequence
         self._recent: dict[int, bytes] = {}
+        self._unstored = Unstored()
 
     def publish(self, first_sequence: int, payloads: Sequence[bytes]) -> None:
-        """Sends stored events; the first follows the last one that was published.
+        """Sends stored events; what is left out before the first is a gap in the journal.
 
         Raises:
-            ValueError: it does not.
+            ValueError: the first was published before.
         """
-        if first_sequence != self._last + 1:
+        if first_sequence <= self._last:
             msg = f"event {first_sequence} does not follow: {self._last + 1} is the next"
             raise ValueError(msg)
+        self._last = first_sequence - 1
         for payload in payloads:
             self._last += 1
             self._recent[self._last] = payload
-            self._recent.pop(self._last - RECENT_EVENTS_MAX, None)
+            while len(self._recent) > RECENT_EVENTS_MAX:
+                del self._recent[next(iter(self._recent))]
+        self._unstored.stored(self._last)
+        self._signal.fire()
+
+    def publish_unstored(self, first_sequence: int, payloads: Sequence[bytes], reason: str) -> None:
+        """Tells events that wait for the disk: they come again when they are stored."""
+        self._unstored.add(first_sequence, payloads, reason)
         self._signal.fire()
 
     def close(self) -> None:
@@ -75,7 +85,7 @@ class EventHub:
         if reset:
             yield _wrap(reset=stream_pb2.Reset(reason=reset))
         goal = self._last
-        synced = False
+        synced, told = False, 0
         while True:
             self._signal.check()
             if not synced and following > goal:
@@ -92,6 +102,9 @@ class EventHub:
                 ):
                     following = _end(item) + 1
                     yield item.payload if isinstance(item, Record) else _wrap(gap=self._gap(item))
+            elif waiting := self._unstored.after(told):
+                message, told = waiting
+                yield _wrap(unstored=message)
             elif not await self._signal.wait(self._heartbeat_s):
                 beat = heartbeat_message(self._now_ns(), self._cursor(following - 1))
                 yield _wrap(heartbeat=beat)

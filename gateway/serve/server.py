@@ -138,9 +138,13 @@ class Server:
         """Sends events that the journal has stored, as the bytes that it stored.
 
         Raises:
-            ValueError: the first does not follow the last one that was published.
+            ValueError: the first was published before.
         """
         self.services.publish_events(first_sequence, payloads)
+
+    def publish_unstored(self, first_sequence: int, payloads: Sequence[bytes], reason: str) -> None:
+        """Sends events that wait for a disk that does not take them, as such."""
+        self.services.publish_unstored(first_sequence, payloads, reason)
 
     async def stop(self, grace_s: float) -> None:
         """Ends all streams at once, with UNAVAILABLE; other calls have `grace_s` to end."""

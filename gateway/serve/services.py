@@ -158,9 +158,13 @@ class Services:
         """Sends events that the journal has stored, as the bytes that it stored.
 
         Raises:
-            ValueError: the first does not follow the last one that was published.
+            ValueError: the first was published before.
         """
         self.events.publish(first_sequence, payloads)
+
+    def publish_unstored(self, first_sequence: int, payloads: Sequence[bytes], reason: str) -> None:
+        """Sends events that wait for a disk that does not take them, as such."""
+        self.events.publish_unstored(first_sequence, payloads, reason)
 
     def close(self) -> None:
         """Ends all streams but those of events, which `close_events` does."""

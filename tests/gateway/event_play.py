@@ -165,6 +165,7 @@ class Play(Desk):
             "reload": self._reload,
             "pause": self._pause,
             "operator": self.act,
+            "journal": self._journal,
         }
         if first in doers:
             doers[first](*rest)
@@ -289,6 +290,9 @@ class Play(Desk):
             quality = Quality[rest[1].upper()] if len(rest) > 1 else Quality.GOOD
             sample = Sample(device, what, _value(rest[0]), quality, "", None, self.now_ns)
             self.devices[device].samples([sample])
+
+    def _journal(self, what: str, *reason: str) -> None:
+        self.inbox.put_journal(" ".join(reason) if what == "fails" else "")
 
     def _show(self, what: str) -> None:
         self._step()

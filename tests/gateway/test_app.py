@@ -14,7 +14,7 @@ import pytest
 
 from equipment.report import Notice, NoticeKind, Quality, RecordBatch, Sample
 from gateway.journal.audit import AuditEntry
-from gateway.journal.journal import Journal, JournalError
+from gateway.journal.journal import Journal
 from gateway.mine.core import Mine
 from lamproom.v1 import (
     alarm_pb2,
@@ -41,7 +41,7 @@ async def test_it_starts_and_ends_and_starts_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("fails", "error"),
-    [("append", JournalError("the disk is full")), ("step", ZeroDivisionError("a bug"))],
+    [("append", ValueError("a bug")), ("step", ZeroDivisionError("a bug"))],
 )
 async def test_a_pipeline_that_fails_ends_the_gateway_and_all_streams(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str, error: Exception
@@ -51,7 +51,7 @@ async def test_a_pipeline_that_fails_ends_the_gateway_and_all_streams(
         watch = events_of(channel)
         await watch.read()
 
-        def fail(*_: Any) -> None:
+        def fail(*_: Any, **_more: Any) -> None:
             raise error
 
         monkeypatch.setattr(Journal if fails == "append" else Mine, fails, fail)
@@ -83,11 +83,11 @@ async def test_a_stop_while_events_are_stored_stores_and_sends_them(
         appending, go_on = threading.Event(), threading.Event()
         append = Journal.append
 
-        def slow(journal: Journal, events: Any, *rest: Any) -> None:
+        def slow(journal: Journal, events: Any, *rest: Any, **more: Any) -> None:
             if events:
                 appending.set()
                 assert go_on.wait(LONG_S)
-            append(journal, events, *rest)
+            append(journal, events, *rest, **more)
 
         monkeypatch.setattr(Journal, "append", slow)
         run.gateway._inbox.put_notice(notice())

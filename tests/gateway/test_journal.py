@@ -149,7 +149,7 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
 def test_a_newer_journal_is_refused(open_journal: Open) -> None:
     journal = open_journal()
     edit(journal, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    with pytest.raises(JournalError, match=r"written by a newer lamproom \(schema 3"):
+    with pytest.raises(JournalError, match=r"written by a newer lamproom \(schema 4"):
         open_journal()
 
 
@@ -198,7 +198,7 @@ def test_flipped_bits_in_the_file_are_never_served(open_journal: Open) -> None:
     for _ in range(60):
         damaged = bytearray(whole)
         # Beyond the schema's page and its roots: there SQLite itself refuses the file.
-        damaged[chance.randrange(5 * 4096, len(whole))] ^= 1 << chance.randrange(8)
+        damaged[chance.randrange(8 * 4096, len(whole))] ^= 1 << chance.randrange(8)
         file.write_bytes(damaged)
         journal = open_journal()
         try:
@@ -282,7 +282,7 @@ def test_damaged_state_is_left_out_and_told(open_journal: Open) -> None:
 def test_a_reader_in_the_middle_does_not_hold_up_the_writer(open_journal: Open) -> None:
     journal = open_journal()
     store(journal, 100)
-    with journal._reader() as reader:
+    with journal._readers.one() as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM event").fetchone()
         store(journal, 100)

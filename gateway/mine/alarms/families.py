@@ -115,6 +115,12 @@ FAMILIES: Final[Mapping[str, Family]] = {
     DEVICE_DOWN: Family(
         "设备离线", Category.EQUIPMENT, "a reader or a machine is not heard", "it is heard again"
     ),
+    "journal_failing": Family(
+        "日志存储故障",
+        Category.EQUIPMENT,
+        "the gateway's journal can't be written, was deleted, or has less room than reserve_mb",
+        "it can be written again",
+    ),
     "route_deviation": Family(
         "特种作业人员路线异常",
         Category.ORDER,
