@@ -22,6 +22,7 @@ from gateway.journal.sqlite import JournalError
 GUARD_FILE: Final = "journal.guard"
 
 _MARK: Final = struct.Struct(">4sQQ")
+_MARK_BYTES: Final = _MARK.size + 4
 _MAGIC: Final = b"LPMK"
 
 log = structlog.get_logger(__name__)
@@ -50,15 +51,7 @@ class Guard:
 
     def newest(self, epoch: int) -> int:
         """The newest sequence written down for the journal `epoch`; 0 where there is none."""
-        data = os.pread(self._fd, _MARK.size + 4, 0)
-        if not data:
-            return 0
-        body, crc = data[: _MARK.size], data[_MARK.size :]
-        if len(crc) != 4 or zlib.crc32(body) != int.from_bytes(crc, "big"):
-            log.warning("newest event is not written down: a lost one would not be noticed")
-            return 0
-        magic, marked_epoch, sequence = _MARK.unpack(body)
-        return int(sequence) if (magic, marked_epoch) == (_MAGIC, epoch) else 0
+        return _sequence(os.pread(self._fd, _MARK_BYTES, 0), epoch)
 
     def write(self, epoch: int, sequence: int) -> None:
         """Writes down that `sequence` is stored.
@@ -75,6 +68,26 @@ class Guard:
     def close(self) -> None:
         """Gives the folder free."""
         os.close(self._fd)
+
+
+def newest_marked(folder: Path, epoch: int) -> int:
+    """As `Guard.newest`, of a journal that another process may hold."""
+    try:
+        data = (folder / GUARD_FILE).read_bytes()
+    except FileNotFoundError:
+        return 0
+    return _sequence(data[:_MARK_BYTES], epoch)
+
+
+def _sequence(data: bytes, epoch: int) -> int:
+    if not data:
+        return 0
+    body, crc = data[: _MARK.size], data[_MARK.size :]
+    if len(crc) != 4 or zlib.crc32(body) != int.from_bytes(crc, "big"):
+        log.warning("newest event is not written down: a lost one would not be noticed")
+        return 0
+    magic, marked_epoch, sequence = _MARK.unpack(body)
+    return int(sequence) if (magic, marked_epoch) == (_MAGIC, epoch) else 0
 
 
 def _locked(file: Path) -> int:
