@@ -30,6 +30,7 @@ COMMANDS = (
     "locate",
     "evaluate",
     "audit",
+    "journal",
     "doctor",
     "values",
     "devices",
