@@ -130,7 +130,7 @@ def print_table(
 
 def write_csv(file: Path, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Writes a table that spreadsheets open with Chinese text and whole card numbers."""
-    from gateway.cli.muster_pages import as_text
+    from gateway.cli.export.csv_file import as_text
 
     out = io.StringIO()
     writer = csv.writer(out)

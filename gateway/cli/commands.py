@@ -21,6 +21,7 @@ from gateway.cli.evaluate import evaluate
 from gateway.cli.explain import explain
 from gateway.cli.hazards import hazards
 from gateway.cli.init import init
+from gateway.cli.journal import journal
 from gateway.cli.listen import listen
 from gateway.cli.locate import locate
 from gateway.cli.muster import muster
@@ -89,6 +90,7 @@ app.add_typer(browse, name="browse")
 app.add_typer(cards, name="cards")
 app.add_typer(certs, name="certs")
 app.add_typer(hazards, name="hazards")
+app.add_typer(journal, name="journal")
 app.add_typer(listen, name="listen")
 app.add_typer(profile, name="profile")
 app.add_typer(probe, name="probe")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import html
 import io
-import re
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from typing import Final, NamedTuple
 
+from gateway.cli.export.csv_file import as_text
 from gateway.cli.show import local, plain
 from lamproom.v1 import mine_pb2, muster_pb2
 
@@ -50,9 +50,6 @@ _COLUMNS: Final = (
     Words("age, s", "距今秒数"),
     Words("way out", "撤离路线"),
 )
-
-#: What a spreadsheet would take for a formula, or for a number of which it keeps 15 digits only.
-_NOT_PLAIN_TEXT: Final = re.compile(r"[=+\-@].*|\d{12,}", re.DOTALL)
 
 _STYLE: Final = """
 @page { size: A4 landscape; margin: 12mm; }
@@ -167,12 +164,6 @@ def csv_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard], zo
     for card in cards:
         writer.writerow([as_text(cell) for cell in (*_cells(card, zone), name)])
     return out.getvalue()
-
-
-def as_text(cell: str) -> str:
-    """A cell that no spreadsheet calculates or rounds: a tab before it makes it text."""
-    cell = plain(cell)
-    return f"\t{cell}" if _NOT_PLAIN_TEXT.fullmatch(cell) else cell
 
 
 def html_of(muster: muster_pb2.Muster, cards: Sequence[muster_pb2.MusterCard], zone: tzinfo) -> str:

@@ -175,6 +175,15 @@ def journal_folder_of(folder: Path) -> Path:
     return folder / read_settings(folder).journal.folder
 
 
+def timezone_of(folder: Path) -> str:
+    """The time zone of the mine in `folder`; of its files only `mine.toml` is read.
+
+    Raises:
+        ConfigurationError: that file has mistakes.
+    """
+    return read_settings(folder).mine.timezone
+
+
 def grpc_address_of(folder: Path) -> str:
     """Where the gateway of the mine in `folder` is reached; of its files only `mine.toml` is read.
 

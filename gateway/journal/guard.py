@@ -24,6 +24,8 @@ GUARD_FILE: Final = "journal.guard"
 
 _MARK: Final = struct.Struct(">4sQQQ")
 _MAGIC: Final = b"LPM2"
+#: With its checksum.
+_MARK_BYTES: Final = _MARK.size + 4
 #: Of gateways before, which did not write down changes of the state.
 _OLD_MARK: Final = struct.Struct(">4sQQ")
 _OLD_MAGIC: Final = b"LPMK"
@@ -57,16 +59,7 @@ class Guard:
 
         They are 0 where they are not written down.
         """
-        data = os.pread(self._fd, _MARK.size + 4, 0)
-        if not data:
-            return 0, 0
-        for mark, magic in ((_MARK, _MAGIC), (_OLD_MARK, _OLD_MAGIC)):
-            body, crc = data[: mark.size], data[mark.size : mark.size + 4]
-            if body[:4] == magic and zlib.crc32(body) == int.from_bytes(crc, "big"):
-                _, marked_epoch, sequence, *changes = mark.unpack(body)
-                return (sequence, sum(changes)) if marked_epoch == epoch else (0, 0)
-        log.warning("newest event is not written down: a lost one would not be noticed")
-        return 0, 0
+        return _marked(os.pread(self._fd, _MARK_BYTES, 0), epoch)
 
     def write(self, epoch: int, sequence: int, changes: int) -> None:
         """Writes down that `sequence`, and so many changes of the state, are stored.
@@ -83,6 +76,27 @@ class Guard:
     def close(self) -> None:
         """Gives the folder free."""
         os.close(self._fd)
+
+
+def newest_marked(folder: Path, epoch: int) -> tuple[int, int]:
+    """As `Guard.newest`, of a journal that another process may hold. Raises OSError."""
+    try:
+        data = (folder / GUARD_FILE).read_bytes()
+    except FileNotFoundError:
+        return 0, 0
+    return _marked(data[:_MARK_BYTES], epoch)
+
+
+def _marked(data: bytes, epoch: int) -> tuple[int, int]:
+    if not data:
+        return 0, 0
+    for mark, magic in ((_MARK, _MAGIC), (_OLD_MARK, _OLD_MAGIC)):
+        body, crc = data[: mark.size], data[mark.size : mark.size + 4]
+        if body[:4] == magic and zlib.crc32(body) == int.from_bytes(crc, "big"):
+            _, marked_epoch, sequence, *changes = mark.unpack(body)
+            return (sequence, sum(changes)) if marked_epoch == epoch else (0, 0)
+    log.warning("newest event is not written down: a lost one would not be noticed")
+    return 0, 0
 
 
 def _locked(file: Path) -> int:

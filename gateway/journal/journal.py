@@ -69,15 +69,12 @@ class Journal:
             marked, changes = guard.newest(self.epoch)
             self._last = self._find_last(marked, damage)
             self._state = self._kept.read(writer, changes, damage)
+            #: How far each consumer is.
+            self.consumers: Final = ConsumerStore(self.epoch, writer, damage)
         except sqlite3.Error as error:
             raise explain(error, self._file, "reading") from error
         self._audit = AuditStore(folder, self.epoch, writer, damage)
         self._identity = identity_of(folder)
-        try:
-            #: How far each consumer is.
-            self.consumers: Final = ConsumerStore(self.epoch, writer, damage)
-        except sqlite3.Error as error:
-            raise explain(error, self._file, "reading the consumers' places in") from error
         #: What was found to be lost when the journal was opened, a sentence each.
         self.damage: Final = tuple(damage)
 
@@ -242,10 +239,7 @@ class Journal:
         if first < (kept_from := self._first):
             return [Gap(first, kept_from - 1, NOT_KEPT)]
         with self._readers.one() as reader:
-            try:
-                found = rows_between(reader, SELECT_EVENTS, first, last)
-            except sqlite3.Error as error:
-                raise explain(error, self._file, "reading") from error
+            found = rows_between(reader, SELECT_EVENTS, first, last)
         return list(told(found, first, last, self._rows.record, self._gaps))
 
     def read_audit(self, first: int, limit: int) -> list[AuditEntry | Gap]:
@@ -262,10 +256,7 @@ class Journal:
         if first > last:
             return []
         with self._readers.one() as reader:
-            try:
-                return read_entries(reader, first, last)
-            except sqlite3.Error as error:
-                raise explain(error, self._file, "reading the audit log in") from error
+            return read_entries(reader, first, last)
 
     def times(self, count: int) -> list[tuple[int, int]]:
         """Sequence and record time (ns) of some `count` events, spread over all that are kept.
@@ -277,10 +268,7 @@ class Journal:
         picked = [*range(self._first, self._last, step), self._last]
         query = f"{SELECT_EVENTS} WHERE sequence = ?"
         with self._readers.one() as reader:
-            try:
-                rows = [reader.execute(query, (number,)).fetchone() for number in picked]
-            except sqlite3.Error as error:
-                raise explain(error, self._file, "reading") from error
+            rows = [reader.execute(query, (number,)).fetchone() for number in picked]
         return [(row[0], row[1]) for row in rows if row and self._rows.intact(row)]
 
     def load_state(self) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from gateway.journal.sqlite import JournalError, open_reader
+from gateway.journal.sqlite import JournalError, explain, open_reader
 
 #: As many as there are threads that read for slow clients; each holds a page cache of 2 MB.
 READERS: Final = 2
@@ -43,7 +43,11 @@ class Readers:
 
     @contextmanager
     def one(self) -> Iterator[sqlite3.Connection]:
-        """A connection for a moment. Raises JournalError: closed, or none is given back."""
+        """A connection for a moment.
+
+        Raises:
+            JournalError: the pool is closed, none is given back, or it can't be read.
+        """
         if self._closed:
             msg = f"reading {self._file}: the journal is closed"
             raise JournalError(msg)
@@ -54,6 +58,8 @@ class Readers:
             raise JournalError(msg) from None
         try:
             yield reader
+        except sqlite3.Error as error:
+            raise explain(error, self._file, "reading") from error
         finally:
             self._idle.put(reader)
 

@@ -20,8 +20,9 @@ DATABASE_FILE: Final = "journal.sqlite3"
 APPLICATION_ID: Final = 0x6C616D70
 #: A journal of an older version gets at its opening what it lacks.
 SCHEMA_VERSION: Final = 3
-#: The version that brought the audit log.
+#: The version that brought the audit log, and that which brought gaps that are written down.
 AUDIT_SINCE: Final = 2
+GAPS_SINCE: Final = 3
 
 #: Only a foreign tool (a backup) can hold the database; longer than it takes to copy a page.
 BUSY_TIMEOUT_S: Final = 5.0

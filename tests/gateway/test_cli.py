@@ -31,6 +31,7 @@ COMMANDS = (
     "locate",
     "evaluate",
     "audit",
+    "journal",
     "doctor",
     "values",
     "devices",

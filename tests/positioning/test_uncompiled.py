@@ -25,7 +25,7 @@ def test_the_kernels_pass_their_tests_uncompiled() -> None:
     modules = [f"tests/positioning/test_{name}.py" for name in names]
     modules += [f"tests/positioning/test_smoothing.py::{SMOOTHED_ON_ROADWAYS}"]
     slow = "walks_into or starts_in or is_found_in"  # the filter of both models, over and over
-    command = [sys.executable, "-m", "pytest", "-n0", "--no-cov", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-n0", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, "-k", f"not ({slow})", *modules],
         cwd=ROOT,

@@ -5,7 +5,7 @@ and a gateway that reads all of them; a gRPC client judges every value. All faul
 there at once. What is printed with `-s` is what was seen, and after how long; the table in
 `docs/reliability.md` is written anew with
 
-    LAMPROOM_FAULT_TABLE=docs/reliability.md pytest tests/system/test_faults.py -n0 --no-cov
+    LAMPROOM_FAULT_TABLE=docs/reliability.md pytest tests/system/test_faults.py -n0
 """
 
 import os
