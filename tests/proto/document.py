@@ -52,10 +52,11 @@ An error has a status code, a message in words, and details (google.rpc, in the 
 - `ResourceInfo`: where something is meant that has an id, what and which.
 - `RetryInfo`: where it helps to send the same again later, after how long at least.
 
-Any method may end with `REQUEST_MALFORMED`, `INTERNAL_ERROR` or `STOPPING`. What gRPC itself
-refuses before the gateway sees it has no details: a request that is too large or a call too many
-(`RESOURCE_EXHAUSTED`), a method that there is not (`UNIMPLEMENTED`), a gateway that can't be
-reached (`UNAVAILABLE`).
+Any method may end with `REQUEST_MALFORMED`, `INTERNAL_ERROR` or `STOPPING`, and one that takes a
+`read_mask` with `READ_MASK_INVALID`. A part of a request that is told again is cut where it is
+long. What gRPC itself refuses before the gateway sees it has no details: a request that is too
+large or a call too many (`RESOURCE_EXHAUSTED`), a method that there is not (`UNIMPLEMENTED`), a
+gateway that can't be reached (`UNAVAILABLE`).
 """
 
 

@@ -37,7 +37,7 @@ class EventServiceStub:
     """Streams events from a place in the journal on: what is stored, one `sync`, then each event as
     soon as it is on disk, with a `heartbeat` when there is none.
 
-    INVALID_ARGUMENT: the cursor is not one that this API gave out.
+    INVALID_ARGUMENT: the cursor is not one that this API gave out, or the consumer's name is not one.
     OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
     NOT_FOUND: the filter names a mine that this gateway does not serve.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
@@ -83,7 +83,7 @@ class EventServiceAsyncStub(EventServiceStub):
     """Streams events from a place in the journal on: what is stored, one `sync`, then each event as
     soon as it is on disk, with a `heartbeat` when there is none.
 
-    INVALID_ARGUMENT: the cursor is not one that this API gave out.
+    INVALID_ARGUMENT: the cursor is not one that this API gave out, or the consumer's name is not one.
     OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
     NOT_FOUND: the filter names a mine that this gateway does not serve.
     UNAVAILABLE: the gateway is stopping; come back with the last cursor.
@@ -132,7 +132,7 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """Streams events from a place in the journal on: what is stored, one `sync`, then each event as
         soon as it is on disk, with a `heartbeat` when there is none.
 
-        INVALID_ARGUMENT: the cursor is not one that this API gave out.
+        INVALID_ARGUMENT: the cursor is not one that this API gave out, or the consumer's name is not one.
         OUT_OF_RANGE: the cursor or sequence lies beyond the newest event.
         NOT_FOUND: the filter names a mine that this gateway does not serve.
         UNAVAILABLE: the gateway is stopping; come back with the last cursor.
