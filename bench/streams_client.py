@@ -96,7 +96,7 @@ async def subscribe(
     """Reads one stream for ever."""
     path, request = METHODS[method]
     ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
-    call = ask(request)
+    call = ask(request, wait_for_ready=True)
     noted.take(method, cast(bytes, await call.read()))
     began.set()
     if stalls:
@@ -129,7 +129,12 @@ async def main(port: int, reading: int, stalled: int, methods: list[str], folder
             began.append(asyncio.Event())
             call = subscribe(channel, method, noted, stalls=n >= reading, began=began[-1])
             tasks.append(asyncio.create_task(call))
-    await asyncio.gather(*(one.wait() for one in began))
+    all_began = asyncio.gather(*(one.wait() for one in began))
+    # One that fails is not waited for in vain.
+    await asyncio.wait([all_began, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    if not all_began.done():
+        failed = next(task for task in tasks if task.done())
+        raise RuntimeError("a stream has ended before it began") from failed.exception()
     print("READY", flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
         failed = sum(task.done() for task in tasks)
