@@ -108,6 +108,11 @@ async def subscribe(
         noted.take(method, cast(bytes, message))
 
 
+async def _all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
+
+
 def credentials(folder: Path) -> grpc.ChannelCredentials:
     """Those of a client that the server knows."""
     parts = [(folder / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")]
@@ -129,12 +134,11 @@ async def main(port: int, reading: int, stalled: int, methods: list[str], folder
             began.append(asyncio.Event())
             call = subscribe(channel, method, noted, stalls=n >= reading, began=began[-1])
             tasks.append(asyncio.create_task(call))
-    all_began = asyncio.gather(*(one.wait() for one in began))
     # One that fails is not waited for in vain.
-    await asyncio.wait([all_began, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    if not all_began.done():
-        failed = next(task for task in tasks if task.done())
-        raise RuntimeError("a stream has ended before it began") from failed.exception()
+    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(_all(began)), *tasks]
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in done:
+        one.result()
     print("READY", flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
         failed = sum(task.done() for task in tasks)
