@@ -96,7 +96,7 @@ async def subscribe(
     """Reads one stream for ever."""
     path, request = METHODS[method]
     ask: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = channel.unary_stream(path)
-    call = ask(request)
+    call = ask(request, wait_for_ready=True)
     noted.take(method, cast(bytes, await call.read()))
     began.set()
     if stalls:
@@ -106,6 +106,11 @@ async def subscribe(
         if message is grpc.aio.EOF:
             return
         noted.take(method, cast(bytes, message))
+
+
+async def _all(events: list[asyncio.Event]) -> None:
+    for event in events:
+        await event.wait()
 
 
 def credentials(folder: Path) -> grpc.ChannelCredentials:
@@ -129,7 +134,11 @@ async def main(port: int, reading: int, stalled: int, methods: list[str], folder
             began.append(asyncio.Event())
             call = subscribe(channel, method, noted, stalls=n >= reading, began=began[-1])
             tasks.append(asyncio.create_task(call))
-    await asyncio.gather(*(one.wait() for one in began))
+    # One that fails is not waited for in vain.
+    waiting: list[asyncio.Future[Any]] = [asyncio.ensure_future(_all(began)), *tasks]
+    done, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in done:
+        one.result()
     print("READY", flush=True)
     while await asyncio.to_thread(sys.stdin.readline):
         failed = sum(task.done() for task in tasks)
