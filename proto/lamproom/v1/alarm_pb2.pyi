@@ -87,7 +87,9 @@ class ActHeader(_message.Message):
     request_id: _builtins.str
     """Chosen by the client, the same when it sends the act again: a random UUID. 8 to 64 characters."""
     operator: _builtins.str
-    """Who does it, up to 64 characters."""
+    """Who does it, up to 64 characters. Of a caller with a certificate or token it is their own name,
+    which may be left out; only those who speak for others give another.
+    """
     note: _builtins.str
     """What is to be said about it, up to 500 characters."""
     def __init__(
