@@ -3,7 +3,6 @@
 import csv
 import json
 import os
-import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,8 +12,11 @@ from typing import Any
 
 import grpc
 import pytest
+from click.testing import Result
 from google.protobuf.message_factory import GetMessageClass
+from typer.testing import CliRunner
 
+from gateway.cli.commands import app
 from gateway.config.bundle import read_settings
 from gateway.security.folder import CertificateFolder
 from gateway.security.identity import Identity
@@ -32,7 +34,7 @@ from lamproom.v1 import (
     roster_pb2_grpc,
 )
 from tests.support.places import ROOT
-from tests.support.processes import gateway, lamproom, simulator
+from tests.support.processes import gateway, simulator
 from tests.support.waiting import LONG_S, blocked_until
 
 #: Methods whose answers name people in this mine: what is masked must have been there.
@@ -74,11 +76,8 @@ class Mine:
         pem = [file.read_bytes() for file in files]
         return grpc.secure_channel(f"localhost:{self.port}", grpc.ssl_channel_credentials(*pem))
 
-    def run(self, *arguments: str | Path, name: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            lamproom(*arguments), cwd=ROOT, env={**os.environ, "LAMPROOM_NAME": name},
-            capture_output=True, text=True, check=False, timeout=LONG_S,
-        )  # fmt: skip
+    def run(self, *arguments: str | Path, name: str) -> Result:
+        return CliRunner().invoke(app, list(map(str, arguments)), env={"LAMPROOM_NAME": name})
 
 
 @pytest.fixture(scope="module")
@@ -206,20 +205,20 @@ def test_the_audit_log_keeps_who_was_authenticated(mine: Mine) -> None:
 
 def test_commands_find_the_certificates_of_a_mines_folder(mine: Mine) -> None:
     devices = mine.run("devices", mine.folder, "--json", name="dispatcher")
-    assert devices.returncode == 0, devices.stderr
+    assert devices.exit_code == 0, devices.stderr
     found = json.loads(devices.stdout)["devices"]
     assert {one["device"] for one in found} >= {"uwb_1", "shearer_3101"}
     watched = mine.run("watch", mine.folder, "--json", "--seconds", "3", name="screen")
-    assert watched.returncode == 0, watched.stderr
+    assert watched.exit_code == 0, watched.stderr
     assert '"sync"' in watched.stdout
     refused = mine.run("devices", mine.folder, name="screen")
-    assert refused.returncode == 1
+    assert refused.exit_code == 1
     assert "EquipmentService/ListDevices needs operator: screen's role is viewer" in refused.stderr
     nobody = mine.run("devices", mine.folder, name="nobody")
-    assert nobody.returncode == 1
+    assert nobody.exit_code == 1
     assert "has no key of nobody: `lamproom certs issue" in nobody.stderr
     plain = mine.run("devices", f"127.0.0.1:{mine.port}", name="")
-    assert plain.returncode == 1
+    assert plain.exit_code == 1
     doctor = mine.run("doctor", mine.folder, "--no-devices", "--json", name="")
     texts = {one["what"]: one["text"] for one in json.loads(doctor.stdout)["findings"]}
     assert "the gateway's certificate ends in 8" in texts["certificates"]
