@@ -1,0 +1,48 @@
+"""Consumers: the gateway remembers how far a client is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import grpc
+import pytest
+
+import lamproom
+from tests.client.both import Either, both, connected, events_until
+from tests.gateway.serve_rig import served
+
+
+@both
+async def test_a_consumer_goes_on_where_it_was_over_runs_and_restarts(
+    tmp_path: Path, kind: type[Either]
+) -> None:
+    async with served(tmp_path) as rig, connected(kind, rig.port) as client:
+        try:
+            assert await client.ask("consumers") == []
+        except lamproom.RefusedError as error:
+            if error.code is not grpc.StatusCode.UNIMPLEMENTED:
+                raise
+            pytest.skip("this gateway remembers no consumers")
+        await rig.happen(6)
+        stream = client.client.events(consumer="screen")
+        assert await events_until(client, stream, 3) == [1, 2, 3]
+        await client.leave(stream, None)
+        (known,) = await client.ask("consumers")
+        assert (known.consumer, known.sequence, known.behind) == ("screen", 3, 3)
+        # What an exception leaves undone comes again.
+        stream = client.client.events(consumer="screen")
+        assert await events_until(client, stream, 5) == [4, 5]
+        await client.leave(stream, ValueError("broken off"))
+    async with served(tmp_path) as rig, connected(kind, rig.port) as client:
+        stream = client.client.events(consumer="screen")
+        assert await events_until(client, stream, 6) == [5, 6]
+        await client.leave(stream, None)
+        newest = await client.ask("acknowledge", "other", stream.cursor)
+        assert (newest.consumer, newest.sequence) == ("other", 6)
+        await client.ask("delete_consumer", "screen")
+        assert [known.consumer for known in await client.ask("consumers")] == ["other"]
+        with pytest.raises(lamproom.RefusedError) as refusal:
+            await client.ask("delete_consumer", "screen")
+        assert refusal.value.code is grpc.StatusCode.NOT_FOUND
+        assert refusal.value.reason
+        assert refusal.value.remedy in str(refusal.value)
