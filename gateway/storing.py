@@ -13,7 +13,7 @@ from gateway.desk import Desk, audit_of
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
 from gateway.journal.records import EventRow
-from gateway.journal.retention import Keep
+from gateway.journal.retention import Keep, Needed
 from gateway.journal.waiting import Portion
 from gateway.journal.writer import JournalWriter
 from gateway.mine.change import Answer, Changes, Event
@@ -68,7 +68,9 @@ class Storing:
         *,
         settings: JournalSettings,
         now_ns: Clock,
+        needed: Needed = lambda: None,
     ) -> None:
+        """`needed` gives the oldest event that a consumer has yet to take, from any thread."""
         self._epoch = journal.epoch
         self._audit = journal.last_audit.sequence
         self._server = server
@@ -84,6 +86,7 @@ class Storing:
             now_ns,
             reserve_bytes=settings.reserve_mb * _MB,
             keep=_keep(settings),
+            needed=needed,
         )
         desk.is_full = lambda: self.writer.is_full
 
