@@ -17,18 +17,20 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from equipment.report import LinkState, Notice, NoticeKind
-from gateway.clock import Clock, SteadyClock
+from gateway.clock import SteadyClock
 from gateway.config.bundle import Bundle
 from gateway.desk import Desk
 from gateway.device_health import HealthBook
 from gateway.devices import DeviceSet
 from gateway.inbox import Inbox
 from gateway.journal.journal import Journal
-from gateway.journal.tracks.keeper import Keeper, KeeperSettings
+from gateway.journal.status import JournalStatus
+from gateway.keeping import TrackKeeping
 from gateway.mine.change import Batch, Changes
 from gateway.mine.core import Mine
 from gateway.plans.mine import plan_of
 from gateway.reload import Order, Reloader, reload_when_asked
+from gateway.serve.admin import AdminSources
 from gateway.serve.server import Server
 from gateway.storing import Storing, rows_of
 from positioning.observation import IdTable
@@ -63,23 +65,6 @@ class Running:
     reloader: Reloader
     devices: DeviceSet
     storing: Storing
-
-
-class TrackKeeping:
-    """Hands fixes to the keeper of positions, with the names of the map that they are of."""
-
-    def __init__(self, bundle: Bundle, cards: IdTable, now_ns: Clock) -> None:
-        self.keeper = Keeper(bundle.journal_folder, _keeping(bundle), cards, now_ns)
-        self._roadways = _roadways(bundle)
-
-    def keep(self, changes: Changes) -> None:
-        """Has the fixes of a step kept soon; never waits."""
-        self.keeper.offer(changes.fixes, self._roadways, changes.now_ns)
-
-    def use(self, bundle: Bundle) -> None:
-        """Takes over a configuration that the core has taken over, before its changes."""
-        self._roadways = _roadways(bundle)
-        self.keeper.use(_keeping(bundle))
 
 
 class Gateway:
@@ -122,10 +107,15 @@ class Gateway:
             state = await self._blocking(journal.load_state)
             mine = Mine(plan_of(self._bundle), self._cards, journal.last_sequence + 1, state)
             now_ns = self._clock.now_ns
-            tracks = TrackKeeping(self._bundle, self._cards, now_ns)
+            tracks = TrackKeeping(self._bundle, self._cards, self._inbox, now_ns)
             stack.push_async_callback(asyncio.to_thread, tracks.keeper.close)
             reloader = self._reloader(mine)
             stack.callback(reloader.close)
+
+            def trouble() -> JournalStatus:
+                return storing.writer.status()
+
+            sources = AdminSources(trouble=trouble, tracks=tracks.state)
             server = Server(
                 self._bundle,
                 self._cards,
@@ -133,6 +123,7 @@ class Gateway:
                 self._desk.ask,
                 self._health,
                 reload=partial(reloader.reload, why="an operator asks"),
+                admin=sources,
                 now_ns=now_ns,
                 tracks=tracks.keeper,
             )
@@ -143,7 +134,13 @@ class Gateway:
             server.publish_events(rows[0][0], [payload for _, _, payload in rows])
             settings = self._bundle.settings.journal
             storing = Storing(
-                journal, server, self._desk, self._inbox, settings=settings, now_ns=now_ns
+                journal,
+                server,
+                self._desk,
+                self._inbox,
+                settings=settings,
+                now_ns=now_ns,
+                needed=journal.consumers.oldest_needed,
             )
             # Before the journal closes: what waits is stored.
             stack.push_async_callback(storing.close)
@@ -271,15 +268,6 @@ def _commit(changes: Changes, running: Running, then: Callable[[], None] | None 
     """
     running.server.publish(changes)
     running.storing.put(changes, then)
-
-
-def _keeping(bundle: Bundle) -> KeeperSettings:
-    told = bundle.settings.journal
-    return KeeperSettings.of(told.tracks_days, told.tracks_gb, told.reserve_mb)
-
-
-def _roadways(bundle: Bundle) -> tuple[str, ...]:
-    return tuple(roadway.id for roadway in bundle.map.roadways)
 
 
 def _log_links(batch: Batch) -> None:

@@ -61,7 +61,9 @@ class Inbox:
         self._notices: dict[tuple[str, NoticeKind, str], Notice] = {}
         self._acts: list[Act] = []
         self._clocks: dict[str, ClockCheck] = {}
-        self._journal: str | None = None
+        #: Why the disk takes no events, or no positions; told when it changes.
+        self._journal: dict[str, str] = {}
+        self._has_journal = False
         self._waiting = 0
         self._filled = asyncio.Event()
         #: How much of the samples and links clients were told of before the step.
@@ -85,12 +87,12 @@ class Inbox:
             notices=tuple(self._notices.values()),
             acts=tuple(self._acts),
             clocks=tuple(self._clocks.values()),
-            journal=self._journal,
+            journal="; ".join(filter(None, self._journal.values())) if self._has_journal else None,
         )
         for part in (self._measured, self._samples, self._links, self._notices, self._acts):
             part.clear()
         self._clocks.clear()
-        self._journal = None
+        self._has_journal = False
         self._waiting = 0
         self._told, self.presses = (0, 0), False
         self._filled.clear()
@@ -136,9 +138,10 @@ class Inbox:
         self._clocks[check.device] = check
         self.wake()
 
-    def put_journal(self, failure: str) -> None:
-        """Takes word of the journal: why it can't be written, empty where it can; the newest."""
-        self._journal = failure
+    def put_journal(self, part: str, failure: str) -> None:
+        """Takes word of a part of the journal: why it can't be written, empty where it can."""
+        self._journal[part] = failure
+        self._has_journal = True
         self.wake()
 
     def put_link(self, link: LinkChange) -> None:

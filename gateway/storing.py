@@ -79,7 +79,7 @@ class Storing:
         self._open: set[_Ticket] = set()
         self._loop = asyncio.get_running_loop()
         # An alarm of an earlier run may be open.
-        inbox.put_journal("")
+        inbox.put_journal("events", "")
         self.writer = JournalWriter(
             journal,
             self,
@@ -124,7 +124,7 @@ class Storing:
 
     def health(self, reason: str) -> None:
         """Has the core raise its alarm, or end it."""
-        self._inbox.put_journal(reason)
+        self._inbox.put_journal("events", reason)
 
 
 def rows_of(events: Sequence[Event], epoch: int) -> list[EventRow]:

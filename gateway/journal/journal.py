@@ -149,15 +149,12 @@ class Journal:
                     raise ValueError(msg)
             acts = self._audit.chained(audit)
             missing = gap.first_sequence <= gap.last_sequence
-            try:
-                with self._transaction() as write:
-                    if missing:
-                        self._rows.store_gap(write, gap)
-                    self._rows.store_events(write, events)
-                    self._kept.store(write, state)
-                    self._audit.store(write, acts)
-            except sqlite3.Error as error:
-                raise explain(error, self._file, "writing to") from error
+            with self._transaction("writing to") as write:
+                if missing:
+                    self._rows.store_gap(write, gap)
+                self._rows.store_events(write, events)
+                self._kept.store(write, state)
+                self._audit.store(write, acts)
             self._kept.committed()
             if missing:
                 self._gaps = [*self._gaps, gap]
@@ -184,13 +181,10 @@ class Journal:
             if last < self._first:
                 return 0
             gap = Gap(1, last, NOT_KEPT)
-            try:
-                with self._transaction() as write:
-                    write.execute("DELETE FROM event WHERE sequence <= ?", (last,))
-                    write.execute("DELETE FROM gap WHERE last <= ?", (last,))
-                    self._rows.store_gap(write, gap)
-            except sqlite3.Error as error:
-                raise explain(error, self._file, "dropping old events from") from error
+            with self._transaction("dropping old events from") as write:
+                write.execute("DELETE FROM event WHERE sequence <= ?", (last,))
+                write.execute("DELETE FROM gap WHERE last <= ?", (last,))
+                self._rows.store_gap(write, gap)
             dropped = last + 1 - self._first
             self._gaps = [gap, *(one for one in self._gaps if one.last_sequence > last)]
             self._first = last + 1
@@ -206,22 +200,23 @@ class Journal:
             if self._closed:
                 msg = f"writing to {self._file}: the journal is closed"
                 raise JournalError(msg)
-            try:
-                with self._transaction() as write:
-                    self.consumers.store(write, changes)
-            except sqlite3.Error as error:
-                raise explain(error, self._file, "writing to") from error
+            with self._transaction("writing to") as write:
+                self.consumers.store(write, changes)
             self.consumers.committed(changes)
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._writer.execute("BEGIN IMMEDIATE")
+    def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
+        """All or nothing of what is done in a `with`. Raises JournalError."""
         try:
-            yield self._writer
-            self._writer.execute("COMMIT")
-        finally:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
+            self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+                self._writer.execute("COMMIT")
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise explain(error, self._file, doing) from error
 
     def read(self, first: int, limit: int) -> list[Record | Gap]:
         """Events `first` to `first + limit - 1`, as far as there are any, in order.

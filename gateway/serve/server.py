@@ -6,6 +6,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import grpc
@@ -96,6 +97,7 @@ class Server:
         parts of the gateway know of how it does. `tracks` keeps positions; None: what is kept
         already is served.
         """
+        self.subscribers = Subscribers(now_ns)
         self.services = Services(
             bundle,
             cards,
@@ -103,14 +105,13 @@ class Server:
             ask,
             device_health,
             reload=reload,
-            admin=admin,
+            admin=replace(admin, subscribers=self.subscribers.rows),
             heartbeat_s=heartbeat_s,
             now_ns=now_ns,
             tracks=tracks,
         )
         self._settings, self._folder = bundle.settings.grpc, bundle.folder
         self._host, self._port = self._settings.address, self._settings.port
-        self.subscribers = Subscribers(now_ns)
         #: What stands before all methods.
         self.guard = Guard(bundle)
         self._watching: list[asyncio.Task[None]] = []

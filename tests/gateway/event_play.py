@@ -292,7 +292,7 @@ class Play(Desk):
             self.devices[device].samples([sample])
 
     def _journal(self, what: str, *reason: str) -> None:
-        self.inbox.put_journal(" ".join(reason) if what == "fails" else "")
+        self.inbox.put_journal("events", " ".join(reason) if what == "fails" else "")
 
     def _show(self, what: str) -> None:
         self._step()

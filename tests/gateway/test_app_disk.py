@@ -178,7 +178,7 @@ async def test_an_alarm_about_the_journal_ends_with_a_start_that_works(
     tmp_path: Path, journals: list[Journal], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(tmp_path) as run, client_of(run) as client:
-        run.gateway._inbox.put_journal("the disk has little room")
+        run.gateway._inbox.put_journal("events", "the disk has little room")
         await client.alarm("journal_failing")
         await until(lambda: journals[0].last_sequence == 2)
         run.task.cancel()
