@@ -132,16 +132,7 @@ class Gateway:
             rows = rows_of(begun.events, journal.epoch)
             await self._blocking(journal.append, rows, begun.state)
             server.publish_events(rows[0][0], [payload for _, _, payload in rows])
-            settings = self._bundle.settings.journal
-            storing = Storing(
-                journal,
-                server,
-                self._desk,
-                self._inbox,
-                settings=settings,
-                now_ns=now_ns,
-                needed=journal.consumers.oldest_needed,
-            )
+            storing = self._storing(journal, server)
             # Before the journal closes: what waits is stored.
             stack.push_async_callback(storing.close)
             port = await server.start()
@@ -151,6 +142,17 @@ class Gateway:
             devices = DeviceSet(self._inbox, self._cards, self._health, now_ns)
             running = Running(mine, tracks, server, reloader, devices, storing)
             await self._serve(running, stop, again or asyncio.Event())
+
+    def _storing(self, journal: Journal, server: Server) -> Storing:
+        return Storing(
+            journal,
+            server,
+            self._desk,
+            self._inbox,
+            settings=self._bundle.settings.journal,
+            now_ns=self._clock.now_ns,
+            needed=journal.consumers.oldest_needed,
+        )
 
     def _reloader(self, mine: Mine) -> Reloader:
         async def has_answered(request_id: str) -> bool:

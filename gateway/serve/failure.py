@@ -113,6 +113,20 @@ def stopping() -> RequestError:
     )
 
 
+def reason_alone(details: bytes, text: str) -> bytes:
+    """The details of an error, with other words, and of all that they say only the reason."""
+    status: status_pb2.Status = status_pb2.Status.FromString(details)
+    info = error_details_pb2.ErrorInfo()
+    status.details[0].Unpack(info)
+    told = {"method": info.metadata["method"]}
+    del status.details[:]
+    status.message = text
+    bare = error_details_pb2.ErrorInfo(reason=info.reason, domain=info.domain, metadata=told)
+    status.details.add().Pack(bare)
+    left: bytes = status.SerializeToString()
+    return left
+
+
 async def end_call(
     context: grpc.aio.ServicerContext[Any, Any], error: RequestError, method: str
 ) -> NoReturn:

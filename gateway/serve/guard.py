@@ -28,7 +28,7 @@ from gateway.security.roles import LEAST_ROLE, role_of
 from gateway.serve import caller as callers
 from gateway.serve.access import Access, Entry, host_of
 from gateway.serve.connections import shut
-from gateway.serve.failure import RequestError, end_call
+from gateway.serve.failure import RequestError, end_call, reason_alone
 from gateway.serve.limits import RateLimit
 from gateway.serve.masking import Masking
 from gateway.serve.reasons import Reason
@@ -253,9 +253,11 @@ class _Shown:
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()
     ) -> NoReturn:
-        """Ends the call. Where its words hold a name, what else would say them is left out."""
+        """Ends the call. Where its words hold a name, so may its details: the reason is left."""
         masked = self._masking.text(details)
-        await self._context.abort(code, masked, trailing_metadata if masked == details else ())
+        if masked != details:
+            trailing_metadata = [(key, reason_alone(of, masked)) for key, of in trailing_metadata]
+        await self._context.abort(code, masked, trailing_metadata)
 
 
 async def _ended(context: Context, ending: Coroutine[Any, Any, NoReturn]) -> None:

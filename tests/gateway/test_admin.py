@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -48,6 +48,14 @@ ROWS = [
     replace(ROW, subscriber_id=4, message_t_ns=0, blocked_s=7.5, identity=""),
     replace(ROW, subscriber_id=9),
 ]
+
+
+def have_open(rig: Rig, rows: Sequence[Row]) -> None:
+    """From here on these streams are open, and no others."""
+    admin = rig.server.services.admin
+    admin._sources = replace(admin._sources, subscribers=lambda: rows)
+
+
 FULL = "the disk is full"
 
 
@@ -100,8 +108,9 @@ async def test_a_journal_without_events_has_no_first_one(rig: Rig) -> None:
 async def test_what_the_other_parts_know_is_told(tmp_path: Path) -> None:
     trouble = NoTrouble(41, FULL, T0_NS)
     tracks = TracksState(T0_NS, T0_NS + S, 77, FULL, T0_NS + 2 * S, 5)
-    sources = AdminSources(lambda: ROWS, lambda: trouble, lambda: tracks)
+    sources = AdminSources(trouble=lambda: trouble, tracks=lambda: tracks)
     async with served(tmp_path, admin=sources) as rig:
+        have_open(rig, ROWS)
         found = await status_of(rig)
     assert found.subscribers == len(ROWS)
     assert (found.journal.waiting_events, found.journal.failure) == (41, FULL)
@@ -156,7 +165,8 @@ async def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 
 async def test_subscribers_come_in_pages_by_their_ids(tmp_path: Path) -> None:
     rows = list(ROWS)
-    async with served(tmp_path, admin=AdminSources(subscribers=lambda: rows)) as rig:
+    async with served(tmp_path) as rig:
+        have_open(rig, rows)
         stub, asked = admin_of(rig), admin_pb2.ListSubscribersRequest
         first = await stub.ListSubscribers(asked(page_size=1))
         rows.pop(0)  # who has gone takes nobody else away
@@ -204,8 +214,9 @@ async def test_the_command_shows_it_at_a_glance(rig: Rig) -> None:
 async def test_the_command_ends_with_1_where_something_can_not_be_kept(tmp_path: Path) -> None:
     trouble = NoTrouble(41, FULL, T0_NS)
     tracks = TracksState(T0_NS, T0_NS + S, 77_000_000, dropped=5)
-    sources = AdminSources(lambda: ROWS, lambda: trouble, lambda: tracks)
+    sources = AdminSources(trouble=lambda: trouble, tracks=lambda: tracks)
     async with served(tmp_path, admin=sources) as rig:
+        have_open(rig, ROWS)
         code, out = await shown(rig, "--subscribers")
         found = await shown(rig, "--json", "--subscribers")
     assert code == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from google.protobuf.message import Message
 
 from gateway import desk
 from gateway.mine.change import Answer
-from gateway.serve import consumers
+from gateway.security.roles import Role
+from gateway.serve import consumers, guard, history, positions
+from gateway.serve.access import Entry
+from gateway.serve.caller import Caller
 from gateway.serve.cursor import Kind, seal
+from gateway.serve.limits import RateLimit
 from gateway.serve.reasons import Reason
 from lamproom.v1 import (
     alarm_pb2,
@@ -22,6 +27,7 @@ from lamproom.v1 import (
     equipment_pb2,
     event_pb2,
     hazard_pb2,
+    history_pb2,
     mine_pb2,
     muster_pb2,
     position_pb2,
@@ -53,11 +59,11 @@ def methods(rig: Rig) -> dict[str, type[Message]]:
     return found
 
 
-async def failure_of(rig: Rig, method: str, request: Message | bytes) -> Details:
+async def failure_of(rig: Rig, method: str, request: Message | bytes, token: str = "") -> Details:
     """The details of the error that the call must end with."""
     data = request if isinstance(request, bytes) else request.SerializeToString()
     raw: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = rig.channel().unary_stream(method)
-    call = raw(data)
+    call = raw(data, metadata=(("authorization", f"Bearer {token}"),) if token else None)
     async with asyncio.timeout(LONG_S):
         with pytest.raises(grpc.aio.AioRpcError) as failure:
             await _end_of(call)
@@ -73,7 +79,7 @@ def of(name: str, **fields: Any) -> tuple[str, Message]:
     """A method of any service, and a request to it."""
     files = (
         *(alarm_pb2, configuration_pb2, equipment_pb2, event_pb2),
-        *(hazard_pb2, mine_pb2, muster_pb2, position_pb2),
+        *(hazard_pb2, history_pb2, mine_pb2, muster_pb2, position_pb2),
     )
     (file,) = [one for one in files if f"{name}Request" in one.DESCRIPTOR.message_types_by_name]
     (service,) = [
@@ -183,6 +189,62 @@ async def _broken(rig: Rig, patch: pytest.MonkeyPatch) -> Details:
     return await failure_of(rig, *of("ListAlarms"))
 
 
+def _enters(rig: Rig, patch: pytest.MonkeyPatch, **other: Any) -> None:
+    """From here on callers are known otherwise than they are."""
+    access = rig.server.guard.access
+    enter = access.enter
+
+    def known(*given: Any) -> Entry:
+        return replace(enter(*given), **other)
+
+    patch.setattr(access, "enter", known)
+
+
+async def _other_operator(rig: Rig, patch: pytest.MonkeyPatch) -> Details:
+    _enters(rig, patch, caller=Caller("li", Role.OPERATOR, ""))
+    return await failure_of(rig, *of("ResetAlarm", act=ACT, alarm_id="a-1"))
+
+
+async def _role_too_low(rig: Rig, patch: pytest.MonkeyPatch) -> Details:
+    _enters(rig, patch, caller=Caller("li", Role.VIEWER, ""))
+    return await failure_of(rig, *of("ResetAlarm", act=ACT, alarm_id="a-1"))
+
+
+async def _too_many_calls(rig: Rig, patch: pytest.MonkeyPatch) -> Details:
+    _enters(rig, patch, is_local=False)
+    patch.setattr(rig.server.guard, "_calls", RateLimit(1e-9, 1.0))
+    await rig.mine().ListZones(mine_pb2.ListZonesRequest())
+    return await failure_of(rig, *of("ListZones"))
+
+
+async def _too_many_streams(rig: Rig, patch: pytest.MonkeyPatch) -> Details:
+    _enters(rig, patch, is_local=False)
+    patch.setattr(guard, "STREAMS_MOST", 0)
+    return await failure_of(rig, *of("WatchEvents"))
+
+
+async def _wrong_token(rig: Rig, _patch: pytest.MonkeyPatch) -> Details:
+    return await failure_of(rig, *of("ListZones"), token="made up")
+
+
+async def _too_many_wrong_tokens(rig: Rig, _patch: pytest.MonkeyPatch) -> Details:
+    for _ in range(100):
+        found = await _wrong_token(rig, _patch)
+        if found.reason is not Reason.NOT_LET_IN:
+            return found
+    pytest.fail("anyone may guess for ever")
+
+
+async def _too_many_filters(rig: Rig, patch: pytest.MonkeyPatch) -> Details:
+    patch.setattr(positions, "FILTERS_MAX", 0)
+    return await failure_of(rig, *of("WatchPositions", filter={"cards": ["1001"]}))
+
+
+async def _too_many_queries(rig: Rig, patch: pytest.MonkeyPatch) -> Details:
+    patch.setattr(history, "REQUESTS_MAX", 0)
+    return await failure_of(rig, *of("GetPositionsAt", time={"seconds": 1}))
+
+
 def _asked(method: str, **fields: Any) -> Provoke:
     async def provoke(rig: Rig, _patch: pytest.MonkeyPatch) -> Details:
         return await failure_of(rig, *of(method, **fields))
@@ -219,6 +281,17 @@ PROVOKED: dict[Reason, Provoke] = {
     Reason.JOURNAL_UNAVAILABLE: _unreadable,
     Reason.RELOAD_UNSUPPORTED: _asked("Reload", act=ACT),
     Reason.INTERNAL_ERROR: _broken,
+    Reason.MINE_NOT_SERVED: _asked("WatchEvents", filter={"mine_codes": ["1"]}),
+    Reason.ZONE_NOT_FOUND: _asked("WatchPositions", filter={"zone_ids": ["no-such"]}),
+    Reason.CARD_NOT_FOUND: _asked("GetPositionsAt", time={"seconds": 1}, cards=["no-such"]),
+    Reason.TOO_MANY_FILTERS: _too_many_filters,
+    Reason.TOO_MANY_QUERIES: _too_many_queries,
+    Reason.OTHER_OPERATOR: _other_operator,
+    Reason.ROLE_TOO_LOW: _role_too_low,
+    Reason.TOO_MANY_CALLS: _too_many_calls,
+    Reason.TOO_MANY_STREAMS: _too_many_streams,
+    Reason.NOT_LET_IN: _wrong_token,
+    Reason.TOO_MANY_WRONG_TOKENS: _too_many_wrong_tokens,
 }
 
 

@@ -14,7 +14,6 @@ from google.protobuf.message import Message
 
 from gateway.config.bundle import Bundle
 from gateway.mine.people.shift_exposure import Share
-from gateway.serve.admin import AdminSources
 from gateway.serve.cursor import Kind, seal
 from gateway.serve.reasons import Reason
 from lamproom.v1 import event_pb2
@@ -32,7 +31,7 @@ from tests.gateway.serve_rig import (
     served,
 )
 from tests.gateway.status_details import details_of
-from tests.gateway.test_admin import ROWS
+from tests.gateway.test_admin import ROWS, have_open
 from tests.gateway.test_services_alarms import alarm
 from tests.gateway.test_services_hazards import POINTS, hazard, scores, told
 from tests.gateway.test_services_lamp_room import EARLY, LATE, exposed, visit, visits_of
@@ -89,8 +88,8 @@ def bundle() -> Bundle:
 @pytest.fixture
 async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
     """A mine in which every list has two items at least."""
-    sources = AdminSources(subscribers=lambda: ROWS)
-    async with served(tmp_path, bundle(), admin=sources, now_ns=lambda: T0_NS) as running:
+    async with served(tmp_path, bundle(), now_ns=lambda: T0_NS) as running:
+        have_open(running, ROWS)
         running.channel()
         publish = running.server.publish
         publish(changes(fixes_of([(0, 1.0), (1, 2.0)]), anchors=assess(np.zeros(2, ANCHOR_STATS))))

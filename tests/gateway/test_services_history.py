@@ -273,7 +273,7 @@ async def test_more_requests_than_there_is_room_for_are_refused(tmp_path: Path, 
             await call.read()
         code, text = await code_of(drained(history.Replay(slow)))
         assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
-        assert "come back" in text
+        assert "run already" in text
         for call in calls:
             call.cancel()
         request = track("1001", T0_MS, T0_MS + 2 * HOUR_MS)
