@@ -248,13 +248,15 @@ class Services:
                 "GetHeadcount": unary(mine_pb2.GetHeadcountRequest, answers.get_headcount),
             },
             **self._lamp_room(),
-            "lamproom.v1.HistoryService": {
-                "QueryTrack": stream(history_pb2.QueryTrackRequest, self.history.query_track),
-                "GetPositionsAt": stream(
-                    history_pb2.GetPositionsAtRequest, self.history.get_positions_at
-                ),
-                "Replay": stream(history_pb2.ReplayRequest, self.history.replay),
-            },
+            "lamproom.v1.HistoryService": self._history_methods(),
+        }
+
+    def _history_methods(self) -> Methods:
+        history = self.history
+        return {
+            "QueryTrack": stream(history_pb2.QueryTrackRequest, history.query_track),
+            "GetPositionsAt": stream(history_pb2.GetPositionsAtRequest, history.get_positions_at),
+            "Replay": stream(history_pb2.ReplayRequest, history.replay),
         }
 
     def _lamp_room(self) -> dict[str, Methods]:
