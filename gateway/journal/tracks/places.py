@@ -19,7 +19,7 @@ LIVE: Final = ".live"
 COMPACTED: Final = ".tracks"
 PART: Final = ".part"
 
-#: In which positions are kept together, and dropped together.
+#: What one file is of: small enough to be dropped whole, and a day has not too many of them.
 HOUR_MS: Final = 3_600_000
 #: A clock that shows an earlier time was not set.
 PLAUSIBLE_MS: Final = 1_577_836_800_000  # 2020-01-01

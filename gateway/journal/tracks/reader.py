@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from operator import methodcaller
 from pathlib import Path
@@ -70,6 +71,7 @@ class TracksReader:
         self._folder = folder
         self._open: OrderedDict[Path, TrackFile] = OrderedDict()
         self._spans: dict[Path, Spans | Gap] = {}
+        self._last_names: tuple[tuple[bytes, ...], tuple[Integers, Integers]] | None = None
         self._maps: dict[Path, tuple[int, Integers, Integers]] = {}
 
     def close(self) -> None:
@@ -215,9 +217,19 @@ class TracksReader:
         count = len(file.of_kind(ChunkKind.NAMES))
         known = self._maps.get(file.place.path)
         if known is None or known[0] != count:
-            known = count, *self.handles.of(file.names())
+            known = count, *self._of_names(file.names())
             self._maps[file.place.path] = known
         return known[1], known[2]
+
+    def _of_names(self, payloads: tuple[bytes, ...]) -> tuple[Integers, Integers]:
+        """As `Handles.of`; files of one run have the same names."""
+        if self._last_names is None or self._last_names[0] != payloads:
+            names = Names()
+            for payload in payloads:
+                with suppress(ValueError):
+                    names.add(payload)
+            self._last_names = payloads, self.handles.of(names)
+        return self._last_names[1]
 
     def _files(self) -> list[tuple[Place, Spans | Gap]]:
         """All files in order, and what is known of each."""

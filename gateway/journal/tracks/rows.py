@@ -32,7 +32,7 @@ KEPT: Final = np.dtype(
     align=True,
 )
 
-#: No chainage comes near it.
+#: No roadway reaches so far.
 NO_CHAINAGE_CM: Final = -(1 << 31)
 
 #: Lengths are whole centimetres in 32 bits, and travel as millimetres in 32 bits.

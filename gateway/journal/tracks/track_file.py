@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -27,7 +28,6 @@ from gateway.journal.tracks.index import (
     unpack_index,
     unpack_trailer,
 )
-from gateway.journal.tracks.names import Names
 from gateway.journal.tracks.places import HOUR_MS, Place
 from positioning.observation import Records
 
@@ -70,7 +70,7 @@ class TrackFile:
         self._scanned = FILE_HEADER_BYTES
         #: A compacted file that does not end as it was written.
         self._is_cut = False
-        self._names: tuple[int, Names] | None = None
+        self._names: tuple[int, tuple[bytes, ...]] | None = None
 
     @classmethod
     def open(cls, place: Place) -> Self:
@@ -180,17 +180,18 @@ class TrackFile:
             msg = f"{self._where(row)} can't be understood ({error})"
             raise DamagedError(msg) from error
 
-    def names(self) -> Names:
-        """All names in it; where both times that one was written are damaged, it is missing."""
+    def names(self) -> tuple[bytes, ...]:
+        """What names it has, as payloads for `Names.add`; of two that are the same the first.
+
+        Where both times that one was written are damaged, it is missing.
+        """
         rows = self.of_kind(ChunkKind.NAMES)
         if self._names is None or self._names[0] != len(rows):
-            names = Names()
+            whole: dict[bytes, None] = {}
             for row in rows:
-                try:
-                    names.add(self.payload(row))
-                except (DamagedError, ValueError):
-                    continue
-            self._names = len(rows), names
+                with suppress(DamagedError):
+                    whole[self.payload(row)] = None
+            self._names = len(rows), tuple(whole)
         return self._names[1]
 
     def holes(self) -> list[tuple[Gap, int, int]]:
