@@ -1,6 +1,6 @@
 """Frames of positions as NumPy columns.
 
-`protobuf` gives a packed column to NumPy as one array: 8,000 rows of 20 columns take 0.3 ms.
+`protobuf` gives a packed column to NumPy as one array: 8,000 rows take 0.5 ms, names and all.
 """
 
 from __future__ import annotations
