@@ -12,9 +12,8 @@ from typing import Any
 
 import grpc
 import pytest
-from click.testing import Result
 from google.protobuf.message_factory import GetMessageClass
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from gateway.cli.commands import app
 from gateway.config.bundle import read_settings
