@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.rpc import error_details_pb2, status_pb2
 
 from gateway.config.people import CardKind, Person
 from gateway.security.roles import Role
+from gateway.serve.failure import DETAILS_KEY, RequestError
 from gateway.serve.guard import _Shown
 from gateway.serve.masking import IDS, NAMES, WITHHELD, Masking, what_of
+from gateway.serve.reasons import Reason
 from lamproom.v1 import (
     event_pb2,
     hazard_pb2,
@@ -172,13 +176,24 @@ async def test_words_of_an_error_hold_no_names(masking: Masking) -> None:
     class Ending:
         """Takes what a context is told at the end of a call."""
 
-        async def abort(self, *given: object) -> None:
+        async def abort(self, *given: Any) -> None:
             self.given = given
 
     ending = Ending()
     shown = _Shown(ending, masking, None)  # type: ignore[arg-type]  # a context, as far as it goes
-    await shown.abort(grpc.StatusCode.NOT_FOUND, "王伟 is not here", (("details-bin", b"x"),))
-    assert ending.given == (grpc.StatusCode.NOT_FOUND, "王* is not here", ())
+    error = RequestError(Reason.CONSUMER_NOT_FOUND, "王伟 is not here", resource=("who", "王伟"))
+    told = ((DETAILS_KEY, error.status("DeleteConsumer").SerializeToString()),)
+    await shown.abort(error.code, error.text, told)
+    code, words, ((key, details),) = ending.given
+    assert (code, words, key) == (grpc.StatusCode.NOT_FOUND, "王* is not here", DETAILS_KEY)
+    status = status_pb2.Status.FromString(details)
+    info = error_details_pb2.ErrorInfo()
+    assert (status.message, len(status.details)) == (words, 1)
+    assert status.details[0].Unpack(info)
+    assert (info.reason, dict(info.metadata)) == (
+        "CONSUMER_NOT_FOUND",
+        {"method": "DeleteConsumer"},
+    )
     await shown.abort(grpc.StatusCode.NOT_FOUND, "nobody", (("details-bin", b"x"),))
     assert ending.given == (grpc.StatusCode.NOT_FOUND, "nobody", (("details-bin", b"x"),))
 

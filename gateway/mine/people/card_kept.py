@@ -89,7 +89,9 @@ class CardKeeper:
 
     def places(self, part: int) -> dict[str, bytes]:
         """The entry of one of the `PARTS` of all cards; none where nobody of it has moved."""
-        handles = np.arange(part, len(self._table), PARTS)
+        # Devices give out handles while a step runs: what came since it began is kept by the next.
+        count = min(len(self._table), len(self._cards.last))
+        handles = np.arange(part, count, PARTS)
         if not self._cards.take_moved(handles):
             return {}
         self._stamp += 1
@@ -98,7 +100,7 @@ class CardKeeper:
         rows["heard_ns"] = self._cards.heard_ns[handles]
         for name in ("roadway", *_KEPT):
             rows[name] = last[name]
-        names = self._table.names()[part::PARTS]
+        names = self._table.names()[part:count:PARTS]
         head = {"stamp": self._stamp, "roadways": self._roadways.names(), "cards": names}
         packed = _head_of(len(rows)) + rows.tobytes()
         return {f"{PLACES_PREFIX}{part}": to_json(head) + b"\n" + packed}
