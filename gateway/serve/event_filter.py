@@ -64,6 +64,11 @@ def event_filter_of(asked: event_pb2.EventFilter, mine_code: str) -> EventFilter
     )
 
 
+def facts_of(event: event_pb2.Event) -> EventFacts:
+    """What filters ask for, of an event."""
+    return EventFacts(event.kind, event.card, event.zone_id, event.device_id)
+
+
 class FactsBook:
     """The facts of the events that were asked for last. From any thread."""
 
@@ -74,8 +79,7 @@ class FactsBook:
         """Those of an event, as it is stored."""
         facts = self._facts.get(sequence)
         if facts is None:
-            event = event_pb2.WatchEventsResponse.FromString(payload).event
-            facts = EventFacts(event.kind, event.card, event.zone_id, event.device_id)
+            facts = facts_of(event_pb2.WatchEventsResponse.FromString(payload).event)
             if len(self._facts) >= FACTS_MAX:
                 # All at once: what is asked for again comes again, and no order has to be kept.
                 self._facts.clear()

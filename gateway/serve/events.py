@@ -22,7 +22,7 @@ from gateway.serve.failure import RequestError, invalid
 from gateway.serve.paging import page_size, page_start, scope
 from gateway.serve.position_filter import CardFacts
 from gateway.serve.reasons import Reason
-from gateway.serve.unstored import Unstored
+from gateway.serve.unstored import Unstored, UnstoredReader
 from gateway.serve.wake import Signal
 from lamproom.v1 import event_pb2, stream_pb2
 from lamproom.v1.event_pb2 import WatchEventsResponse
@@ -99,7 +99,7 @@ class EventHub:
         if reset:
             yield _wrap(reset=stream_pb2.Reset(reason=reset))
         goal = self._last
-        synced, told = False, 0
+        synced, unstored = False, UnstoredReader(self._unstored, wanted)
         clock_s = asyncio.get_running_loop().time
         beat_s = clock_s() + self._heartbeat_s
         while True:
@@ -125,9 +125,8 @@ class EventHub:
                     continue
                 if not items:
                     yield self._heartbeat(end)
-            elif waiting := self._unstored.after(told):
-                message, told = waiting
-                yield _wrap(unstored=message)
+            elif waiting := unstored.next():
+                yield _wrap(unstored=waiting)
             elif await self._signal.wait(max(0.0, beat_s - clock_s())):
                 continue
             else:

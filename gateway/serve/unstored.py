@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from gateway.serve.event_filter import EventFilter, facts_of
 from lamproom.v1.event_pb2 import Event, UnstoredEvents, WatchEventsResponse
 
 #: Of one message: half of what a client accepts by default.
@@ -31,18 +32,35 @@ class Unstored:
         while self._events and (oldest := next(iter(self._events))) <= last_sequence:
             del self._events[oldest]
 
-    def after(self, sequence: int) -> tuple[UnstoredEvents, int] | None:
-        """The next message for who was told all up to `sequence`, and up to where it reaches."""
-        message, room_bytes, last = UnstoredEvents(reason=self._reason), MESSAGE_BYTES_MAX, 0
-        for event in self._beyond(sequence):
-            room_bytes -= event.ByteSize()
-            if room_bytes < 0 and last:
-                break
-            message.events.append(event)
-            last = event.sequence
-        return (message, last) if last else None
-
-    def _beyond(self, sequence: int) -> Iterator[Event]:
+    def beyond(self, sequence: int) -> Iterator[Event]:
+        """Those after an event, in order."""
         if not self._events or next(reversed(self._events)) <= sequence:
             return
         yield from (event for number, event in self._events.items() if number > sequence)
+
+    @property
+    def reason(self) -> str:
+        """Why they are not stored."""
+        return self._reason
+
+
+class UnstoredReader:
+    """What one client has been told of them."""
+
+    def __init__(self, unstored: Unstored, wanted: EventFilter | None) -> None:
+        self._unstored = unstored
+        self._wanted = wanted
+        self._told = 0
+
+    def next(self) -> UnstoredEvents | None:
+        """The next message with such as are wanted; None: there are none now."""
+        message = UnstoredEvents(reason=self._unstored.reason)
+        room_bytes = MESSAGE_BYTES_MAX
+        for event in self._unstored.beyond(self._told):
+            if self._wanted is None or self._wanted.fits(facts_of(event)):
+                room_bytes -= event.ByteSize()
+                if room_bytes < 0 and message.events:
+                    break
+                message.events.append(event)
+            self._told = event.sequence
+        return message if message.events else None

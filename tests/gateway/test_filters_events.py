@@ -77,6 +77,20 @@ async def test_events_fit_all_that_is_asked_for_stored_live_and_listed(
     assert page.next_page_token == ""
 
 
+async def test_events_that_wait_for_the_disk_are_filtered_too(rig: Rig) -> None:
+    client = watch(rig, EventFilter(kinds=[EVENT_KIND_ZONE_LEFT]))
+    await client.until("sync")
+    told = [ALARM, LEFT, DOWN, LEFT]
+    payloads = [
+        encode_event(replace(one, sequence=n), rig.journal.epoch) for n, one in enumerate(told, 1)
+    ]
+    rig.server.publish_unstored(1, payloads[:1], "the disk is full")
+    rig.server.publish_unstored(2, payloads[1:], "the disk is full")
+    unstored = (await client.until("unstored")).unstored
+    assert [one.sequence for one in unstored.events] == [2, 4]
+    assert (unstored.reason, unstored.events[0].cursor) == ("the disk is full", b"")
+
+
 async def test_a_heartbeat_goes_on_past_what_does_not_fit(rig: Rig) -> None:
     wanted = EventFilter(zone_ids=["Z2"])
     client = watch(rig, wanted)
