@@ -62,20 +62,20 @@ def verify(kept: Path, tell: Callable[[str], None]) -> tuple[int, str]:
         seen, wrong = audit.verify()
         summary = [
             f"events {reader.first_sequence} to {reader.last_sequence}",
-            f"{seen.entries} acts",
+            f"acts {seen.entries}",
         ]
     for finding in wrong:
         tell(finding.text)
     findings += len(wrong)
-    rows = files = 0
+    files = 0
     for checked in verify_tracks(kept / TRACKS_FOLDER):
-        files, rows = files + 1, rows + checked.rows
+        files += 1
         for gap in checked.gaps:
             if gap.reason.startswith(_DAMAGED):
                 span = f"{iso(gap.start_ms * _MS_NS)} to {iso(gap.end_ms * _MS_NS)}"
                 tell(f"positions of {checked.place.path.name}, {span}: {gap.reason}")
                 findings += 1
-    summary.append(f"{rows} positions in {files} files")
+    summary.append(f"files of positions {files}")
     return findings, ", ".join(summary)
 
 

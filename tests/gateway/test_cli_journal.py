@@ -15,9 +15,13 @@ from typer.testing import CliRunner
 from gateway.cli.journal import journal as command
 from gateway.journal.journal import Journal
 from gateway.journal.sqlite import DATABASE_FILE
+from gateway.journal.tracks.places import TRACKS_FOLDER
+from gateway.journal.tracks.writer import Writer
 from gateway.mine.change import Event, EventKind, Place
 from gateway.serve.encode import encode_event
+from positioning.observation import IdTable
 from tests.gateway.journal_writer import act_of
+from tests.gateway.serve_rig import fixes_of
 
 S = 1_000_000_000
 #: 06:00 in Beijing.
@@ -74,7 +78,7 @@ def test_a_whole_journal_is_intact_whether_a_gateway_runs_or_not(
     mine: Path, journal: Journal
 ) -> None:
     store(journal, 3)
-    told = "intact: events 1 to 3, 1 acts, 0 positions in 0 files\n"
+    told = "intact: events 1 to 3, acts 1, files of positions 0\n"
     assert run("verify", mine) == (0, told, "")
     journal.close()
     assert run("verify", mine) == (0, told, "")
@@ -199,3 +203,51 @@ def test_a_folder_without_a_journal_is_told(mine: Path) -> None:
         status, _, err = run(name, mine, *options)
         assert status == 1
         assert "there is no journal" in err
+
+
+def keep_positions(folder: Path) -> None:
+    """A minute of two cards, of which one is silent for its second half."""
+    writer = Writer(folder / "journal" / TRACKS_FOLDER)
+    cards = IdTable(("001", "002"))
+    for second in range(60):
+        now_ns = T0_NS + second * S
+        fixes = fixes_of([(0, float(second)), (1, 5.0)][: 1 if second >= 30 else 2], now_ns)
+        writer.write(writer.rows_of(fixes, cards, ("main",), now_ns), now_ns // 1_000_000)
+    writer.end((T0_NS + 60 * S) // 1_000_000)
+
+
+def test_positions_are_verified_measured_and_exported(mine: Path, journal: Journal) -> None:
+    keep_positions(mine)
+    store(journal, 1)
+    assert run("verify", mine)[1] == "intact: events 1 to 1, acts 1, files of positions 1\n"
+    positions = json.loads(run("stats", mine, "--json")[1])["positions"]
+    assert positions["oldest_time"] == "2026-11-26T22:00:00.000000Z"
+    assert positions["bytes"] > 500
+    file = mine / "out.csv"
+    words = ("--to", file, "--from", "2026-11-27T06:00:10", "--until", "2026-11-27T06:00:40")
+    assert run("export", mine, "positions", *words)[1] == f"{file}: 50 rows\n"
+    rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
+    assert [row["card"] for row in rows].count("\t002") == 20
+    assert {row["roadway_id"] for row in rows} == {"main"}
+    first = rows[0]
+    assert (first["card"], first["time"]) == ("\t001", "2026-11-26T22:00:10.000000Z")
+    assert (first["x_m"], first["fix_class"], first["gap"]) == ("10.0", "PRECISE", "")
+    points = mine / "out.geojson"
+    assert run("export", mine, "positions", "--to", points, "--card", "001")[0] == 0
+    features = json.loads(points.read_text("utf-8"))["features"]
+    assert [one["geometry"]["coordinates"][0] for one in features if one["geometry"]] == [
+        float(second) for second in range(60)
+    ]
+
+
+def test_a_damaged_file_of_positions_is_named_and_is_a_gap(mine: Path, journal: Journal) -> None:
+    keep_positions(mine)
+    store(journal, 1)
+    (file,) = (mine / "journal" / TRACKS_FOLDER).iterdir()
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+    status, out, _ = run("verify", mine)
+    assert status == 1
+    assert file.name in out
+    assert "damaged" in out

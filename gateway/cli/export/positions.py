@@ -32,6 +32,9 @@ COLUMNS: Final[tuple[Column, ...]] = (
     Column("gap", Kind.TEXT),
 )
 
+#: Of square metres: less than what is kept of them.
+_VARIANCE_DIGITS: Final = 6
+
 _CLASS_NAMES: Final = {int(one): one.name for one in FixClass}
 
 
@@ -72,7 +75,7 @@ def _rows(rows: Records, reader: TracksReader) -> Batch:
         "chainage_m": chainages.tolist(),
         "age_s": (rows["age_ds"] / 10).tolist(),
         **{
-            name: one.tolist()
+            name: one.round(_VARIANCE_DIGITS).tolist()
             for name, one in zip(("var_x_m2", "cov_xy_m2", "var_y_m2"), variances, strict=True)
         },
         "gap_end_time": nothing,
