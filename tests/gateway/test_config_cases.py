@@ -68,7 +68,7 @@ def test_a_good_folder_is_summed_up(tmp_path: Path) -> None:
         f"试验煤矿 (140100000002) is fine: configuration {load(folder).label}. "
         "3 people on the roster. 4 devices: 2 machine, "
         "1 rfid_reader, 1 uwb_reader. 1 roadway of 380 m, with 2 anchors and 1 reader. "
-        "2 zones: 1 restricted, 1 wellhead. 22 alarm families, each as `lamproom "
+        "2 zones: 1 restricted, 1 wellhead. 23 alarm families, each as `lamproom "
         "explain` says; a card is lost after 30 s, a device after 5 s. "
         f"gRPC in plaintext at 127.0.0.1:(a free port), journal in {folder}/journal. "
         "Note: nobody is named as owner of pit_top, sealed.\n"

@@ -53,7 +53,7 @@ async def test_each_open_stream_is_a_row_with_what_went_out(tmp_path: Path) -> N
         assert first.peer != second.peer
         assert first.bytes >= sum(message.ByteSize() for message in sent)
         assert (first.begin_t_ns, first.message_t_ns) == (T0_NS, T0_NS)
-        assert (first.identity, first.role, first.blocked_s) == ("", "", 0.0)
+        assert (first.identity, first.role, first.blocked_s) == ("", "admin", 0.0)
         positions.call.cancel()
         await until(lambda: len(listed) == 1)
         assert [row.subscriber_id for row in listed.rows()] == [second.subscriber_id]
@@ -79,7 +79,7 @@ async def test_who_does_not_read_is_ended_and_told_and_others_go_on(
                 rig.move(*((card, float(step)) for card in range(cards)))
                 await quick.until("frame")
         await until(lambda: len(asyncio.all_tasks()) < tasks)
-        refusal = await idle.refusal()
+        refusal = await idle.refusal(of_grpc=True)
         assert refusal.code() is grpc.StatusCode.UNAVAILABLE
         rig.move((0, -1.0))
         while (await quick.until("frame")).frame.x_mm[0] != -1000:
