@@ -222,7 +222,12 @@ class _CardNames:
     def __init__(self, table: IdTable) -> None:
         self._table = table
 
+    def find(self, name: str) -> int | None:
+        """The handle of a card that was heard before."""
+        return self._table.find(name)
+
     def handle(self, name: str) -> int | str:
+        """The handle of a card, or why it has none."""
         if not is_card_id(name):
             return f"not a card id (1 to {CARD_LETTERS_MOST} letters or digits, no blank)"
         try:
@@ -237,7 +242,12 @@ class _AnchorNames:
     def __init__(self, table: IdTable) -> None:
         self._table = table
 
+    def find(self, name: str) -> int | None:
+        """The handle of an anchor; None where the map has none."""
+        return self._table.find(name)
+
     def handle(self, name: str) -> int | str:
+        """As `find`, or why it has none."""
         handle = self._table.find(name)
         return "this anchor is not on the map" if handle is None else handle
 
@@ -258,6 +268,11 @@ class _Refused:
         self, names: NDArray[np.generic], table: _CardNames | _AnchorNames
     ) -> NDArray[np.int64]:
         """The handles of `names`; records whose name has none are good no more."""
+        if self.good.all():
+            # As nearly always: every name is known already.
+            found = list(map(table.find, names.tolist()))
+            if None not in found:
+                return np.array(found, np.int64)
         known: dict[str, int | str] = {}
         reasons: dict[str, Counter[str]] = {}
         handles = np.full(len(names), _REFUSED, np.int64)

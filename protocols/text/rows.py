@@ -42,6 +42,29 @@ class EqualRows:
         return self._cells[place.at :: self._width]
 
 
+class EqualGroups:
+    """Rows that all have the same number of groups."""
+
+    def __init__(self, cells: Sequence[str], width: int, form: Groups, count: int) -> None:
+        """`cells`: all fields of all rows, `width` each, with `count` groups in it."""
+        self._cells = cells
+        self._width = width
+        self._form = form
+        self._count = count
+        self.groups = np.full(len(cells) // width, count, np.intp)
+
+    def texts(self, place: Place, wrong: dict[int, str]) -> Sequence[str]:
+        """See `Rows`."""
+        del wrong
+        at, form = place.at, self._form
+        assert at is not None
+        if at < form.first:
+            return self._cells[at :: self._width]
+        starts = range(at, at + self._count * form.width, form.width)
+        of_each = [self._cells[start :: self._width] for start in starts]
+        return list(chain.from_iterable(zip(*of_each, strict=True)))
+
+
 class AnyRows:
     """Rows of any number of fields."""
 
@@ -95,18 +118,28 @@ class RowCutter:
     def __init__(self, line: Line, *, keys: bool) -> None:
         """`keys`: whether fields are known by their keys."""
         self._line = line
-        separator = line.separator
-        equal = line.groups is None and not keys and len(line.widths) == 1
+        separator, groups = line.separator, line.groups
+        told = groups is not None and groups.count is not None
+        equal = not keys and not told and len(line.widths) == 1
         #: The byte of a separator by which all lines can be cut at once.
         single = equal and len(separator) == 1 and separator.isascii()
         self._at_once = ord(separator) if single else None
 
     def cut(self, texts: Sequence[str], wrong: dict[int, str]) -> Rows:
         """The fields of (n,) texts; those with a wrong number of fields are noted, and left out."""
-        joined = _END.join(texts)
-        if self._at_once is not None and texts and self._are_equal(joined, len(texts)):
-            cells = joined.replace(_END, self._line.separator).split(self._line.separator)
-            return EqualRows(cells, self._line.width)
+        separator, groups = self._line.separator, self._line.groups
+        width = self._line.width
+        if self._at_once is not None and texts:
+            joined = _END.join(texts)
+            count = 0
+            if groups is not None:
+                count = (texts[0].count(separator) + 1 - width) // groups.width
+                width += count * groups.width
+            if count >= 0 and self._are_equal(joined, len(texts), width):
+                cells = joined.replace(_END, separator).split(separator)
+                if groups is None:
+                    return EqualRows(cells, width)
+                return EqualGroups(cells, width, groups, count)
         rows = [text.split(self._line.separator) for text in texts]
         counts = [self._groups_in(row) for row in rows]
         if counts and min(counts) < 0:
@@ -117,13 +150,12 @@ class RowCutter:
             counts = [count for count in counts if count >= 0]
         return AnyRows(rows, np.array(counts, np.intp), self._line.groups)
 
-    def _are_equal(self, joined: str, count: int) -> bool:
-        """Whether each line has as many separators as it must."""
+    def _are_equal(self, joined: str, count: int, width: int) -> bool:
+        """Whether each of so many lines has so many fields."""
         data = np.frombuffer(joined.encode(), np.uint8)
         is_end = data == ord(_END)
         places = is_end | (data == self._at_once)
         ends = is_end[places]
-        width = self._line.width
         if len(ends) != count * width - 1:
             return False
         last = np.zeros(count * width, np.bool_)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import socket
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -20,12 +21,17 @@ _NO_PORT: Final = {
 }
 
 
+#: Of devices: each datagram has one.
+_ADDRESSES_KNOWN: Final = 4096
+
+
 def no_port(error: OSError) -> str:
     """Why a port can't be listened on, and what to do."""
     found = _NO_PORT.get(error.errno or 0)
     return found or f"can't be listened on ({reason_of(error)}): check port and bind"
 
 
+@lru_cache(maxsize=_ADDRESSES_KNOWN)
 def plain(address: str) -> str:
     """An IP address in its one form: IPv4 that came over IPv6 is IPv4, without a zone."""
     found = ip_address(address.partition("%")[0])
