@@ -72,8 +72,8 @@ def test_groups_without_a_number_go_to_the_end() -> None:
     assert reasons(read) == {3: "a wrong number of fields (not 2 and groups of 2)", 4: UNKNOWN}
 
 
-@given(st.lists(st.integers(0, 3), min_size=1, max_size=6), st.booleans())
-def test_lines_are_cut_alike_at_once_and_one_by_one(counts: list[int], same: bool) -> None:
+@given(counts=st.lists(st.integers(0, 3), min_size=1, max_size=6), same=st.booleans())
+def test_lines_are_cut_alike_at_once_and_one_by_one(*, counts: list[int], same: bool) -> None:
     """At once where all have as many groups; `same` has that come often."""
     text = RANGE.replace("width = 4", "width = 2\ngroups = { first = 2, width = 2 }")
     counts = [counts[0]] * len(counts) if same else counts
