@@ -6,9 +6,8 @@ A gateway (`lamproom run`) of a simulated mine of 120 people, whose positions an
 the time; operators take hazards from found to cleared as fast as they are answered, each act an
 event. The gateway is killed at a random moment, one time in five while it still starts, and started
 anew at once. Meanwhile clients follow the events: a plain one and an asynchronous one over all of
-it, one that ends itself and goes on from its file, one whose place the gateway remembers (where it
-offers that). In the end what each has got is compared with the journal, event by event and byte by
-byte.
+it, one that ends itself and goes on from its file, one whose place the gateway remembers. In the
+end what each has got is compared with the journal, event by event and byte by byte.
 
 The rival is a client that connects anew without a cursor, as one would write it in five lines. The
 last line is a JSON object. Targets: `lost`, `doubled`, `out_of_order` 0. `acts_wrong` are acts that
@@ -115,16 +114,6 @@ def kill_again_and_again(
     return killed, back_s
 
 
-def offers_consumers(address: str) -> bool:
-    """Whether the gateway remembers places of consumers."""
-    with lamproom.Client(address) as client:
-        try:
-            client.consumers()
-        except lamproom.RefusedError:
-            return False
-    return True
-
-
 def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """One run, in an empty folder."""
     mine = folder / "mine"
@@ -142,9 +131,6 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         following, operators = Following(address, folder), Operators(address, OPERATORS)
         stack.callback(following.end)
         following.begin()
-        remembered = offers_consumers(address)
-        if remembered:
-            following.follow_consumer()
         operators.begin()
         begun_s = time.monotonic()
         killed, back_s = kill_again_and_again(gateway, following, options)
@@ -162,7 +148,6 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
         "positions": following.positions,
         "restart_s": spread(gateway.restarts_s),
         "back_s": spread(back_s),
-        "consumer": "followed" if remembered else "not offered by this gateway",
     }
 
 

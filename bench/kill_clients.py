@@ -82,7 +82,7 @@ class Following:
     """Clients in threads of their own, until `end`."""
 
     def __init__(self, address: str, folder: Path) -> None:
-        self.got = {name: Got() for name in ("plain", "async", "file")}
+        self.got = {name: Got() for name in ("plain", "async", "file", "consumer")}
         self.naive = Got()
         self.positions = 0
         self._address = address
@@ -95,15 +95,10 @@ class Following:
     def begin(self) -> None:
         """Starts all of them."""
         for follow in (
-            self._follow_plain, self._follow_async, self._follow_file, self._follow_positions,
-            self._follow_naively,
+            self._follow_plain, self._follow_async, self._follow_file, self._follow_consumer,
+            self._follow_positions, self._follow_naively,
         ):  # fmt: skip
             self._start(follow)
-
-    def follow_consumer(self) -> None:
-        """Starts one whose place the gateway remembers; it ends itself as that of the file."""
-        self.got["consumer"] = Got()
-        self._start(lambda: self._follow_in_runs("consumer", consumer="bench-kill"))
 
     def caught_up(self, sequence: int) -> bool:
         """Whether all but the naive one have come to that event.
@@ -155,6 +150,9 @@ class Following:
 
     def _follow_file(self) -> None:
         self._follow_in_runs("file", cursor=lamproom.CursorFile(self._folder / "cursor"))
+
+    def _follow_consumer(self) -> None:
+        self._follow_in_runs("consumer", consumer="bench-kill")
 
     def _follow_in_runs(self, name: str, **place: Any) -> None:
         """As programs do that are stopped and started: another client each time."""
