@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from gateway.cli.export import events, positions
 from gateway.cli.export.table import Batch
-from gateway.cli.show import iso
+from gateway.cli.show import iso, size
 from gateway.journal.audit_reader import AuditReader
+from gateway.journal.disk import held_bytes
 from gateway.journal.event_reader import EventReader
-from gateway.journal.place import held_bytes
 from gateway.journal.tracks.places import TRACKS_FOLDER
 from gateway.journal.tracks.reader import TracksReader
 from gateway.journal.tracks.verification import verify as verify_tracks
@@ -124,7 +124,7 @@ def lines_of(figures: Mapping[str, Any]) -> Iterator[str]:
     told, kept = figures["events"], figures["positions"]
     span = f", {told['oldest_time']} to {told['newest_time']}" if told["oldest_time"] else ""
     yield (
-        f"events {told['first_sequence']} to {told['last_sequence']}{span}, {_size(told['bytes'])}"
+        f"events {told['first_sequence']} to {told['last_sequence']}{span}, {size(told['bytes'])}"
     )
     for kind, count in told["kinds"].items():
         yield f"  {count:>9} {kind}"
@@ -132,7 +132,7 @@ def lines_of(figures: Mapping[str, Any]) -> Iterator[str]:
         yield f"  gap, {gap['first_sequence']} to {gap['last_sequence']}: {gap['reason']}"
     yield f"acts: {figures['acts']}"
     span = f" {kept['oldest_time']} to {kept['newest_time']}," if kept["oldest_time"] else ""
-    yield f"positions:{span} {_size(kept['bytes'])}"
+    yield f"positions:{span} {size(kept['bytes'])}"
 
 
 def event_batches(kept: Path, asked: Asked) -> Iterator[Batch]:
@@ -179,11 +179,3 @@ def _fits(asked: Asked, record_t_ns: int | None, card: str | None) -> bool:
     if record_t_ns is None:
         return True  # a gap: nobody knows what was in it
     return asked.holds(record_t_ns) and asked.card in {"", card}
-
-
-def _size(size: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} GB"

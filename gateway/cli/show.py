@@ -44,3 +44,12 @@ def iso(t_ns: int) -> str:
     seconds, rest_ns = divmod(t_ns, _NS_PER_S)
     moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def size(count: float) -> str:
+    """Bytes as people say them: 1.2 GB."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

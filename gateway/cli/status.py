@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Protocol
 import typer
 
 from gateway.cli.asking import ANSWER_MOST_S, HERE, Where, asking, pages, print_table
-from gateway.cli.show import iso, local, plain, show, zone_of
+from gateway.cli.show import iso, local, plain, show, size, zone_of
 
 if TYPE_CHECKING:
     import grpc
@@ -109,7 +109,7 @@ def _lines(answer: admin_pb2.GetStatusResponse) -> Iterator[str]:
     yield from _tracks_lines(answer, zone)
     share = 100 * answer.processor_s / ran_s if ran_s > 0 else 0.0
     yield (
-        f"process        {_size(answer.resident_bytes)} of memory,"
+        f"process        {size(answer.resident_bytes)} of memory,"
         f" {answer.processor_s:.0f} s of processor time ({share:.1f} % since it began)"
     )
     refused = f"; {answer.fixes_refused} fixes could be told in no frame"
@@ -120,7 +120,7 @@ def _journal_lines(journal: admin_pb2.JournalStatus, zone: tzinfo) -> Iterator[s
     kept = f"events {journal.first_sequence} to {journal.last_sequence}"
     if not journal.last_sequence:
         kept = "no events yet"
-    room = f"{_size(journal.bytes)}, {_size(journal.free_bytes)} free"
+    room = f"{size(journal.bytes)}, {size(journal.free_bytes)} free"
     yield f"journal        {_state(journal, zone)}{kept}, {room}"
     if journal.waiting_events:
         yield f"               {journal.waiting_events} events wait for the disk"
@@ -138,7 +138,7 @@ def _tracks_lines(answer: admin_pb2.GetStatusResponse, zone: tzinfo) -> Iterator
         ends = (tracks.oldest_time, tracks.newest_time)
         kept = " to ".join(local(end.ToNanoseconds(), zone) for end in ends)
     dropped = f", {tracks.dropped} not kept" if tracks.dropped else ""
-    yield f"positions      {_state(tracks, zone)}{kept}, {_size(tracks.bytes)}{dropped}"
+    yield f"positions      {_state(tracks, zone)}{kept}, {size(tracks.bytes)}{dropped}"
 
 
 def _state(of: _Failing, zone: tzinfo) -> str:
@@ -228,16 +228,6 @@ def _cells(row: admin_pb2.Subscriber, now_ns: int) -> list[str]:
 
 def _time(message: Any, field: str) -> str | None:
     return iso(getattr(message, field).ToNanoseconds()) if message.HasField(field) else None
-
-
-def _size(count: int) -> str:
-    """Bytes as people say them: 1.2 GB."""
-    size = float(count)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.1f} GB"
 
 
 def _duration(seconds: float) -> str:

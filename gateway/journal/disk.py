@@ -1,4 +1,4 @@
-"""What a journal's folder takes of its disk, and what is left."""
+"""What a folder takes of its disk, what is left there, and that names in it last."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ def disk_use(folder: Path) -> DiskUse:
     Raises:
         OSError: it can't be looked at.
     """
+    return DiskUse(held_bytes(folder), free_bytes(folder))
+
+
+def held_bytes(folder: Path) -> int:
+    """Of all the files in a folder, not of those in folders in it. Raises OSError."""
     used_bytes = 0
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -29,5 +34,20 @@ def disk_use(folder: Path) -> DiskUse:
             with suppress(FileNotFoundError):
                 if entry.is_file(follow_symlinks=False):
                     used_bytes += entry.stat(follow_symlinks=False).st_size
-    file_system = os.statvfs(folder)
-    return DiskUse(used_bytes, file_system.f_bavail * file_system.f_frsize)
+    return used_bytes
+
+
+def free_bytes(folder: Path) -> int:
+    """What may still be written where a folder is, or will be. Raises OSError."""
+    there = next(one for one in (folder, *folder.parents) if one.exists())
+    told = os.statvfs(there)
+    return told.f_bavail * told.f_frsize
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the names of new files durable; SQLite does so for its own log only."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

@@ -18,10 +18,11 @@ import structlog
 from gateway.journal.audit import AuditEntry, Head
 from gateway.journal.audit_store import AuditStore, read_entries
 from gateway.journal.consumers import ConsumerStore, Place
+from gateway.journal.disk import sync_folder
 from gateway.journal.gaps import DAMAGED, MISSING, NOT_KEPT, Gap, told
 from gateway.journal.guard import Guard
 from gateway.journal.kept_state import KeptState
-from gateway.journal.place import identity_of, make_folder, sync_folder
+from gateway.journal.place import identity_of, make_folder
 from gateway.journal.readers import READERS, Readers
 from gateway.journal.records import SELECT_EVENTS, EventRow, Record, Rows
 from gateway.journal.rescue import rescue

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
@@ -25,15 +24,6 @@ def make_folder(folder: Path) -> None:
         raise JournalError(msg) from error
 
 
-def sync_folder(folder: Path) -> None:
-    """Makes the names of new files durable; SQLite does so for its own log only."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def identity_of(folder: Path) -> Identity:
     """Which files the journal's are now. Raises OSError where that can't be told."""
     return tuple(_identity(folder / name) for name in _FILES)
@@ -45,14 +35,3 @@ def _identity(file: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return found.st_dev, found.st_ino
-
-
-def free_bytes(folder: Path) -> int:
-    """What is free on its file system for the gateway. Raises OSError."""
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
-
-
-def held_bytes(folder: Path) -> int:
-    """Of all its files. Raises OSError."""
-    return sum(file.stat().st_size for file in folder.iterdir() if file.is_file())

@@ -12,7 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from gateway.journal.place import sync_folder
+from gateway.journal.disk import sync_folder
 
 #: What SQLite keeps beside a database.
 _BESIDE: Final = ("-wal", "-shm")

@@ -7,8 +7,8 @@ from typing import Final
 
 import structlog
 
+from gateway.journal.disk import free_bytes, held_bytes
 from gateway.journal.journal import Journal, JournalError
-from gateway.journal.place import free_bytes, held_bytes
 
 #: How often; so that deleted files are noticed well within ten seconds.
 LOOK_EVERY_S: Final = 5.0

@@ -1,7 +1,6 @@
 """Who has a stream open, and the end of those who do not read."""
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
@@ -96,7 +95,6 @@ os.kill(os.getpid(), signal.SIGSTOP)
 """
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system can't stop a process")
 async def test_a_client_that_was_stopped_is_ended_and_all_is_given_back(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

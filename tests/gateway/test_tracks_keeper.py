@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal.tracks.keeper import Keeper, KeeperSettings, free_bytes
+from gateway.journal.disk import free_bytes
+from gateway.journal.tracks.keeper import Keeper, KeeperSettings
 from gateway.journal.tracks.places import HOUR_MS, Place, places_in
 from gateway.journal.tracks.retention import (
     BELIEVED_HOURS,

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from gateway.journal.disk import sync_folder
 from gateway.journal.tracks.blocks import blocks
 from gateway.journal.tracks.chunks import (
     CHUNK_HEADER_BYTES,
@@ -26,7 +27,7 @@ from gateway.journal.tracks.index import (
     row_of,
     rows_of_chunks,
 )
-from gateway.journal.tracks.places import COMPACTED, PART, Place, sync_folder
+from gateway.journal.tracks.places import COMPACTED, PART, Place
 from gateway.journal.tracks.rows import empty
 from gateway.journal.tracks.track_file import ALL_CARDS, BLOCK_MS, DamagedError, Gap, TrackFile
 from positioning.observation import Records

@@ -17,6 +17,7 @@ from typing import Final, Self
 import numpy as np
 import structlog
 
+from gateway.journal.disk import free_bytes
 from gateway.journal.tracks.compaction import compact
 from gateway.journal.tracks.places import LIVE, PART, TRACKS_FOLDER, Place, places_in
 from gateway.journal.tracks.retention import Limits, Sized, to_drop
@@ -311,13 +312,6 @@ class NoRoomError(OSError):
 
 class _StoppedError(Exception):
     """The gateway stops."""
-
-
-def free_bytes(folder: Path) -> int:
-    """What may still be written where `folder` is, or will be."""
-    there = next(one for one in (folder, *folder.parents) if one.exists())
-    told = os.statvfs(there)
-    return told.f_bavail * told.f_frsize
 
 
 def _sized(places: Sequence[Place]) -> list[Sized]:

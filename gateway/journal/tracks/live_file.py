@@ -14,10 +14,11 @@ from typing import Self
 
 import numpy as np
 
+from gateway.journal.disk import sync_folder
 from gateway.journal.tracks.blocks import Latest, blocks, frames, snapshot
 from gateway.journal.tracks.chunks import ChunkKind, pack_chunk, pack_file_header
 from gateway.journal.tracks.names import pack_names
-from gateway.journal.tracks.places import Place, sync_folder
+from gateway.journal.tracks.places import Place
 from gateway.journal.tracks.rows import KEPT
 from gateway.journal.tracks.track_file import ALL_CARDS, BLOCK_MS, Gap
 from positioning.observation import Records

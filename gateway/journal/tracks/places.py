@@ -82,12 +82,3 @@ def _all(folder: Path) -> Iterator[Place]:
                     yield place
     except FileNotFoundError:
         return
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes the names of new files durable."""
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
