@@ -33,6 +33,7 @@ from gateway.journal.sqlite import (
     explain,
     open_writer,
     rows_between,
+    transaction,
 )
 
 __all__ = ["DAMAGED", "MISSING", "READERS", "Gap", "Journal", "JournalError", "Record"]
@@ -59,7 +60,7 @@ class Journal:
         self._writer = writer
         self._writing = threading.Lock()
         self._readers = Readers(self._file)
-        self._closed = False
+        self._closed = self._suspect = False
         #: A random number of 64 bits, given when the journal was made: tells journals apart.
         self.epoch: Final = epoch_of(writer, self._file)
         self._rows = Rows(self.epoch)
@@ -207,17 +208,15 @@ class Journal:
 
     @contextmanager
     def _transaction(self, doing: str) -> Iterator[sqlite3.Connection]:
-        """All or nothing of what is done in a `with`. Raises JournalError."""
+        """After an error that is not passing whoever writes next has to `reopen` first."""
+        if self._suspect:
+            raise JournalError(f"{doing} {self._file}: after an error it has to be opened anew")
         try:
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._writer
-                self._writer.execute("COMMIT")
-            finally:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise explain(error, self._file, doing) from error
+            with transaction(self._writer, self._file, doing) as write:
+                yield write
+        except JournalError as error:
+            self._suspect = not error.passing
+            raise
 
     def read(self, first: int, limit: int) -> list[Record | Gap]:
         """Events `first` to `first + limit - 1`, as far as there are any, in order.
@@ -292,6 +291,7 @@ class Journal:
             except sqlite3.Error as error:
                 raise explain(error, self._file, "opening") from error
             self._identity = identity_of(self.folder)
+            self._suspect = False
 
     def _take_up(self, writer: sqlite3.Connection) -> None:
         (busy, _, _) = writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -152,6 +154,27 @@ def open_read_only(file: Path) -> tuple[sqlite3.Connection, int]:
     except sqlite3.Error as error:
         raise explain(error, file, "opening") from error
     return connection, version
+
+
+@contextmanager
+def transaction(
+    connection: sqlite3.Connection, file: Path, doing: str
+) -> Iterator[sqlite3.Connection]:
+    """All or nothing of what is written within a `with`.
+
+    Raises:
+        JournalError: it could not be written.
+    """
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+    except sqlite3.Error as error:
+        raise explain(error, file, doing) from error
 
 
 def rows_between(

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 
 from gateway.journal import waiting, writer
 from gateway.journal.audit import AuditEntry
+from gateway.journal.consumers import Place
 from gateway.journal.gaps import UNSTORED
 from gateway.journal.journal import Gap, Journal, JournalError
 from gateway.journal.sqlite import DATABASE_FILE
 from tests.gateway.journal_rig import records
-from tests.gateway.journal_writer import act_of
+from tests.gateway.journal_writer import act_of, payload_of
 from tests.gateway.writer_rig import WriterRig, empty, fill, writing
 from tests.support.waiting import LONG_S, until
 
@@ -322,3 +324,28 @@ async def test_a_mistake_of_ours_is_told_to_who_runs_the_writer(
         await rig.writer.close()
         with pytest.raises(ZeroDivisionError):
             rig.writer.check()
+
+
+def test_after_an_error_of_the_disk_nothing_is_stored_until_it_is_opened_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever met the error: what the system's cache holds is not what the disk does."""
+
+    def fails(*_: object) -> None:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+        raise error
+
+    with closing(Journal.open(tmp_path)) as journal:
+        with monkeypatch.context() as patch:
+            patch.setattr(journal.consumers, "store", fails)
+            with pytest.raises(JournalError, match="IOERR_FSYNC"):
+                journal.store_places({"screen": Place(0, 1)})
+        rows = [(1, 1000, payload_of(1))]
+        with pytest.raises(JournalError, match="opened anew") as failure:
+            journal.append(rows, {})
+        assert not failure.value.passing
+        journal.reopen()
+        journal.append(rows, {})
+        journal.store_places({"screen": Place(1, 1)})
+        assert journal.read(1, 9) == records(1, 1)
