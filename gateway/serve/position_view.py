@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -17,10 +16,7 @@ from gateway.serve.picture import LatestFixes
 from gateway.serve.position_filter import CardFilter, Membership
 from gateway.serve.reasons import Reason
 from lamproom.v1 import position_pb2
-from positioning.observation import IdTable, Records, rows_of
-
-#: Entries of one directory message: some 100 kB.
-DIRECTORY_ENTRIES_MAX: Final = 4096
+from positioning.observation import Records, rows_of
 
 #: A client that asks for one of these is sent every fix of its hub.
 _EVERY_FIX: Final = (position_pb2.SAMPLING_EVERY_FIX, position_pb2.SAMPLING_SMOOTHED)
@@ -103,28 +99,6 @@ def columns_of(mask: FieldMask) -> Columns:
             )
             raise invalid(msg, "read_mask", Reason.READ_MASK_INVALID)
     return frozenset(COLUMN_NAMES[name] for name in names if name in COLUMN_NAMES)
-
-
-def new_names(
-    reader: Reader, cards: IdTable, roadways: IdTable
-) -> Iterator[position_pb2.PositionDirectory]:
-    """What `reader` has not been told of; the first time also all roadways, if any."""
-    first = reader.named or 0
-    has_more = len(roadways) > reader.roads
-    if len(cards) == reader.named and not has_more:
-        return
-    roadway_ids = roadways.names() if has_more else ()
-    reader.roads = len(roadways)
-    names = cards.names()[first:]
-    reader.named = first + len(names)
-    starts = range(0, len(names), DIRECTORY_ENTRIES_MAX)
-    for start in starts or range(bool(roadway_ids)):
-        directory = position_pb2.PositionDirectory(roadway_ids=roadway_ids)
-        roadway_ids = ()
-        part = names[start : start + DIRECTORY_ENTRIES_MAX]
-        for handle, card in enumerate(part, first + start):
-            directory.entries.add(tag_handle=handle, card=card)
-        yield directory
 
 
 def newest_of_frame(fixes: Records) -> Told:

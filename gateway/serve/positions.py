@@ -27,6 +27,7 @@ from gateway.serve.encode import (
     sync_message,
 )
 from gateway.serve.failure import RequestError, invalid
+from gateway.serve.names import Directory
 from gateway.serve.picture import LatestFixes
 from gateway.serve.position_filter import CardFacts, CardFilter, Membership
 from gateway.serve.position_view import (
@@ -34,7 +35,6 @@ from gateway.serve.position_view import (
     View,
     columns_of,
     merged_since,
-    new_names,
     newest_of_frame,
     next_of_frame,
     snapshot_of,
@@ -57,6 +57,8 @@ FILTERS_MAX: Final = 200
 #: Encodings of the newest frame that streams share: one for each view of those who keep up, and
 #: some for those who come back from the same stall.
 SHARED_MAX: Final = 32
+#: What a snapshot goes on from, where a frame goes on from another.
+_NOTHING: Final = -1
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +96,7 @@ class PositionHub:
     ) -> None:
         """`facts` is what filters ask of cards; None: there are no filters."""
         self._cards = cards
-        self._roadways = roadways
+        self._directory = Directory(cards, roadways)
         self._kind = kind
         self._epoch = epoch
         self._heartbeat_s = heartbeat_s
@@ -226,8 +228,8 @@ class PositionHub:
         if reset:
             yield _wrap(reset=stream_pb2.Reset(reason=reset))
         reader, goal, synced = self._reader(view, member, at), self._last, False
-        for directory in new_names(reader, self._cards, self._roadways):
-            yield _wrap(directory=directory)
+        for directory in self._directory.news(reader):
+            yield directory
         bell = credit.bell if credit else None
         clock_s = asyncio.get_running_loop().time
         beat_s = clock_s() + self._heartbeat_s
@@ -244,8 +246,8 @@ class PositionHub:
                 synced = True
                 yield _wrap(sync=sync_message(self._now_ns(), self._cursor(reader.at)))
             elif may_send and reader.at < self._last:
-                for directory in new_names(reader, self._cards, self._roadways):
-                    yield _wrap(directory=directory)
+                for directory in self._directory.news(reader):
+                    yield directory
                 self._advance(reader)
                 continue
             elif await self._signal.wait(max(0.0, beat_s - clock_s()), bell):
@@ -299,7 +301,12 @@ class PositionHub:
             total = member.total if member else self._total
             reader = Reader(view, member, self._last, total, self._last)
             # What is sent is that of now, however late it is read.
-            reader.waiting.extend(snapshot_of(member, self._latest, view.columns))
+            key = view, _NOTHING, self._last, self._last
+
+            def make() -> list[bytes]:
+                return snapshot_of(member, self._latest, view.columns)
+
+            reader.waiting.extend(self._share(key, make))
             return reader
         total = member.total_before(self._last - at) if member else self._total_at(at)
         return Reader(view, member, at, total, at)
