@@ -8,6 +8,7 @@ decoding those of others, and the last row of each without making rows of the ot
 from __future__ import annotations
 
 import struct
+import threading
 from typing import Final
 
 import numpy as np
@@ -95,7 +96,7 @@ class Columns:
         total = sum(width * line * size for width, line, size in parts)
         try:
             packed = payload[_HEADER.size :]
-            raw = zstandard.ZstdDecompressor().decompress(packed, max_output_size=total or 1)
+            raw = _OF_THREAD.decompressor.decompress(packed, max_output_size=total or 1)
         except zstandard.ZstdError as error:
             raise ColumnsError(str(error)) from error
         if len(raw) != total:
@@ -143,14 +144,19 @@ class Columns:
         """(j,) KEPT: of each card the last row until `t_ms`, where it has one."""
         if not self.count:
             return np.empty(0, KEPT)
-        ways = self._ways(0, self.count)
+        steps = _numbers(self._steps)
         firsts = np.cumsum(_numbers(self._firsts), axis=1, dtype=np.int64)
-        firsts -= ways[:, self.starts]
-        times = ways[_TIME] + np.repeat(firsts[_TIME], self.counts)
+        times = np.cumsum(steps[_TIME], dtype=np.int64)
+        times += np.arange(0, _PERIOD_MS * self.count, _PERIOD_MS)
+        times += np.repeat(firsts[_TIME] - times[self.starts], self.counts)
         until = np.add.reduceat(times <= t_ms - self._base_ms, self.starts, dtype=np.int64)
         has_one = until > 0
-        which = (self.starts + until - 1)[has_one]
-        return self._made(self.cards[has_one], ways[:, which] + firsts[:, has_one])
+        starts = self.starts[has_one]
+        rows = starts + until[has_one]
+        # Only what is asked for is added up: from a card's first row to that one.
+        columns = firsts[:, has_one] + _sums(steps, starts, rows)
+        columns[_TIME] = times[rows - 1]
+        return self._made(self.cards[has_one], columns)
 
     def _ways(self, first: int, last: int) -> Integers:
         """(columns, last - first): sums of steps; what a card's own begin with does not count."""
@@ -180,6 +186,26 @@ def _numbers(planes: NDArray[np.uint8]) -> Signed:
         zigzag |= planes[n].astype(type_) << type_(8 * n)
     signed: Signed = ((zigzag >> type_(1)) ^ -(zigzag & type_(1))).view(f"i{type_().itemsize}")
     return signed
+
+
+class _OfThread(threading.local):
+    """To make one takes as long as to use it; two threads may not use one at the same time."""
+
+    def __init__(self) -> None:
+        self.decompressor = zstandard.ZstdDecompressor()
+
+
+_OF_THREAD: Final = _OfThread()
+
+
+def _sums(steps: Signed, starts: Integers, ends: Integers) -> Integers:
+    """(lines, k) of (lines, n): from each start until before its end, which follows it."""
+    bounds = np.stack([starts, ends], axis=1).ravel()
+    # The end of all goes without saying, and may not be said.
+    if len(bounds) and bounds[-1] == steps.shape[1]:
+        bounds = bounds[:-1]
+    sums: Integers = np.add.reduceat(steps, bounds, axis=1, dtype=np.int64)[:, ::2]
+    return sums
 
 
 _UNSIGNED: Final = (np.uint8, np.uint16, np.uint32, np.uint64)

@@ -59,8 +59,8 @@ def row_of(chunk: Chunk) -> tuple[int, ...]:
 
 def chunk_of(row: np.void) -> Chunk:
     """A row of CHUNK, which is not LOST, as a chunk's header."""
-    values = {name: int(row[name]) for name in CHUNK.names or () if name != "kind"}
-    return Chunk(kind=ChunkKind(int(row["kind"])), **values)
+    values = dict(zip(CHUNK.names or (), row.item(), strict=True))
+    return Chunk(**values | {"kind": ChunkKind(values["kind"])})
 
 
 def rows_of_chunks(chunks: list[tuple[int, ...]]) -> Records:
