@@ -7,6 +7,7 @@ and length, so nothing is encoded twice. Position frames are made from the colum
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -52,7 +53,12 @@ def varint(number: int) -> bytes:
 
 def delimited(field: int, payload: bytes) -> bytes:
     """`payload` as a length-delimited field: a message, bytes, or packed numbers."""
-    return varint(field << 3 | _LENGTH_DELIMITED) + varint(len(payload)) + payload
+    return _head(field, len(payload)) + payload
+
+
+@lru_cache(maxsize=1024)
+def _head(field: int, length: int) -> bytes:
+    return varint(field << 3 | _LENGTH_DELIMITED) + varint(length)
 
 
 def encode_event(event: Event, epoch: int) -> bytes:
