@@ -11,6 +11,7 @@ from gateway.clock import Clock
 from gateway.config.schema import JournalSettings
 from gateway.desk import Desk, audit_of
 from gateway.inbox import Inbox
+from gateway.journal.disk import GB, MB
 from gateway.journal.journal import Journal
 from gateway.journal.records import EventRow
 from gateway.journal.retention import Keep, Needed
@@ -22,9 +23,6 @@ from gateway.serve.server import Server
 
 #: An operator waits no longer for the disk: what was done is answered as not yet stored.
 ANSWER_MOST_S: Final = 1.0
-
-_MB: Final = 1 << 20
-_GB: Final = 1 << 30
 
 
 @dataclass(slots=True, eq=False)
@@ -84,7 +82,7 @@ class Storing:
             journal,
             self,
             now_ns,
-            reserve_bytes=settings.reserve_mb * _MB,
+            reserve_bytes=settings.reserve_mb * MB,
             keep=_keep(settings),
             needed=needed,
         )
@@ -92,7 +90,7 @@ class Storing:
 
     def use(self, settings: JournalSettings) -> None:
         """Goes on by another configuration."""
-        self.writer.use(settings.reserve_mb * _MB, _keep(settings))
+        self.writer.use(settings.reserve_mb * MB, _keep(settings))
 
     def put(self, changes: Changes, then: Callable[[], None] | None = None) -> None:
         """Stores what is to be kept of a step; answers and `then` follow when it is, or soon."""
@@ -134,4 +132,4 @@ def rows_of(events: Sequence[Event], epoch: int) -> list[EventRow]:
 
 def _keep(settings: JournalSettings) -> Keep:
     most_gb = settings.events_gb
-    return Keep(settings.events_days, None if most_gb is None else round(most_gb * _GB))
+    return Keep(settings.events_days, None if most_gb is None else round(most_gb * GB))

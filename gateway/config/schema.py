@@ -51,7 +51,7 @@ BELOW_MAX_H: Final = 72.0
 SHIFTS_MAX: Final = 24
 
 #: More of a disk is not to be left free, than a year of events takes.
-RESERVE_MB_MAX: Final = 1 << 20
+RESERVE_MB_MAX: Final = 1_000_000
 #: Longer than any rule wants accidents to be looked into.
 EVENTS_DAYS_MAX: Final = 36_500
 EVENTS_GB_MAX: Final = 100_000.0

@@ -6,6 +6,11 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+#: As the configuration and those who sell disks count.
+MB: Final = 1_000_000
+GB: Final = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

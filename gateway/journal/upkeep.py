@@ -7,13 +7,12 @@ from typing import Final
 
 import structlog
 
-from gateway.journal.disk import free_bytes, held_bytes
+from gateway.journal.disk import MB, free_bytes, held_bytes
 from gateway.journal.journal import Journal, JournalError
 
 #: How often; so that deleted files are noticed well within ten seconds.
 LOOK_EVERY_S: Final = 5.0
 
-_MB: Final = 1 << 20
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +75,6 @@ class Upkeep:
         if self.free_bytes >= needed:
             return ""
         return (
-            f"only {self.free_bytes // _MB} MB are free where {self._journal.file} is, less than "
-            f"[journal] reserve_mb ({self.reserve_bytes // _MB}): free some space"
+            f"only {self.free_bytes // MB} MB are free where {self._journal.file} is, less than "
+            f"[journal] reserve_mb ({self.reserve_bytes // MB}): free some space"
         )

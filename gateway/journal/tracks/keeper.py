@@ -17,7 +17,7 @@ from typing import Final, Self
 import numpy as np
 import structlog
 
-from gateway.journal.disk import free_bytes
+from gateway.journal.disk import GB, MB, free_bytes
 from gateway.journal.tracks.compaction import compact
 from gateway.journal.tracks.places import LIVE, PART, TRACKS_FOLDER, Place, places_in
 from gateway.journal.tracks.retention import Limits, Sized, to_drop
@@ -40,8 +40,6 @@ TIDY_EVERY_S: Final = 30.0
 RESERVE_MARGIN: Final = 1.25
 #: Of the thread that compacts: all that is live goes first.
 NICENESS: Final = 10
-_MB: Final = 1_000_000
-_GB: Final = 1_000_000_000
 _MS_NS: Final = 1_000_000
 
 log = structlog.get_logger(__name__)
@@ -57,8 +55,8 @@ class KeeperSettings:
     @classmethod
     def of(cls, days: float, gb: float | None, reserve_mb: int) -> Self:
         """As `[journal]` of `mine.toml` says it."""
-        limits = Limits(days, None if gb is None else round(gb * _GB))
-        return cls(limits, reserve_mb * _MB)
+        limits = Limits(days, None if gb is None else round(gb * GB))
+        return cls(limits, reserve_mb * MB)
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +303,7 @@ class NoRoomError(OSError):
 
     def __init__(self, free: int, reserve: int) -> None:
         super().__init__(
-            f"only {free // _MB} MB are free and {reserve // _MB} are left to events"
+            f"only {free // MB} MB are free and {reserve // MB} are left to events"
             " ([journal] reserve_mb)"
         )
 
