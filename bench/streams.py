@@ -15,7 +15,7 @@ subscriber has the alarm, over all alarms and subscribers; `frame_p99_ms`: the s
 measurement of each frame; `encode_ratio`: how much cheaper a position is as columns than as a
 message of its own, in a frame of all cards, `_frame` in one of a tenth of them; `fanout_ratio`: the
 processor time of a hub alone with 100 subscribers, rows serialised for each to columns serialised
-once; `tls_ratio`: the gateway's with what mutual TLS adds to that hub, to without; `stale_s`:
+once; `tls_ratio`: the gateway's with mutual TLS to without, 95 subscribers; `stale_s`:
 a client of `FollowPositions` that stalled for 8 s, how old its picture was, or how long it took to
 have it, whichever is more; `memory_per_client_kb`: of those who do not read, for positions and
 events.
@@ -27,6 +27,7 @@ import argparse
 import json
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -38,10 +39,12 @@ from typing import Any, Final
 sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / "proto")]
 
 from bench.plant import cpu_s
-from bench.streams_hub import fixes_of, rows_of, write_certificates
+from bench.streams_client import CALLERS
+from bench.streams_hub import fixes_of, rows_of
 from bench.streams_mine import write_folder
 from gateway.serve.encode import encode_frame
-from tests.support.processes import Process, gateway, running
+from tests.support.places import ENVIRONMENT
+from tests.support.processes import Process, gateway, lamproom, running
 
 CARDS: Final = 8000
 SECONDS: Final = 60.0
@@ -67,16 +70,33 @@ def free_udp_port() -> int:
 
 
 @contextmanager
-def served(folder: Path, cards: int) -> Iterator[tuple[Process, int]]:
+def served(folder: Path, cards: int, *, tls: bool = False) -> Iterator[tuple[Process, int]]:
     """The gateway and its port, with everyone sending."""
     udp = free_udp_port()
     write_folder(folder / "mine", cards, udp)
+    if tls:
+        secure(folder / "mine")
     sender: list[str | Path] = [sys.executable, BENCH / "streams_mine.py", str(cards), str(udp)]
     with gateway(folder / "mine", 0, folder) as process:
         port = int(process.word_after("READY grpc").rpartition(":")[2])
         with running(sender, folder, "sender"):
             time.sleep(SETTLE_S)
             yield process, port
+
+
+def secure(mine: Path) -> None:
+    """Has the gateway speak mutual TLS, and makes the certificates of those who connect."""
+    with (mine / "mine.toml").open("a") as file:
+        file.write("\n[grpc.tls]\n")
+    certs("init", str(mine), "--host", "localhost")
+    for n in range(CALLERS):
+        certs("issue", str(mine), f"client-{n}", "--role", "admin")
+
+
+def certs(*words: str) -> None:
+    """A command of `lamproom certs`."""
+    command = lamproom("certs", *words)
+    subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True)
 
 
 @contextmanager
@@ -173,34 +193,47 @@ def encode_ratio(count: int) -> float:
     return rows_s / spent_s(lambda: encode_frame(fixes, b"cursor"), 300)
 
 
-def hub_pct(folder: Path, cards: int, method: str, tls: str) -> float:
+def hub_pct(folder: Path, cards: int, method: str) -> float:
     """Processor time of a hub alone with 100 subscribers, per cent of a core."""
     command: list[str | Path] = [sys.executable, BENCH / "streams_hub.py", str(cards)]
-    with running([*command, tls], folder, "hub") as hub:
+    with running(command, folder, "hub") as hub:
         port = int(hub.word_after("READY"))
-        with subscribed(folder, port, method, reading=READING + STALLED, tls=tls):
+        with subscribed(folder, port, method, reading=READING + STALLED):
             time.sleep(1.0)
             return cpu_pct_of(hub, TURN_S)
 
 
-def ratios(folder: Path, cards: int, cpu_pct: float) -> dict[str, float]:
-    """Those of the hub alone, each way in turns; `cpu_pct` is the whole gateway's without TLS."""
-    write_certificates(folder / "certificates")
-    certificates = str(folder / "certificates")
-    ways = {"columns": ("positions", ""), "rows": ("rows", ""), "tls": ("positions", certificates)}
-    spent: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(TURNS):
-        for name, (method, where) in ways.items():
-            spent[name].append(hub_pct(folder, cards, method, where))
+def gateway_pct(folder: Path, cards: int, *, tls: bool) -> float:
+    """Processor time of the gateway with all who read, per cent of a core."""
+    folder.mkdir()
+    certificates = str(folder / "mine/certs") if tls else ""
+    with (
+        served(folder, cards, tls=tls) as (process, port),
+        subscribed(folder, port, "positions,events", reading=READING, tls=certificates),
+    ):
+        time.sleep(SETTLE_S / 3)
+        return cpu_pct_of(process, TURN_S * 2)
+
+
+def ratios(folder: Path, cards: int) -> dict[str, float]:
+    """What one way costs to another, in turns."""
+    spent: dict[str, list[float]] = {name: [] for name in ("columns", "rows", "plain", "tls")}
+    for turn in range(TURNS):
+        spent["columns"].append(hub_pct(folder, cards, "positions"))
+        spent["rows"].append(hub_pct(folder, cards, "rows"))
+        for name in ("plain", "tls"):
+            pct = gateway_pct(folder / f"{name}-{turn}", cards, tls=name == "tls")
+            spent[name].append(pct)
     least = {name: min(turns) for name, turns in spent.items()}
     return {
         "encode_ratio": encode_ratio(cards),
         "encode_ratio_frame": encode_ratio(cards // 10),
         "fanout_ratio": least["rows"] / least["columns"],
-        "tls_ratio": (cpu_pct + least["tls"] - least["columns"]) / cpu_pct,
+        "tls_ratio": least["tls"] / least["plain"],
         "hub_columns_pct": least["columns"],
         "hub_rows_pct": least["rows"],
-        "hub_tls_pct": least["tls"],
+        "tls_pct": least["tls"],
+        "no_tls_pct": least["plain"],
     }
 
 
@@ -212,7 +245,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         result = at_full_size(Path(folder), given.cards, given.seconds)
-        result |= ratios(Path(folder), given.cards, result["cpu_pct"])
+        result |= ratios(Path(folder), given.cards)
     for name, value in result.items():
         print(f"{name:22} {value:10.2f}")
     print(json.dumps({"cards": given.cards, **{k: round(v, 3) for k, v in result.items()}}))

@@ -38,6 +38,8 @@ METHODS: Final[dict[str, tuple[str, bytes]]] = {
     "rows": ("/bench.Rows/Watch", b""),
 }
 OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1))
+#: Names under which they call with certificates: one alone may not call so often.
+CALLERS: Final = 5
 #: Messages whose time is remembered: the same bytes come to all within some seconds.
 KNOWN_MOST: Final = 1000
 
@@ -113,9 +115,10 @@ async def _all(events: list[asyncio.Event]) -> None:
         await event.wait()
 
 
-def credentials(folder: Path) -> grpc.ChannelCredentials:
+def credentials(folder: Path, n: int) -> grpc.ChannelCredentials:
     """Those of a client that the server knows."""
-    parts = [(folder / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")]
+    name = f"client-{n % CALLERS}"
+    parts = [(folder / file).read_bytes() for file in ("ca.pem", f"{name}.key", f"{name}.pem")]
     return grpc.ssl_channel_credentials(*parts)
 
 
@@ -126,7 +129,7 @@ async def main(port: int, reading: int, stalled: int, methods: list[str], folder
     tasks, began = [], []
     for n in range(reading + stalled):
         channel = (
-            grpc.aio.secure_channel(target, credentials(Path(folder)), OPTIONS)
+            grpc.aio.secure_channel(target, credentials(Path(folder), n), OPTIONS)
             if folder
             else grpc.aio.insecure_channel(target, OPTIONS)
         )

@@ -1,17 +1,15 @@
 """A hub of positions alone, for the ratios of `bench/streams.py`: run as a program, it serves them.
 
-    python bench/streams_hub.py CARDS [FOLDER OF CERTIFICATES]
+    python bench/streams_hub.py CARDS
 
-A fix of each card a second in frames of 0.1 s, made up, from the hub to gRPC as in the gateway,
-with mutual TLS where there are certificates. `/bench.Rows/Watch` is the other way of it: the same
-fixes, a message each, serialised for each subscriber. Prints `READY PORT`.
+A fix of each card a second in frames of 0.1 s, made up, from the hub to gRPC as in the gateway.
+`/bench.Rows/Watch` is the other way of it: the same fixes, a message each, serialised for each
+subscriber. Prints `READY PORT`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import datetime
-import ipaddress
 import sys
 import time
 from collections.abc import AsyncGenerator
@@ -22,10 +20,6 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[1] / 
 
 import grpc
 import numpy as np
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from gateway.serve.calls import stream
 from gateway.serve.positions import PositionHub
@@ -94,7 +88,7 @@ class Rows:
                 yield self.newest.SerializeToString()
 
 
-async def serve(cards: int, folder: str) -> None:
+async def serve(cards: int) -> None:
     """For ever."""
     hub = PositionHub(
         IdTable(tuple(map(str, range(cards)))),
@@ -113,14 +107,7 @@ async def serve(cards: int, folder: str) -> None:
         method = "Watch" if name == "bench.Rows" else "WatchPositions"
         methods = {method: stream(request, watch)}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
-    if folder:
-        parts = [(Path(folder) / name).read_bytes() for name in ("server.key", "server.pem")]
-        credentials = grpc.ssl_server_credentials(
-            [(parts[0], parts[1])], (Path(folder) / "ca.pem").read_bytes(), require_client_auth=True
-        )
-        port = server.add_secure_port("127.0.0.1:0", credentials)
-    else:
-        port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print("READY", port, flush=True)
     begun_s = time.monotonic()
@@ -133,41 +120,5 @@ async def serve(cards: int, folder: str) -> None:
             rows.signal.fire()
 
 
-def write_certificates(folder: Path) -> None:
-    """An authority, and what it has issued to a server and to a client."""
-    authority = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bench")])
-    now = datetime.datetime.now(datetime.UTC)
-
-    def issue(subject: str, key: ec.EllipticCurvePrivateKey, *, is_authority: bool) -> bytes:
-        hosts = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(hours=1))
-            .not_valid_after(now + datetime.timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
-            .sign(authority, hashes.SHA256())
-        )
-        return certificate.public_bytes(serialization.Encoding.PEM)
-
-    folder.mkdir()
-    (folder / "ca.pem").write_bytes(issue("bench", authority, is_authority=True))
-    for who in ("server", "client"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        (folder / f"{who}.pem").write_bytes(issue(who, key, is_authority=False))
-        (folder / f"{who}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-
-
 if __name__ == "__main__":
-    asyncio.run(serve(int(sys.argv[1]), "".join(sys.argv[2:])))
+    asyncio.run(serve(int(sys.argv[1])))
