@@ -86,7 +86,7 @@ class AsyncStream(Going[Item]):
         try:
             if kind is None:
                 self._is_dealt_with()
-            await self._keep(last=True)
+            await self._keep(last=True, ended_well=kind is None)
         finally:
             await self.close()
 
@@ -99,9 +99,10 @@ class AsyncStream(Going[Item]):
                 await self._call.write(message)
         await self._keep(last=False)
 
-    async def _keep(self, *, last: bool) -> None:
+    async def _keep(self, *, last: bool, ended_well: bool = False) -> None:
         await self._save()
-        ask = self._to_acknowledge(asyncio.get_running_loop().time(), last=last)
+        now_s = asyncio.get_running_loop().time()
+        ask = self._to_acknowledge(now_s, last=last, ended_well=ended_well)
         if ask is not None:
             await self._hands.do(ask)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from lamproom.asks import Ask
 from lamproom.errors import LamproomError, RefusedError
@@ -12,6 +12,10 @@ from lamproom.retry import Backoff
 from lamproom.stream import Place
 
 Item = TypeVar("Item")
+
+#: At the end of a `with` block it is waited so long for the gateway to take a consumer's place: it
+#: restarts in less. Not where an exception ends it, as Ctrl-C does.
+LAST_PATIENCE_S: Final = 30.0
 
 log = logging.getLogger("lamproom")
 
@@ -42,8 +46,11 @@ class Going(Generic[Item]):
     def _is_saved(self, cursor: bytes) -> None:
         self._keeping.saved(cursor)
 
-    def _to_acknowledge(self, now_s: float, *, last: bool) -> Ask[None] | None:
-        return self._keeping.acknowledgement(self._dealt, now_s, last=last)
+    def _to_acknowledge(
+        self, now_s: float, *, last: bool, ended_well: bool = False
+    ) -> Ask[None] | None:
+        patience_s = LAST_PATIENCE_S if ended_well else 0.0
+        return self._keeping.acknowledgement(self._dealt, now_s, last=last, patience_s=patience_s)
 
     def _heard(self) -> None:
         """The gateway has answered."""

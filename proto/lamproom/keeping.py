@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final, Protocol
 
 from lamproom import asks
-from lamproom.errors import RefusedError, UnavailableError
+from lamproom.errors import LamproomError, RefusedError, UnavailableError
+from lamproom.retry import Backoff
 
 #: The gateway writes each acknowledgement to its disk: at most one a second of each client.
 ACKNOWLEDGE_INTERVAL_S: Final = 1.0
+
+log = logging.getLogger("lamproom")
 
 
 class CursorStore(Protocol):
@@ -38,22 +42,42 @@ class Keeping:
         """The store has that cursor."""
         self._saved = cursor
 
-    def acknowledgement(self, cursor: bytes, now_s: float, *, last: bool) -> asks.Ask[None] | None:
-        """What tells the gateway, when it is time; `last`: it is, whenever the one before was."""
+    def acknowledgement(
+        self, cursor: bytes, now_s: float, *, last: bool, patience_s: float = 0.0
+    ) -> asks.Ask[None] | None:
+        """What tells the gateway, when it is time; `last`: it is, whenever the one before was.
+
+        It is tried again for `patience_s`, as no other one will follow.
+        """
         if not self.consumer or not cursor or cursor == self._acknowledged:
             return None
         if now_s < self._next_s and not last:
             return None
         self._next_s = now_s + ACKNOWLEDGE_INTERVAL_S
-        return self._acknowledge(cursor)
+        return self._acknowledge(cursor, patience_s)
 
-    def _acknowledge(self, cursor: bytes) -> asks.Ask[None]:
-        try:
-            yield from asks.acknowledge(self.consumer, cursor)
-        except UnavailableError:
-            return  # the next one says more
-        except RefusedError as error:
-            # Another journal, which the stream is about to tell; or the place was there already.
-            if error.code.name != "FAILED_PRECONDITION":
-                raise
+    def _acknowledge(self, cursor: bytes, patience_s: float) -> asks.Ask[None]:
+        backoff, waited_s = Backoff(), 0.0
+        while True:
+            try:
+                yield from asks.acknowledge(self.consumer, cursor)
+            except UnavailableError as error:
+                wait_s = backoff.wait_s()
+                waited_s += wait_s
+                if waited_s > patience_s:
+                    if patience_s:
+                        log.warning("%s; %s gets its last events again", error, self.consumer)
+                    return  # or the next one says more
+                yield asks.Wait(wait_s)
+            except RefusedError as error:
+                # Another journal, as the stream is about to tell; or the place was there already.
+                if error.code.name != "FAILED_PRECONDITION":
+                    raise
+                break
+            except LamproomError:
+                if not waited_s:
+                    raise
+                return  # the client was closed while this waited
+            else:
+                break
         self._acknowledged = cursor

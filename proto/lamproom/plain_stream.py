@@ -87,7 +87,7 @@ class Stream(Going[Item]):
         try:
             if kind is None:
                 self._is_dealt_with()
-            self._keep(last=True)
+            self._keep(last=True, ended_well=kind is None)
         finally:
             self.close()
 
@@ -104,12 +104,12 @@ class Stream(Going[Item]):
             self._sent.put(message)
         self._keep(last=False)
 
-    def _keep(self, *, last: bool) -> None:
+    def _keep(self, *, last: bool, ended_well: bool = False) -> None:
         store = self._store_to_save()
         if store is not None:
             store.save(self._dealt)
             self._is_saved(self._dealt)
-        ask = self._to_acknowledge(time.monotonic(), last=last)
+        ask = self._to_acknowledge(time.monotonic(), last=last, ended_well=ended_well)
         if ask is not None:
             self._hands.do(ask)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from contextlib import suppress
 
 import grpc
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import lamproom
-from lamproom.asks import Call
-from lamproom.errors import RefusedError, UnavailableError
+from lamproom.asks import Call, Wait
+from lamproom.errors import LamproomError, RefusedError, UnavailableError
 from lamproom.items import Alarm, Event, Gap, Reset, Synced, Unstored
 from lamproom.keeping import Keeping
 from lamproom.retry import WAIT_FIRST_S, WAIT_MOST_S, Backoff
@@ -194,6 +195,49 @@ def test_an_acknowledgement_that_was_not_taken_is_made_again() -> None:
     with suppress(StopIteration):
         ask.throw(UnavailableError("the gateway is gone"))
     assert acknowledged(keeping, b"1", 1.0)
+
+
+def test_the_last_acknowledgement_waits_for_a_gateway_that_restarts() -> None:
+    keeping = Keeping(None, "screen")
+    ask = keeping.acknowledgement(b"1", 0.0, last=True, patience_s=30.0)
+    assert ask is not None
+    step = next(ask)
+    for _ in range(3):
+        assert isinstance(step, Call)
+        assert isinstance(ask.throw(UnavailableError("the gateway is gone")), Wait)
+        step = ask.send(None)
+    with suppress(StopIteration):
+        ask.send(b"")
+    assert not acknowledged(keeping, b"1", 9.0), "it was taken"
+
+
+def test_the_last_acknowledgement_is_given_up_in_the_end_and_said(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    keeping = Keeping(None, "screen")
+    ask = keeping.acknowledgement(b"1", 0.0, last=True, patience_s=30.0)
+    assert ask is not None
+    waited_s, step = 0.0, next(ask)
+    with suppress(StopIteration):
+        while True:
+            pause = ask.throw(UnavailableError("the gateway is gone"))
+            assert isinstance(pause, Wait)
+            waited_s += pause.seconds
+            step = ask.send(None)
+            assert isinstance(step, Call)
+    assert 25.0 < waited_s <= 30.0
+    assert "screen gets its last events again" in caplog.text
+
+
+def test_who_closes_the_client_meanwhile_is_not_waited_for() -> None:
+    keeping = Keeping(None, "screen")
+    ask = keeping.acknowledgement(b"1", 0.0, last=True, patience_s=30.0)
+    assert ask is not None
+    next(ask)
+    ask.throw(UnavailableError("the gateway is gone"))
+    ask.send(None)
+    with pytest.raises(StopIteration):
+        ask.throw(LamproomError("this client is closed"))
 
 
 def board_of(*alarms: Alarm) -> lamproom.AlarmBoard:
