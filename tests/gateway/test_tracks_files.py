@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gateway.journal.tracks.blocks import BLOCK_CARDS
 from gateway.journal.tracks.compaction import compact
 from gateway.journal.tracks.places import HOUR_MS, LIVE, places_in
 from gateway.journal.tracks.reader import TracksReader
-from gateway.journal.tracks.track_file import Gap
+from gateway.journal.tracks.track_file import BLOCK_MS, Gap
 from gateway.journal.tracks.verification import verify
+from gateway.journal.tracks.writer import Writer
 from positioning.observation import FixClass
 from tests.gateway.tracks_rig import (
     T0_MS,
@@ -138,6 +140,15 @@ def test_files_are_begun_each_hour_and_by_each_run(tmp_path: Path) -> None:
     rows, gaps = all_rows(tmp_path)
     assert sorted(rows) == sorted(book.rows)
     assert not gaps
+
+
+def test_blocks_are_made_with_pauses_between_them(tmp_path: Path) -> None:
+    pauses: list[None] = []
+    book = Book(tmp_path, 3 * BLOCK_CARDS - 1)
+    book.writer = Writer(tmp_path, lambda: pauses.append(None))
+    book.walk(range(BLOCK_MS // 1000 + 2))
+    assert len(pauses) == 3
+    assert sorted(all_rows(tmp_path)[0]) == sorted(book.rows)
 
 
 def test_that_the_gateway_did_not_run_is_a_gap(tmp_path: Path) -> None:

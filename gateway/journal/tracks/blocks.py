@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
@@ -22,21 +22,33 @@ _SECOND_MS: Final = 1000
 
 
 def frames(number: int, rows: Records, record_ms: int) -> Iterator[bytes]:
-    """Chunks of (n,) KEPT in any order, of each card and second the newest."""
-    yield from _packed(number, ChunkKind.FRAME, thinned(rows), record_ms)
+    """Chunks of `thinned` rows."""
+    yield from _packed(number, ChunkKind.FRAME, rows, record_ms)
 
 
-def blocks(number: int, rows: Records, begin_ms: int, record_ms: int) -> Iterator[bytes]:
-    """Chunks of (n,) KEPT in the order of writing; most are of `begin_ms` or later."""
-    rows = thinned(rows)
-    # Those of late ones would be long in time, and be read for all that lies between.
-    is_late = rows["t_ms"] < begin_ms - LATE_MS
-    for part in (rows[is_late], rows[~is_late]):
-        if not len(part):
-            continue
-        starts = np.flatnonzero(np.diff(part["card"].astype(np.int64), prepend=-1))
-        for group in np.split(part, starts[BLOCK_CARDS::BLOCK_CARDS]):
-            yield from _packed(number, ChunkKind.BLOCK, group, record_ms)
+def blocks(number: int, parts: Sequence[Records], begin_ms: int, record_ms: int) -> Iterator[bytes]:
+    """Chunks of parts, in the order of writing, of `thinned` rows, most of `begin_ms` or later.
+
+    Each is made when it is asked for, which takes some ms.
+    """
+    # Those of late rows would be long in time, and be read for all that lies between.
+    is_late = [part["t_ms"] < begin_ms - LATE_MS for part in parts]
+    late = [part[which] for part, which in zip(parts, is_late, strict=True) if which.any()]
+    others = [part[~which] for part, which in zip(parts, is_late, strict=True) if not which.all()]
+    for some in (late, others):
+        for group in _by_cards(some):
+            yield from _packed(number, ChunkKind.BLOCK, thinned(group), record_ms)
+
+
+def _by_cards(parts: Sequence[Records]) -> Iterator[Records]:
+    """The rows of parts, each sorted by card, of `BLOCK_CARDS` cards after the other."""
+    if not parts:
+        return
+    cards = np.unique(np.concatenate([part["card"] for part in parts]))
+    edges = cards[BLOCK_CARDS::BLOCK_CARDS]
+    split = (np.split(part, np.searchsorted(part["card"], edges)) for part in parts)
+    for group in zip(*split, strict=True):
+        yield np.concatenate(group)
 
 
 def snapshot(number: int, rows: Records, record_ms: int) -> bytes:

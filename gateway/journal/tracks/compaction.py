@@ -130,9 +130,9 @@ class _Compactor:
                 rows.append(self._file.columns(row).rows())
             except DamagedError as error:
                 yield self._damage(row, str(error), record_ms)
-        joined = np.concatenate(rows)
-        begin_ms = int(np.median(joined["t_ms"])) - BLOCK_MS if len(joined) else 0
-        for piece in blocks(self._number, joined, begin_ms, record_ms):
+        times_ms = np.concatenate([part["t_ms"] for part in rows])
+        begin_ms = int(np.median(times_ms)) - BLOCK_MS if len(times_ms) else 0
+        for piece in blocks(self._number, rows, begin_ms, record_ms):
             yield self._noted(piece)
 
     def _hole(self, gap: Gap, cards: tuple[int, int], record_ms: int) -> bytes:

@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Self
-
-import numpy as np
+from typing import Self, TypeAlias
 
 from gateway.journal.disk import sync_folder
-from gateway.journal.tracks.blocks import Latest, blocks, frames, snapshot
+from gateway.journal.tracks.blocks import Latest, blocks, frames, snapshot, thinned
 from gateway.journal.tracks.chunks import ChunkKind, pack_chunk, pack_file_header
 from gateway.journal.tracks.names import pack_names
 from gateway.journal.tracks.places import Place
-from gateway.journal.tracks.rows import KEPT
 from gateway.journal.tracks.track_file import ALL_CARDS, BLOCK_MS, Gap
 from positioning.observation import Records
+
+#: Called while much is done at once, so that others have their turn.
+Pause: TypeAlias = Callable[[], None]
 
 
 class LiveFile:
@@ -81,6 +81,7 @@ class LiveFile:
     ) -> None:
         """Writes (n,) KEPT; new names of cards and roadways before them. Raises OSError."""
         named = self._named(*new_names, now_ms) if any(new_names) else []
+        rows = thinned(rows)
         self._write([*named, *frames(self._number, rows, now_ms)])
         if len(rows):
             self._unfolded.append(rows)
@@ -100,13 +101,15 @@ class LiveFile:
             ]
         )
 
-    def fold(self, latest: Latest, now_ms: int) -> None:
+    def fold(self, latest: Latest, now_ms: int, pause: Pause) -> None:
         """Writes blocks in place of the frames since the last time, and who was where.
 
-        Raises OSError.
+        `pause` is called between one block and the next. Raises OSError.
         """
-        rows = np.concatenate(self._unfolded) if self._unfolded else np.empty(0, KEPT)
-        chunks = list(blocks(self._number, rows, self._fold_begin_ms, now_ms))
+        chunks = []
+        for chunk in blocks(self._number, self._unfolded, self._fold_begin_ms, now_ms):
+            chunks.append(chunk)
+            pause()
         chunks.append(snapshot(self._number, latest.rows(), now_ms))
         chunks.append(pack_chunk(self._number, ChunkKind.FOLDED, b"", now_ms))
         self._write(chunks)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from gateway.journal.tracks.blocks import Latest
-from gateway.journal.tracks.live_file import LiveFile
+from gateway.journal.tracks.live_file import LiveFile, Pause
 from gateway.journal.tracks.places import HOUR_MS, Place, new_place, places_in
 from gateway.journal.tracks.reader import TracksReader
 from gateway.journal.tracks.rows import kept_of
@@ -27,8 +27,10 @@ class Writer:
     Handles of its rows are its own, by name, and stay over its files.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pause: Pause = lambda: None) -> None:
+        """`pause` is called now and then while blocks are made."""
         self._folder = folder
+        self._pause = pause
         self._cards = IdTable(capacity=_NAMES_MAX)
         self._roadways = IdTable(capacity=_NAMES_MAX)
         self._latest = Latest()
@@ -101,7 +103,7 @@ class Writer:
             file.append(rows, (new_cards, new_roads), now_ms)
             self._named = len(self._cards), len(self._roadways)
         if now_ms >= file.fold_is_due_ms:
-            file.fold(self._latest, now_ms)
+            file.fold(self._latest, now_ms, self._pause)
         file.sync()
 
     def missed(self, rows: Records) -> None:
@@ -123,7 +125,7 @@ class Writer:
     def end(self, now_ms: int) -> None:
         """Folds and ends the file that is being written. Raises OSError."""
         if self._file:
-            self._file.fold(self._latest, now_ms)
+            self._file.fold(self._latest, now_ms, self._pause)
             self._file.sync()
         self.give_up()
 
