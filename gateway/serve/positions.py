@@ -41,7 +41,7 @@ from gateway.serve.position_view import (
     wants_every_fix,
 )
 from gateway.serve.reasons import Reason
-from gateway.serve.wake import Pace, Signal
+from gateway.serve.wake import FEW_AT_ONCE, Pace, Signal
 from lamproom.v1 import position_pb2, stream_pb2
 from lamproom.v1.position_pb2 import WatchPositionsResponse
 from positioning.observation import FIX, IdTable, Records, rows_of
@@ -102,7 +102,7 @@ class PositionHub:
         self._heartbeat_s = heartbeat_s
         self._now_ns = now_ns
         self._pace = Pace(frame_interval_s, self._make_frames)
-        self._signal = Signal()
+        self._signal = Signal(FEW_AT_ONCE)
         self._latest = LatestFixes()
         self._gathered: list[Records] = []
         self._ring: deque[Frame] = deque()

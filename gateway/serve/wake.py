@@ -9,8 +9,10 @@ from typing import Final
 from gateway.serve.failure import stopping
 
 #: So many are woken, the next ones when the loop has dealt with what came meanwhile: a hundred
-#: streams that write a frame take 10 ms, which an alarm would wait for twice.
-WOKEN_AT_ONCE: Final = 4
+#: streams that write something take 10 ms. Those of positions give way to an alarm's: fewer of them
+#: are woken in turn.
+WOKEN_AT_ONCE: Final = 16
+FEW_AT_ONCE: Final = 4
 
 
 class Bell:
@@ -38,14 +40,16 @@ class Bell:
 class Signal:
     """Wakes all who wait, again and again, until it is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, at_once: int = WOKEN_AT_ONCE) -> None:
+        """`at_once` are woken before others have their turn."""
+        self._at_once = at_once
         self._waiting: set[asyncio.Future[bool]] = set()
         self._closed = False
 
     def fire(self) -> None:
         """Wakes everyone who waits now, in no particular order."""
         waiting, self._waiting = list(self._waiting), set()
-        _wake(waiting)
+        _wake(waiting, self._at_once)
 
     def is_awaited(self) -> bool:
         """Whether anyone waits now."""
@@ -87,12 +91,12 @@ class Signal:
         return fired
 
 
-def _wake(waiting: list[asyncio.Future[bool]]) -> None:
-    for one in waiting[:WOKEN_AT_ONCE]:
+def _wake(waiting: list[asyncio.Future[bool]], at_once: int) -> None:
+    for one in waiting[:at_once]:
         if not one.done():
             one.set_result(True)
-    if rest := waiting[WOKEN_AT_ONCE:]:
-        rest[0].get_loop().call_soon(_wake, rest)
+    if rest := waiting[at_once:]:
+        rest[0].get_loop().call_soon(_wake, rest, at_once)
 
 
 def _too_late(waiting: asyncio.Future[bool]) -> None:
