@@ -23,6 +23,8 @@ from tests.gateway.tracks_rig import ROADS, T0_MS, Book, all_rows, at, cards_tab
 from tests.support.waiting import blocked_until
 
 CARDS = 3
+#: A second of them is more than what a page of the disk holds.
+MANY = 400
 DAY_H = 24
 PLENTY = KeeperSettings.of(days=90, gb=None, reserve_mb=16)
 
@@ -40,14 +42,17 @@ class Clock:
 class Kept:
     """A keeper, and seconds of a walk for it."""
 
-    def __init__(self, folder: Path, settings: KeeperSettings = PLENTY, hour: int = 0) -> None:
+    def __init__(
+        self, folder: Path, settings: KeeperSettings = PLENTY, hour: int = 0, cards: int = CARDS
+    ) -> None:
+        self.cards = cards
         self.clock = Clock()
         self.clock.ms += hour * HOUR_MS
-        self.keeper = Keeper(folder, settings, cards_table(CARDS), self.clock.now_ns)
+        self.keeper = Keeper(folder, settings, cards_table(cards), self.clock.now_ns)
 
     def offer(self, second: int) -> None:
         self.clock.ms = T0_MS + (second + 1) * 1000
-        self.keeper.offer(walk(CARDS, second), ROADS, self.clock.now_ns())
+        self.keeper.offer(walk(self.cards, second), ROADS, self.clock.now_ns())
 
     def keep(self, second: int) -> None:
         """Returns once it is kept."""
@@ -140,7 +145,7 @@ def test_a_full_disk_costs_positions_and_nothing_else(
 ) -> None:
     folder = small_disk(1)
     none = KeeperSettings(Limits(90), reserve_bytes=0)
-    with closing(Kept(folder, none)) as kept:
+    with closing(Kept(folder, none, cards=MANY)) as kept:
         kept.keep(0)
         filler = folder / "filler"
         with filler.open("wb") as file:
