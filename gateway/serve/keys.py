@@ -59,8 +59,19 @@ class Keys:
 
         Each connection is made with the certificate of its time.
         """
+        given = self._configuration
+
+        def newer() -> Any:
+            # gRPC asks at each connection, and makes all anew of whatever it is told: under the
+            # hands of those that it is shaking, which then break.
+            nonlocal given
+            if given is self._configuration:
+                return None
+            given = self._configuration
+            return given
+
         made: Any = grpc.dynamic_ssl_server_credentials(  # the stubs have another result
-            self._configuration, lambda: self._configuration, certificates
+            given, newer, certificates
         )
         return cast(grpc.ServerCredentials, made)
 

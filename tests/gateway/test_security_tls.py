@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -138,6 +138,30 @@ async def test_a_renewed_certificate_is_taken_over_while_it_runs(serving: Secure
     assert await _next_event(watching)
     code, _ = await outcome(serving.by_certificate(client), ZONES)
     assert code is grpc.StatusCode.OK
+
+
+async def test_grpc_is_told_of_a_certificate_only_when_there_is_another(
+    mine: Secured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # It makes all anew of what it is told, and breaks what shakes hands with it at that moment.
+    asked: list[Callable[[], object]] = []
+    make = grpc.dynamic_ssl_server_credentials
+
+    def note(first: Any, newer: Any, certificates: Any) -> Any:
+        asked.append(newer)
+        return make(first, newer, certificates)
+
+    monkeypatch.setattr(grpc, "dynamic_ssl_server_credentials", note)
+    async with mine.serving():
+        assert len(asked) == 2, "a port for certificates and one for tokens"
+        assert [newer() for newer in asked] == [None, None]
+        mine.kept.renew("server", 90, now())
+        newest: object = None
+        while newest is None:  # until pytest's own limit
+            await asyncio.sleep(0.05)
+            newest = asked[0]()
+        assert asked[1]() is newest
+        assert [newer() for newer in asked] == [None, None]
 
 
 async def test_a_revocation_list_that_is_torn_changes_nothing(serving: Secured) -> None:
