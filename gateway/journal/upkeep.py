@@ -13,7 +13,6 @@ from gateway.journal.journal import Journal, JournalError
 #: How often; so that deleted files are noticed well within ten seconds.
 LOOK_EVERY_S: Final = 5.0
 
-
 log = structlog.get_logger(__name__)
 
 

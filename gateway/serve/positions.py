@@ -27,8 +27,8 @@ from gateway.serve.encode import (
     sync_message,
 )
 from gateway.serve.failure import RequestError, invalid
-from gateway.serve.names import Directory
 from gateway.serve.picture import LatestFixes
+from gateway.serve.position_directory import Directory
 from gateway.serve.position_filter import CardFacts, CardFilter, Membership
 from gateway.serve.position_view import (
     Reader,

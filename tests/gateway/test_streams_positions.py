@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 
-from gateway.serve import names, position_view, positions
+from gateway.serve import position_directory, position_view, positions
 from gateway.serve.cursor import Kind, seal
 from lamproom.v1.position_pb2 import (
     SAMPLING_EVERY_FIX,
@@ -221,7 +221,7 @@ async def test_a_large_snapshot_comes_in_fragments(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(position_view, "FRAME_ROWS_MAX", 1000)
-    monkeypatch.setattr(names, "DIRECTORY_ENTRIES_MAX", 1500)
+    monkeypatch.setattr(position_directory, "DIRECTORY_ENTRIES_MAX", 1500)
     async with served(tmp_path, cards=3500) as rig:
         everyone = [(card, float(card)) for card in range(3500)]
         first = Watch(rig, sampling=SAMPLING_LATEST)

@@ -22,14 +22,14 @@ _SECOND_MS: Final = 1000
 
 
 def frames(number: int, rows: Records, record_ms: int) -> Iterator[bytes]:
-    """Chunks of `thinned` rows."""
+    """Chunks of (n,) KEPT that are `thinned`."""
     yield from _packed(number, ChunkKind.FRAME, rows, record_ms)
 
 
 def blocks(number: int, parts: Sequence[Records], begin_ms: int, record_ms: int) -> Iterator[bytes]:
-    """Chunks of parts, in the order of writing, of `thinned` rows, most of `begin_ms` or later.
+    """Chunks of parts in the order of writing, (n,) KEPT each that are `thinned`.
 
-    Each is made when it is asked for, which takes some ms.
+    Most rows are of `begin_ms` or later. Each chunk is made when it is asked for: some ms.
     """
     # Those of late rows would be long in time, and be read for all that lies between.
     is_late = [part["t_ms"] < begin_ms - LATE_MS for part in parts]

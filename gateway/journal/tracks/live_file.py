@@ -79,7 +79,10 @@ class LiveFile:
         new_names: tuple[Mapping[int, str], Mapping[int, str]],
         now_ms: int,
     ) -> None:
-        """Writes (n,) KEPT; new names of cards and roadways before them. Raises OSError."""
+        """Writes of (n,) KEPT what is left when they are thinned, and new names before.
+
+        Raises OSError.
+        """
         named = self._named(*new_names, now_ms) if any(new_names) else []
         rows = thinned(rows)
         self._write([*named, *frames(self._number, rows, now_ms)])

@@ -29,13 +29,12 @@ class Directory:
         """What `reader` has not been told of, which it then has; the first time all roadways."""
         first, count = reader.named or 0, len(self._cards)
         roads = len(self._roadways) if len(self._roadways) > reader.roads else 0
-        if count == reader.named and not roads:
+        if first == count and not roads:
             return []
         reader.named, reader.roads = count, len(self._roadways)
         messages = []
-        for start in range(first, count, DIRECTORY_ENTRIES_MAX) or range(
-            first, first + bool(roads)
-        ):
+        # Roadways alone are a message without cards.
+        for start in range(first, count, DIRECTORY_ENTRIES_MAX) or (first,):
             end = min(start + DIRECTORY_ENTRIES_MAX, count)
             messages.append(self._message(start, end, roads))
             roads = 0

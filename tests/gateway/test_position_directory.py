@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.serve import names
-from gateway.serve.names import Directory
+from gateway.serve import position_directory
+from gateway.serve.position_directory import Directory
 from gateway.serve.position_view import Reader, View
 from lamproom.v1.position_pb2 import WatchPositionsResponse
 from positioning.observation import IdTable
@@ -64,11 +64,12 @@ def test_a_mine_without_cards_has_its_roadways_told() -> None:
 
 
 def test_many_names_come_in_parts_of_which_few_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "DIRECTORY_ENTRIES_MAX", 2)
-    monkeypatch.setattr(names, "HELD_MAX", 3)
+    monkeypatch.setattr(position_directory, "DIRECTORY_ENTRIES_MAX", 2)
+    monkeypatch.setattr(position_directory, "HELD_MAX", 3)
     everyone = [str(1000 + n) for n in range(9)]
     directory = Directory(table(*everyone), table("r1"))
-    for _ in range(2):
-        messages = directory.news(reader())
+    first, again = directory.news(reader()), directory.news(reader())
+    for messages in (first, again):
         assert len(messages) == 5
         assert told(messages) == (dict(enumerate(everyone)), ["r1"])
+    assert not {id(message) for message in first} & {id(message) for message in again}
